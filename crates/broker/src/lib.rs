@@ -1,0 +1,1 @@
+//! The event log: publish with acknowledgement, subscribe from an offset

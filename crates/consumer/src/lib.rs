@@ -1,0 +1,1 @@
+//! Counts the records of the event log exactly once into the store

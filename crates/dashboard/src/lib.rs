@@ -1,0 +1,1 @@
+//! Read API and live page over the store

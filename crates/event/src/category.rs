@@ -1,0 +1,154 @@
+use std::fmt;
+
+use crate::FieldError;
+
+/// The four product categories of the sale, with their numbers on the wire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Category {
+    /// Electronics.
+    Electronica = 1,
+    /// Clothing.
+    Ropa = 2,
+    /// Home.
+    Hogar = 3,
+    /// Beauty.
+    Belleza = 4,
+}
+
+impl Category {
+    /// Every category, in the order of its number.
+    pub const ALL: [Self; 4] = [Self::Electronica, Self::Ropa, Self::Hogar, Self::Belleza];
+
+    /// The name as it stands on the wire and in the store's keys.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Electronica => "Electronica",
+            Self::Ropa => "Ropa",
+            Self::Hogar => "Hogar",
+            Self::Belleza => "Belleza",
+        }
+    }
+
+    /// Position in [`Category::ALL`], for arrays with a place per category.
+    pub const fn index(self) -> usize {
+        self as usize - 1
+    }
+
+    /// The category with this number, `1 … 4`.
+    ///
+    /// # Errors
+    /// Any other number, zero (unspecified) included.
+    pub fn from_number(number: i64) -> Result<Self, FieldError> {
+        match number {
+            1 => Ok(Self::Electronica),
+            2 => Ok(Self::Ropa),
+            3 => Ok(Self::Hogar),
+            4 => Ok(Self::Belleza),
+            _ => Err(unknown()),
+        }
+    }
+
+    /// The category with this name, in any case, with or without accents, or its number as text.
+    ///
+    /// # Errors
+    /// Any other text.
+    pub fn parse(text: &str) -> Result<Self, FieldError> {
+        if let Some(category) = Self::ALL.into_iter().find(|c| c.name() == text) {
+            return Ok(category);
+        }
+        let mut folded = [0_u8; 16];
+        let name = fold(text, &mut folded).ok_or_else(unknown)?;
+        match name {
+            b"electronica" | b"1" => Ok(Self::Electronica),
+            b"ropa" | b"2" => Ok(Self::Ropa),
+            b"hogar" | b"3" => Ok(Self::Hogar),
+            b"belleza" | b"4" => Ok(Self::Belleza),
+            _ => Err(unknown()),
+        }
+    }
+
+    /// The category that a page opens on for a student ID, by its last digit:
+    /// 0–2 Electronica, 3–5 Ropa, 6–7 Hogar, 8–9 Belleza. `None` if the text does not end in a digit.
+    pub fn of_student_id(student_id: &str) -> Option<Self> {
+        match student_id.trim().chars().last()?.to_digit(10)? {
+            0..=2 => Some(Self::Electronica),
+            3..=5 => Some(Self::Ropa),
+            6..=7 => Some(Self::Hogar),
+            _ => Some(Self::Belleza),
+        }
+    }
+}
+
+impl fmt::Display for Category {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+fn unknown() -> FieldError {
+    FieldError::new("categoria", "must be Electronica, Ropa, Hogar, Belleza or their number 1 to 4")
+}
+
+/// Lower-cases and strips Spanish accents, precomposed or combining; `None` if it does not fit.
+fn fold<'a>(text: &str, folded: &'a mut [u8; 16]) -> Option<&'a [u8]> {
+    let mut len = 0;
+    for c in text.trim().chars().filter(|c| !matches!(c, '\u{300}'..='\u{36f}')) {
+        let plain = match c {
+            'á' | 'Á' | 'à' | 'À' => 'a',
+            'é' | 'É' | 'è' | 'È' => 'e',
+            'í' | 'Í' | 'ì' | 'Ì' => 'i',
+            'ó' | 'Ó' | 'ò' | 'Ò' => 'o',
+            'ú' | 'Ú' | 'ù' | 'Ù' | 'ü' | 'Ü' => 'u',
+            _ => c.to_ascii_lowercase(),
+        };
+        *folded.get_mut(len)? = u8::try_from(plain).ok()?;
+        len += 1;
+    }
+    Some(&folded[..len])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_read_in_any_case_with_or_without_accents_or_as_numbers() {
+        for text in ["Electronica", "electrónica", "ELECTRÓNICA", "Electro\u{301}nica", " electronica ", "1"]
+        {
+            assert_eq!(Category::parse(text), Ok(Category::Electronica), "{text}");
+        }
+        for category in Category::ALL {
+            assert_eq!(Category::parse(category.name()), Ok(category));
+            assert_eq!(Category::from_number(category as i64), Ok(category));
+            assert_eq!(Category::ALL[category.index()], category);
+        }
+    }
+
+    #[test]
+    fn anything_else_is_refused_and_the_error_says_what_is_allowed() {
+        for text in
+            ["", "0", "5", "Juguetes", "Electronica2", "электроника", "a very long name of a category"]
+        {
+            let error = Category::parse(text).expect_err(text);
+            assert_eq!(error.field, "categoria");
+            assert!(error.message.contains("Belleza"));
+        }
+        assert!(Category::from_number(0).is_err());
+    }
+
+    #[test]
+    fn student_ids_choose_by_their_last_digit() {
+        let of = |id: &str| Category::of_student_id(id);
+        assert_eq!(of("202300000"), Some(Category::Electronica));
+        assert_eq!(of("202300002"), Some(Category::Electronica));
+        assert_eq!(of("202300003"), Some(Category::Ropa));
+        assert_eq!(of("202300005"), Some(Category::Ropa));
+        assert_eq!(of("202300006"), Some(Category::Hogar));
+        assert_eq!(of("202300007"), Some(Category::Hogar));
+        assert_eq!(of("202300008"), Some(Category::Belleza));
+        assert_eq!(of("202300009"), Some(Category::Belleza));
+        assert_eq!(of(""), None);
+        assert_eq!(of("20230000x"), None);
+    }
+}

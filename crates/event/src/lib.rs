@@ -1,0 +1,30 @@
+//! The domain of a flash sale: what a sale is, what makes it valid, and how sales add up.
+//!
+//! Everything that enters the pipeline becomes a [`Sale`] or a [`WeatherReport`] here, at the edge,
+//! and everything that is counted leaves it as a [`SaleTally`] or a [`WeatherTally`]. No I/O; the only clock read is
+//! the one in a new [`EventId`].
+//!
+//! Invariant: every aggregate is a commutative, associative fold over exact integers, so the result
+//! depends on the set of accepted events only, never on their order or on how they were split into batches.
+
+mod category;
+mod field_error;
+mod id;
+mod idempotency;
+mod money;
+mod product;
+mod sale;
+mod tally;
+mod time;
+mod weather;
+
+pub use category::Category;
+pub use field_error::{FieldError, FieldErrors};
+pub use id::EventId;
+pub use idempotency::{IDEMPOTENCY_WINDOW_MS, IdempotencyKey, KeyWindow};
+pub use money::Money;
+pub use product::ProductId;
+pub use sale::{MAX_QUANTITY, Quantity, Sale, SaleDraft};
+pub use tally::{Bounds, CategoryTally, PricePoint, SaleTally, WeatherTally};
+pub use time::Timestamp;
+pub use weather::{WeatherDraft, WeatherReport};

@@ -1,0 +1,109 @@
+use crate::{Category, EventId, FieldError, FieldErrors, IdempotencyKey, Money, ProductId, Timestamp};
+
+/// The most units that one sale may hold.
+pub const MAX_QUANTITY: u32 = 100_000;
+
+/// Units sold in one sale, `1 … 100 000`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Quantity(u32);
+
+impl Quantity {
+    /// Checks and takes a number of units.
+    ///
+    /// # Errors
+    /// Outside of `1 … 100 000`.
+    pub fn new(units: i64) -> Result<Self, FieldError> {
+        u32::try_from(units)
+            .ok()
+            .filter(|units| (1..=MAX_QUANTITY).contains(units))
+            .map(Self)
+            .ok_or_else(|| FieldError::new("cantidad_vendida", "must be a whole number from 1 to 100000"))
+    }
+
+    /// The number of units.
+    pub const fn units(self) -> u32 {
+        self.0
+    }
+}
+
+/// A valid sale that has not been accepted yet: what a client sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SaleDraft {
+    /// The product's category.
+    pub category: Category,
+    /// The product.
+    pub product_id: ProductId,
+    /// Price of one unit.
+    pub price: Money,
+    /// Units sold.
+    pub quantity: Quantity,
+}
+
+impl SaleDraft {
+    /// Puts a sale together from fields that were checked one by one.
+    ///
+    /// # Errors
+    /// Every wrong field, in the order of the fields.
+    pub fn from_fields(
+        category: Result<Category, FieldError>,
+        product_id: Result<ProductId, FieldError>,
+        price: Result<Money, FieldError>,
+        quantity: Result<Quantity, FieldError>,
+    ) -> Result<Self, FieldErrors> {
+        match (category, product_id, price, quantity) {
+            (Ok(category), Ok(product_id), Ok(price), Ok(quantity)) => {
+                Ok(Self { category, product_id, price, quantity })
+            }
+            (category, product_id, price, quantity) => {
+                let errors = [category.err(), product_id.err(), price.err(), quantity.err()];
+                Err(FieldErrors(errors.into_iter().flatten().collect()))
+            }
+        }
+    }
+}
+
+/// An accepted sale, as it lies in the event log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sale {
+    /// Its identity.
+    pub id: EventId,
+    /// When the writer accepted it, by the writer's clock.
+    pub accepted_at: Timestamp,
+    /// The key under which a retry counts once.
+    pub idempotency_key: Option<IdempotencyKey>,
+    /// What was sold.
+    pub draft: SaleDraft,
+}
+
+impl Sale {
+    /// Price times units, in cents; at most 10¹⁴.
+    pub fn revenue_cents(&self) -> u64 {
+        u64::from(self.draft.price.cents()) * u64::from(self.draft.quantity.units())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quantities_outside_of_the_limits_are_refused() {
+        for units in [0, -1, 100_001, 1 << 31, i64::MIN, i64::MAX] {
+            assert_eq!(Quantity::new(units).expect_err("out of range").field, "cantidad_vendida");
+        }
+        assert_eq!(Quantity::new(100_000).expect("in range").units(), 100_000);
+    }
+
+    #[test]
+    fn all_wrong_fields_are_named_at_once() {
+        let errors = SaleDraft::from_fields(
+            Category::parse("Juguetes"),
+            ProductId::new(""),
+            Money::from_f64(f64::NAN),
+            Quantity::new(0),
+        )
+        .expect_err("everything is wrong");
+        let fields: Vec<_> = errors.0.iter().map(|error| error.field).collect();
+        assert_eq!(fields, ["categoria", "producto_id", "precio", "cantidad_vendida"]);
+    }
+}

@@ -1,0 +1,96 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use num_bigint::BigUint;
+use proptest::prelude::*;
+
+use super::*;
+use crate::{Quantity, SaleDraft};
+
+const BOUNDS: Bounds = Bounds { history_len: 3, series_seconds: 4 };
+
+fn sales(len: impl Into<prop::collection::SizeRange>) -> impl Strategy<Value = Vec<Sale>> {
+    let sale = (1_i64..=4, 0_u8..5, 0..=Money::MAX_CENTS, 1_i64..=100_000, 0_u64..12_000, any::<u128>());
+    prop::collection::vec(sale, len).prop_map(|sales| {
+        sales
+            .into_iter()
+            .map(|(category, product, cents, units, millis, id)| Sale {
+                id: EventId::from_slice(&id.to_be_bytes()).expect("16 bytes"),
+                accepted_at: Timestamp::from_millis(millis).expect("in range"),
+                idempotency_key: None,
+                draft: SaleDraft {
+                    category: Category::from_number(category).expect("1 to 4"),
+                    product_id: ProductId::new(&format!("P-{product}")).expect("visible"),
+                    price: Money::from_cents(u64::from(cents)).expect("in range"),
+                    quantity: Quantity::new(units).expect("in range"),
+                },
+            })
+            .collect()
+    })
+}
+
+fn tally<'a>(sales: impl IntoIterator<Item = &'a Sale>) -> SaleTally {
+    let mut tally = SaleTally::new(BOUNDS);
+    sales.into_iter().for_each(|sale| tally.fold(sale));
+    tally
+}
+
+fn merged(parts: &[&SaleTally]) -> SaleTally {
+    let mut sum = SaleTally::new(BOUNDS);
+    parts.iter().for_each(|part| sum.merge(part));
+    sum
+}
+
+proptest! {
+    #[test]
+    fn the_order_of_sales_does_not_matter(sales in sales(0..40), seed in any::<prop::sample::Index>()) {
+        let mut rotated = sales.clone();
+        if !rotated.is_empty() {
+            let middle = seed.index(rotated.len());
+            rotated.rotate_left(middle);
+            rotated.reverse();
+        }
+        prop_assert_eq!(tally(&sales), tally(&rotated));
+    }
+
+    #[test]
+    fn merge_is_commutative_and_associative_and_equals_one_fold(
+        a in sales(0..20), b in sales(0..20), c in sales(0..20),
+    ) {
+        let (ta, tb, tc) = (tally(&a), tally(&b), tally(&c));
+        prop_assert_eq!(merged(&[&ta, &tb]), merged(&[&tb, &ta]));
+        let left = merged(&[&merged(&[&ta, &tb]), &tc]);
+        let right = merged(&[&ta, &merged(&[&tb, &tc])]);
+        prop_assert_eq!(&left, &right);
+        prop_assert_eq!(left, tally(a.iter().chain(&b).chain(&c)));
+    }
+
+    #[test]
+    fn it_equals_a_naive_model_in_big_integers(sales in sales(0..60)) {
+        let tally = tally(&sales);
+        for category in Category::ALL {
+            let of: Vec<_> = sales.iter().filter(|sale| sale.draft.category == category).collect();
+            let sum = |term: &dyn Fn(&Sale) -> BigUint| of.iter().map(|sale| term(sale)).sum::<BigUint>();
+            let price = |sale: &Sale| BigUint::from(sale.draft.price.cents());
+            let units = |sale: &Sale| BigUint::from(sale.draft.quantity.units());
+            let got = tally.category(category);
+            prop_assert_eq!(got.sales, of.len() as u64);
+            prop_assert_eq!(BigUint::from(got.price_cents), sum(&price));
+            prop_assert_eq!(BigUint::from(got.units), sum(&units));
+            prop_assert_eq!(BigUint::from(got.revenue_cents), sum(&|sale| price(sale) * units(sale)));
+            let by_product: BigUint = got.units_by_product.values().map(|u| BigUint::from(*u)).sum();
+            prop_assert_eq!(by_product, sum(&units));
+            let newest: BTreeSet<_> = of
+                .iter()
+                .map(|sale| PricePoint { accepted_at: sale.accepted_at, id: sale.id, price: sale.draft.price })
+                .collect();
+            let skip = newest.len().saturating_sub(BOUNDS.history_len);
+            prop_assert_eq!(got.history(), &newest.into_iter().skip(skip).collect::<VecDeque<_>>());
+        }
+        let prices = || sales.iter().map(|sale| sale.draft.price);
+        prop_assert_eq!(tally.price_range(), prices().min().zip(prices().max()));
+        let mut seconds = BTreeMap::<u64, u64>::new();
+        sales.iter().for_each(|sale| *seconds.entry(sale.accepted_at.seconds()).or_default() += 1);
+        let floor = seconds.keys().last().map_or(0, |newest| (newest + 1).saturating_sub(BOUNDS.series_seconds));
+        prop_assert_eq!(tally.seconds(), &seconds.split_off(&floor));
+    }
+}

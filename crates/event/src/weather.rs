@@ -1,0 +1,75 @@
+use crate::product::is_visible_text;
+use crate::{EventId, FieldError, FieldErrors, IdempotencyKey, Timestamp};
+
+/// A valid weather report that has not been accepted yet: what a client sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WeatherDraft {
+    /// Free text.
+    pub description: String,
+    /// Country, by name or code.
+    pub country: String,
+    /// The kind of weather.
+    pub weather: String,
+}
+
+impl WeatherDraft {
+    /// The longest description, in bytes of UTF-8.
+    pub const MAX_DESCRIPTION_BYTES: usize = 1024;
+    /// The longest country and kind of weather, in bytes of UTF-8.
+    pub const MAX_NAME_BYTES: usize = 64;
+
+    /// Checks and takes a report.
+    ///
+    /// # Errors
+    /// Every wrong field: a description over 1024 bytes or with control characters other than line breaks
+    /// and tabs; a country or weather that is not 1–64 bytes of visible text.
+    pub fn new(description: &str, country: &str, weather: &str) -> Result<Self, FieldErrors> {
+        let mut errors = Vec::new();
+        let stray = |c: char| c.is_control() && !matches!(c, '\n' | '\r' | '\t');
+        if description.len() > Self::MAX_DESCRIPTION_BYTES || description.contains(stray) {
+            errors.push(FieldError::new("description", "must be at most 1024 bytes of text"));
+        }
+        for (field, text) in [("country", country), ("weather", weather)] {
+            if !is_visible_text(text, Self::MAX_NAME_BYTES) {
+                errors.push(FieldError::new(field, "must be 1 to 64 bytes of visible text"));
+            }
+        }
+        if errors.is_empty() {
+            let (description, country, weather) = (description.into(), country.into(), weather.into());
+            Ok(Self { description, country, weather })
+        } else {
+            Err(FieldErrors(errors))
+        }
+    }
+}
+
+/// An accepted weather report, as it lies in the event log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WeatherReport {
+    /// Its identity.
+    pub id: EventId,
+    /// When the writer accepted it, by the writer's clock.
+    pub accepted_at: Timestamp,
+    /// The key under which a retry counts once.
+    pub idempotency_key: Option<IdempotencyKey>,
+    /// What was reported.
+    pub draft: WeatherDraft,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_wrong_fields_are_named_at_once() {
+        let errors = WeatherDraft::new(&"x".repeat(1025), "", "a\u{7}").expect_err("everything is wrong");
+        let fields: Vec<_> = errors.0.iter().map(|error| error.field).collect();
+        assert_eq!(fields, ["description", "country", "weather"]);
+    }
+
+    #[test]
+    fn a_description_may_be_empty_or_have_lines() {
+        assert!(WeatherDraft::new("", "GT", "lluvioso").is_ok());
+        assert!(WeatherDraft::new("Llueve\nmucho", "Guatemala", "Rainy").is_ok());
+    }
+}

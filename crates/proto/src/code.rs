@@ -1,0 +1,249 @@
+use blackfriday_event::{EventId, FieldError, FieldErrors};
+use tonic::{Code, Status};
+
+use crate::blackfriday::{CampoInvalido, CodigoError, ProductSaleError};
+
+/// Why an event was not accepted, or is not known to be. The same code on every hop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ErrorCode {
+    /// The body is not JSON.
+    NotJson,
+    /// The body is over its limit.
+    TooLarge,
+    /// The content type is not JSON.
+    UnsupportedMediaType,
+    /// A field is wrong: do not repeat unchanged.
+    InvalidField,
+    /// A limit was reached and nothing was written: repeat later.
+    Overloaded,
+    /// The broker or a hop is away and nothing was written: repeat later.
+    Unavailable,
+    /// It may or may not have been written: repeat only under an idempotency key.
+    OutcomeUnknown,
+    /// A defect; nothing was written.
+    Internal,
+}
+
+impl ErrorCode {
+    /// Every code.
+    pub const ALL: [Self; 8] = [
+        Self::NotJson,
+        Self::TooLarge,
+        Self::UnsupportedMediaType,
+        Self::InvalidField,
+        Self::Overloaded,
+        Self::Unavailable,
+        Self::OutcomeUnknown,
+        Self::Internal,
+    ];
+
+    /// The HTTP status (RFC 9110, RFC 6585).
+    pub const fn http_status(self) -> u16 {
+        match self {
+            Self::NotJson => 400,
+            Self::TooLarge => 413,
+            Self::UnsupportedMediaType => 415,
+            Self::InvalidField => 422,
+            Self::Overloaded => 429,
+            Self::Unavailable => 503,
+            Self::OutcomeUnknown => 504,
+            Self::Internal => 500,
+        }
+    }
+
+    /// The gRPC status code.
+    pub const fn grpc_code(self) -> Code {
+        match self {
+            Self::NotJson | Self::UnsupportedMediaType | Self::InvalidField => Code::InvalidArgument,
+            Self::TooLarge => Code::OutOfRange,
+            Self::Overloaded => Code::ResourceExhausted,
+            Self::Unavailable => Code::Unavailable,
+            Self::OutcomeUnknown => Code::DeadlineExceeded,
+            Self::Internal => Code::Internal,
+        }
+    }
+
+    /// The code behind a gRPC status that a call ended with. A status that does not say that nothing was
+    /// written means that the outcome is unknown.
+    pub const fn of_grpc(code: Code) -> Self {
+        match code {
+            Code::InvalidArgument | Code::FailedPrecondition => Self::InvalidField,
+            Code::OutOfRange => Self::TooLarge,
+            Code::ResourceExhausted => Self::Overloaded,
+            Code::Unavailable | Code::Unauthenticated | Code::PermissionDenied => Self::Unavailable,
+            Code::Unimplemented | Code::NotFound | Code::AlreadyExists => Self::Internal,
+            Code::Ok
+            | Code::Cancelled
+            | Code::Unknown
+            | Code::DeadlineExceeded
+            | Code::Aborted
+            | Code::Internal
+            | Code::DataLoss => Self::OutcomeUnknown,
+        }
+    }
+
+    /// The code behind an HTTP status that a call ended with, by the same rule.
+    pub const fn of_http(status: u16) -> Self {
+        match status {
+            400 => Self::NotJson,
+            413 => Self::TooLarge,
+            415 => Self::UnsupportedMediaType,
+            422 => Self::InvalidField,
+            429 => Self::Overloaded,
+            503 => Self::Unavailable,
+            401 | 403 | 404 | 405 => Self::Internal,
+            _ => Self::OutcomeUnknown,
+        }
+    }
+
+    /// Whether the same request may be sent again without an idempotency key: nothing was written.
+    pub const fn retry_is_safe(self) -> bool {
+        matches!(self, Self::Overloaded | Self::Unavailable)
+    }
+
+    /// A short name, stable across versions: the last part of the problem's type, and the metrics' label.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::NotJson => "not-json",
+            Self::TooLarge => "too-large",
+            Self::UnsupportedMediaType => "unsupported-media-type",
+            Self::InvalidField => "invalid-field",
+            Self::Overloaded => "overloaded",
+            Self::Unavailable => "unavailable",
+            Self::OutcomeUnknown => "outcome-unknown",
+            Self::Internal => "internal",
+        }
+    }
+
+    const fn to_wire(self) -> CodigoError {
+        match self {
+            Self::NotJson => CodigoError::NotJson,
+            Self::TooLarge => CodigoError::TooLarge,
+            Self::UnsupportedMediaType => CodigoError::UnsupportedMediaType,
+            Self::InvalidField => CodigoError::InvalidField,
+            Self::Overloaded => CodigoError::Overloaded,
+            Self::Unavailable => CodigoError::Unavailable,
+            Self::OutcomeUnknown => CodigoError::OutcomeUnknown,
+            Self::Internal => CodigoError::Internal,
+        }
+    }
+
+    /// A code that this version does not know says nothing about the outcome.
+    fn of_wire(code: i32) -> Self {
+        match CodigoError::try_from(code) {
+            Ok(CodigoError::NotJson) => Self::NotJson,
+            Ok(CodigoError::TooLarge) => Self::TooLarge,
+            Ok(CodigoError::UnsupportedMediaType) => Self::UnsupportedMediaType,
+            Ok(CodigoError::InvalidField) => Self::InvalidField,
+            Ok(CodigoError::Overloaded) => Self::Overloaded,
+            Ok(CodigoError::Unavailable) => Self::Unavailable,
+            Ok(CodigoError::Internal) => Self::Internal,
+            Ok(CodigoError::OutcomeUnknown | CodigoError::Unspecified) | Err(_) => Self::OutcomeUnknown,
+        }
+    }
+}
+
+/// A refusal of one event, as it travels from hop to hop.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct SaleError {
+    /// What kind of refusal.
+    pub code: ErrorCode,
+    /// What happened, in one sentence.
+    pub message: String,
+    /// Every wrong field as (name, what is allowed).
+    pub fields: Vec<(String, String)>,
+    /// The event's identity, where one was given.
+    pub id: Option<EventId>,
+}
+
+impl SaleError {
+    /// A refusal without wrong fields.
+    pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), fields: Vec::new(), id: None }
+    }
+
+    /// The same refusal, of the event with this identity.
+    #[must_use]
+    pub fn of(self, id: EventId) -> Self {
+        Self { id: Some(id), ..self }
+    }
+}
+
+impl From<FieldErrors> for SaleError {
+    fn from(errors: FieldErrors) -> Self {
+        let message = errors.to_string();
+        let field = |error: FieldError| (error.field.to_owned(), error.message);
+        let fields = errors.0.into_iter().map(field).collect();
+        Self { code: ErrorCode::InvalidField, message, fields, id: None }
+    }
+}
+
+impl From<SaleError> for ProductSaleError {
+    fn from(error: SaleError) -> Self {
+        let campo = |(campo, mensaje)| CampoInvalido { campo, mensaje };
+        Self {
+            codigo: error.code.to_wire().into(),
+            mensaje: error.message,
+            campos: error.fields.into_iter().map(campo).collect(),
+            id: error.id.map(|id| id.as_bytes().to_vec()).unwrap_or_default(),
+        }
+    }
+}
+
+impl From<ProductSaleError> for SaleError {
+    fn from(error: ProductSaleError) -> Self {
+        let field = |campo: CampoInvalido| (campo.campo, campo.mensaje);
+        Self {
+            code: ErrorCode::of_wire(error.codigo),
+            message: error.mensaje,
+            fields: error.campos.into_iter().map(field).collect(),
+            id: EventId::from_slice(&error.id).ok(),
+        }
+    }
+}
+
+impl From<SaleError> for Status {
+    fn from(error: SaleError) -> Self {
+        Self::new(error.code.grpc_code(), error.message)
+    }
+}
+
+impl From<Status> for SaleError {
+    fn from(status: Status) -> Self {
+        Self::new(ErrorCode::of_grpc(status.code()), status.message())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_survives_each_wire_unless_it_says_less_there() {
+        for code in ErrorCode::ALL {
+            assert_eq!(ErrorCode::of_wire(code.to_wire().into()), code);
+            let over_http = ErrorCode::of_http(code.http_status());
+            assert!(over_http == code || code == ErrorCode::Internal, "{code:?} became {over_http:?}");
+            let over_grpc = ErrorCode::of_grpc(code.grpc_code());
+            assert!(!over_grpc.retry_is_safe() || code.retry_is_safe(), "{code:?} became {over_grpc:?}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_code_is_an_unknown_outcome() {
+        assert_eq!(ErrorCode::of_wire(0), ErrorCode::OutcomeUnknown);
+        assert_eq!(ErrorCode::of_wire(4711), ErrorCode::OutcomeUnknown);
+        assert_eq!(ErrorCode::of_http(502), ErrorCode::OutcomeUnknown);
+    }
+
+    #[test]
+    fn an_error_survives_the_wire() {
+        let error = SaleError {
+            fields: vec![("precio".into(), "must be a number".into())],
+            id: Some(EventId::new_v7()),
+            ..SaleError::new(ErrorCode::InvalidField, "precio: must be a number")
+        };
+        assert_eq!(SaleError::from(ProductSaleError::from(error.clone())), error);
+    }
+}

@@ -1,0 +1,150 @@
+use blackfriday_event::{
+    Category, EventId, FieldErrors, IdempotencyKey, Money, ProductId, Quantity, SaleDraft,
+};
+
+use crate::blackfriday::ProductSaleRequest;
+
+/// A valid sale on its way to the writer, with what travels beside it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SaleCommand {
+    /// What was sold.
+    pub draft: SaleDraft,
+    /// Its identity, given by the first hop, or derived from the idempotency key.
+    pub id: EventId,
+    /// The key under which a retry counts once.
+    pub idempotency_key: Option<IdempotencyKey>,
+    /// W3C trace context, when the sale is sampled.
+    pub traceparent: Option<String>,
+}
+
+impl SaleCommand {
+    /// A sale at its first hop: its identity is the key's, or a new one.
+    pub fn new(draft: SaleDraft, idempotency_key: Option<IdempotencyKey>) -> Self {
+        let id = idempotency_key.as_ref().map_or_else(EventId::new_v7, EventId::of_key);
+        Self { draft, id, idempotency_key, traceparent: None }
+    }
+}
+
+impl From<SaleCommand> for ProductSaleRequest {
+    fn from(command: SaleCommand) -> Self {
+        Self {
+            categoria: i32::from(command.draft.category as u8),
+            producto_id: command.draft.product_id.as_str().to_owned(),
+            precio: command.draft.price.to_f64(),
+            cantidad_vendida: i32::try_from(command.draft.quantity.units()).unwrap_or(i32::MAX),
+            id: command.id.as_bytes().to_vec(),
+            clave_idempotencia: command
+                .idempotency_key
+                .map(|key| key.as_str().to_owned())
+                .unwrap_or_default(),
+            traceparent: command.traceparent.unwrap_or_default(),
+        }
+    }
+}
+
+impl TryFrom<ProductSaleRequest> for SaleCommand {
+    type Error = FieldErrors;
+
+    fn try_from(request: ProductSaleRequest) -> Result<Self, FieldErrors> {
+        let draft = SaleDraft::from_fields(
+            Category::from_number(request.categoria.into()),
+            ProductId::new(&request.producto_id),
+            Money::from_f64(request.precio),
+            Quantity::new(request.cantidad_vendida.into()),
+        );
+        let (id, idempotency_key) = identity(&request.id, &request.clave_idempotencia);
+        match (draft, id, idempotency_key) {
+            (Ok(draft), Ok(id), Ok(idempotency_key)) => {
+                let traceparent = Some(request.traceparent).filter(|text| !text.is_empty());
+                Ok(Self { draft, id, idempotency_key, traceparent })
+            }
+            (draft, id, key) => {
+                let mut errors = draft.err().map(|errors| errors.0).unwrap_or_default();
+                errors.extend(id.err());
+                errors.extend(key.err());
+                Err(FieldErrors(errors))
+            }
+        }
+    }
+}
+
+/// Identity and key as they stand in a request: the key's identity, else the given one, else a new one.
+#[expect(clippy::type_complexity, reason = "two results, so that both errors can be told at once")]
+pub(crate) fn identity(
+    id: &[u8],
+    key: &str,
+) -> (
+    Result<EventId, blackfriday_event::FieldError>,
+    Result<Option<IdempotencyKey>, blackfriday_event::FieldError>,
+) {
+    let key = if key.is_empty() { Ok(None) } else { IdempotencyKey::new(key).map(Some) };
+    let id = match (&key, id) {
+        (Ok(Some(key)), _) => Ok(EventId::of_key(key)),
+        (_, []) => Ok(EventId::new_v7()),
+        (_, bytes) => EventId::from_slice(bytes),
+    };
+    (id, key)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn commands() -> impl Strategy<Value = SaleCommand> {
+        let key = prop::option::of("[!-~]{1,128}");
+        (
+            1_i64..=4,
+            "[A-Z]-[0-9]{1,9}",
+            0..=Money::MAX_CENTS,
+            1_i64..=100_000,
+            key,
+            prop::option::of("[0-9a-f-]{1,55}"),
+        )
+            .prop_map(|(category, product, cents, units, key, traceparent)| {
+                let draft = SaleDraft {
+                    category: Category::from_number(category).expect("1 to 4"),
+                    product_id: ProductId::new(&product).expect("visible"),
+                    price: Money::from_cents(u64::from(cents)).expect("in range"),
+                    quantity: Quantity::new(units).expect("in range"),
+                };
+                let key = key.map(|key| IdempotencyKey::new(&key).expect("visible ASCII"));
+                SaleCommand { traceparent, ..SaleCommand::new(draft, key) }
+            })
+    }
+
+    proptest! {
+        #[test]
+        fn a_command_survives_the_wire(command in commands()) {
+            let request = ProductSaleRequest::from(command.clone());
+            prop_assert_eq!(SaleCommand::try_from(request), Ok(command));
+        }
+    }
+
+    #[test]
+    fn four_fields_are_enough_and_get_an_identity() {
+        let request = ProductSaleRequest {
+            categoria: 2,
+            producto_id: "P-1".into(),
+            precio: 9.99,
+            cantidad_vendida: 1,
+            ..Default::default()
+        };
+        let command = SaleCommand::try_from(request).expect("valid");
+        assert_eq!(command.id.as_uuid().get_version_num(), 7);
+    }
+
+    #[test]
+    fn every_wrong_field_is_named() {
+        let request = ProductSaleRequest {
+            precio: f64::NAN,
+            cantidad_vendida: -1,
+            id: vec![1, 2, 3],
+            ..Default::default()
+        };
+        let errors = SaleCommand::try_from(request).expect_err("everything is wrong");
+        let fields: Vec<_> = errors.0.iter().map(|error| error.field).collect();
+        assert_eq!(fields, ["categoria", "producto_id", "precio", "cantidad_vendida", "id"]);
+    }
+}

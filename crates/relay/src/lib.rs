@@ -1,0 +1,1 @@
+//! REST in, gRPC out, balanced over all writers

@@ -1,0 +1,1 @@
+//! Real Kafka and Valkey as child processes on free loopback ports

@@ -1,0 +1,1 @@
+//! The counters in Valkey: key schema, the atomic apply function, the reads

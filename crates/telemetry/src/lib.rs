@@ -1,0 +1,1 @@
+//! Logs, traces, metrics and trace context across HTTP, gRPC and record headers

@@ -1,0 +1,1 @@
+//! The product catalogue, the arrival curve and the seeded traffic drawn from them

@@ -1,0 +1,1 @@
+//! gRPC server that publishes each sale to the event log
