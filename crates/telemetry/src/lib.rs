@@ -1,1 +1,81 @@
-//! Logs, traces, metrics and trace context across HTTP, gRPC and record headers
+//! What a process says about itself: logs, traces over OTLP, metrics for Prometheus, and the trace context that ties
+//! HTTP, gRPC and the records of the event log into one story.
+//!
+//! Invariant: an event that is not sampled costs no span and no allocation. Whether it is sampled is decided once, at
+//! the head: by the caller's `traceparent`, or by [`context::sample_root`].
+
+pub mod context;
+mod error;
+mod logs;
+pub mod metrics;
+mod process;
+mod traces;
+
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use opentelemetry_sdk::trace::SdkTracerProvider;
+
+pub use error::TelemetryError;
+pub use logs::LogFormat;
+
+/// How long the last spans may take to leave.
+const FLUSH_LIMIT: Duration = Duration::from_secs(5);
+
+/// Logs and traces.
+#[derive(clap::Args, Debug, Clone)]
+#[command(next_help_heading = "Telemetry")]
+pub struct TelemetryConfig {
+    /// What is logged, as a filter of tracing-subscriber: `info`, `debug`, `info,blackfriday_writer=debug`.
+    #[arg(long, env = "BLACKFRIDAY_LOG", default_value = "info")]
+    pub log: String,
+    /// How log lines look, on standard error.
+    #[arg(long, env = "BLACKFRIDAY_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
+    pub log_format: LogFormat,
+    /// Where spans go, an OTLP gRPC endpoint such as `http://127.0.0.1:4317`; without it there are none.
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT")]
+    pub otlp_endpoint: Option<String>,
+    /// Share of the requests without a trace context that is traced, 0 to 1.
+    #[arg(long, env = "BLACKFRIDAY_TRACE_SAMPLE_RATIO", default_value_t = 0.01, value_parser = ratio)]
+    pub trace_sample_ratio: f64,
+}
+
+/// Keeps telemetry alive; [`TelemetryGuard::shutdown`] sends what is left.
+#[derive(Debug)]
+#[must_use]
+pub struct TelemetryGuard(Option<SdkTracerProvider>);
+
+static INITIALIZED: OnceLock<()> = OnceLock::new();
+
+/// Sets up logs and traces for this process. Only the first call does; later ones give a guard that does nothing, so
+/// that several services may run in one process.
+///
+/// Must run inside of a tokio runtime when an OTLP endpoint is set.
+///
+/// # Errors
+/// The filter or the endpoint cannot be read.
+pub fn init(service_name: &'static str, config: &TelemetryConfig) -> Result<TelemetryGuard, TelemetryError> {
+    if INITIALIZED.set(()).is_err() {
+        return Ok(TelemetryGuard(None));
+    }
+    let provider = traces::provider(service_name, config)?;
+    logs::subscribe(config, provider.as_ref())?;
+    context::set_sampling(provider.is_some(), config.trace_sample_ratio);
+    Ok(TelemetryGuard(provider))
+}
+
+impl TelemetryGuard {
+    /// Sends the spans that are left, in 5 s at the most.
+    pub fn shutdown(self) {
+        if let Some(provider) = self.0
+            && let Err(error) = provider.shutdown_with_timeout(FLUSH_LIMIT)
+        {
+            tracing::warn!(%error, "the last spans were not sent");
+        }
+    }
+}
+
+fn ratio(text: &str) -> Result<f64, String> {
+    let ratio: f64 = text.parse().map_err(|_| "must be a number".to_owned())?;
+    if (0.0..=1.0).contains(&ratio) { Ok(ratio) } else { Err("must be from 0 to 1".to_owned()) }
+}

@@ -1,0 +1,26 @@
+use opentelemetry_otlp::{SpanExporter, WithExportConfig};
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
+
+use crate::{TelemetryConfig, TelemetryError};
+
+/// A provider that exports to the configured endpoint, or none.
+pub(crate) fn provider(
+    service_name: &'static str,
+    config: &TelemetryConfig,
+) -> Result<Option<SdkTracerProvider>, TelemetryError> {
+    let Some(endpoint) = &config.otlp_endpoint else { return Ok(None) };
+    let exporter = SpanExporter::builder()
+        .with_tonic()
+        .with_endpoint(endpoint)
+        .build()
+        .map_err(TelemetryError::Exporter)?;
+    // The head decides before a span is made (`context::sample_root`), so every span that exists is exported
+    // unless its parent says otherwise.
+    let provider = SdkTracerProvider::builder()
+        .with_batch_exporter(exporter)
+        .with_sampler(Sampler::ParentBased(Box::new(Sampler::AlwaysOn)))
+        .with_resource(Resource::builder().with_service_name(service_name).build())
+        .build();
+    Ok(Some(provider))
+}
