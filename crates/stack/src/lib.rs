@@ -1,1 +1,23 @@
-//! Real Kafka and Valkey as child processes on free loopback ports
+//! Real Kafka and Valkey as child processes on free loopback ports, for tests and for `blackfriday demo`.
+//!
+//! [`Kafka`] and [`Valkey`] can be stopped, killed, paused and started again on the same port and data;
+//! [`Process`] does the same for any other binary. [`eventually`] waits for a condition with a limit.
+//!
+//! Invariant: no child outlives its parent. A dropped value kills its process at once; a parent that is killed
+//! takes its children along by `PR_SET_PDEATHSIG`. Data lies in a temporary folder, removed on drop.
+
+mod error;
+mod eventually;
+mod kafka;
+mod locate;
+mod port;
+mod process;
+mod server;
+mod valkey;
+
+pub use error::StackError;
+pub use eventually::eventually;
+pub use kafka::{Kafka, KafkaOptions};
+pub use port::free_port;
+pub use process::Process;
+pub use valkey::{Valkey, ValkeyOptions};

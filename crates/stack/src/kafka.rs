@@ -1,0 +1,176 @@
+//! A Kafka of its own: one KRaft node that is broker and controller, with every internal topic on one replica.
+
+mod configuration;
+mod installation;
+mod probe;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+use crate::server::{Server, with_free_ports};
+use crate::{StackError, free_port};
+use installation::Installation;
+
+const READY_LIMIT: Duration = Duration::from_secs(90);
+const STOP_LIMIT: Duration = Duration::from_secs(60);
+
+/// How a [`Kafka`] is started.
+#[derive(Clone, Debug)]
+pub struct KafkaOptions {
+    /// Partitions of a topic that is made without saying how many.
+    pub partitions: u32,
+    /// Largest record batch that the broker takes, in bytes.
+    pub max_message_bytes: u32,
+    /// Heap of the broker, in MiB.
+    pub heap_mib: u32,
+    /// Whether the broker is compiled for speed over minutes rather than for a fast start.
+    pub for_load: bool,
+    /// More lines of `server.properties`, such as `("log.retention.ms", "1000")`. They win over the ones set here.
+    pub properties: BTreeMap<String, String>,
+}
+
+impl Default for KafkaOptions {
+    fn default() -> Self {
+        Self {
+            partitions: 4,
+            max_message_bytes: 1024 * 1024 + 12,
+            heap_mib: 512,
+            for_load: false,
+            properties: BTreeMap::new(),
+        }
+    }
+}
+
+/// A running, paused or stopped Kafka on a loopback port. Dropping it kills it and removes its data.
+#[derive(Debug)]
+pub struct Kafka {
+    server: Server,
+    installation: Installation,
+    options: KafkaOptions,
+    broker_port: u16,
+    controller_port: u16,
+    cluster_id: String,
+}
+
+impl Kafka {
+    /// Starts a broker with the default options and waits until it serves.
+    ///
+    /// # Errors
+    /// As [`Kafka::start_with`].
+    pub async fn start() -> Result<Self, StackError> {
+        Self::start_with(KafkaOptions::default()).await
+    }
+
+    /// Starts a broker and waits, at most 90 s, until it is registered and serves requests.
+    ///
+    /// # Errors
+    /// Java or Kafka is not on this machine, or the broker does not start.
+    pub async fn start_with(options: KafkaOptions) -> Result<Self, StackError> {
+        let installation = Installation::find()?;
+        with_free_ports(|| start_on_free_ports(&installation, &options)).await
+    }
+
+    /// `127.0.0.1:<port>`, the same after a restart.
+    #[must_use]
+    pub fn bootstrap(&self) -> String {
+        format!("127.0.0.1:{}", self.broker_port)
+    }
+
+    /// Id of the broker's process, or `None` if it is stopped.
+    #[must_use]
+    pub fn process_id(&self) -> Option<u32> {
+        self.server.running().ok().map(|process| process.id())
+    }
+
+    /// Stops the broker with SIGTERM and waits until it has ended.
+    ///
+    /// # Errors
+    /// It took more than 60 s; it is killed then.
+    pub async fn stop(&self) -> Result<(), StackError> {
+        self.server.stop(STOP_LIMIT).await
+    }
+
+    /// Kills the broker with SIGKILL. Acknowledged records are in the page cache and survive.
+    ///
+    /// # Errors
+    /// The signal could not be sent.
+    pub async fn kill(&self) -> Result<(), StackError> {
+        self.server.kill().await
+    }
+
+    /// Starts the broker again on the same port and data; one that runs is stopped first.
+    ///
+    /// # Errors
+    /// It does not start, for instance because the port was taken meanwhile.
+    pub async fn restart(&self) -> Result<(), StackError> {
+        self.stop().await?;
+        self.launch().await
+    }
+
+    /// Kills the broker and removes its data; [`Kafka::restart`] then starts an empty one, under the same cluster id.
+    ///
+    /// # Errors
+    /// The data cannot be removed.
+    pub async fn wipe(&self) -> Result<(), StackError> {
+        self.kill().await?;
+        self.server.remove_data()
+    }
+
+    /// Stops the broker's clock with SIGSTOP: connections stay open, nothing answers.
+    ///
+    /// # Errors
+    /// The broker is stopped, or the signal could not be sent.
+    pub fn pause(&self) -> Result<(), StackError> {
+        self.server.running()?.pause()
+    }
+
+    /// Lets a paused broker go on.
+    ///
+    /// # Errors
+    /// The broker is stopped, or the signal could not be sent.
+    pub fn resume(&self) -> Result<(), StackError> {
+        self.server.running()?.resume()
+    }
+
+    async fn launch(&self) -> Result<(), StackError> {
+        let properties = self.server.write("server.properties", &configuration::properties(self))?;
+        if !self.server.data().join("meta.properties").exists() {
+            self.format(&properties).await?;
+        }
+        let mut command = self.installation.java(&self.options);
+        command.arg("kafka.Kafka").arg(properties);
+        let (port, cluster_id) = (self.broker_port, self.cluster_id.as_str());
+        self.server.launch(command, READY_LIMIT, |_| probe::serves(port, cluster_id)).await
+    }
+
+    async fn format(&self, properties: &PathBuf) -> Result<(), StackError> {
+        self.server.make_data()?;
+        let mut command: Command = self.installation.java(&self.options);
+        command.args(["kafka.tools.StorageTool", "format", "--cluster-id", &self.cluster_id, "--config"]);
+        command.arg(properties);
+        let process = self.server.spawn(command)?;
+        let status = process.wait().await;
+        if status.success() {
+            return Ok(());
+        }
+        Err(StackError::Exited { program: "kafka format".to_owned(), status, log: process.log_tail() })
+    }
+}
+
+async fn start_on_free_ports(
+    installation: &Installation,
+    options: &KafkaOptions,
+) -> Result<Kafka, StackError> {
+    let kafka = Kafka {
+        server: Server::new("kafka")?,
+        installation: installation.clone(),
+        options: options.clone(),
+        broker_port: free_port()?,
+        controller_port: free_port()?,
+        cluster_id: configuration::random_cluster_id(),
+    };
+    kafka.launch().await?;
+    Ok(kafka)
+}

@@ -1,0 +1,74 @@
+//! The jars of Kafka and the Java that runs them.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::KafkaOptions;
+use crate::{StackError, locate};
+
+const HOME_VARIABLE: &str = "BLACKFRIDAY_KAFKA_HOME";
+const WHAT: &str = "Kafka (a folder with libs/kafka_*.jar)";
+
+/// Where Kafka and Java are.
+#[derive(Clone, Debug)]
+pub(super) struct Installation {
+    home: PathBuf,
+    java: PathBuf,
+}
+
+impl Installation {
+    /// `BLACKFRIDAY_KAFKA_HOME`, else the home of `kafka-server-start.sh` on PATH, else `.tools/kafka`.
+    pub(super) fn find() -> Result<Self, StackError> {
+        Ok(Self { home: find_home()?, java: find_java()? })
+    }
+
+    /// A Java command that wants a main class of Kafka and its arguments.
+    pub(super) fn java(&self, options: &KafkaOptions) -> Command {
+        let mut command = Command::new(&self.java);
+        command.arg(format!("-Xmx{}m", options.heap_mib));
+        if !options.for_load {
+            command.arg("-XX:TieredStopAtLevel=1");
+        }
+        command.args(["-XX:+UseSerialGC", "-Xshare:auto", "-Djava.awt.headless=true"]);
+        command.arg("-Dorg.slf4j.simpleLogger.defaultLogLevel=warn");
+        command.arg("-cp").arg(self.home.join("libs").join("*"));
+        command
+    }
+}
+
+fn find_home() -> Result<PathBuf, StackError> {
+    if let Some(path) = locate::named_by(HOME_VARIABLE) {
+        return if has_jars(&path) {
+            Ok(path)
+        } else {
+            Err(StackError::Misnamed { what: WHAT, variable: HOME_VARIABLE, path })
+        };
+    }
+    let on_path = locate::on_path("kafka-server-start.sh").and_then(|script| home_of(&script));
+    let candidates = [on_path, locate::in_tools("kafka")];
+    let home = candidates.into_iter().flatten().find(|home| has_jars(home));
+    home.ok_or(StackError::Missing { what: WHAT, variable: HOME_VARIABLE })
+}
+
+/// The script lies in `<home>/bin`, perhaps behind a symbolic link.
+fn home_of(script: &Path) -> Option<PathBuf> {
+    Some(fs::canonicalize(script).ok()?.parent()?.parent()?.to_owned())
+}
+
+fn has_jars(home: &Path) -> bool {
+    let Ok(entries) = fs::read_dir(home.join("libs")) else { return false };
+    entries.flatten().any(|entry| {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        name.starts_with("kafka_") && name.ends_with(".jar")
+    })
+}
+
+fn find_java() -> Result<PathBuf, StackError> {
+    let named = locate::named_by("JAVA_HOME").map(|home| home.join("bin").join("java"));
+    let named = named.filter(|java| java.is_file());
+    named
+        .or_else(|| locate::on_path("java"))
+        .ok_or(StackError::Missing { what: "java (version 17 or newer)", variable: "JAVA_HOME" })
+}

@@ -1,0 +1,27 @@
+//! Where the servers' programs are: named by a variable, else on PATH, else under `.tools` of the checkout.
+//!
+//! The first is how a Nix shell provides them, the last is where `./dev setup` puts them.
+
+use std::env;
+use std::path::{Path, PathBuf};
+
+/// The value of an environment variable that names a path, unless it is empty.
+pub(crate) fn named_by(variable: &str) -> Option<PathBuf> {
+    env::var_os(variable).filter(|value| !value.is_empty()).map(PathBuf::from)
+}
+
+/// A file of that name in a folder of PATH.
+pub(crate) fn on_path(program: &str) -> Option<PathBuf> {
+    let folders = env::var_os("PATH")?;
+    env::split_paths(&folders).map(|folder| folder.join(program)).find(|path| path.is_file())
+}
+
+/// `.tools/<path>` in the nearest folder that has it, above the current folder or above this program.
+pub(crate) fn in_tools(path: &str) -> Option<PathBuf> {
+    let starts = [env::current_dir().ok(), env::current_exe().ok()];
+    starts.iter().flatten().find_map(|start| above(start, &Path::new(".tools").join(path)))
+}
+
+fn above(start: &Path, path: &Path) -> Option<PathBuf> {
+    start.ancestors().map(|folder| folder.join(path)).find(|candidate| candidate.exists())
+}

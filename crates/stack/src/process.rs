@@ -1,0 +1,235 @@
+//! A child process that cannot outlive this one.
+//!
+//! Each child has a guard thread, which starts it, waits for it and reaps it. The thread is not an
+//! implementation detail: `PR_SET_PDEATHSIG` fires when the *thread* that forked ends (prctl(2)), so a child forked
+//! on a worker of a runtime that is shut down, or on a test's thread, would die with that thread.
+//!
+//! The child leads a process group of its own. Ctrl-C in a terminal therefore does not reach it, so that its parent
+//! can stop it in order, and whatever it forked is killed with it. Only if the parent is killed by SIGKILL do the
+//! child's own children depend on the child.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use rustix::io::Errno;
+use rustix::process::{
+    Pid, Signal, WaitId, WaitIdOptions, getpid, getppid, kill_process, kill_process_group,
+    set_parent_process_death_signal, waitid,
+};
+use tokio::sync::watch;
+
+use crate::StackError;
+
+const TAIL_LINES: usize = 40;
+const TAIL_BYTES: u64 = 16 * 1024;
+
+/// A running or ended child process. Dropping it kills it with SIGKILL and waits until it is gone.
+#[derive(Debug)]
+pub struct Process {
+    program: String,
+    log: PathBuf,
+    pid: Pid,
+    alive: Arc<Mutex<bool>>,
+    exit: watch::Receiver<Option<ExitStatus>>,
+    guard: Option<JoinHandle<()>>,
+}
+
+impl Process {
+    /// Starts `command` with empty standard input; both outputs are appended to the file `log`.
+    ///
+    /// # Errors
+    /// The log cannot be opened, or the program cannot be executed.
+    pub fn spawn(mut command: Command, log: impl Into<PathBuf>) -> Result<Self, StackError> {
+        let log = log.into();
+        let program = command.get_program().to_string_lossy().into_owned();
+        redirect(&mut command, &log).map_err(|source| StackError::File {
+            action: "open the log",
+            path: log.clone(),
+            source,
+        })?;
+        die_with_parent(&mut command);
+
+        let alive = Arc::new(Mutex::new(true));
+        let (exit_sender, exit) = watch::channel(None);
+        let (started_sender, started) = mpsc::sync_channel(1);
+        let guard_alive = Arc::clone(&alive);
+        let spawn_error = |source| StackError::Spawn { program: program.clone(), source };
+        let guard = thread::Builder::new()
+            .name("child-guard".to_owned())
+            .spawn(move || guard(command, &started_sender, &guard_alive, &exit_sender))
+            .map_err(spawn_error)?;
+        let pid = started.recv().expect("the guard always answers").map_err(spawn_error)?;
+        tracing::debug!(program, pid = pid.as_raw_nonzero(), "started");
+        Ok(Self { program, log, pid, alive, exit, guard: Some(guard) })
+    }
+
+    /// The process id. It may belong to another process once this one has ended.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.pid.as_raw_nonzero().get().unsigned_abs()
+    }
+
+    /// The file that takes both outputs.
+    #[must_use]
+    pub fn log(&self) -> &Path {
+        &self.log
+    }
+
+    /// The last 40 lines of the log, at most 16 KiB; what cannot be read is said in their place.
+    #[must_use]
+    pub fn log_tail(&self) -> String {
+        tail(&self.log).unwrap_or_else(|error| format!("(cannot read {}: {error})", self.log.display()))
+    }
+
+    /// How the process ended, or `None` while it runs or is paused.
+    #[must_use]
+    pub fn exit_status(&self) -> Option<ExitStatus> {
+        *self.exit.borrow()
+    }
+
+    /// Waits until the process has ended.
+    pub async fn wait(&self) -> ExitStatus {
+        let mut exit = self.exit.clone();
+        let ended = exit.wait_for(Option::is_some).await.expect("the guard says how it ended before it ends");
+        ended.expect("waited for it")
+    }
+
+    /// Sends SIGTERM and waits at most `limit` for the process to end. A paused process is resumed to let it do so.
+    ///
+    /// # Errors
+    /// It still runs; it is left running.
+    pub async fn terminate(&self, limit: Duration) -> Result<ExitStatus, StackError> {
+        self.signal(Signal::TERM)?;
+        self.signal(Signal::CONT)?;
+        tokio::time::timeout(limit, self.wait()).await.map_err(|_| StackError::StillRunning {
+            program: self.program.clone(),
+            limit,
+            log: self.log_tail(),
+        })
+    }
+
+    /// Ends the process and everything in its group with SIGKILL, and waits until it is gone.
+    ///
+    /// # Errors
+    /// The signal could not be sent.
+    pub async fn kill(&self) -> Result<ExitStatus, StackError> {
+        self.signal_group(Signal::KILL)?;
+        Ok(self.wait().await)
+    }
+
+    /// Stops the process and its group with SIGSTOP: connections stay open, nothing answers.
+    ///
+    /// # Errors
+    /// The signal could not be sent.
+    pub fn pause(&self) -> Result<(), StackError> {
+        self.signal_group(Signal::STOP)
+    }
+
+    /// Lets a paused process go on, with SIGCONT.
+    ///
+    /// # Errors
+    /// The signal could not be sent.
+    pub fn resume(&self) -> Result<(), StackError> {
+        self.signal_group(Signal::CONT)
+    }
+
+    fn signal(&self, signal: Signal) -> Result<(), StackError> {
+        self.while_alive(|pid| kill_process(pid, signal))
+    }
+
+    fn signal_group(&self, signal: Signal) -> Result<(), StackError> {
+        self.while_alive(|pid| kill_process_group(pid, signal))
+    }
+
+    /// Under the lock that the guard takes to reap, the id cannot have passed to another process.
+    fn while_alive(&self, send: impl FnOnce(Pid) -> Result<(), Errno>) -> Result<(), StackError> {
+        let alive = lock(&self.alive);
+        let sent = if *alive { send(self.pid) } else { Ok(()) };
+        sent.map_err(|errno| StackError::Signal { program: self.program.clone(), source: errno.into() })
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if let Err(error) = self.signal_group(Signal::KILL) {
+            tracing::warn!(%error, "a child process may survive");
+            return;
+        }
+        if let Some(guard) = self.guard.take() {
+            guard.join().unwrap_or_else(|_| tracing::warn!(program = self.program, "the guard panicked"));
+        }
+    }
+}
+
+fn redirect(command: &mut Command, log: &Path) -> io::Result<()> {
+    let output = OpenOptions::new().create(true).append(true).open(log)?;
+    command.stdin(Stdio::null()).stderr(output.try_clone()?).stdout(output).process_group(0);
+    Ok(())
+}
+
+fn die_with_parent(command: &mut Command) {
+    let parent = getpid();
+    let request = move || {
+        set_parent_process_death_signal(Some(Signal::KILL))?;
+        // The parent may have died before the request; then nobody would send the signal.
+        if getppid() == Some(parent) { Ok(()) } else { Err(Errno::SRCH.into()) }
+    };
+    // SAFETY: between fork and exec only prctl(2) and getppid(2) are called; both are async-signal-safe and
+    // nothing is allocated.
+    unsafe { command.pre_exec(request) };
+}
+
+/// Body of the guard thread: start, say so, wait, reap.
+fn guard(
+    mut command: Command,
+    started: &mpsc::SyncSender<io::Result<Pid>>,
+    alive: &Mutex<bool>,
+    exit: &watch::Sender<Option<ExitStatus>>,
+) {
+    let (child, pid) = match command.spawn() {
+        Ok(child) => {
+            let pid = Pid::from_child(&child);
+            (child, pid)
+        }
+        Err(error) => return started.send(Err(error)).expect("spawn waits for the answer"),
+    };
+    started.send(Ok(pid)).expect("spawn waits for the answer");
+    await_end(pid);
+    let status = reap(child, pid, &mut lock(alive));
+    exit.send_replace(Some(status));
+}
+
+/// Leaves the ended process as a zombie, whose id and group nobody else can get.
+fn await_end(pid: Pid) {
+    let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+    while matches!(waitid(WaitId::Pid(pid), options), Err(Errno::INTR)) {}
+}
+
+fn reap(mut child: Child, pid: Pid, alive: &mut bool) -> ExitStatus {
+    if let Err(errno) = kill_process_group(pid, Signal::KILL) {
+        tracing::debug!(%errno, "nothing left of the group");
+    }
+    *alive = false;
+    child.wait().expect("only the guard waits for its child")
+}
+
+fn tail(log: &Path) -> io::Result<String> {
+    let mut file = File::open(log)?;
+    let length = file.metadata()?.len();
+    file.seek(SeekFrom::Start(length.saturating_sub(TAIL_BYTES)))?;
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)?;
+    let text = String::from_utf8_lossy(&bytes);
+    let lines: Vec<&str> = text.lines().collect();
+    Ok(lines[lines.len().saturating_sub(TAIL_LINES)..].join("\n"))
+}
+
+fn lock(alive: &Mutex<bool>) -> MutexGuard<'_, bool> {
+    alive.lock().unwrap_or_else(PoisonError::into_inner)
+}
