@@ -1,1 +1,28 @@
-//! The process skeleton: configuration, signals, admin port, bounded HTTP serving, drain in order
+//! The skeleton that every process of the pipeline shares: configuration errors, signals, admin port, bounded HTTP
+//! serving, drain in order, exit codes.
+//!
+//! The order of a stop is the same everywhere: readiness false, stop accepting, finish what is in flight under a
+//! limit, flush, end with exit code 0.
+//!
+//! Invariant: every connection, body, request and wait has a named limit; over it the client gets an answer that says
+//! so, or is closed.
+
+pub mod admin;
+mod bind;
+mod body;
+pub mod http;
+mod limits;
+mod problem;
+mod process;
+mod readiness;
+mod secret;
+mod shutdown;
+
+pub use bind::{BindError, bind};
+pub use body::{BodyError, read_body};
+pub use limits::HttpLimits;
+pub use problem::{FieldProblem, Problem, RETRY_AFTER_S};
+pub use process::{Context, Failure, ProcessConfig, ServiceConfig, main_with, raise_fd_limit};
+pub use readiness::{Condition, Readiness};
+pub use secret::Secret;
+pub use shutdown::{Shutdown, signals};

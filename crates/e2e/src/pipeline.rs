@@ -1,0 +1,235 @@
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::{Command, ExitStatus};
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use blackfriday_stack::{Kafka, Process, Valkey, eventually, free_port};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::{binary, get};
+
+/// Partitions of topic `ventas`.
+const PARTITIONS: i32 = 4;
+/// How long a process may take to be ready, or to end after SIGTERM.
+const START_LIMIT: Duration = Duration::from_secs(30);
+const STOP_LIMIT: Duration = Duration::from_secs(20);
+
+/// One of our processes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Service {
+    /// The public REST API.
+    Gateway,
+    /// REST in, gRPC out.
+    Relay,
+    /// The first of two gRPC servers.
+    WriterA,
+    /// The second.
+    WriterB,
+    /// Counts.
+    Consumer,
+    /// Read API and page.
+    Dashboard,
+}
+
+impl Service {
+    /// Every process, in the order in which they start.
+    pub const ALL: [Self; 6] =
+        [Self::WriterA, Self::WriterB, Self::Consumer, Self::Relay, Self::Gateway, Self::Dashboard];
+
+    fn binary(self) -> &'static str {
+        match self {
+            Self::Gateway => "blackfriday-gateway",
+            Self::Relay => "blackfriday-relay",
+            Self::WriterA | Self::WriterB => "blackfriday-writer",
+            Self::Consumer => "blackfriday-consumer",
+            Self::Dashboard => "blackfriday-dashboard",
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Ports {
+    listen: SocketAddr,
+    admin: SocketAddr,
+}
+
+/// Kafka, Valkey and all services, each a process.
+#[derive(Debug)]
+pub struct Pipeline {
+    /// The broker.
+    pub kafka: Kafka,
+    /// The store.
+    pub valkey: Valkey,
+    ports: BTreeMap<Service, Ports>,
+    running: BTreeMap<Service, Process>,
+    environment: Vec<(String, String)>,
+    scratch: TempDir,
+}
+
+/// A running `blackfriday load` and where its receipts go.
+#[derive(Debug)]
+pub struct Load {
+    process: Process,
+    /// The receipts file.
+    pub receipts: PathBuf,
+}
+
+impl Pipeline {
+    /// Starts everything and waits until all is ready. `environment` is added to every service's.
+    ///
+    /// # Errors
+    /// Kafka, Valkey or a binary is missing or does not come up in 30 s.
+    pub async fn start(environment: &[(&str, &str)]) -> Result<Self> {
+        let (kafka, valkey) = tokio::try_join!(Kafka::start(), Valkey::start())?;
+        let mut ports = BTreeMap::new();
+        for service in Service::ALL {
+            let port = || -> Result<SocketAddr> { Ok(SocketAddr::from(([127, 0, 0, 1], free_port()?))) };
+            ports.insert(service, Ports { listen: port()?, admin: port()? });
+        }
+        let environment = environment.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        let scratch = tempfile::tempdir().context("make a scratch folder")?;
+        let mut pipeline = Self { kafka, valkey, ports, running: BTreeMap::new(), environment, scratch };
+        pipeline.run("topics", &["create", "--partitions", &PARTITIONS.to_string()]).await?;
+        for service in Service::ALL {
+            pipeline.spawn(service)?;
+        }
+        for service in Service::ALL {
+            pipeline.wait_ready(service, true).await?;
+        }
+        Ok(pipeline)
+    }
+
+    /// Where a service listens.
+    pub fn address(&self, service: Service) -> SocketAddr {
+        self.ports[&service].listen
+    }
+
+    /// Where a service serves `/livez`, `/readyz` and `/metrics`.
+    pub fn admin(&self, service: Service) -> SocketAddr {
+        self.ports[&service].admin
+    }
+
+    /// The process id of a running service.
+    ///
+    /// # Errors
+    /// It is not running.
+    pub fn pid(&self, service: Service) -> Result<u32> {
+        Ok(self.running.get(&service).with_context(|| format!("{service:?} is not running"))?.pid())
+    }
+
+    /// Starts a service that is not running.
+    ///
+    /// # Errors
+    /// Its binary is missing.
+    pub fn spawn(&mut self, service: Service) -> Result<()> {
+        let ports = self.ports[&service];
+        let mut command = Command::new(binary(service.binary())?);
+        command.env("BLACKFRIDAY_ADMIN_LISTEN", ports.admin.to_string()).envs(self.clients());
+        let listen = ports.listen.to_string();
+        match service {
+            Service::Gateway => command
+                .env("BLACKFRIDAY_GATEWAY_LISTEN", listen)
+                .env("BLACKFRIDAY_RELAY_URL", format!("http://{}", self.address(Service::Relay))),
+            Service::Relay => command.env("BLACKFRIDAY_RELAY_LISTEN", listen).env(
+                "BLACKFRIDAY_WRITER_TARGET",
+                format!("{},{}", self.address(Service::WriterA), self.address(Service::WriterB)),
+            ),
+            Service::WriterA | Service::WriterB => command.env("BLACKFRIDAY_WRITER_LISTEN", listen),
+            Service::Consumer => &mut command,
+            Service::Dashboard => command.env("BLACKFRIDAY_DASHBOARD_LISTEN", listen),
+        };
+        command.envs(self.environment.iter().map(|(k, v)| (k, v)));
+        let process = Process::spawn(command, &self.scratch.path().join(format!("{service:?}.log")))?;
+        self.running.insert(service, process);
+        Ok(())
+    }
+
+    /// Waits until `/readyz` says what is expected.
+    ///
+    /// # Errors
+    /// Not within 30 s.
+    pub async fn wait_ready(&self, service: Service, expected: bool) -> Result<()> {
+        let admin = self.admin(service);
+        let as_expected = async || get(admin, "/readyz").await.is_ok_and(|answer| answer.status.is_success() == expected);
+        eventually(START_LIMIT, as_expected).await.with_context(|| {
+            let log = std::fs::read_to_string(self.scratch.path().join(format!("{service:?}.log")));
+            format!("{service:?} ready: {expected} within {START_LIMIT:?}; its log:\n{}", log.unwrap_or_default())
+        })
+    }
+
+    /// SIGTERM, then waits for the end.
+    ///
+    /// # Errors
+    /// It is not running, or does not end in 20 s.
+    pub async fn terminate(&mut self, service: Service) -> Result<ExitStatus> {
+        let mut process = self.running.remove(&service).with_context(|| format!("{service:?} is not running"))?;
+        Ok(process.terminate(STOP_LIMIT).await?)
+    }
+
+    /// SIGKILL.
+    ///
+    /// # Errors
+    /// It is not running.
+    pub fn kill(&mut self, service: Service) -> Result<()> {
+        let mut process = self.running.remove(&service).with_context(|| format!("{service:?} is not running"))?;
+        process.kill();
+        Ok(())
+    }
+
+    /// Starts `blackfriday load` against the gateway, with receipts.
+    ///
+    /// # Errors
+    /// The binary is missing.
+    pub fn load(&self, name: &str, arguments: &[&str]) -> Result<Load> {
+        let receipts = self.scratch.path().join(format!("{name}.receipts"));
+        let mut command = Command::new(binary("blackfriday")?);
+        command.arg("load").arg("--url").arg(format!("http://{}", self.address(Service::Gateway)));
+        command.arg("--receipts").arg(&receipts).args(arguments);
+        let process = Process::spawn(command, &self.scratch.path().join(format!("{name}.log")))?;
+        Ok(Load { process, receipts })
+    }
+
+    /// `blackfriday verify` with these receipts; its table as JSON.
+    ///
+    /// # Errors
+    /// Anything differs: the error is the command's whole output.
+    pub async fn verify(&self, loads: &[&Load]) -> Result<Value> {
+        let receipts = loads.iter().flat_map(|load| ["--receipts", load.receipts.to_str().unwrap_or_default()]);
+        let arguments: Vec<_> = receipts.chain(["--wait", "60s", "--json"]).collect();
+        let output = self.run("verify", &arguments).await?;
+        serde_json::from_str(&output).context("verify prints JSON")
+    }
+
+    /// Runs a command of `blackfriday` against this Kafka and Valkey; its standard output.
+    ///
+    /// # Errors
+    /// An exit code other than 0: the error is the command's whole output.
+    pub async fn run(&self, command: &str, arguments: &[&str]) -> Result<String> {
+        let mut process = tokio::process::Command::new(binary("blackfriday")?);
+        process.arg(command).args(arguments).envs(self.clients()).kill_on_drop(true);
+        let output = process.output().await.context("run blackfriday")?;
+        let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        ensure!(output.status.success(), "{command} ended with {}:\n{out}\n{err}", output.status);
+        Ok(out.into_owned())
+    }
+
+    fn clients(&self) -> [(&'static str, String); 2] {
+        [
+            ("BLACKFRIDAY_KAFKA_BROKERS", self.kafka.bootstrap().to_owned()),
+            ("BLACKFRIDAY_VALKEY_URL", self.valkey.url().to_owned()),
+        ]
+    }
+}
+
+impl Load {
+    /// Waits for the end of the load.
+    ///
+    /// # Errors
+    /// It does not end within `limit`.
+    pub async fn finish(&mut self, limit: Duration) -> Result<ExitStatus> {
+        Ok(self.process.wait(limit).await?)
+    }
+}

@@ -1,0 +1,35 @@
+//! The admin port: `/livez`, `/readyz` and `/metrics`, apart from the traffic so that probes work under overload.
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use blackfriday_telemetry::metrics::{CONTENT_TYPE, Registry};
+use tokio::net::TcpListener;
+
+use crate::{HttpLimits, Readiness, Shutdown, http};
+
+/// Serves the admin port until it is told to stop.
+pub async fn serve(listener: TcpListener, registry: Registry, readiness: Readiness, stop: Shutdown) {
+    let router = Router::new()
+        .route("/livez", get(|| async { "ok\n" }))
+        .route("/readyz", get(ready).with_state(readiness))
+        .route("/metrics", get(metrics).with_state(registry));
+    let limits =
+        HttpLimits { max_connections: 64, max_in_flight: 64, drain_timeout_ms: 500, ..HttpLimits::default() };
+    http::serve(listener, router, &limits, None, stop).await;
+}
+
+async fn ready(State(readiness): State<Readiness>) -> Response {
+    match readiness.missing() {
+        missing if missing.is_empty() => "ready\n".into_response(),
+        missing => {
+            (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {}\n", missing.join(", "))).into_response()
+        }
+    }
+}
+
+async fn metrics(State(registry): State<Registry>) -> Response {
+    ([(header::CONTENT_TYPE, CONTENT_TYPE)], registry.encode()).into_response()
+}

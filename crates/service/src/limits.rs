@@ -1,0 +1,63 @@
+use std::time::Duration;
+
+/// What one HTTP server takes at the most.
+#[derive(clap::Args, Debug, Clone)]
+#[command(next_help_heading = "HTTP limits")]
+pub struct HttpLimits {
+    /// Open connections; one more is answered with 503 and closed.
+    #[arg(long = "http-max-connections", env = "BLACKFRIDAY_HTTP_MAX_CONNECTIONS", default_value_t = 8192,
+          value_parser = positive)]
+    pub max_connections: usize,
+    /// Requests in flight; one more is answered with 429.
+    #[arg(long = "http-max-in-flight", env = "BLACKFRIDAY_HTTP_MAX_IN_FLIGHT", default_value_t = 4096,
+          value_parser = positive)]
+    pub max_in_flight: usize,
+    /// Bytes of a body; one more is answered with 413.
+    #[arg(long = "http-max-body-bytes", env = "BLACKFRIDAY_HTTP_MAX_BODY_BYTES", default_value_t = 8 << 20,
+          value_parser = positive)]
+    pub max_body_bytes: usize,
+    /// Milliseconds for the head of a request, counted from the moment the connection is idle; then it is closed.
+    #[arg(long = "http-header-read-timeout-ms", env = "BLACKFRIDAY_HTTP_HEADER_READ_TIMEOUT_MS",
+          default_value_t = 30_000, value_parser = clap::value_parser!(u64).range(1..))]
+    pub header_read_timeout_ms: u64,
+    /// Milliseconds from the head of a request to its answer, the body's arrival included.
+    #[arg(long = "http-request-timeout-ms", env = "BLACKFRIDAY_HTTP_REQUEST_TIMEOUT_MS",
+          default_value_t = 5_000, value_parser = clap::value_parser!(u64).range(1..))]
+    pub request_timeout_ms: u64,
+    /// Milliseconds that requests in flight have to finish at a stop.
+    #[arg(long = "drain-timeout-ms", env = "BLACKFRIDAY_DRAIN_TIMEOUT_MS", default_value_t = 10_000)]
+    pub drain_timeout_ms: u64,
+}
+
+impl HttpLimits {
+    /// From the head of a request to its answer.
+    pub fn request_timeout(&self) -> Duration {
+        Duration::from_millis(self.request_timeout_ms)
+    }
+
+    /// For requests in flight at a stop.
+    pub fn drain_timeout(&self) -> Duration {
+        Duration::from_millis(self.drain_timeout_ms)
+    }
+
+    pub(crate) fn header_read_timeout(&self) -> Duration {
+        Duration::from_millis(self.header_read_timeout_ms)
+    }
+}
+
+impl Default for HttpLimits {
+    fn default() -> Self {
+        Self {
+            max_connections: 8192,
+            max_in_flight: 4096,
+            max_body_bytes: 8 << 20,
+            header_read_timeout_ms: 30_000,
+            request_timeout_ms: 5_000,
+            drain_timeout_ms: 10_000,
+        }
+    }
+}
+
+fn positive(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|n| *n > 0).ok_or_else(|| "must be a whole number above 0".to_owned())
+}

@@ -1,0 +1,192 @@
+use std::error::Error;
+use std::fmt;
+use std::net::SocketAddr;
+use std::process::ExitCode;
+
+use blackfriday_telemetry::metrics::Registry;
+use blackfriday_telemetry::{TelemetryConfig, TelemetryGuard};
+use clap::Parser;
+
+use crate::{BindError, Readiness, Shutdown, admin, bind, signals};
+
+/// Exit codes of sysexits.h.
+const EX_USAGE: u8 = 64;
+const EX_UNAVAILABLE: u8 = 69;
+const EX_SOFTWARE: u8 = 70;
+
+/// What every process can be told.
+#[derive(clap::Args, Debug, Clone)]
+pub struct ProcessConfig {
+    /// Threads that run the service; without it as many as there are cores.
+    #[arg(long, env = "BLACKFRIDAY_WORKER_THREADS", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub worker_threads: Option<u16>,
+    /// Logs and traces.
+    #[command(flatten)]
+    pub telemetry: TelemetryConfig,
+}
+
+/// A service's configuration, as the skeleton needs it.
+pub trait ServiceConfig: Parser + fmt::Debug + Send + 'static {
+    /// What every process can be told.
+    fn process(&self) -> &ProcessConfig;
+
+    /// Where `/livez`, `/readyz` and `/metrics` are served.
+    fn admin_listen(&self) -> SocketAddr;
+}
+
+/// What the skeleton hands to a service.
+#[derive(Debug, Clone)]
+pub struct Context {
+    /// Its metrics.
+    pub registry: Registry,
+    /// Whether it should get traffic.
+    pub readiness: Readiness,
+    /// When to stop.
+    pub shutdown: Shutdown,
+}
+
+impl Context {
+    /// For a service that runs inside of a test or of another process.
+    pub fn new(service_name: &'static str) -> Self {
+        Self { registry: Registry::new(service_name), readiness: Readiness::new(), shutdown: Shutdown::new() }
+    }
+}
+
+/// Why a process ends with another exit code than 0.
+#[derive(Debug)]
+pub enum Failure {
+    /// 64: the configuration cannot work.
+    Configuration(Box<dyn Error + Send + Sync>),
+    /// 69: something that is needed at the start is not there.
+    Unavailable(Box<dyn Error + Send + Sync>),
+    /// 70: anything else.
+    Internal(Box<dyn Error + Send + Sync>),
+}
+
+impl Failure {
+    fn exit_code(&self) -> u8 {
+        match self {
+            Self::Configuration(_) => EX_USAGE,
+            Self::Unavailable(_) => EX_UNAVAILABLE,
+            Self::Internal(_) => EX_SOFTWARE,
+        }
+    }
+
+    fn cause(&self) -> &(dyn Error + 'static) {
+        let (Self::Configuration(cause) | Self::Unavailable(cause) | Self::Internal(cause)) = self;
+        cause.as_ref()
+    }
+}
+
+impl From<BindError> for Failure {
+    fn from(error: BindError) -> Self {
+        Self::Unavailable(Box::new(error))
+    }
+}
+
+/// The whole of a service's `main`: reads the configuration (exit code 64 if it is wrong), sets up telemetry, serves the
+/// admin port, runs the service until it ends or a signal stops it, sends the last spans, and gives the exit code.
+pub fn main_with<C, R>(service_name: &'static str, run: impl FnOnce(C, Context) -> R) -> ExitCode
+where
+    C: ServiceConfig,
+    R: Future<Output = Result<(), Failure>>,
+{
+    let config = match C::try_parse() {
+        Ok(config) => config,
+        Err(error) => {
+            let code = if error.use_stderr() { EX_USAGE } else { 0 };
+            drop(error.print());
+            return ExitCode::from(code);
+        }
+    };
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    if let Some(threads) = config.process().worker_threads {
+        runtime.worker_threads(threads.into());
+    }
+    match runtime.enable_all().build() {
+        Ok(runtime) => runtime.block_on(supervise(service_name, config, run)),
+        Err(error) => end(Err(Failure::Internal(Box::new(error)))),
+    }
+}
+
+async fn supervise<C, R>(service_name: &'static str, config: C, run: impl FnOnce(C, Context) -> R) -> ExitCode
+where
+    C: ServiceConfig,
+    R: Future<Output = Result<(), Failure>>,
+{
+    let telemetry = match blackfriday_telemetry::init(service_name, &config.process().telemetry) {
+        Ok(telemetry) => telemetry,
+        Err(error) => return end(Err(Failure::Configuration(Box::new(error)))),
+    };
+    raise_fd_limit();
+    tracing::info!(service = service_name, version = env!("CARGO_PKG_VERSION"), ?config, "starting");
+    let context = Context::new(service_name);
+    let ended = match bind(config.admin_listen()) {
+        Ok(listener) => {
+            let stop_admin = Shutdown::new();
+            let admin = admin::serve(
+                listener,
+                context.registry.clone(),
+                context.readiness.clone(),
+                stop_admin.clone(),
+            );
+            let admin = tokio::spawn(admin);
+            let signals = tokio::spawn(signals(context.shutdown.clone()));
+            let ended = run(config, context).await;
+            signals.abort();
+            stop_admin.begin();
+            drop(admin.await);
+            ended
+        }
+        Err(error) => Err(error.into()),
+    };
+    flush(telemetry).await;
+    end(ended)
+}
+
+/// Raises the soft limit of open files to the hard one: each connection takes one.
+pub fn raise_fd_limit() {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: `limit` is a valid rlimit for the length of both calls, which read or write nothing else.
+    let raised = unsafe {
+        libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) == 0 && {
+            limit.rlim_cur = limit.rlim_max;
+            libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) == 0
+        }
+    };
+    if !raised {
+        tracing::warn!(error = %std::io::Error::last_os_error(), "the limit of open files stays as it is");
+    }
+}
+
+async fn flush(telemetry: TelemetryGuard) {
+    // The exporter's shutdown blocks until its own thread or task is done.
+    if let Err(error) = tokio::task::spawn_blocking(|| telemetry.shutdown()).await {
+        tracing::warn!(%error, "the last spans were not sent");
+    }
+}
+
+fn end(ended: Result<(), Failure>) -> ExitCode {
+    match ended {
+        Ok(()) => {
+            tracing::info!("stopped");
+            ExitCode::SUCCESS
+        }
+        Err(failure) => {
+            let cause = failure.cause();
+            tracing::error!(error = chain(cause), "failed");
+            ExitCode::from(failure.exit_code())
+        }
+    }
+}
+
+/// An error and its causes in one line.
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}
