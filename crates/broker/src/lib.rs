@@ -1,1 +1,17 @@
-//! The event log: publish with acknowledgement, subscribe from an offset
+//! The event log, used as partitions of records with offsets: publish and await the acknowledgement; subscribe to
+//! partitions, each from a given offset, and get batches.
+//!
+//! [`kafka`] is the log that is built in. The types in this root and in `record` name nothing of Kafka's client, so that
+//! a second log takes its place beside it.
+//!
+//! Invariant: an acknowledged record is on the broker; membership of a group decides who reads a partition, never from
+//! which offset.
+
+mod availability;
+mod error;
+pub mod kafka;
+mod record;
+
+pub use availability::Availability;
+pub use error::{BrokerError, Cause, PublishError};
+pub use record::{OutgoingRecord, Position, Record, RecordBatch, Topic, TopicPartition, Watermarks};

@@ -69,7 +69,6 @@ impl TryFrom<ProductSaleRequest> for SaleCommand {
 }
 
 /// Identity and key as they stand in a request: the key's identity, else the given one, else a new one.
-#[expect(clippy::type_complexity, reason = "two results, so that both errors can be told at once")]
 pub(crate) fn identity(
     id: &[u8],
     key: &str,

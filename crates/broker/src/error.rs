@@ -1,0 +1,83 @@
+use crate::TopicPartition;
+
+/// Why a record is not acknowledged.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PublishError {
+    /// The producer's queue is full; the record was not taken.
+    #[error("the producer's queue is full")]
+    QueueFull,
+    /// The broker is away; the record was surely not written.
+    #[error("the broker is not available")]
+    Unavailable,
+    /// The record may or may not have been written.
+    #[error("the broker did not acknowledge in time")]
+    OutcomeUnknown,
+    /// The record is larger than the producer or the topic allows; it was not written.
+    #[error("the record is too large")]
+    TooLarge,
+    /// The broker or the client refused the record; it was not written.
+    #[error("the broker refused the record: {0}")]
+    Rejected(String),
+}
+
+/// Why something else than publishing failed.
+#[derive(Debug, thiserror::Error)]
+pub enum BrokerError {
+    /// A client setting is wrong.
+    #[error("make the broker's client")]
+    Client(#[source] Cause),
+    /// The broker did not answer.
+    #[error("ask the broker for {what}")]
+    Ask {
+        /// What was asked for.
+        what: &'static str,
+        /// Why it failed.
+        #[source]
+        source: Cause,
+    },
+    /// A topic could not be made.
+    #[error("create topic {topic}: {reason}")]
+    CreateTopic {
+        /// The topic.
+        topic: String,
+        /// The broker's reason.
+        reason: String,
+    },
+    /// There is no such topic.
+    #[error("topic {0} does not exist")]
+    NoTopic(String),
+    /// Records that have not been counted are gone, by retention.
+    #[error(
+        "{partition}: offset {position} is gone, the log holds {low} to {high}: records {position} to {low} are lost"
+    )]
+    Gap {
+        /// Where.
+        partition: TopicPartition,
+        /// The next offset to read.
+        position: i64,
+        /// First offset of the log.
+        low: i64,
+        /// One past the last offset of the log.
+        high: i64,
+    },
+    /// The log ends before the position: the topic was made anew.
+    #[error(
+        "{partition}: offset {position} lies past the end of the log, which holds {low} to {high}: the topic was made anew"
+    )]
+    PastEnd {
+        /// Where.
+        partition: TopicPartition,
+        /// The next offset to read.
+        position: i64,
+        /// First offset of the log.
+        low: i64,
+        /// One past the last offset of the log.
+        high: i64,
+    },
+    /// The client's own thread could not be started.
+    #[error("start the client's thread")]
+    Thread(#[source] std::io::Error),
+}
+
+/// The log client's own error.
+pub type Cause = Box<dyn std::error::Error + Send + Sync>;

@@ -1,0 +1,18 @@
+//! Kafka, by librdkafka.
+//!
+//! Every setting that differs from librdkafka's default stands in this module with its reason. The names are those of
+//! librdkafka's CONFIGURATION.md.
+
+mod admin;
+mod config;
+mod headers;
+mod membership;
+mod monitor;
+mod producer;
+mod subscription;
+
+pub use admin::{Admin, TopicSpec};
+pub use config::{KafkaConfig, ProducerConfig};
+pub use membership::{Membership, MembershipEvent, Release};
+pub use producer::{BatchDelivery, Producer};
+pub use subscription::{BatchLimits, Subscription, SubscriptionEvent};

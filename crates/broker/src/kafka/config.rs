@@ -1,0 +1,67 @@
+use rdkafka::ClientConfig;
+
+/// Where Kafka is.
+#[derive(clap::Args, Debug, Clone)]
+#[command(next_help_heading = "Kafka")]
+pub struct KafkaConfig {
+    /// Bootstrap servers, `host:port`, separated by commas.
+    #[arg(
+        id = "kafka_brokers",
+        long = "kafka-brokers",
+        env = "BLACKFRIDAY_KAFKA_BROKERS",
+        default_value = "127.0.0.1:9092"
+    )]
+    pub brokers: String,
+}
+
+/// How records are sent.
+#[derive(clap::Args, Debug, Clone)]
+#[command(next_help_heading = "Kafka producer")]
+pub struct ProducerConfig {
+    /// Milliseconds for a record from the queue to the acknowledgement; after that it is given up.
+    #[arg(long = "kafka-message-timeout-ms", env = "BLACKFRIDAY_KAFKA_MESSAGE_TIMEOUT_MS", default_value_t = 3_000,
+          value_parser = clap::value_parser!(u32).range(100..=300_000))]
+    pub message_timeout_ms: u32,
+    /// Milliseconds that a record waits for others to share its batch.
+    #[arg(long = "kafka-linger-ms", env = "BLACKFRIDAY_KAFKA_LINGER_MS", default_value_t = 1,
+          value_parser = clap::value_parser!(u32).range(0..=1_000))]
+    pub linger_ms: u32,
+    /// Records in the producer's queue; one more is refused.
+    #[arg(long = "kafka-queue-max-records", env = "BLACKFRIDAY_KAFKA_QUEUE_MAX_RECORDS", default_value_t = 200_000,
+          value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
+    pub queue_max_records: u32,
+    /// KiB in the producer's queue; more is refused.
+    #[arg(long = "kafka-queue-max-kbytes", env = "BLACKFRIDAY_KAFKA_QUEUE_MAX_KBYTES", default_value_t = 65_536,
+          value_parser = clap::value_parser!(u32).range(1..=2_097_151))]
+    pub queue_max_kbytes: u32,
+}
+
+impl Default for ProducerConfig {
+    fn default() -> Self {
+        Self { message_timeout_ms: 3_000, linger_ms: 1, queue_max_records: 200_000, queue_max_kbytes: 65_536 }
+    }
+}
+
+impl KafkaConfig {
+    /// For these bootstrap servers.
+    pub fn new(brokers: impl Into<String>) -> Self {
+        Self { brokers: brokers.into() }
+    }
+
+    /// What every client has in common.
+    pub(crate) fn client(&self) -> ClientConfig {
+        let mut config = ClientConfig::new();
+        config
+            .set("bootstrap.servers", &self.brokers)
+            .set("client.id", "blackfriday")
+            // The defaults wait up to 10 s between attempts; a broker that is back should be used within a second.
+            .set("reconnect.backoff.ms", "50")
+            .set("reconnect.backoff.max.ms", "1000")
+            // A small request need not wait for a full segment (the default leaves Nagle's algorithm on).
+            .set("socket.nagle.disable", "true")
+            // A broker that hangs is given up in 5 s instead of 60.
+            .set("socket.timeout.ms", "5000")
+            .set("socket.connection.setup.timeout.ms", "3000");
+        config
+    }
+}

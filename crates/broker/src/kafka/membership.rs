@@ -1,0 +1,170 @@
+//! Membership of a consumer group, for assignment only: who reads which partition.
+//!
+//! The member never reads. Its partitions are paused as soon as they are assigned; records come through a
+//! [`super::Subscription`], from the offset that the store names.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Sender as Ack, channel};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use rdkafka::ClientContext;
+use rdkafka::config::FromClientConfigAndContext;
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, Rebalance};
+use rdkafka::error::KafkaError;
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+use super::KafkaConfig;
+use crate::{BrokerError, TopicPartition};
+
+/// How long the owner of revoked partitions may take to finish with them.
+const REVOKE_LIMIT: Duration = Duration::from_secs(5);
+const POLL: Duration = Duration::from_millis(100);
+
+/// A change of assignment.
+#[derive(Debug)]
+pub enum MembershipEvent {
+    /// These partitions are ours from now on.
+    Assigned(Vec<TopicPartition>),
+    /// These partitions go to another member once `release` is dropped, or after 5 s.
+    Revoked {
+        /// Which.
+        partitions: Vec<TopicPartition>,
+        /// Drop it when the last work on them is done.
+        release: Release,
+    },
+}
+
+/// Lets revoked partitions go when it is dropped.
+#[derive(Debug)]
+pub struct Release(#[expect(dead_code, reason = "dropping it is the message")] Ack<()>);
+
+/// A member of a consumer group.
+pub struct Membership {
+    consumer: Arc<BaseConsumer<Rebalances>>,
+    events: UnboundedReceiver<MembershipEvent>,
+    stop: Arc<AtomicBool>,
+    thread: JoinHandle<()>,
+}
+
+struct Rebalances(UnboundedSender<MembershipEvent>);
+
+impl Membership {
+    /// Joins the group and follows the assignment of these topics.
+    ///
+    /// # Errors
+    /// A setting is refused. That the broker is away is none: the client goes on trying.
+    pub fn join(kafka: &KafkaConfig, group: &str, topics: &[&str]) -> Result<Self, BrokerError> {
+        let (sender, events) = unbounded_channel();
+        let made = BaseConsumer::from_config_and_context(&settings(kafka, group), Rebalances(sender));
+        let consumer: Arc<BaseConsumer<Rebalances>> =
+            Arc::new(made.map_err(|error| BrokerError::Client(error.into()))?);
+        consumer.subscribe(topics).map_err(|error| BrokerError::Client(error.into()))?;
+        let stop = Arc::new(AtomicBool::new(false));
+        let (polled, stopped) = (Arc::clone(&consumer), Arc::clone(&stop));
+        let poll = move || {
+            while !stopped.load(Ordering::Relaxed) {
+                // Serves the group; a record that came before the pause took effect is not ours to use.
+                if let Some(Err(error)) = polled.poll(POLL) {
+                    tracing::debug!(%error, "the group's client reports");
+                }
+            }
+        };
+        let thread = thread::Builder::new().name("kafka-group".to_owned()).spawn(poll);
+        Ok(Self { consumer, events, stop, thread: thread.map_err(BrokerError::Thread)? })
+    }
+
+    /// The next change of assignment.
+    pub async fn next(&mut self) -> Option<MembershipEvent> {
+        self.events.recv().await
+    }
+
+    /// Tells the broker how far we are, for tools that show lag. Nothing is read from it again.
+    pub fn commit(&self, positions: &[(TopicPartition, i64)]) {
+        let mut list = TopicPartitionList::with_capacity(positions.len());
+        for (partition, offset) in positions {
+            if let Err(error) =
+                list.add_partition_offset(&partition.topic, partition.partition, Offset::Offset(*offset))
+            {
+                tracing::debug!(%error, %partition, "a position is not one that Kafka can hold");
+            }
+        }
+        if let Err(error) = self.consumer.commit(&list, CommitMode::Async) {
+            tracing::debug!(%error, "the positions were not told to the broker");
+        }
+    }
+
+    /// Leaves the group, so that others take over at once.
+    pub async fn leave(self) {
+        let Self { consumer, events, stop, thread } = self;
+        drop(events);
+        stop.store(true, Ordering::Relaxed);
+        let left = tokio::task::spawn_blocking(move || {
+            let ended = thread.join();
+            // The last reference closes the client, which leaves the group.
+            drop(consumer);
+            ended
+        });
+        if !matches!(left.await, Ok(Ok(()))) {
+            tracing::warn!("the group's thread ended with a panic");
+        }
+    }
+}
+
+impl ClientContext for Rebalances {
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::debug!(%error, reason, "the group's client reports");
+    }
+}
+
+impl ConsumerContext for Rebalances {
+    fn pre_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        if let Rebalance::Revoke(list) = rebalance {
+            let (release, released) = channel();
+            let event = MembershipEvent::Revoked { partitions: partitions(list), release: Release(release) };
+            // Nobody listens any more while we leave: then the event, and with it the release, is dropped here.
+            drop(self.0.send(event));
+            released.recv_timeout(REVOKE_LIMIT).ok();
+        }
+    }
+
+    fn post_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        match rebalance {
+            Rebalance::Assign(list) => {
+                if let Err(error) = consumer.pause(list) {
+                    tracing::warn!(%error, "assigned partitions were not paused");
+                }
+                drop(self.0.send(MembershipEvent::Assigned(partitions(list))));
+            }
+            Rebalance::Revoke(_) => {}
+            Rebalance::Error(error) => tracing::warn!(%error, "a rebalance failed"),
+        }
+    }
+}
+
+fn partitions(list: &TopicPartitionList) -> Vec<TopicPartition> {
+    list.elements().iter().map(|element| TopicPartition::new(element.topic(), element.partition())).collect()
+}
+
+fn settings(kafka: &KafkaConfig, group: &str) -> rdkafka::ClientConfig {
+    let mut config = kafka.client();
+    config
+        .set("group.id", group)
+        // Partitions move one by one, the others go on (KIP-429). Not KIP-848's protocol: there the broker alone says
+        // after how long a dead member is given up, 45 s by default.
+        .set("partition.assignment.strategy", "cooperative-sticky")
+        // A dead member is noticed in 6 s, the least that a broker allows by default.
+        .set("session.timeout.ms", "6000")
+        .set("heartbeat.interval.ms", "1500")
+        // Positions lie in the store.
+        .set("enable.auto.commit", "false")
+        .set("enable.auto.offset.store", "false")
+        // The member does not read: what it might fetch before the pause is kept small.
+        .set("auto.offset.reset", "latest")
+        .set("queued.min.messages", "1")
+        .set("queued.max.messages.kbytes", "1024")
+        .set("fetch.message.max.bytes", "65536");
+    config
+}

@@ -1,0 +1,25 @@
+//! Whether the broker can be reached: an error of the client says at once that it cannot, and a periodic request for a
+//! topic's metadata says that it can again.
+
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::Duration;
+
+use crate::Availability;
+
+/// Between two looks while the broker is there, and while it is away.
+const INTERVAL_UP: Duration = Duration::from_secs(2);
+const INTERVAL_DOWN: Duration = Duration::from_millis(300);
+/// How long the broker may take to answer.
+pub(super) const PROBE_TIMEOUT: Duration = Duration::from_millis(1_500);
+
+/// Looks until `stop` is closed, on a thread of its own, because the client's request blocks.
+pub(super) fn watch_broker(availability: &Availability, hints: &Receiver<()>, probe: impl Fn() -> bool) {
+    loop {
+        availability.set(probe());
+        let interval = if availability.is_available() { INTERVAL_UP } else { INTERVAL_DOWN };
+        match hints.recv_timeout(interval) {
+            Ok(()) | Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return,
+        }
+    }
+}

@@ -1,0 +1,134 @@
+use std::fmt;
+use std::sync::Arc;
+
+use crate::BrokerError;
+
+/// A topic's name, cheap to clone.
+pub type Topic = Arc<str>;
+
+/// A record on its way to the log.
+#[derive(Debug, Clone, Default)]
+pub struct OutgoingRecord {
+    /// Where to.
+    pub topic: String,
+    /// Records with the same key go to the same partition; without one they are spread.
+    pub key: Option<Vec<u8>>,
+    /// A fixed partition, which goes before the key.
+    pub partition: Option<i32>,
+    /// The bytes.
+    pub payload: Vec<u8>,
+    /// Milliseconds since the Unix epoch.
+    pub timestamp_ms: i64,
+    /// W3C trace context, when the event is sampled.
+    pub traceparent: Option<String>,
+    /// Further headers.
+    pub headers: Vec<(&'static str, Vec<u8>)>,
+}
+
+/// Where an acknowledged record lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Position {
+    /// The partition.
+    pub partition: i32,
+    /// The offset in it.
+    pub offset: i64,
+}
+
+/// A record as it lies in the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// The offset in its partition.
+    pub offset: i64,
+    /// Milliseconds since the Unix epoch, as the producer gave them.
+    pub timestamp_ms: i64,
+    /// The partitioning key.
+    pub key: Option<Vec<u8>>,
+    /// The bytes.
+    pub payload: Vec<u8>,
+    /// W3C trace context.
+    pub traceparent: Option<String>,
+    /// All headers, where the reader asked for them.
+    pub headers: Vec<(String, Vec<u8>)>,
+}
+
+/// One partition of one topic.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TopicPartition {
+    /// The topic.
+    pub topic: Topic,
+    /// The partition.
+    pub partition: i32,
+}
+
+impl TopicPartition {
+    /// A partition of a topic.
+    pub fn new(topic: impl Into<Topic>, partition: i32) -> Self {
+        Self { topic: topic.into(), partition }
+    }
+}
+
+impl fmt::Display for TopicPartition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.topic, self.partition)
+    }
+}
+
+/// Consecutive records of one partition: everything that the log holds from `from` up to, not including, `to`.
+///
+/// There may be fewer records than offsets: the log's own control records take offsets, too.
+#[derive(Debug)]
+pub struct RecordBatch {
+    /// Where.
+    pub partition: TopicPartition,
+    /// Which start of the subscription it belongs to; an older one is void.
+    pub epoch: u64,
+    /// First offset covered.
+    pub from: i64,
+    /// One past the last offset covered.
+    pub to: i64,
+    /// The records, in the order of their offsets.
+    pub records: Vec<Record>,
+}
+
+/// The offsets that a partition holds: `low` up to, not including, `high`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Watermarks {
+    /// First offset.
+    pub low: i64,
+    /// One past the last offset.
+    pub high: i64,
+}
+
+impl Watermarks {
+    /// Whether reading may go on at `position`: the log still holds it, or it is the log's end.
+    ///
+    /// # Errors
+    /// [`BrokerError::Gap`] or [`BrokerError::PastEnd`], which name the range.
+    pub fn check(self, partition: &TopicPartition, position: i64) -> Result<(), BrokerError> {
+        let Self { low, high } = self;
+        let partition = || partition.clone();
+        if position < low {
+            Err(BrokerError::Gap { partition: partition(), position, low, high })
+        } else if position > high {
+            Err(BrokerError::PastEnd { partition: partition(), position, low, high })
+        } else {
+            Ok(())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_position_outside_of_the_log_is_named() {
+        let log = Watermarks { low: 10, high: 20 };
+        let ventas = TopicPartition::new("ventas", 3);
+        assert!(log.check(&ventas, 10).is_ok() && log.check(&ventas, 20).is_ok());
+        let gap = log.check(&ventas, 9).expect_err("records are gone").to_string();
+        assert!(gap.contains("ventas/3") && gap.contains("9 to 10 are lost"), "{gap}");
+        let past = log.check(&ventas, 21).expect_err("the topic was made anew").to_string();
+        assert!(past.contains("past the end") && past.contains("10 to 20"), "{past}");
+    }
+}
