@@ -86,8 +86,8 @@ pub enum StackError {
         /// The last lines of its log.
         log: String,
     },
-    /// The process did not end in time after SIGTERM.
-    #[error("{program} still ran {limit:?} after SIGTERM; its log ends with:\n{log}")]
+    /// The process did not end in time.
+    #[error("{program} still runs after {limit:?}; its log ends with:\n{log}")]
     StillRunning {
         /// The program.
         program: String,
@@ -102,11 +102,18 @@ pub enum StackError {
         /// The program.
         program: &'static str,
     },
+    /// A command did not reach Valkey, or was refused.
+    #[error("valkey: {command}")]
+    Command {
+        /// Its words.
+        command: String,
+        /// Why it failed.
+        #[source]
+        source: io::Error,
+    },
     /// A condition did not come true in time.
-    #[error("not within {limit:?}: {what}")]
+    #[error("the condition did not come true within {limit:?}")]
     Never {
-        /// The condition in words.
-        what: String,
         /// How long it had.
         limit: Duration,
     },

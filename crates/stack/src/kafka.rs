@@ -49,6 +49,7 @@ pub struct Kafka {
     server: Server,
     installation: Installation,
     options: KafkaOptions,
+    bootstrap: String,
     broker_port: u16,
     controller_port: u16,
     cluster_id: String,
@@ -69,19 +70,24 @@ impl Kafka {
     /// Java or Kafka is not on this machine, or the broker does not start.
     pub async fn start_with(options: KafkaOptions) -> Result<Self, StackError> {
         let installation = Installation::find()?;
-        with_free_ports(|| start_on_free_ports(&installation, &options)).await
+        with_free_ports(async || {
+            let kafka = prepare(installation.clone(), [free_port()?, free_port()?], options.clone())?;
+            kafka.launch().await?;
+            Ok(kafka)
+        })
+        .await
     }
 
     /// `127.0.0.1:<port>`, the same after a restart.
     #[must_use]
-    pub fn bootstrap(&self) -> String {
-        format!("127.0.0.1:{}", self.broker_port)
+    pub fn bootstrap(&self) -> &str {
+        &self.bootstrap
     }
 
     /// Id of the broker's process, or `None` if it is stopped.
     #[must_use]
-    pub fn process_id(&self) -> Option<u32> {
-        self.server.running().ok().map(|process| process.id())
+    pub fn pid(&self) -> Option<u32> {
+        self.server.running().ok().map(|process| process.pid())
     }
 
     /// Stops the broker with SIGTERM and waits until it has ended.
@@ -95,9 +101,11 @@ impl Kafka {
     /// Kills the broker with SIGKILL. Acknowledged records are in the page cache and survive.
     ///
     /// # Errors
-    /// The signal could not be sent.
-    pub async fn kill(&self) -> Result<(), StackError> {
-        self.server.kill().await
+    /// It is stopped already.
+    pub fn kill(&self) -> Result<(), StackError> {
+        self.server.running()?;
+        self.server.kill();
+        Ok(())
     }
 
     /// Starts the broker again on the same port and data; one that runs is stopped first.
@@ -113,8 +121,8 @@ impl Kafka {
     ///
     /// # Errors
     /// The data cannot be removed.
-    pub async fn wipe(&self) -> Result<(), StackError> {
-        self.kill().await?;
+    pub fn wipe(&self) -> Result<(), StackError> {
+        self.server.kill();
         self.server.remove_data()
     }
 
@@ -142,7 +150,7 @@ impl Kafka {
         let mut command = self.installation.java(&self.options);
         command.arg("kafka.Kafka").arg(properties);
         let (port, cluster_id) = (self.broker_port, self.cluster_id.as_str());
-        self.server.launch(command, READY_LIMIT, |_| probe::serves(port, cluster_id)).await
+        self.server.launch(command, READY_LIMIT, async |_| probe::serves(port, cluster_id).await).await
     }
 
     async fn format(&self, properties: &PathBuf) -> Result<(), StackError> {
@@ -151,7 +159,7 @@ impl Kafka {
         command.args(["kafka.tools.StorageTool", "format", "--cluster-id", &self.cluster_id, "--config"]);
         command.arg(properties);
         let process = self.server.spawn(command)?;
-        let status = process.wait().await;
+        let status = process.ended().await;
         if status.success() {
             return Ok(());
         }
@@ -159,18 +167,33 @@ impl Kafka {
     }
 }
 
-async fn start_on_free_ports(
-    installation: &Installation,
-    options: &KafkaOptions,
+fn prepare(
+    installation: Installation,
+    [broker_port, controller_port]: [u16; 2],
+    options: KafkaOptions,
 ) -> Result<Kafka, StackError> {
-    let kafka = Kafka {
+    Ok(Kafka {
         server: Server::new("kafka")?,
-        installation: installation.clone(),
-        options: options.clone(),
-        broker_port: free_port()?,
-        controller_port: free_port()?,
+        installation,
+        options,
+        bootstrap: format!("127.0.0.1:{broker_port}"),
+        broker_port,
+        controller_port,
         cluster_id: configuration::random_cluster_id(),
-    };
-    kafka.launch().await?;
-    Ok(kafka)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The retry with other ports knows this error by its text.
+    #[tokio::test]
+    async fn a_taken_port_is_told_in_the_log() {
+        let taken = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("bind");
+        let ports = [taken.local_addr().expect("bound").port(), free_port().expect("a free port")];
+        let installation = Installation::find().expect("on this machine");
+        let kafka = prepare(installation, ports, KafkaOptions::default()).expect("a folder");
+        assert!(crate::server::is_port_taken(&kafka.launch().await.expect_err("taken")));
+    }
 }

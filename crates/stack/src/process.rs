@@ -13,8 +13,8 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
-use std::thread::{self, JoinHandle};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
+use std::thread;
 use std::time::Duration;
 
 use rustix::io::Errno;
@@ -35,9 +35,15 @@ pub struct Process {
     program: String,
     log: PathBuf,
     pid: Pid,
-    alive: Arc<Mutex<bool>>,
-    exit: watch::Receiver<Option<ExitStatus>>,
-    guard: Option<JoinHandle<()>>,
+    life: Arc<Life>,
+}
+
+/// Shared by a process and its guard thread.
+#[derive(Debug)]
+struct Life {
+    alive: Mutex<bool>,
+    ended: Condvar,
+    exit: watch::Sender<Option<ExitStatus>>,
 }
 
 impl Process {
@@ -55,23 +61,22 @@ impl Process {
         })?;
         die_with_parent(&mut command);
 
-        let alive = Arc::new(Mutex::new(true));
-        let (exit_sender, exit) = watch::channel(None);
+        let life = Arc::new(Life::new());
         let (started_sender, started) = mpsc::sync_channel(1);
-        let guard_alive = Arc::clone(&alive);
+        let guard_life = Arc::clone(&life);
         let spawn_error = |source| StackError::Spawn { program: program.clone(), source };
-        let guard = thread::Builder::new()
+        thread::Builder::new()
             .name("child-guard".to_owned())
-            .spawn(move || guard(command, &started_sender, &guard_alive, &exit_sender))
+            .spawn(move || guard(command, &started_sender, &guard_life))
             .map_err(spawn_error)?;
         let pid = started.recv().expect("the guard always answers").map_err(spawn_error)?;
         tracing::debug!(program, pid = pid.as_raw_nonzero(), "started");
-        Ok(Self { program, log, pid, alive, exit, guard: Some(guard) })
+        Ok(Self { program, log, pid, life })
     }
 
     /// The process id. It may belong to another process once this one has ended.
     #[must_use]
-    pub fn id(&self) -> u32 {
+    pub fn pid(&self) -> u32 {
         self.pid.as_raw_nonzero().get().unsigned_abs()
     }
 
@@ -90,14 +95,19 @@ impl Process {
     /// How the process ended, or `None` while it runs or is paused.
     #[must_use]
     pub fn exit_status(&self) -> Option<ExitStatus> {
-        *self.exit.borrow()
+        *self.life.exit.borrow()
     }
 
-    /// Waits until the process has ended.
-    pub async fn wait(&self) -> ExitStatus {
-        let mut exit = self.exit.clone();
-        let ended = exit.wait_for(Option::is_some).await.expect("the guard says how it ended before it ends");
-        ended.expect("waited for it")
+    /// Waits at most `limit` for the process to end by itself.
+    ///
+    /// # Errors
+    /// It still runs; it is left running.
+    pub async fn wait(&self, limit: Duration) -> Result<ExitStatus, StackError> {
+        tokio::time::timeout(limit, self.ended()).await.map_err(|_| StackError::StillRunning {
+            program: self.program.clone(),
+            limit,
+            log: self.log_tail(),
+        })
     }
 
     /// Sends SIGTERM and waits at most `limit` for the process to end. A paused process is resumed to let it do so.
@@ -106,21 +116,17 @@ impl Process {
     /// It still runs; it is left running.
     pub async fn terminate(&self, limit: Duration) -> Result<ExitStatus, StackError> {
         self.signal(Signal::TERM)?;
-        self.signal(Signal::CONT)?;
-        tokio::time::timeout(limit, self.wait()).await.map_err(|_| StackError::StillRunning {
-            program: self.program.clone(),
-            limit,
-            log: self.log_tail(),
-        })
+        self.resume()?;
+        self.wait(limit).await
     }
 
-    /// Ends the process and everything in its group with SIGKILL, and waits until it is gone.
-    ///
-    /// # Errors
-    /// The signal could not be sent.
-    pub async fn kill(&self) -> Result<ExitStatus, StackError> {
-        self.signal_group(Signal::KILL)?;
-        Ok(self.wait().await)
+    /// Ends the process and everything in its group with SIGKILL, and blocks until it is gone: milliseconds.
+    pub fn kill(&self) {
+        match self.signal_group(Signal::KILL) {
+            Ok(()) => self.life.await_end(),
+            // Only possible for a program that changed its user; there is nothing more to be done.
+            Err(error) => tracing::warn!(%error, "a child process may survive"),
+        }
     }
 
     /// Stops the process and its group with SIGSTOP: connections stay open, nothing answers.
@@ -139,6 +145,13 @@ impl Process {
         self.signal_group(Signal::CONT)
     }
 
+    /// How the process ended, as soon as it has.
+    pub(crate) async fn ended(&self) -> ExitStatus {
+        let mut exit = self.life.exit.subscribe();
+        let ended = exit.wait_for(Option::is_some).await.expect("this value holds the sender");
+        ended.expect("waited for it")
+    }
+
     fn signal(&self, signal: Signal) -> Result<(), StackError> {
         self.while_alive(|pid| kill_process(pid, signal))
     }
@@ -149,7 +162,7 @@ impl Process {
 
     /// Under the lock that the guard takes to reap, the id cannot have passed to another process.
     fn while_alive(&self, send: impl FnOnce(Pid) -> Result<(), Errno>) -> Result<(), StackError> {
-        let alive = lock(&self.alive);
+        let alive = self.life.lock();
         let sent = if *alive { send(self.pid) } else { Ok(()) };
         sent.map_err(|errno| StackError::Signal { program: self.program.clone(), source: errno.into() })
     }
@@ -157,13 +170,22 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        if let Err(error) = self.signal_group(Signal::KILL) {
-            tracing::warn!(%error, "a child process may survive");
-            return;
-        }
-        if let Some(guard) = self.guard.take() {
-            guard.join().unwrap_or_else(|_| tracing::warn!(program = self.program, "the guard panicked"));
-        }
+        self.kill();
+    }
+}
+
+impl Life {
+    fn new() -> Self {
+        Self { alive: Mutex::new(true), ended: Condvar::new(), exit: watch::channel(None).0 }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, bool> {
+        self.alive.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn await_end(&self) {
+        let alive = self.ended.wait_while(self.lock(), |alive| *alive);
+        drop(alive.unwrap_or_else(PoisonError::into_inner));
     }
 }
 
@@ -186,23 +208,15 @@ fn die_with_parent(command: &mut Command) {
 }
 
 /// Body of the guard thread: start, say so, wait, reap.
-fn guard(
-    mut command: Command,
-    started: &mpsc::SyncSender<io::Result<Pid>>,
-    alive: &Mutex<bool>,
-    exit: &watch::Sender<Option<ExitStatus>>,
-) {
-    let (child, pid) = match command.spawn() {
-        Ok(child) => {
-            let pid = Pid::from_child(&child);
-            (child, pid)
-        }
+fn guard(mut command: Command, started: &mpsc::SyncSender<io::Result<Pid>>, life: &Life) {
+    let child = match command.spawn() {
+        Ok(child) => child,
         Err(error) => return started.send(Err(error)).expect("spawn waits for the answer"),
     };
+    let pid = Pid::from_child(&child);
     started.send(Ok(pid)).expect("spawn waits for the answer");
     await_end(pid);
-    let status = reap(child, pid, &mut lock(alive));
-    exit.send_replace(Some(status));
+    reap(child, pid, life);
 }
 
 /// Leaves the ended process as a zombie, whose id and group nobody else can get.
@@ -211,12 +225,15 @@ fn await_end(pid: Pid) {
     while matches!(waitid(WaitId::Pid(pid), options), Err(Errno::INTR)) {}
 }
 
-fn reap(mut child: Child, pid: Pid, alive: &mut bool) -> ExitStatus {
+fn reap(mut child: Child, pid: Pid, life: &Life) {
+    let mut alive = life.lock();
     if let Err(errno) = kill_process_group(pid, Signal::KILL) {
         tracing::debug!(%errno, "nothing left of the group");
     }
+    let status = child.wait().expect("only the guard waits for its child");
     *alive = false;
-    child.wait().expect("only the guard waits for its child")
+    life.exit.send_replace(Some(status));
+    life.ended.notify_all();
 }
 
 fn tail(log: &Path) -> io::Result<String> {
@@ -228,8 +245,4 @@ fn tail(log: &Path) -> io::Result<String> {
     let text = String::from_utf8_lossy(&bytes);
     let lines: Vec<&str> = text.lines().collect();
     Ok(lines[lines.len().saturating_sub(TAIL_LINES)..].join("\n"))
-}
-
-fn lock(alive: &Mutex<bool>) -> MutexGuard<'_, bool> {
-    alive.lock().unwrap_or_else(PoisonError::into_inner)
 }

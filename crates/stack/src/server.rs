@@ -1,10 +1,11 @@
 //! What Kafka and Valkey have in common: a temporary folder, at most one process, a log for each start.
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -19,18 +20,18 @@ const PORT_TAKEN: &str = "Address already in use";
 #[derive(Debug)]
 pub(crate) struct Server {
     name: &'static str,
-    folder: TempDir,
-    starts: AtomicU32,
+    // Before the folder, so that nothing writes there any more when it is removed.
     process: Mutex<Option<Arc<Process>>>,
+    starts: AtomicU32,
+    folder: TempDir,
 }
 
 impl Server {
     pub(crate) fn new(name: &'static str) -> Result<Self, StackError> {
-        let folder =
-            tempfile::Builder::new().prefix(&format!("blackfriday-{name}-")).tempdir().map_err(|source| {
-                StackError::File { action: "make a folder in", path: std::env::temp_dir(), source }
-            })?;
-        Ok(Self { name, folder, starts: AtomicU32::new(0), process: Mutex::new(None) })
+        let prefix = format!("blackfriday-{name}-");
+        let folder = tempfile::Builder::new().prefix(&prefix).tempdir();
+        let folder = folder.map_err(failed("make a folder in", &std::env::temp_dir()))?;
+        Ok(Self { name, process: Mutex::new(None), starts: AtomicU32::new(0), folder })
     }
 
     pub(crate) fn folder(&self) -> &Path {
@@ -44,22 +45,29 @@ impl Server {
 
     pub(crate) fn write(&self, file: &str, text: &str) -> Result<PathBuf, StackError> {
         let path = self.folder().join(file);
-        fs::write(&path, text).map_err(|source| StackError::File {
-            action: "write",
-            path: path.clone(),
-            source,
-        })?;
+        fs::write(&path, text).map_err(failed("write", &path))?;
         Ok(path)
     }
 
     pub(crate) fn make_data(&self) -> Result<(), StackError> {
-        let path = self.data();
-        fs::create_dir_all(&path).map_err(|source| StackError::File { action: "make", path, source })
+        let data = self.data();
+        fs::create_dir_all(&data).map_err(failed("make", &data))
     }
 
     pub(crate) fn remove_data(&self) -> Result<(), StackError> {
-        let path = self.data();
-        fs::remove_dir_all(&path).map_err(|source| StackError::File { action: "remove", path, source })
+        let data = self.data();
+        remove(&data).map_err(failed("remove", &data))
+    }
+
+    pub(crate) fn copy_data(&self) -> Result<(), StackError> {
+        let (data, copied) = (self.data(), self.copied());
+        remove(&copied).and_then(|()| copy(&data, &copied)).map_err(failed("copy", &data))
+    }
+
+    pub(crate) fn bring_back_data(&self) -> Result<(), StackError> {
+        let (data, copied) = (self.data(), self.copied());
+        self.remove_data()?;
+        copy(&copied, &data).map_err(failed("copy", &copied))
     }
 
     /// A process of the server that is not *the* server, such as the one that formats its storage.
@@ -68,31 +76,25 @@ impl Server {
         Process::spawn(command, self.folder().join(format!("{}-{number}.log", self.name)))
     }
 
-    /// Starts the server and waits until `probe` says that it answers.
-    pub(crate) async fn launch<F, P>(
+    /// Starts the server and waits until `probe`, which is given its log, says that it answers.
+    pub(crate) async fn launch(
         &self,
         command: Command,
         limit: Duration,
-        mut probe: P,
-    ) -> Result<(), StackError>
-    where
-        P: FnMut(PathBuf) -> F,
-        F: Future<Output = bool>,
-    {
+        mut probe: impl AsyncFnMut(&Path) -> bool,
+    ) -> Result<(), StackError> {
         let process = Arc::new(self.spawn(command)?);
-        let answers = eventually(limit, "ready", || probe(process.log().to_owned()));
+        let program = self.name.to_owned();
         tokio::select! {
-            status = process.wait() => {
-                return Err(StackError::Exited { program: self.name.to_owned(), status, log: process.log_tail() });
-            }
-            ready = answers => ready.map_err(|_| StackError::NotReady {
-                program: self.name.to_owned(),
-                limit,
-                log: process.log_tail(),
-            })?,
+            status = process.ended() => Err(StackError::Exited { program, status, log: process.log_tail() }),
+            ready = eventually(limit, async || probe(process.log()).await) => match ready {
+                Ok(()) => {
+                    *self.slot() = Some(Arc::clone(&process));
+                    Ok(())
+                }
+                Err(_) => Err(StackError::NotReady { program, limit, log: process.log_tail() }),
+            },
         }
-        *self.slot() = Some(process);
-        Ok(())
     }
 
     pub(crate) fn running(&self) -> Result<Arc<Process>, StackError> {
@@ -103,36 +105,102 @@ impl Server {
     pub(crate) async fn stop(&self, limit: Duration) -> Result<(), StackError> {
         let Ok(process) = self.running() else { return Ok(()) };
         let ended = process.terminate(limit).await;
-        self.kill().await?;
+        self.kill();
         ended.map(drop)
     }
 
-    pub(crate) async fn kill(&self) -> Result<(), StackError> {
+    pub(crate) fn kill(&self) {
         let process = self.slot().take();
         if let Some(process) = process {
-            process.kill().await?;
+            process.kill();
         }
-        Ok(())
     }
 
-    fn slot(&self) -> std::sync::MutexGuard<'_, Option<Arc<Process>>> {
+    fn slot(&self) -> MutexGuard<'_, Option<Arc<Process>>> {
         self.process.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn copied(&self) -> PathBuf {
+        self.folder().join("copy")
     }
 }
 
 /// Calls `start` again, at most five times, while it fails because a port is taken.
-pub(crate) async fn with_free_ports<T, F, S>(mut start: S) -> Result<T, StackError>
-where
-    S: FnMut() -> F,
-    F: Future<Output = Result<T, StackError>>,
-{
+pub(crate) async fn with_free_ports<T>(
+    mut start: impl AsyncFnMut() -> Result<T, StackError>,
+) -> Result<T, StackError> {
     for _ in 1..PORT_TRIES {
         match start().await {
-            Err(StackError::Exited { log, .. }) if log.contains(PORT_TAKEN) => {
-                tracing::debug!("a port was taken meanwhile, trying others");
+            Err(error) if is_port_taken(&error) => {
+                tracing::debug!("a port was taken meanwhile, trying others")
             }
             result => return result,
         }
     }
     start().await
+}
+
+pub(crate) fn is_port_taken(error: &StackError) -> bool {
+    matches!(error, StackError::Exited { log, .. } if log.contains(PORT_TAKEN))
+}
+
+fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StackError {
+    let path = path.to_owned();
+    move |source| StackError::File { action, path, source }
+}
+
+fn remove(folder: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        result => result,
+    }
+}
+
+fn copy(from: &Path, to: &Path) -> io::Result<()> {
+    fs::create_dir(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy(&entry.path(), &target)?;
+        } else {
+            fs::copy(entry.path(), target)?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::ExitStatusExt;
+    use std::process::ExitStatus;
+
+    use super::*;
+
+    fn ended(log: &str) -> StackError {
+        StackError::Exited { program: "x".to_owned(), status: ExitStatus::from_raw(1), log: log.to_owned() }
+    }
+
+    #[tokio::test]
+    async fn a_taken_port_is_tried_again_with_others() {
+        let mut starts = 0;
+        let started = with_free_ports(async || {
+            starts += 1;
+            if starts == 3 { Ok(starts) } else { Err(ended("bind: Address already in use")) }
+        });
+        assert_eq!(started.await.expect("the third start works"), 3);
+    }
+
+    #[tokio::test]
+    async fn ports_that_are_always_taken_and_other_errors_are_told() {
+        for (log, expected) in [("Address already in use", 5), ("no space left", 1)] {
+            let mut starts = 0;
+            let started = with_free_ports(async || {
+                starts += 1;
+                Err::<(), _>(ended(log))
+            });
+            assert!(started.await.is_err());
+            assert_eq!(starts, expected, "{log}");
+        }
+    }
 }

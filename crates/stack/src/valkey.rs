@@ -1,12 +1,11 @@
 //! A Valkey of its own, with the durability that the demo and the tests reason about: an append-only file that is
 //! synced every second, and no snapshots.
 
+mod wire;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
-
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 
 use crate::server::{Server, with_free_ports};
 use crate::{StackError, free_port, locate};
@@ -16,6 +15,7 @@ const WHAT: &str = "valkey-server (version 8 or newer)";
 const OLDEST: u32 = 8;
 const READY_LIMIT: Duration = Duration::from_secs(30);
 const STOP_LIMIT: Duration = Duration::from_secs(20);
+const COMMAND_LIMIT: Duration = Duration::from_secs(10);
 
 /// How a [`Valkey`] is started.
 #[derive(Clone, Debug, Default)]
@@ -30,6 +30,7 @@ pub struct Valkey {
     server: Server,
     program: PathBuf,
     port: u16,
+    url: String,
 }
 
 impl Valkey {
@@ -47,25 +48,30 @@ impl Valkey {
     /// No `valkey-server` of version 8 or newer is on this machine, or it does not start.
     pub async fn start_with(options: ValkeyOptions) -> Result<Self, StackError> {
         let program = find()?;
-        with_free_ports(|| start_on_free_port(&program, &options)).await
+        with_free_ports(async || {
+            let valkey = prepare(program.clone(), free_port()?, &options)?;
+            valkey.launch().await?;
+            Ok(valkey)
+        })
+        .await
     }
 
     /// `redis://127.0.0.1:<port>`, the same after a restart.
     #[must_use]
-    pub fn url(&self) -> String {
-        format!("redis://{}", self.address())
+    pub fn url(&self) -> &str {
+        &self.url
     }
 
     /// `127.0.0.1:<port>`, the same after a restart.
     #[must_use]
-    pub fn address(&self) -> String {
-        format!("127.0.0.1:{}", self.port)
+    pub fn address(&self) -> &str {
+        &self.url["redis://".len()..]
     }
 
     /// Id of the server's process, or `None` if it is stopped.
     #[must_use]
-    pub fn process_id(&self) -> Option<u32> {
-        self.server.running().ok().map(|process| process.id())
+    pub fn pid(&self) -> Option<u32> {
+        self.server.running().ok().map(|process| process.pid())
     }
 
     /// Stops the server with SIGTERM: everything it acknowledged is on disk afterwards.
@@ -76,12 +82,15 @@ impl Valkey {
         self.server.stop(STOP_LIMIT).await
     }
 
-    /// Kills the server with SIGKILL: what it wrote in the last second may be lost.
+    /// Kills the server with SIGKILL. Acknowledged writes are in the page cache and survive; for a server that lost
+    /// its last second see [`Valkey::roll_back`].
     ///
     /// # Errors
-    /// The signal could not be sent.
-    pub async fn kill(&self) -> Result<(), StackError> {
-        self.server.kill().await
+    /// It is stopped already.
+    pub fn kill(&self) -> Result<(), StackError> {
+        self.server.running()?;
+        self.server.kill();
+        Ok(())
     }
 
     /// Starts the server again on the same port and data; one that runs is stopped first.
@@ -97,9 +106,27 @@ impl Valkey {
     ///
     /// # Errors
     /// The data cannot be removed.
-    pub async fn wipe(&self) -> Result<(), StackError> {
-        self.kill().await?;
+    pub fn wipe(&self) -> Result<(), StackError> {
+        self.server.kill();
         self.server.remove_data()
+    }
+
+    /// Copies the data as it is on disk now, in place of an earlier copy.
+    ///
+    /// # Errors
+    /// The data cannot be copied.
+    pub fn checkpoint(&self) -> Result<(), StackError> {
+        self.server.copy_data()
+    }
+
+    /// Kills the server and puts the copy in place of its data; [`Valkey::restart`] then starts it from there, as if
+    /// its last writes were lost or a stale replica had taken over.
+    ///
+    /// # Errors
+    /// There is no copy, or it cannot be put in place.
+    pub fn roll_back(&self) -> Result<(), StackError> {
+        self.server.kill();
+        self.server.bring_back_data()
     }
 
     /// Stops the server's clock with SIGSTOP: connections stay open, nothing answers.
@@ -118,19 +145,30 @@ impl Valkey {
         self.server.running()?.resume()
     }
 
+    /// Sends one command on a connection of its own, at most 10 s, and returns its answer: what an array holds one
+    /// below the other, nulls as empty lines. The way to look or meddle behind a service's back.
+    ///
+    /// # Errors
+    /// The server cannot be reached, or refuses the command.
+    pub async fn command(&self, words: &[&str]) -> Result<String, StackError> {
+        let failed = |source| StackError::Command { command: words.join(" "), source };
+        let answer = tokio::time::timeout(COMMAND_LIMIT, wire::command(self.port, words)).await;
+        answer.unwrap_or_else(|elapsed| Err(elapsed.into())).map_err(failed)
+    }
+
     async fn launch(&self) -> Result<(), StackError> {
         self.server.make_data()?;
         let mut command = Command::new(&self.program);
         command.arg(self.server.folder().join("valkey.conf"));
         let port = self.port;
-        self.server.launch(command, READY_LIMIT, move |log| answers(port, log)).await
+        self.server.launch(command, READY_LIMIT, async |log| answers(port, log).await).await
     }
 }
 
-async fn start_on_free_port(program: &Path, options: &ValkeyOptions) -> Result<Valkey, StackError> {
-    let valkey = Valkey { server: Server::new("valkey")?, program: program.to_owned(), port: free_port()? };
+fn prepare(program: PathBuf, port: u16, options: &ValkeyOptions) -> Result<Valkey, StackError> {
+    let url = format!("redis://127.0.0.1:{port}");
+    let valkey = Valkey { server: Server::new("valkey")?, program, port, url };
     valkey.server.write("valkey.conf", &configuration(&valkey, options))?;
-    valkey.launch().await?;
     Ok(valkey)
 }
 
@@ -153,17 +191,9 @@ fn configuration(valkey: &Valkey, options: &ValkeyOptions) -> String {
 }
 
 /// Whether this very process has loaded its data (its own log says so) and answers.
-async fn answers(port: u16, log: PathBuf) -> bool {
+async fn answers(port: u16, log: &Path) -> bool {
     let text = tokio::fs::read_to_string(log).await.unwrap_or_default();
-    text.contains("Ready to accept connections") && ping(port).await.unwrap_or(false)
-}
-
-async fn ping(port: u16) -> std::io::Result<bool> {
-    let mut stream = TcpStream::connect(("127.0.0.1", port)).await?;
-    stream.write_all(b"PING\r\n").await?;
-    let mut answer = [0; 7];
-    stream.read_exact(&mut answer).await?;
-    Ok(&answer == b"+PONG\r\n" || &answer == b"-NOAUTH")
+    text.contains("Ready to accept connections") && wire::answers(port).await
 }
 
 fn find() -> Result<PathBuf, StackError> {
@@ -208,5 +238,15 @@ mod tests {
         assert_eq!(major_version("Valkey server v=8.0.1 sha=00000000:0 malloc=jemalloc-5.3.0"), Some(8));
         assert_eq!(major_version("Redis server v=7.2.4 sha=0"), Some(7));
         assert_eq!(major_version("error while loading shared libraries: liblzf.so.1"), None);
+    }
+
+    /// The retry with other ports knows this error by its text.
+    #[tokio::test]
+    async fn a_taken_port_is_told_in_the_log() {
+        let taken = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("bind");
+        let port = taken.local_addr().expect("bound").port();
+        let valkey =
+            prepare(find().expect("on this machine"), port, &ValkeyOptions::default()).expect("files");
+        assert!(crate::server::is_port_taken(&valkey.launch().await.expect_err("taken")));
     }
 }

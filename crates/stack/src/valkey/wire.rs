@@ -1,0 +1,83 @@
+//! One command over RESP 2, by hand, so that `stack` needs no Valkey client.
+
+use std::io;
+
+use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::TcpStream;
+
+/// Whether the server executes commands, or would for somebody with its password.
+pub(super) async fn answers(port: u16) -> bool {
+    match command(port, &["PING"]).await {
+        Ok(_) => true,
+        Err(refusal) => refusal.to_string().starts_with("NOAUTH"),
+    }
+}
+
+/// The answer's values, one a line. A refusal is an error with the server's text.
+pub(super) async fn command(port: u16, words: &[&str]) -> io::Result<String> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).await?;
+    stream.write_all(request(words).as_bytes()).await?;
+    read(&mut BufReader::new(stream)).await
+}
+
+fn request(words: &[&str]) -> String {
+    let bulk = |word: &&str| format!("${}\r\n{word}\r\n", word.len());
+    format!("*{}\r\n", words.len()) + &words.iter().map(bulk).collect::<String>()
+}
+
+async fn read(answer: &mut (impl AsyncBufRead + Unpin)) -> io::Result<String> {
+    let mut values = Vec::new();
+    let mut wanted: usize = 1;
+    while wanted > 0 {
+        wanted -= 1;
+        let mut line = String::new();
+        answer.read_line(&mut line).await?;
+        let Some((kind, rest)) = line.trim_end().split_at_checked(1) else {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        };
+        match kind {
+            "-" => return Err(io::Error::other(rest.to_owned())),
+            "*" => wanted += length(rest).unwrap_or(0),
+            "$" => values.push(bulk(answer, length(rest)).await?),
+            _ => values.push(rest.to_owned()),
+        }
+    }
+    Ok(values.join("\n"))
+}
+
+/// `None` for the length -1, which means null.
+fn length(text: &str) -> Option<usize> {
+    text.parse().ok()
+}
+
+async fn bulk(answer: &mut (impl AsyncBufRead + Unpin), length: Option<usize>) -> io::Result<String> {
+    let Some(length) = length else { return Ok(String::new()) };
+    let mut bytes = vec![0; length + "\r\n".len()];
+    answer.read_exact(&mut bytes).await?;
+    bytes.truncate(length);
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_counted_in_bytes() {
+        assert_eq!(request(&["GET", "año"]), "*2\r\n$3\r\nGET\r\n$4\r\naño\r\n");
+    }
+
+    #[tokio::test]
+    async fn arrays_are_flattened() {
+        let mut answer = &b"*3\r\n$2\r\nab\r\n*2\r\n:7\r\n$-1\r\n+OK\r\n"[..];
+        assert_eq!(read(&mut answer).await.expect("whole"), "ab\n7\n\nOK");
+    }
+
+    #[tokio::test]
+    async fn refusals_and_cut_answers_are_errors() {
+        let refused = read(&mut &b"-ERR unknown\r\n"[..]).await.expect_err("refused");
+        assert_eq!(refused.to_string(), "ERR unknown");
+        let cut = read(&mut &b"*2\r\n:7\r\n"[..]).await.expect_err("cut");
+        assert_eq!(cut.kind(), io::ErrorKind::UnexpectedEof);
+    }
+}
