@@ -1,1 +1,24 @@
-//! The counters in Valkey: key schema, the atomic apply function, the reads
+//! The counters in Valkey: key schema, the atomic apply function, the reads.
+//!
+//! The consumer's position lies beside the counters it led to. [`Store::apply`] changes both in one step of one Valkey
+//! function, or neither: it is refused unless the stored position is the one that the batch starts from. Whatever
+//! happens to consumers or to Valkey, reading the position again and going on from there is right.
+//!
+//! Invariant: every key is a commutative fold of the events below the stored positions. [`model`] says the same a second
+//! time, naively, for property tests and for `verify`.
+
+mod apply;
+mod config;
+mod connection;
+mod error;
+mod keys;
+pub mod model;
+mod snapshot;
+mod store;
+
+pub use apply::{Batch, BatchTally, Outcome};
+pub use config::{StoreConfig, ValkeyConfig};
+pub use error::StoreError;
+pub use model::{Difference, Value};
+pub use snapshot::{CategorySnapshot, PriceAt, ProductUnits, SalesAt, Snapshot, WeatherSnapshot};
+pub use store::Store;

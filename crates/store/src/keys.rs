@@ -1,0 +1,117 @@
+use blackfriday_event::{Category, WeatherReport};
+
+/// The names of the keys, under a prefix.
+#[derive(Debug, Clone)]
+pub(crate) struct Keys {
+    prefix: String,
+}
+
+impl Keys {
+    pub(crate) fn new(prefix: &str) -> Self {
+        Self { prefix: prefix.to_owned() }
+    }
+
+    pub(crate) fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
+    pub(crate) fn position(&self, topic: &str) -> String {
+        format!("{}posicion:{topic}", self.prefix)
+    }
+
+    pub(crate) fn idempotency(&self, topic: &str, partition: i32) -> String {
+        format!("{}idempotencia:{topic}:{partition}", self.prefix)
+    }
+
+    pub(crate) fn schema(&self) -> String {
+        self.named("esquema")
+    }
+
+    pub(crate) fn price_max(&self) -> String {
+        self.named("ventas:global:precio_max")
+    }
+
+    pub(crate) fn price_min(&self) -> String {
+        self.named("ventas:global:precio_min")
+    }
+
+    pub(crate) fn reports(&self) -> String {
+        self.named("reportes:total")
+    }
+
+    pub(crate) fn reports_of(&self, category: Category) -> String {
+        format!("{}reportes:total:{category}", self.prefix)
+    }
+
+    pub(crate) fn ranking(&self) -> String {
+        self.named("ranking:global")
+    }
+
+    pub(crate) fn ranking_of(&self, category: Category) -> String {
+        format!("{}ranking:{category}", self.prefix)
+    }
+
+    pub(crate) fn price_sum(&self) -> String {
+        self.named("stats:precio:suma")
+    }
+
+    pub(crate) fn units_sum(&self) -> String {
+        self.named("stats:cantidad:suma")
+    }
+
+    pub(crate) fn revenue_sum(&self) -> String {
+        self.named("stats:ingresos:suma")
+    }
+
+    pub(crate) fn price_mean(&self) -> String {
+        self.named("stats:precio:promedio")
+    }
+
+    pub(crate) fn units_mean(&self) -> String {
+        self.named("stats:cantidad:promedio")
+    }
+
+    pub(crate) fn history_of(&self, category: Category) -> String {
+        format!("{}historial:precio:{category}", self.prefix)
+    }
+
+    pub(crate) fn series(&self) -> String {
+        self.named("serie:ventas")
+    }
+
+    pub(crate) fn country_counts(&self) -> String {
+        self.named("country_counts")
+    }
+
+    pub(crate) fn total_messages(&self) -> String {
+        self.named("total_messages")
+    }
+
+    pub(crate) fn weather(&self, report: &WeatherReport) -> String {
+        format!("{}clima:{}:{}:{}", self.prefix, report.draft.country, report.accepted_at, report.id)
+    }
+
+    /// The counters of sales, in the order in which the function takes them.
+    pub(crate) fn of_sales(&self) -> Vec<String> {
+        let mut keys = vec![
+            self.price_max(),
+            self.price_min(),
+            self.reports(),
+            self.ranking(),
+            self.price_sum(),
+            self.units_sum(),
+            self.revenue_sum(),
+            self.price_mean(),
+            self.units_mean(),
+            self.series(),
+        ];
+        keys.extend(Category::ALL.map(|category| self.reports_of(category)));
+        keys.extend(Category::ALL.map(|category| self.ranking_of(category)));
+        keys.extend(Category::ALL.map(|category| self.history_of(category)));
+        keys
+    }
+
+    fn named(&self, name: &str) -> String {
+        format!("{}{name}", self.prefix)
+    }
+}

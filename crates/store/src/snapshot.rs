@@ -1,0 +1,200 @@
+use std::collections::BTreeMap;
+
+use blackfriday_event::Category;
+use redis::{FromRedisValue, ParsingError, Pipeline, Value as Reply, pipe};
+use serde::Serialize;
+
+use crate::keys::Keys;
+
+/// Everything there is to show, at one instant. What the store does not hold is `None` or absent, never zero.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Snapshot {
+    /// Lowest price, with two decimals.
+    pub price_min: Option<String>,
+    /// Highest price, with two decimals.
+    pub price_max: Option<String>,
+    /// Products by units sold, most sold first, equal ones by identifier; as many as were asked for.
+    pub most_sold: Vec<ProductUnits>,
+    /// The product sold least.
+    pub least_sold: Option<ProductUnits>,
+    /// By category; those without sales are absent.
+    pub categories: BTreeMap<&'static str, CategorySnapshot>,
+    /// Sales by second, oldest first.
+    pub series: Vec<SalesAt>,
+    /// Weather reports.
+    pub weather: WeatherSnapshot,
+    /// The next offset to count of topic `ventas`, by partition.
+    pub positions: BTreeMap<i32, i64>,
+}
+
+/// What one category adds up to. Exact numbers are decimal strings.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct CategorySnapshot {
+    /// Number of sales.
+    pub sales: Option<String>,
+    /// Sum of prices.
+    pub price_sum: Option<String>,
+    /// Sum of units.
+    pub units_sum: Option<String>,
+    /// Sum of price × units.
+    pub revenue_sum: Option<String>,
+    /// Average price, two decimals, rounded half up.
+    pub price_mean: Option<String>,
+    /// Average units of a sale, two decimals, rounded half up.
+    pub units_mean: Option<String>,
+    /// As [`Snapshot::most_sold`].
+    pub most_sold: Vec<ProductUnits>,
+    /// The product sold least.
+    pub least_sold: Option<ProductUnits>,
+    /// The newest prices, oldest first.
+    pub history: Vec<PriceAt>,
+}
+
+/// A product and its units sold.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ProductUnits {
+    /// The product.
+    pub product_id: String,
+    /// Units sold.
+    pub units: u64,
+}
+
+/// A price at a time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PriceAt {
+    /// Milliseconds since the Unix epoch.
+    pub at_ms: u64,
+    /// Two decimals.
+    pub price: String,
+}
+
+/// The sales of a second.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct SalesAt {
+    /// Seconds since the Unix epoch.
+    pub second: u64,
+    /// Sales accepted in it.
+    pub sales: u64,
+}
+
+/// Weather reports.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct WeatherSnapshot {
+    /// Number of reports.
+    pub total: Option<String>,
+    /// By country.
+    pub by_country: BTreeMap<String, String>,
+}
+
+impl Snapshot {
+    /// When the newest counted sale was accepted, in milliseconds since the Unix epoch.
+    pub fn newest_accepted_at_ms(&self) -> Option<u64> {
+        self.categories.values().filter_map(|category| category.history.last()).map(|point| point.at_ms).max()
+    }
+}
+
+/// One transaction of plain reads: it needs no function, and works on a replica and on an empty server.
+pub(crate) fn request(keys: &Keys, top: usize) -> Pipeline {
+    let mut all = pipe();
+    all.atomic();
+    all.cmd("GET").arg(keys.price_min()).cmd("GET").arg(keys.price_max());
+    ranking(&mut all, &keys.ranking(), top);
+    for hash in [
+        keys.reports(),
+        keys.price_sum(),
+        keys.units_sum(),
+        keys.revenue_sum(),
+        keys.price_mean(),
+        keys.units_mean(),
+    ] {
+        all.cmd("HGETALL").arg(hash);
+    }
+    for category in Category::ALL {
+        ranking(&mut all, &keys.ranking_of(category), top);
+        all.cmd("ZRANGE").arg(keys.history_of(category)).arg(0).arg(-1).arg("WITHSCORES");
+    }
+    all.cmd("ZRANGE").arg(keys.series()).arg(0).arg(-1).arg("WITHSCORES");
+    all.cmd("GET").arg(keys.total_messages()).cmd("HGETALL").arg(keys.country_counts());
+    all.cmd("HGETALL").arg(keys.position("ventas"));
+    all
+}
+
+/// Reads the answers in the order of [`request`].
+pub(crate) fn read(answers: Vec<Reply>) -> Result<Snapshot, ParsingError> {
+    let mut answers = Answers(answers.into_iter());
+    let mut snapshot =
+        Snapshot { price_min: answers.take()?, price_max: answers.take()?, ..Snapshot::default() };
+    (snapshot.most_sold, snapshot.least_sold) = answers.ranking()?;
+    let mut sums = || answers.take::<BTreeMap<String, String>>();
+    let (sales, prices, units, revenue) = (sums()?, sums()?, sums()?, sums()?);
+    let (price_means, unit_means) = (sums()?, sums()?);
+    for category in Category::ALL {
+        let name = category.name();
+        let (most_sold, least_sold) = answers.ranking()?;
+        let history = answers.take::<Vec<(String, f64)>>()?;
+        let of = |hash: &BTreeMap<String, String>| hash.get(name).cloned();
+        if sales.contains_key(name) {
+            let category = CategorySnapshot {
+                sales: of(&sales),
+                price_sum: of(&prices),
+                units_sum: of(&units),
+                revenue_sum: of(&revenue),
+                price_mean: of(&price_means),
+                units_mean: of(&unit_means),
+                most_sold,
+                least_sold,
+                history: history.into_iter().filter_map(price_at).collect(),
+            };
+            snapshot.categories.insert(name, category);
+        }
+    }
+    let series = answers.take::<Vec<(String, f64)>>()?;
+    snapshot.series = series.into_iter().filter_map(|(member, _)| sales_at(&member)).collect();
+    snapshot.weather = WeatherSnapshot { total: answers.take()?, by_country: answers.take()? };
+    snapshot.positions = answers.take()?;
+    Ok(snapshot)
+}
+
+struct Answers(std::vec::IntoIter<Reply>);
+
+impl Answers {
+    fn take<T: FromRedisValue>(&mut self) -> Result<T, ParsingError> {
+        redis::from_redis_value(self.0.next().unwrap_or(Reply::Nil))
+    }
+
+    fn ranking(&mut self) -> Result<(Vec<ProductUnits>, Option<ProductUnits>), ParsingError> {
+        let mut most: Vec<_> = self.take::<Vec<(String, f64)>>()?.into_iter().map(product_units).collect();
+        most.sort_by(|a, b| b.units.cmp(&a.units).then_with(|| a.product_id.cmp(&b.product_id)));
+        let least = self.take::<Vec<(String, f64)>>()?.into_iter().map(product_units).next();
+        Ok((most, least))
+    }
+}
+
+fn ranking(all: &mut Pipeline, key: &str, top: usize) {
+    all.cmd("ZRANGE").arg(key).arg(0).arg(top.saturating_sub(1)).arg("REV").arg("WITHSCORES");
+    all.cmd("ZRANGE").arg(key).arg(0).arg(0).arg("WITHSCORES");
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "scores are whole, from 0 to 2^53"
+)]
+fn product_units((product_id, units): (String, f64)) -> ProductUnits {
+    ProductUnits { product_id, units: units as u64 }
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "scores are whole, from 0 to 2^48"
+)]
+fn price_at((member, at_ms): (String, f64)) -> Option<PriceAt> {
+    let (_, price) = member.split_once(':')?;
+    Some(PriceAt { at_ms: at_ms as u64, price: price.to_owned() })
+}
+
+fn sales_at(member: &str) -> Option<SalesAt> {
+    let (second, sales) = member.split_once(':')?;
+    Some(SalesAt { second: second.parse().ok()?, sales: sales.parse().ok()? })
+}
