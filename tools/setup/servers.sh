@@ -1,0 +1,122 @@
+# shellcheck shell=bash
+# Kafka's jars and Valkey's server, under .tools; nothing of the system is changed. Sourced by ./dev.
+#
+# crates/stack looks for them in the same order: a variable, PATH, .tools.
+
+readonly OLDEST_VALKEY=8
+readonly VALKEY_BY_HAND="Valkey $OLDEST_VALKEY or newer is wanted: on PATH, or named in BLACKFRIDAY_VALKEY_SERVER"
+
+have_kafka() {
+    [[ -n ${BLACKFRIDAY_KAFKA_HOME:-} ]] || has kafka-server-start.sh ||
+        { [[ -d $tools/kafka/libs ]] && stamped kafka "$root/tools/kafka/pom.xml"; }
+}
+
+setup_kafka() {
+    if have_kafka; then
+        return
+    fi
+    say "fetching Kafka"
+    local fresh=$tools/kafka.new
+    rm -rf "$fresh"
+    mvn --quiet --batch-mode --file "$root/tools/kafka/pom.xml" \
+        dependency:copy-dependencies -DoutputDirectory="$fresh/libs" >&2
+    rm -rf "$tools/kafka"
+    mv "$fresh" "$tools/kafka"
+    stamp kafka "$root/tools/kafka/pom.xml"
+}
+
+have_valkey() {
+    [[ -n ${BLACKFRIDAY_VALKEY_SERVER:-} ]] || valkey_is_new valkey-server ||
+        valkey_is_new "$tools/valkey/usr/bin/valkey-server"
+}
+
+valkey_is_new() {
+    local version
+    version=$("$1" --version 2>/dev/null) || return 1
+    [[ $version =~ v=([0-9]+) ]] && ((BASH_REMATCH[1] >= OLDEST_VALKEY))
+}
+
+setup_valkey() {
+    if have_valkey; then
+        return
+    fi
+    say "fetching Valkey"
+    has apt-get || die "$EX_UNAVAILABLE" "$VALKEY_BY_HAND"
+    rm -rf "$tools/valkey" "$tools/apt"
+    mkdir -p "$tools/apt/lists/partial" "$tools/apt/sources" "$tools/apt/packages"
+    download_valkey
+    local package
+    for package in "$tools"/apt/packages/*.deb; do
+        dpkg-deb --extract "$package" "$tools/valkey"
+    done
+    install_libraries_of_valkey
+    have_valkey || die "$EX_UNAVAILABLE" "what was fetched does not run. $VALKEY_BY_HAND"
+    rm -rf "$tools/apt"
+}
+
+# From the machine's own sources if they have it, else from their backports.
+download_valkey() {
+    local from=()
+    if ! at_least "$OLDEST_VALKEY" "$(candidate valkey-server)"; then
+        write_backports
+        # Lists and caches of its own: the system's apt does not learn of the backports.
+        from=(
+            -o Dir::Etc::sourcelist=/dev/null -o "Dir::Etc::sourceparts=$tools/apt/sources"
+            -o "Dir::State::lists=$tools/apt/lists" -o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache=
+        )
+        apt-get "${from[@]}" update -qq >&2
+    fi
+    # As ourselves and not as apt's own user, who may not write here.
+    from+=(-o APT::Sandbox::User=)
+    (cd "$tools/apt/packages" && apt-get "${from[@]}" download -qq valkey-server valkey-tools >&2) ||
+        die "$EX_UNAVAILABLE" "neither this release nor its backports have it. $VALKEY_BY_HAND"
+}
+
+# Turns the machine's sources of its release, in both formats of sources.list(5), into sources of its backports:
+# same address, same keys.
+write_backports() {
+    local codename file
+    codename=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
+    for file in /etc/apt/sources.list.d/*.sources; do
+        if [[ -f $file ]]; then
+            backports_stanzas "$codename" <"$file" >"$tools/apt/sources/$(basename "$file")"
+        fi
+    done
+    for file in /etc/apt/sources.list /etc/apt/sources.list.d/*.list; do
+        if [[ -f $file ]]; then
+            backports_lines "$codename" <"$file" >"$tools/apt/sources/$(basename "$file" .list).list"
+        fi
+    done
+}
+
+backports_stanzas() {
+    grep -v '^#' | awk -v codename="$1" '
+        BEGIN { RS = ""; ORS = "\n\n"; FS = "\n" }
+        $0 ~ "(^|\n)Types:[^\n]*deb" && $0 ~ "(^|\n)Suites:[^\n]*[ \t]" codename "([ \t\n]|$)" {
+            stanza = ""
+            for (i = 1; i <= NF; i++) {
+                if ($i ~ /^Types:/) $i = "Types: deb"
+                if ($i ~ /^Suites:/) $i = "Suites: " codename "-backports"
+                if ($i ~ /^Components:/) $i = "Components: main"
+                stanza = stanza $i (i < NF ? "\n" : "")
+            }
+            print stanza
+        }'
+}
+
+backports_lines() {
+    local options='(\[[^]]*\][[:space:]]+)?'
+    sed -nE "s/^(deb[[:space:]]+$options[^[:space:]]+)[[:space:]]+$1[[:space:]].*/\1 $1-backports main/p"
+}
+
+# What valkey-tools depends on, without what only its installation as a service needs.
+install_libraries_of_valkey() {
+    if ! ldd "$tools/valkey/usr/bin/valkey-server" | grep -q 'not found'; then
+        return
+    fi
+    local libraries
+    libraries=$(dpkg-deb --field "$tools"/apt/packages/valkey-tools_*.deb Depends |
+        tr ',' '\n' | sed -E 's/\(.*//; s/\|.*//; s/[[:space:]]//g' | grep '^lib')
+    # shellcheck disable=SC2086 # one word for each package
+    apt_install $libraries
+}

@@ -1,0 +1,151 @@
+# shellcheck shell=bash
+# What the machine itself must have: a compiler, libraries, Java, Rust. Sourced by ./dev.
+#
+# Each need is probed, not looked up as a package, so that a machine that has it from elsewhere is left alone.
+# Only what fails its probe is installed.
+
+readonly OLDEST_RUST=1.95 OLDEST_JAVA=17
+
+setup_system() {
+    local purpose=$1 packages=() names=() retried
+    for retried in no yes; do
+        missing "$purpose"
+        if ((${#names[@]} == 0)); then
+            return
+        fi
+        if [[ $retried == yes ]] || ! has apt-get; then
+            break
+        fi
+        say "installing: ${packages[*]}"
+        apt_install "${packages[@]}"
+        hash -r
+    done
+    die "$EX_UNAVAILABLE" "missing: ${names[*]} (in Debian: ${packages[*]})"
+}
+
+# Sets `names` and `packages` of the caller.
+missing() {
+    local purpose=$1
+    names=() packages=()
+    need "a C compiler" build-essential has cc
+    need "a C++ compiler" build-essential has c++
+    need make build-essential has make
+    need cmake cmake has cmake
+    need pkg-config pkg-config has pkg-config
+    need "the headers of OpenSSL" libssl-dev has_module openssl
+    need "the headers of zlib" zlib1g-dev has_module zlib
+    need "the headers of curl" libcurl4-openssl-dev has_module libcurl
+    need "CA certificates" ca-certificates test -d /etc/ssl/certs
+    rust_is_new || missing_rust "$purpose"
+    if [[ $purpose != build ]]; then
+        java_is_new || need "java $OLDEST_JAVA or newer" "$(java_package)" false
+        have_kafka || need mvn maven has mvn
+    fi
+    if [[ $purpose == test ]]; then
+        need openssl openssl has openssl
+        need chromium chromium has_chromium
+        have_checkers || need "python3 with venv" "python3 python3-venv" has_venv
+    fi
+}
+
+# need NAME PACKAGES PROBE...
+need() {
+    local name=$1 wanted=$2
+    shift 2
+    if ! "$@" >/dev/null 2>&1; then
+        names+=("$name,")
+        read -ra wanted <<<"$wanted"
+        packages+=("${wanted[@]}")
+    fi
+}
+
+has_module() { pkg-config --exists "$1"; }
+has_venv() { python3 -c 'import ensurepip, venv'; }
+has_chromium() { has chromium || has chromium-browser || has google-chrome; }
+
+java_is_new() {
+    local java=java version
+    if [[ -n ${JAVA_HOME:-} && -x $JAVA_HOME/bin/java ]]; then
+        java=$JAVA_HOME/bin/java
+    fi
+    version=$("$java" -version 2>&1) || return 1
+    [[ $version =~ \"([0-9]+) ]] && ((BASH_REMATCH[1] >= OLDEST_JAVA))
+}
+
+# Debian names its Java by version and keeps one or two of them in a release.
+java_package() {
+    local version
+    if has apt-cache; then
+        for version in 17 21 25; do
+            if [[ -n $(candidate "openjdk-$version-jre-headless") ]]; then
+                echo "openjdk-$version-jre-headless"
+                return
+            fi
+        done
+    fi
+    echo openjdk-17-jre-headless
+}
+
+rust_is_new() {
+    local said
+    said=$(cargo --version 2>/dev/null) && has rustc && at_least "$OLDEST_RUST" "$(cut -d' ' -f2 <<<"$said")"
+}
+
+# Debian's own Rust if it is new enough; stable releases carry a second, newer one (rustc-web) for their
+# browsers. It is not forced onto a machine that has rustup.
+missing_rust() {
+    local suffix
+    if ! has rustup && has apt-cache; then
+        for suffix in "" -web; do
+            if at_least "$OLDEST_RUST" "$(candidate "rustc$suffix")"; then
+                need "Rust" "cargo$suffix rustc$suffix rustfmt$suffix" false
+                return
+            fi
+        done
+    fi
+    die "$EX_UNAVAILABLE" "Rust $OLDEST_RUST or newer is missing. With rustup (a package in newer Debian, else from" \
+        "its makers' site): rustup toolchain install stable && rustup default stable"
+}
+
+# The version that apt would install, or nothing. The lists are fetched first if there are none.
+candidate() {
+    have_package_lists || apt_update
+    apt-cache policy "$1" 2>/dev/null | sed -n 's/^  Candidate: \(.*\)/\1/p' | grep -vF '(none)' || true
+}
+
+have_package_lists() { compgen -G "/var/lib/apt/lists/*_Packages*" >/dev/null; }
+
+# at_least WANTED FOUND, for dotted versions; nothing found is not enough.
+at_least() { [[ -n $2 && $(printf '%s\n%s\n' "$1" "$2" | sort -V | head -n 1) == "$1" ]]; }
+
+apt_update() { as_root apt-get update -qq >&2; }
+
+apt_install() {
+    apt_update
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >&2
+}
+
+as_root() {
+    if ((EUID == 0)); then
+        "$@"
+    elif has sudo; then
+        sudo "$@"
+    else
+        die "$EX_UNAVAILABLE" "neither root nor sudo, so this cannot be run: $*"
+    fi
+}
+
+# Whether the marker NAME in .tools was left by the same inputs: stamped NAME FILE...
+stamped() {
+    local name=$1
+    shift
+    [[ -f $tools/$name.stamp && $(<"$tools/$name.stamp") == "$(fingerprint "$@")" ]]
+}
+
+stamp() {
+    local name=$1
+    shift
+    fingerprint "$@" >"$tools/$name.stamp"
+}
+
+fingerprint() { cat "$@" | sha256sum; }
