@@ -4,10 +4,12 @@
 //! [`Process`] does the same for any other binary. [`eventually`] waits for a condition with a limit.
 //!
 //! Invariant: no child outlives its parent. A dropped value kills its process at once; a parent that is killed
-//! takes its children along by `PR_SET_PDEATHSIG`. Data lies in a temporary folder, removed on drop.
+//! takes its children along by `PR_SET_PDEATHSIG`. Data lies in a temporary folder,
+//! removed on drop, or by the next start if its owner was killed.
 
 mod error;
 mod eventually;
+mod folder;
 mod kafka;
 mod locate;
 mod port;

@@ -8,8 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tempfile::TempDir;
-
+use crate::folder::Folder;
 use crate::{Process, StackError, eventually};
 
 /// How many times a start is tried with other ports when somebody takes one between its choice and its use.
@@ -23,13 +22,12 @@ pub(crate) struct Server {
     // Before the folder, so that nothing writes there any more when it is removed.
     process: Mutex<Option<Arc<Process>>>,
     starts: AtomicU32,
-    folder: TempDir,
+    folder: Folder,
 }
 
 impl Server {
     pub(crate) fn new(name: &'static str) -> Result<Self, StackError> {
-        let prefix = format!("blackfriday-{name}-");
-        let folder = tempfile::Builder::new().prefix(&prefix).tempdir();
+        let folder = Folder::new(&format!("blackfriday-{name}-"));
         let folder = folder.map_err(failed("make a folder in", &std::env::temp_dir()))?;
         Ok(Self { name, process: Mutex::new(None), starts: AtomicU32::new(0), folder })
     }

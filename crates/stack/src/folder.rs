@@ -1,0 +1,82 @@
+//! Temporary folders that do not pile up: who makes one removes those that a killed process left behind.
+//!
+//! A folder in use has a file `owner` that is locked for as long as its process lives (flock(2)), however it ends.
+
+use std::env;
+use std::fs::{self, File};
+use std::io;
+use std::path::Path;
+
+use tempfile::TempDir;
+
+const OWNER: &str = "owner";
+
+/// A temporary folder, removed on drop.
+#[derive(Debug)]
+pub(crate) struct Folder {
+    // Before its lock, so that it is gone when the lock is.
+    folder: TempDir,
+    _owner: File,
+}
+
+impl Folder {
+    pub(crate) fn new(prefix: &str) -> io::Result<Self> {
+        let parent = env::temp_dir();
+        remove_left_behind(&parent, prefix)?;
+        let folder = tempfile::Builder::new().prefix(prefix).tempdir_in(parent)?;
+        let owner = own(folder.path())?;
+        Ok(Self { folder, _owner: owner })
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.folder.path()
+    }
+}
+
+/// The file gets its name after it is locked: nobody can see it without its owner.
+fn own(folder: &Path) -> io::Result<File> {
+    let unnamed = folder.join("owner.new");
+    let file = File::create(&unnamed)?;
+    file.lock()?;
+    fs::rename(unnamed, folder.join(OWNER))?;
+    Ok(file)
+}
+
+fn remove_left_behind(parent: &Path, prefix: &str) -> io::Result<()> {
+    for entry in fs::read_dir(parent)?.flatten() {
+        if entry.file_name().to_string_lossy().starts_with(prefix) && is_left_behind(&entry.path()) {
+            // Another process may be about to remove it, too.
+            if let Err(error) = fs::remove_dir_all(entry.path()) {
+                tracing::debug!(%error, folder = %entry.path().display(), "left behind and not removed");
+            }
+        }
+    }
+    Ok(())
+}
+
+fn is_left_behind(folder: &Path) -> bool {
+    File::open(folder.join(OWNER)).is_ok_and(|owner| owner.try_lock().is_ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PREFIX: &str = "blackfriday-folder-test-";
+
+    #[test]
+    fn only_folders_without_an_owner_are_removed() {
+        let left = tempfile::Builder::new().prefix(PREFIX).tempdir().expect("a folder").keep();
+        fs::write(left.join(OWNER), "").expect("write");
+        let unready = tempfile::Builder::new().prefix(PREFIX).tempdir().expect("a folder");
+
+        let first = Folder::new(PREFIX).expect("a folder");
+        let second = Folder::new(PREFIX).expect("a folder");
+        assert!(!left.exists());
+        assert!(unready.path().exists() && first.path().exists() && second.path().exists());
+
+        let path = first.path().to_owned();
+        drop(first);
+        assert!(!path.exists());
+    }
+}
