@@ -56,18 +56,18 @@ setup_valkey() {
 
 # From the machine's own sources if they have it, else from their backports.
 download_valkey() {
-    local from=()
+    # As ourselves and not as apt's own user, who may not write here.
+    local from=(-o APT::Sandbox::User=)
+    apt_update
     if ! at_least "$OLDEST_VALKEY" "$(candidate valkey-server)"; then
         write_backports
         # Lists and caches of its own: the system's apt does not learn of the backports.
-        from=(
+        from+=(
             -o Dir::Etc::sourcelist=/dev/null -o "Dir::Etc::sourceparts=$tools/apt/sources"
             -o "Dir::State::lists=$tools/apt/lists" -o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache=
         )
-        apt-get "${from[@]}" update -qq >&2
+        logged apt-get "${from[@]}" update
     fi
-    # As ourselves and not as apt's own user, who may not write here.
-    from+=(-o APT::Sandbox::User=)
     (cd "$tools/apt/packages" && apt-get "${from[@]}" download -qq valkey-server valkey-tools >&2) ||
         die "$EX_UNAVAILABLE" "neither this release nor its backports have it. $VALKEY_BY_HAND"
 }

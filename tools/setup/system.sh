@@ -38,7 +38,7 @@ missing() {
     need "CA certificates" ca-certificates test -d /etc/ssl/certs
     rust_is_new || missing_rust "$purpose"
     if [[ $purpose != build ]]; then
-        java_is_new || need "java $OLDEST_JAVA or newer" "$(java_package)" false
+        java_is_new || missing_java
         have_kafka || need mvn maven has mvn
     fi
     if [[ $purpose == test ]]; then
@@ -73,17 +73,17 @@ java_is_new() {
 }
 
 # Debian names its Java by version and keeps one or two of them in a release.
-java_package() {
-    local version
-    if has apt-cache; then
-        for version in 17 21 25; do
+missing_java() {
+    local version package=openjdk-$OLDEST_JAVA-jre-headless
+    if has apt-get; then
+        apt_update
+        for version in 25 21 17; do
             if [[ -n $(candidate "openjdk-$version-jre-headless") ]]; then
-                echo "openjdk-$version-jre-headless"
-                return
+                package=openjdk-$version-jre-headless
             fi
         done
     fi
-    echo openjdk-17-jre-headless
+    need "java $OLDEST_JAVA or newer" "$package" false
 }
 
 rust_is_new() {
@@ -95,7 +95,8 @@ rust_is_new() {
 # browsers. It is not forced onto a machine that has rustup.
 missing_rust() {
     local suffix
-    if ! has rustup && has apt-cache; then
+    if ! has rustup && has apt-get; then
+        apt_update
         for suffix in "" -web; do
             if at_least "$OLDEST_RUST" "$(candidate "rustc$suffix")"; then
                 need "Rust" "cargo$suffix rustc$suffix rustfmt$suffix" false
@@ -107,22 +108,33 @@ missing_rust() {
         "its makers' site): rustup toolchain install stable && rustup default stable"
 }
 
-# The version that apt would install, or nothing. The lists are fetched first if there are none.
+# The version that apt would install, or nothing; as new as its lists are.
 candidate() {
-    have_package_lists || apt_update
     apt-cache policy "$1" 2>/dev/null | sed -n 's/^  Candidate: \(.*\)/\1/p' | grep -vF '(none)' || true
 }
-
-have_package_lists() { compgen -G "/var/lib/apt/lists/*_Packages*" >/dev/null; }
 
 # at_least WANTED FOUND, for dotted versions; nothing found is not enough.
 at_least() { [[ -n $2 && $(printf '%s\n%s\n' "$1" "$2" | sort -V | head -n 1) == "$1" ]]; }
 
-apt_update() { as_root apt-get update -qq >&2; }
+# Once in a setup, and only in one that has something to install.
+apt_update() {
+    if [[ -z ${apt_is_updated:-} ]]; then
+        logged as_root apt-get update
+        apt_is_updated=yes
+    fi
+}
 
 apt_install() {
     apt_update
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >&2
+    logged as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@"
+}
+
+# What apt tells is only of interest if it fails.
+logged() {
+    if ! "$@" >"$tools/apt.log" 2>&1; then
+        tail -n 30 "$tools/apt.log" >&2
+        die "$EX_UNAVAILABLE" "failed: $*"
+    fi
 }
 
 as_root() {
