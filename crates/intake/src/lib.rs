@@ -1,1 +1,29 @@
-//! What gateway and relay share: REST bodies in, problem details out, coalescing lanes, balanced gRPC client
+//! What gateway and relay share, because both are the pipeline's front door: REST bodies in, problem details out, lanes
+//! that put concurrent requests into shared upstream calls, and the gRPC client that balances over all writers.
+//!
+//! Invariant: an event is sent upstream a second time only if it surely was not written, or has an idempotency key.
+
+mod answer;
+mod batch_body;
+mod config;
+mod deadline;
+mod front;
+mod idempotency;
+mod lane;
+mod problem;
+mod sale_json;
+mod trace;
+mod upstream;
+mod weather_json;
+mod writers;
+
+pub use answer::{Accepted, BatchAnswer, FieldAnswer, ItemAnswer};
+pub use batch_body::{Item, parse_many};
+pub use config::IntakeConfig;
+pub use deadline::DEADLINE_HEADER;
+pub use front::{Front, Trust};
+pub use problem::problem_of;
+pub use sale_json::{SaleBody, parse_sale};
+pub use upstream::Upstream;
+pub use weather_json::WeatherBody;
+pub use writers::{Writers, WritersConfig, WritersError};

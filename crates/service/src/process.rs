@@ -132,8 +132,16 @@ where
             );
             let admin = tokio::spawn(admin);
             let signals = tokio::spawn(signals(context.shutdown.clone()));
+            let running = context.readiness.condition("running");
+            running.set(true);
+            let stopping = context.shutdown.clone();
+            let unready = tokio::spawn(async move {
+                stopping.begun().await;
+                running.set(false);
+            });
             let ended = run(config, context).await;
             signals.abort();
+            unready.abort();
             stop_admin.begin();
             drop(admin.await);
             ended

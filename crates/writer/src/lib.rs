@@ -1,1 +1,18 @@
-//! gRPC server that publishes each sale to the event log
+//! The writer: a gRPC server that publishes each sale and each weather report to the event log.
+//!
+//! It stands between the relay (or any client of the assignment's proto) and the broker, and gives an event its time of
+//! acceptance.
+//!
+//! Invariant: `OK` is answered only for a record that the broker has acknowledged; anything else says whether the record
+//! was surely not written, or may have been.
+
+mod calls;
+mod config;
+mod error;
+mod grpc;
+mod partition;
+mod publish;
+
+pub use config::Config;
+pub use error::Error;
+pub use grpc::run;

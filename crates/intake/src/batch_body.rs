@@ -1,0 +1,100 @@
+use blackfriday_event::{FieldErrors, IdempotencyKey};
+use blackfriday_proto::{ErrorCode, SaleCommand, SaleError};
+
+use crate::idempotency::of_item;
+use crate::sale_json::{SaleJson, not_json};
+
+/// One item of a batch: a valid sale, or why it is none.
+pub type Item = Result<SaleCommand, SaleError>;
+
+/// Reads many sales, as a JSON array or as one object per line (NDJSON). A wrong item does not harm the others.
+///
+/// # Errors
+/// Not JSON as a whole (for an array), nothing in it, or more than `limit` items.
+pub fn parse_many(
+    body: &[u8],
+    lines: bool,
+    key: Option<&IdempotencyKey>,
+    trusted: bool,
+    limit: usize,
+) -> Result<Vec<Item>, SaleError> {
+    let items = if lines { parse_lines(body, limit)? } else { parse_array(body)? };
+    if items.is_empty() {
+        return Err(SaleError::new(ErrorCode::NotJson, "the body holds no sale"));
+    }
+    if items.len() > limit {
+        return Err(too_many(limit));
+    }
+    let command = |(at, json): (usize, Result<SaleJson<'_>, SaleError>)| {
+        let key = key.map(|key| of_item(key, at)).transpose().map_err(FieldErrors::from)?;
+        json?.into_command(key, trusted)
+    };
+    Ok(items.into_iter().enumerate().map(command).collect())
+}
+
+fn parse_array(body: &[u8]) -> Result<Vec<Result<SaleJson<'_>, SaleError>>, SaleError> {
+    let items: Vec<SaleJson<'_>> = serde_json::from_slice(body).map_err(|error| not_json(&error))?;
+    Ok(items.into_iter().map(Ok).collect())
+}
+
+fn parse_lines(body: &[u8], limit: usize) -> Result<Vec<Result<SaleJson<'_>, SaleError>>, SaleError> {
+    let mut items = Vec::new();
+    for line in body.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty()) {
+        if items.len() == limit {
+            return Err(too_many(limit));
+        }
+        items.push(serde_json::from_slice(line).map_err(|error| not_json(&error)));
+    }
+    Ok(items)
+}
+
+fn too_many(limit: usize) -> SaleError {
+    SaleError::new(ErrorCode::TooLarge, format!("a batch holds at most {limit} sales"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SALE: &str = r#"{"categoria":1,"producto_id":"a","precio":1,"cantidad_vendida":1}"#;
+
+    fn parse(body: &str, lines: bool) -> Result<Vec<Item>, SaleError> {
+        parse_many(body.as_bytes(), lines, None, false, 3)
+    }
+
+    #[test]
+    fn a_wrong_item_does_not_harm_the_others() {
+        let array = parse(&format!("[{SALE},7,{SALE}]"), false).expect("JSON");
+        assert_eq!(array.iter().map(Result::is_ok).collect::<Vec<_>>(), [true, false, true]);
+        let lines = parse(&format!("{SALE}\n\nnot json\r\n{SALE}"), true).expect("lines");
+        assert_eq!(lines.iter().map(Result::is_ok).collect::<Vec<_>>(), [true, false, true]);
+        assert_eq!(lines[1].as_ref().expect_err("not JSON").code, ErrorCode::NotJson);
+    }
+
+    #[test]
+    fn a_batch_has_a_limit_and_is_never_empty() {
+        let four = format!("[{SALE},{SALE},{SALE},{SALE}]");
+        assert_eq!(parse(&four, false).expect_err("too many").code, ErrorCode::TooLarge);
+        assert_eq!(
+            parse(&format!("{SALE}\n").repeat(4), true).expect_err("too many").code,
+            ErrorCode::TooLarge
+        );
+        for (body, lines) in
+            [("[]", false), ("", false), ("", true), ("\n", true), ("{}", false), ("[", false)]
+        {
+            assert_eq!(parse(body, lines).expect_err(body).code, ErrorCode::NotJson, "{body}");
+        }
+    }
+
+    #[test]
+    fn each_item_has_a_key_of_its_own() {
+        let key = IdempotencyKey::new("order").expect("visible");
+        let items =
+            parse_many(format!("[{SALE},{SALE}]").as_bytes(), false, Some(&key), false, 3).expect("JSON");
+        let keys: Vec<_> = items
+            .into_iter()
+            .map(|item| item.expect("valid").idempotency_key.expect("a key").to_string())
+            .collect();
+        assert_eq!(keys, ["order/0", "order/1"]);
+    }
+}

@@ -1,0 +1,32 @@
+/// What the front door takes at the most, beside the limits of HTTP.
+#[derive(clap::Args, Debug, Clone)]
+#[command(next_help_heading = "Intake")]
+pub struct IntakeConfig {
+    /// Sales in one batch request; more are answered with 413.
+    #[arg(long, env = "BLACKFRIDAY_MAX_BATCH_SALES", default_value_t = 10_000)]
+    pub max_batch_sales: usize,
+    /// KiB of bodies that are held at once; over it requests are answered with 429.
+    #[arg(long, env = "BLACKFRIDAY_MAX_BODIES_KBYTES", default_value_t = 131_072)]
+    pub max_bodies_kbytes: u32,
+    /// Single sales that wait for an upstream call; one more is answered with 429.
+    #[arg(long, env = "BLACKFRIDAY_LANE_QUEUE_SALES", default_value_t = 8_192)]
+    pub lane_queue_sales: usize,
+    /// Upstream calls of single sales in flight; a free one takes whatever waits.
+    #[arg(long, env = "BLACKFRIDAY_LANE_CALLS", default_value_t = 4)]
+    pub lane_calls: usize,
+    /// Sales in one upstream call of single sales.
+    #[arg(long, env = "BLACKFRIDAY_LANE_BATCH_SALES", default_value_t = 512)]
+    pub lane_batch_sales: usize,
+}
+
+impl Default for IntakeConfig {
+    fn default() -> Self {
+        Self {
+            max_batch_sales: 10_000,
+            max_bodies_kbytes: 131_072,
+            lane_queue_sales: 8_192,
+            lane_calls: 4,
+            lane_batch_sales: 512,
+        }
+    }
+}

@@ -1,0 +1,274 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use blackfriday_event::{EventId, FieldErrors, IdempotencyKey};
+use blackfriday_proto::{ErrorCode, SaleError};
+use blackfriday_service::{HttpLimits, Problem, read_body};
+use blackfriday_telemetry::context;
+use blackfriday_telemetry::metrics::Registry;
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Request, StatusCode, header};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
+use tracing::Span;
+
+use crate::answer::{Accepted, BatchAnswer};
+use crate::deadline::deadline;
+use crate::lane::Lane;
+use crate::sale_json::parse_sale;
+use crate::trace::{of_request, server_span};
+use crate::weather_json::parse_weather;
+use crate::{IntakeConfig, Item, Upstream, idempotency, parse_many, problem_of};
+
+/// Whether identities, keys and trace contexts may stand in the body, beside the sale.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trust {
+    /// From anywhere: they are ignored.
+    Outside,
+    /// From our own hop before this one.
+    Hop,
+}
+
+/// The front door: takes requests, and answers them by what upstream says.
+#[derive(Debug)]
+pub struct Front<U> {
+    upstream: Arc<U>,
+    lane: Lane,
+    trust: Trust,
+    max_body_bytes: usize,
+    max_batch_sales: usize,
+    request_timeout: Duration,
+    body_kbytes: Arc<Semaphore>,
+    max_body_kbytes: u32,
+}
+
+/// What kind of body a content type announces.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Media {
+    Json,
+    Lines,
+}
+
+impl<U: Upstream> Front<U> {
+    /// A front door to this upstream.
+    pub fn new(
+        upstream: Arc<U>,
+        trust: Trust,
+        config: &IntakeConfig,
+        limits: &HttpLimits,
+        registry: &Registry,
+    ) -> Self {
+        Self {
+            lane: Lane::start(Arc::clone(&upstream), config, registry),
+            upstream,
+            trust,
+            max_body_bytes: limits.max_body_bytes,
+            max_batch_sales: config.max_batch_sales,
+            request_timeout: limits.request_timeout(),
+            body_kbytes: Arc::new(Semaphore::new(
+                usize::try_from(config.max_bodies_kbytes).unwrap_or(usize::MAX),
+            )),
+            max_body_kbytes: config.max_bodies_kbytes,
+        }
+    }
+
+    /// Answers a request with one sale.
+    pub async fn one(&self, route: &'static str, request: Request<Body>) -> Response {
+        let deadline = deadline(request.headers(), self.request_timeout);
+        match self.take(request, deadline).await {
+            Ok((_, Media::Lines, _, _)) => unsupported(),
+            Ok((headers, Media::Json, body, _held)) => self.one_body(route, &headers, &body, deadline).await,
+            Err(refusal) => refusal,
+        }
+    }
+
+    /// Answers a request with many sales.
+    pub async fn many(&self, request: Request<Body>) -> Response {
+        let deadline = deadline(request.headers(), self.request_timeout);
+        match self.take(request, deadline).await {
+            Ok((headers, media, body, _held)) => self.many_body(&headers, media, &body, deadline).await,
+            Err(refusal) => refusal,
+        }
+    }
+
+    /// Answers a request with one sale, as an object, or with many, as an array or lines.
+    pub async fn one_or_many(&self, route: &'static str, request: Request<Body>) -> Response {
+        let deadline = deadline(request.headers(), self.request_timeout);
+        match self.take(request, deadline).await {
+            Ok((headers, media, body, _held)) => {
+                if media == Media::Lines || body.trim_ascii_start().first() == Some(&b'[') {
+                    self.many_body(&headers, media, &body, deadline).await
+                } else {
+                    self.one_body(route, &headers, &body, deadline).await
+                }
+            }
+            Err(refusal) => refusal,
+        }
+    }
+
+    /// Answers a request with one weather report.
+    pub async fn weather(&self, route: &'static str, request: Request<Body>) -> Response {
+        let deadline = deadline(request.headers(), self.request_timeout);
+        let (headers, body) = match self.take(request, deadline).await {
+            Ok((_, Media::Lines, _, _)) => return unsupported(),
+            Ok((headers, Media::Json, body, _held)) => (headers, body),
+            Err(refusal) => return refusal,
+        };
+        let outcome = async {
+            let key = request_key(&headers)?;
+            let mut command = parse_weather(&body, key, self.trust == Trust::Hop)?;
+            let span = server_span(route, command.traceparent.as_deref().or_else(|| of_request(&headers)));
+            command.traceparent = span.as_ref().and_then(context::traceparent_of);
+            Ok((self.upstream.weather(command, deadline).await?, span))
+        };
+        match outcome.await {
+            Ok((id, span)) => accepted(id, span.as_ref()),
+            Err(error) => problem_of(error).into_response(),
+        }
+    }
+
+    async fn one_body(
+        &self,
+        route: &'static str,
+        headers: &HeaderMap,
+        body: &[u8],
+        deadline: Instant,
+    ) -> Response {
+        let command = request_key(headers).and_then(|key| parse_sale(body, key, self.trust == Trust::Hop));
+        let mut command = match command {
+            Ok(command) => command,
+            Err(error) => return problem_of(error).into_response(),
+        };
+        let span = server_span(route, command.traceparent.as_deref().or_else(|| of_request(headers)));
+        command.traceparent = span.as_ref().and_then(context::traceparent_of);
+        match self.lane.send(command, deadline).await {
+            Ok(id) => accepted(id, span.as_ref()),
+            Err(error) => {
+                if let Some(span) = span {
+                    span.record("http.response.status_code", error.code.http_status());
+                }
+                problem_of(error).into_response()
+            }
+        }
+    }
+
+    async fn many_body(&self, headers: &HeaderMap, media: Media, body: &[u8], deadline: Instant) -> Response {
+        let trusted = self.trust == Trust::Hop;
+        let items = request_key(headers).and_then(|key| {
+            parse_many(body, media == Media::Lines, key.as_ref(), trusted, self.max_batch_sales)
+        });
+        let mut items = match items {
+            Ok(items) => items,
+            Err(error) => return problem_of(error).into_response(),
+        };
+        // Each sampled item is a story of its own; without a context of its own it belongs to the request's.
+        let spans = trace_items(&mut items, of_request(headers));
+        let outcomes = self.send_many(items, deadline).await;
+        drop(spans);
+        batch_answer(&outcomes)
+    }
+
+    async fn send_many(&self, items: Vec<Item>, deadline: Instant) -> Vec<Result<EventId, SaleError>> {
+        let mut valid = Vec::with_capacity(items.len());
+        let keep = |item: Item| {
+            item.map_or_else(Some, |command| {
+                valid.push(command);
+                None
+            })
+        };
+        let refused: Vec<_> = items.into_iter().map(keep).collect();
+        if valid.is_empty() {
+            return refused.into_iter().flatten().map(Err).collect();
+        }
+        let mut outcomes = self.upstream.sales(valid, deadline).await.into_iter();
+        refused
+            .into_iter()
+            .filter_map(|error| error.map_or_else(|| outcomes.next(), |error| Some(Err(error))))
+            .collect()
+    }
+
+    /// Checks the content type and reads the body, as long as there is room for it.
+    async fn take(
+        &self,
+        request: Request<Body>,
+        deadline: Instant,
+    ) -> Result<(HeaderMap, Media, Bytes, OwnedSemaphorePermit), Response> {
+        let (parts, body) = request.into_parts();
+        let media = media(&parts.headers);
+        let announced =
+            parts.headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+        let bytes: usize = announced.unwrap_or(self.max_body_bytes).min(self.max_body_bytes);
+        let kbytes = u32::try_from(bytes.div_ceil(1024)).unwrap_or(u32::MAX).clamp(1, self.max_body_kbytes);
+        let held = Arc::clone(&self.body_kbytes).try_acquire_many_owned(kbytes);
+        let held =
+            held.map_err(|_| Problem::overloaded("too many bytes of bodies are held").into_response())?;
+        let body = read_body(&parts.headers, body, self.max_body_bytes, deadline).await;
+        let body = body.map_err(IntoResponse::into_response)?;
+        Ok((parts.headers, media.ok_or_else(unsupported)?, body, held))
+    }
+}
+
+fn request_key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, SaleError> {
+    idempotency::of_request(headers).map_err(|error| FieldErrors::from(error).into())
+}
+
+fn trace_items(items: &mut [Item], request: Option<&str>) -> Vec<Span> {
+    let mut spans = Vec::new();
+    for command in items.iter_mut().flatten() {
+        let parent = command.traceparent.take();
+        if parent.is_none() && request.is_none() && !context::sample_root() {
+            continue;
+        }
+        let parent = parent.as_deref().or(request);
+        if let Some(span) = server_span("batch", parent) {
+            command.traceparent = context::traceparent_of(&span);
+            spans.push(span);
+        }
+    }
+    spans
+}
+
+fn media(headers: &HeaderMap) -> Option<Media> {
+    let value = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
+    let essence = value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    match essence.as_str() {
+        "application/json" => Some(Media::Json),
+        "application/x-ndjson" | "application/ndjson" | "application/jsonl" => Some(Media::Lines),
+        other => (other.starts_with("application/") && other.ends_with("+json")).then_some(Media::Json),
+    }
+}
+
+fn unsupported() -> Response {
+    let detail = "the content type must be application/json, or application/x-ndjson for many";
+    problem_of(SaleError::new(ErrorCode::UnsupportedMediaType, detail)).into_response()
+}
+
+const JSON: (http::HeaderName, HeaderValue) =
+    (header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+
+fn accepted(id: EventId, span: Option<&Span>) -> Response {
+    if let Some(span) = span {
+        span.record("http.response.status_code", 202);
+        span.record("blackfriday.event.id", tracing::field::display(id));
+    }
+    (StatusCode::ACCEPTED, [JSON], Accepted::body(id)).into_response()
+}
+
+/// `202` when all were accepted, the common status when all were refused alike, `207` otherwise.
+fn batch_answer(outcomes: &[Result<EventId, SaleError>]) -> Response {
+    let statuses = || {
+        outcomes.iter().map(|outcome| outcome.as_ref().err().map_or(202, |error| error.code.http_status()))
+    };
+    let first = statuses().next().unwrap_or(202);
+    let status = if statuses().all(|status| status == first) { first } else { 207 };
+    let body = serde_json::to_vec(&BatchAnswer::new(outcomes)).expect("strings and numbers always serialize");
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::MULTI_STATUS);
+    let mut response = (status, [JSON], body).into_response();
+    if matches!(status.as_u16(), 429 | 503) {
+        let seconds = HeaderValue::from(blackfriday_service::RETRY_AFTER_S);
+        response.headers_mut().insert(header::RETRY_AFTER, seconds);
+    }
+    response
+}

@@ -1,0 +1,348 @@
+//! A sale as JSON, read in one pass without an intermediate value: every member may hold anything, and is judged after
+//! the whole object was read, so that all wrong fields are named at once.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use blackfriday_event::{
+    Category, EventId, FieldError, FieldErrors, IdempotencyKey, Money, ProductId, Quantity, SaleDraft,
+};
+use blackfriday_proto::{ErrorCode, SaleCommand, SaleError};
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use utoipa::ToSchema;
+
+/// One sale. Other members are ignored.
+#[derive(ToSchema)]
+#[schema(as = Sale)]
+pub struct SaleBody {
+    /// `Electronica`, `Ropa`, `Hogar` or `Belleza`, in any case, with or without accents, or the number 1 to 4.
+    #[schema(example = "Electronica")]
+    pub categoria: String,
+    /// 1 to 128 bytes of visible text; `producto` is accepted as its name, too.
+    #[schema(example = "P-17", min_length = 1, max_length = 128)]
+    pub producto_id: String,
+    /// Price of one unit; rounded to cents.
+    #[schema(example = 499.99, minimum = 0, maximum = 10_000_000)]
+    pub precio: f64,
+    /// Units sold.
+    #[schema(example = 2, minimum = 1, maximum = 100_000)]
+    pub cantidad_vendida: i32,
+}
+
+/// What a member holds.
+#[derive(Debug, Default)]
+enum Member<'a> {
+    #[default]
+    Absent,
+    Text(Cow<'a, str>),
+    Integer(i64),
+    Number(f64),
+    Other,
+}
+
+/// A JSON value that should be a sale.
+#[derive(Debug, Default)]
+pub(crate) struct SaleJson<'a> {
+    not_an_object: bool,
+    twice: Option<&'static str>,
+    categoria: Member<'a>,
+    producto_id: Member<'a>,
+    precio: Member<'a>,
+    cantidad_vendida: Member<'a>,
+    id: Member<'a>,
+    idempotency_key: Member<'a>,
+    traceparent: Member<'a>,
+}
+
+/// Reads one sale. `trusted`: whether identity, key and trace context may stand beside it, as between our own hops.
+///
+/// # Errors
+/// Not JSON, or every wrong field.
+pub fn parse_sale(body: &[u8], key: Option<IdempotencyKey>, trusted: bool) -> Result<SaleCommand, SaleError> {
+    let json: SaleJson<'_> = serde_json::from_slice(body).map_err(|error| not_json(&error))?;
+    json.into_command(key, trusted)
+}
+
+pub(crate) fn not_json(error: &serde_json::Error) -> SaleError {
+    SaleError::new(ErrorCode::NotJson, format!("the body is not JSON: {error}"))
+}
+
+impl SaleJson<'_> {
+    pub(crate) fn into_command(
+        self,
+        key: Option<IdempotencyKey>,
+        trusted: bool,
+    ) -> Result<SaleCommand, SaleError> {
+        if self.not_an_object {
+            return Err(wrong("body", "must be an object with a sale's fields").into());
+        }
+        if let Some(field) = self.twice {
+            return Err(wrong(field, "must be given once").into());
+        }
+        let draft = SaleDraft::from_fields(
+            category(&self.categoria),
+            product_id(&self.producto_id),
+            price(&self.precio),
+            quantity(&self.cantidad_vendida),
+        )?;
+        let key = if trusted { inner_key(&self.idempotency_key)?.or(key) } else { key };
+        let mut command = SaleCommand::new(draft, key);
+        if trusted {
+            if let Member::Text(id) = &self.id
+                && command.idempotency_key.is_none()
+            {
+                command.id = id.parse::<EventId>().map_err(FieldErrors::from)?;
+            }
+            if let Member::Text(traceparent) = self.traceparent {
+                command.traceparent = Some(traceparent.into_owned());
+            }
+        }
+        Ok(command)
+    }
+}
+
+fn category(member: &Member<'_>) -> Result<Category, FieldError> {
+    match member {
+        Member::Text(text) => Category::parse(text),
+        Member::Integer(number) => Category::from_number(*number),
+        _ => Category::from_number(0),
+    }
+}
+
+fn product_id(member: &Member<'_>) -> Result<ProductId, FieldError> {
+    ProductId::new(if let Member::Text(text) = member { text } else { "" })
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a price above 2^53 is out of range anyway")]
+fn price(member: &Member<'_>) -> Result<Money, FieldError> {
+    match member {
+        Member::Integer(number) => Money::from_f64(*number as f64),
+        Member::Number(number) => Money::from_f64(*number),
+        _ => Money::from_f64(f64::NAN),
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "whole and within a million")]
+fn quantity(member: &Member<'_>) -> Result<Quantity, FieldError> {
+    match member {
+        Member::Integer(number) => Quantity::new(*number),
+        // JSON knows one kind of number: 2.0 is 2 (RFC 8259, section 6).
+        Member::Number(number) if number.fract() == 0.0 && number.abs() < 1e6 => {
+            Quantity::new(*number as i64)
+        }
+        _ => Quantity::new(0),
+    }
+}
+
+fn inner_key(member: &Member<'_>) -> Result<Option<IdempotencyKey>, FieldErrors> {
+    match member {
+        Member::Text(text) => Ok(Some(IdempotencyKey::new(text)?)),
+        _ => Ok(None),
+    }
+}
+
+fn wrong(field: &'static str, message: &str) -> FieldErrors {
+    FieldError::new(field, message).into()
+}
+
+impl<'de> Deserialize<'de> for SaleJson<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(SaleVisitor)
+    }
+}
+
+struct SaleVisitor;
+
+/// A value that is no object is remembered as such; a reader of batches can then go on with the next.
+macro_rules! visit_scalars {
+    ($value:expr) => {
+        fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
+            Ok($value)
+        }
+
+        fn visit_unit<E>(self) -> Result<Self::Value, E> {
+            Ok($value)
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+            while seq.next_element::<IgnoredAny>()?.is_some() {}
+            Ok($value)
+        }
+    };
+}
+
+impl<'de> Visitor<'de> for SaleVisitor {
+    type Value = SaleJson<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a sale")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<SaleJson<'de>, A::Error> {
+        let mut sale = SaleJson::default();
+        while let Some(name) = map.next_key::<Name>()? {
+            let (name, member) = match name {
+                Name::Categoria => ("categoria", &mut sale.categoria),
+                Name::ProductoId => ("producto_id", &mut sale.producto_id),
+                Name::Precio => ("precio", &mut sale.precio),
+                Name::CantidadVendida => ("cantidad_vendida", &mut sale.cantidad_vendida),
+                Name::Id => ("id", &mut sale.id),
+                Name::IdempotencyKey => ("idempotency_key", &mut sale.idempotency_key),
+                Name::Traceparent => ("traceparent", &mut sale.traceparent),
+                Name::Other => {
+                    map.next_value::<IgnoredAny>()?;
+                    continue;
+                }
+            };
+            if !matches!(member, Member::Absent) {
+                sale.twice = Some(name);
+            }
+            *member = map.next_value()?;
+        }
+        Ok(sale)
+    }
+
+    visit_scalars!(SaleJson { not_an_object: true, ..SaleJson::default() });
+
+    fn visit_str<E>(self, _: &str) -> Result<SaleJson<'de>, E> {
+        Ok(SaleJson { not_an_object: true, ..SaleJson::default() })
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<SaleJson<'de>, E> {
+        Ok(SaleJson { not_an_object: true, ..SaleJson::default() })
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<SaleJson<'de>, E> {
+        Ok(SaleJson { not_an_object: true, ..SaleJson::default() })
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<SaleJson<'de>, E> {
+        Ok(SaleJson { not_an_object: true, ..SaleJson::default() })
+    }
+}
+
+/// A member's name.
+#[derive(serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Name {
+    Categoria,
+    #[serde(alias = "producto")]
+    ProductoId,
+    Precio,
+    CantidadVendida,
+    Id,
+    IdempotencyKey,
+    Traceparent,
+    #[serde(other)]
+    Other,
+}
+
+impl<'de> Deserialize<'de> for Member<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(MemberVisitor)
+    }
+}
+
+struct MemberVisitor;
+
+impl<'de> Visitor<'de> for MemberVisitor {
+    type Value = Member<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("any value")
+    }
+
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Member<'de>, E> {
+        Ok(Member::Text(Cow::Borrowed(text)))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Member<'de>, E> {
+        Ok(Member::Text(Cow::Owned(text.to_owned())))
+    }
+
+    fn visit_i64<E>(self, number: i64) -> Result<Member<'de>, E> {
+        Ok(Member::Integer(number))
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<Member<'de>, E> {
+        Ok(Member::Integer(i64::try_from(number).unwrap_or(i64::MAX)))
+    }
+
+    fn visit_f64<E>(self, number: f64) -> Result<Member<'de>, E> {
+        Ok(Member::Number(number))
+    }
+
+    visit_scalars!(Member::Other);
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Member<'de>, A::Error> {
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(Member::Other)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(body: &str) -> Result<SaleCommand, SaleError> {
+        parse_sale(body.as_bytes(), None, false)
+    }
+
+    fn wrong_fields(body: &str) -> Vec<String> {
+        let error = parse(body).expect_err(body);
+        assert_eq!(error.code, ErrorCode::InvalidField, "{body}: {error:?}");
+        error.fields.into_iter().map(|(field, _)| field).collect()
+    }
+
+    #[test]
+    fn a_sale_is_read_in_each_allowed_form() {
+        let expected =
+            parse(r#"{"categoria":"Electronica","producto_id":"P-17","precio":499.99,"cantidad_vendida":2}"#);
+        let expected = expected.expect("valid").draft;
+        for body in [
+            r#"{"categoria":"ELECTR\u00d3NICA","producto":"P-17","precio":499.99,"cantidad_vendida":2}"#,
+            r#"{"categoria":1,"producto_id":"P-17","precio":499.990,"cantidad_vendida":2.0}"#,
+            r#"{"extra":{"a":[1,{}]},"categoria":"1","producto_id":"P\u002d17","precio":4.9999e2,"cantidad_vendida":2,"id":7}"#,
+        ] {
+            assert_eq!(parse(body).expect(body).draft, expected, "{body}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_json_is_told_apart_from_wrong_fields() {
+        for body in ["", "x", "{", "{\"precio\":NaN}", "{\"precio\":1e400}", "{} {}", "\u{feff}{}"] {
+            assert_eq!(parse(body).expect_err(body).code, ErrorCode::NotJson, "{body}");
+        }
+        for body in ["[]", "null", "true", "1", "-1", "1.5", "\"sale\""] {
+            assert_eq!(wrong_fields(body), ["body"], "{body}");
+        }
+    }
+
+    #[test]
+    fn every_wrong_field_is_named() {
+        let all = ["categoria", "producto_id", "precio", "cantidad_vendida"];
+        assert_eq!(wrong_fields("{}"), all);
+        let nulls = r#"{"categoria":null,"producto_id":null,"precio":null,"cantidad_vendida":null}"#;
+        assert_eq!(wrong_fields(nulls), all);
+        let types = r#"{"categoria":[],"producto_id":7,"precio":"10","cantidad_vendida":"2"}"#;
+        assert_eq!(wrong_fields(types), all);
+        let ranges = r#"{"categoria":0,"producto_id":"","precio":-0.01,"cantidad_vendida":2147483648}"#;
+        assert_eq!(wrong_fields(ranges), all);
+        let fraction = r#"{"categoria":1,"producto_id":"a","precio":1,"cantidad_vendida":1.5}"#;
+        assert_eq!(wrong_fields(fraction), ["cantidad_vendida"]);
+        let twice = r#"{"categoria":1,"producto_id":"a","producto":"b","precio":1,"cantidad_vendida":1}"#;
+        assert_eq!(wrong_fields(twice), ["producto_id"]);
+    }
+
+    #[test]
+    fn identity_and_key_beside_a_sale_count_only_between_our_own_hops() {
+        let id = EventId::new_v7();
+        let body = format!(
+            r#"{{"categoria":1,"producto_id":"a","precio":1,"cantidad_vendida":1,"id":"{id}","traceparent":"t"}}"#
+        );
+        let trusted = parse_sale(body.as_bytes(), None, true).expect("valid");
+        assert_eq!((trusted.id, trusted.traceparent.as_deref()), (id, Some("t")));
+        let outside = parse_sale(body.as_bytes(), None, false).expect("valid");
+        assert!(outside.id != id && outside.traceparent.is_none());
+    }
+}

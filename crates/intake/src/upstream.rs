@@ -1,0 +1,20 @@
+use blackfriday_event::EventId;
+use blackfriday_proto::{SaleCommand, SaleError, WeatherCommand};
+use tokio::time::Instant;
+
+/// Where events go from here.
+pub trait Upstream: Send + Sync + 'static {
+    /// Hands sales on together. The result has an outcome for each, in order, by `deadline` at the latest.
+    fn sales(
+        &self,
+        commands: Vec<SaleCommand>,
+        deadline: Instant,
+    ) -> impl Future<Output = Vec<Result<EventId, SaleError>>> + Send;
+
+    /// Hands a weather report on.
+    fn weather(
+        &self,
+        command: WeatherCommand,
+        deadline: Instant,
+    ) -> impl Future<Output = Result<EventId, SaleError>> + Send;
+}

@@ -1,0 +1,84 @@
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use blackfriday_broker::kafka::{KafkaConfig, ProducerConfig};
+use blackfriday_service::{ProcessConfig, ServiceConfig};
+use clap::Parser;
+
+/// Takes sales and weather reports over gRPC and publishes them to Kafka.
+#[derive(Parser, Debug, Clone)]
+#[command(
+    name = "blackfriday-writer",
+    version,
+    after_help = "Example:\n  blackfriday-writer --listen 0.0.0.0:50051 --kafka-brokers kafka:9092"
+)]
+pub struct Config {
+    /// Where gRPC is served.
+    #[arg(long, env = "BLACKFRIDAY_WRITER_LISTEN", default_value = "127.0.0.1:50051")]
+    pub listen: SocketAddr,
+    /// Where /livez, /readyz and /metrics are served.
+    #[arg(long, env = "BLACKFRIDAY_ADMIN_LISTEN", default_value = "127.0.0.1:9082")]
+    pub admin_listen: SocketAddr,
+    /// The topic of sales.
+    #[arg(long, env = "BLACKFRIDAY_TOPIC_SALES", default_value = "ventas")]
+    pub topic_sales: String,
+    /// The topic of weather reports.
+    #[arg(long, env = "BLACKFRIDAY_TOPIC_WEATHER", default_value = "clima")]
+    pub topic_weather: String,
+    /// Limits.
+    #[command(flatten)]
+    pub limits: Limits,
+    /// Kafka.
+    #[command(flatten)]
+    pub kafka: KafkaConfig,
+    /// How records are sent.
+    #[command(flatten)]
+    pub producer: ProducerConfig,
+    /// The process.
+    #[command(flatten)]
+    pub process: ProcessConfig,
+}
+
+/// What the writer takes at the most.
+#[derive(clap::Args, Debug, Clone)]
+#[command(next_help_heading = "Limits")]
+pub struct Limits {
+    /// Sales in one batch call; more are refused.
+    #[arg(long, env = "BLACKFRIDAY_WRITER_MAX_BATCH_SALES", default_value_t = 10_000)]
+    pub max_batch_sales: usize,
+    /// Bytes of one call; more are refused.
+    #[arg(long, env = "BLACKFRIDAY_WRITER_MAX_MESSAGE_BYTES", default_value_t = 8 << 20)]
+    pub max_message_bytes: usize,
+    /// Records on their way to the broker; more are refused.
+    #[arg(long, env = "BLACKFRIDAY_WRITER_MAX_IN_FLIGHT_RECORDS", default_value_t = 150_000)]
+    pub max_in_flight_records: usize,
+    /// Calls in flight on one connection; more wait.
+    #[arg(long, env = "BLACKFRIDAY_WRITER_MAX_STREAMS", default_value_t = 1_024)]
+    pub max_streams: u32,
+    /// Milliseconds for a call that names no deadline of its own.
+    #[arg(long, env = "BLACKFRIDAY_WRITER_CALL_TIMEOUT_MS", default_value_t = 5_000)]
+    pub call_timeout_ms: u64,
+    /// Milliseconds that calls in flight have to finish at a stop.
+    #[arg(long, env = "BLACKFRIDAY_DRAIN_TIMEOUT_MS", default_value_t = 10_000)]
+    pub drain_timeout_ms: u64,
+}
+
+impl Limits {
+    pub(crate) fn call_timeout(&self) -> Duration {
+        Duration::from_millis(self.call_timeout_ms)
+    }
+
+    pub(crate) fn drain_timeout(&self) -> Duration {
+        Duration::from_millis(self.drain_timeout_ms)
+    }
+}
+
+impl ServiceConfig for Config {
+    fn process(&self) -> &ProcessConfig {
+        &self.process
+    }
+
+    fn admin_listen(&self) -> SocketAddr {
+        self.admin_listen
+    }
+}
