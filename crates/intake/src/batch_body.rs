@@ -1,8 +1,11 @@
+use std::fmt;
+
 use blackfriday_event::{FieldErrors, IdempotencyKey};
 use blackfriday_proto::{ErrorCode, SaleCommand, SaleError};
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, SeqAccess, Visitor};
 
 use crate::idempotency::of_item;
-use crate::sale_json::{SaleJson, not_json};
+use crate::sale_json::{Reading, SaleJson, not_json, read_json, wrong};
 
 /// One item of a batch: a valid sale, or why it is none.
 pub type Item = Result<SaleCommand, SaleError>;
@@ -18,12 +21,15 @@ pub fn parse_many(
     trusted: bool,
     limit: usize,
 ) -> Result<Vec<Item>, SaleError> {
-    let items = if lines { parse_lines(body, limit)? } else { parse_array(body)? };
+    let items = if lines { parse_lines(body, limit)? } else { parse_array(body, limit)? };
     if items.is_empty() {
-        return Err(SaleError::new(ErrorCode::NotJson, "the body holds no sale"));
-    }
-    if items.len() > limit {
-        return Err(too_many(limit));
+        // An empty body is not JSON, but an empty array is.
+        let empty = body.trim_ascii().is_empty();
+        return Err(if empty {
+            SaleError::new(ErrorCode::NotJson, "the body is empty")
+        } else {
+            wrong("body", "must hold at least one sale").into()
+        });
     }
     let command = |(at, json): (usize, Result<SaleJson<'_>, SaleError>)| {
         let key = key.map(|key| of_item(key, at)).transpose().map_err(FieldErrors::from)?;
@@ -32,9 +38,12 @@ pub fn parse_many(
     Ok(items.into_iter().enumerate().map(command).collect())
 }
 
-fn parse_array(body: &[u8]) -> Result<Vec<Result<SaleJson<'_>, SaleError>>, SaleError> {
-    let items: Vec<SaleJson<'_>> = serde_json::from_slice(body).map_err(|error| not_json(&error))?;
-    Ok(items.into_iter().map(Ok).collect())
+fn parse_array(body: &[u8], limit: usize) -> Result<Vec<Result<SaleJson<'_>, SaleError>>, SaleError> {
+    let items = read_json(body, |reading| Items { limit, reading }).map_err(|error| {
+        let other_json = || wrong("body", "must be an array of sales").into();
+        if error.is_data() { other_json() } else { not_json(&error) }
+    })?;
+    items.ok_or_else(|| too_many(limit))
 }
 
 fn parse_lines(body: &[u8], limit: usize) -> Result<Vec<Result<SaleJson<'_>, SaleError>>, SaleError> {
@@ -43,9 +52,46 @@ fn parse_lines(body: &[u8], limit: usize) -> Result<Vec<Result<SaleJson<'_>, Sal
         if items.len() == limit {
             return Err(too_many(limit));
         }
-        items.push(serde_json::from_slice(line).map_err(|error| not_json(&error)));
+        items.push(read_json(line, |reading| reading).map_err(|error| not_json(&error)));
     }
     Ok(items)
+}
+
+/// Reads an array of at most `limit` items; `None` if there are more, of which none is kept.
+struct Items {
+    limit: usize,
+    reading: Reading,
+}
+
+impl<'de> DeserializeSeed<'de> for Items {
+    type Value = Option<Vec<Result<SaleJson<'de>, SaleError>>>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Items {
+    type Value = Option<Vec<Result<SaleJson<'de>, SaleError>>>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array of sales")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+        let mut items = Vec::new();
+        while items.len() < self.limit {
+            match seq.next_element_seed(self.reading)? {
+                Some(item) => items.push(Ok(item)),
+                None => return Ok(Some(items)),
+            }
+        }
+        if seq.next_element::<IgnoredAny>()?.is_none() {
+            return Ok(Some(items));
+        }
+        while seq.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(None)
+    }
 }
 
 fn too_many(limit: usize) -> SaleError {
@@ -69,20 +115,27 @@ mod tests {
         let lines = parse(&format!("{SALE}\n\nnot json\r\n{SALE}"), true).expect("lines");
         assert_eq!(lines.iter().map(Result::is_ok).collect::<Vec<_>>(), [true, false, true]);
         assert_eq!(lines[1].as_ref().expect_err("not JSON").code, ErrorCode::NotJson);
+        let infinite = SALE.replace("\"precio\":1", "\"precio\":-1e999");
+        let array = parse(&format!("[{infinite},{SALE}]"), false).expect("JSON");
+        assert_eq!(array[0].as_ref().expect_err("out of range").fields[0].0, "precio");
+        assert!(array[1].is_ok());
     }
 
     #[test]
     fn a_batch_has_a_limit_and_is_never_empty() {
         let four = format!("[{SALE},{SALE},{SALE},{SALE}]");
         assert_eq!(parse(&four, false).expect_err("too many").code, ErrorCode::TooLarge);
+        assert_eq!(parse("[1,2,3,4,", false).expect_err("cut").code, ErrorCode::NotJson);
+        assert_eq!(parse(&format!("[{SALE},{SALE},{SALE}]"), false).expect("the limit").len(), 3);
         assert_eq!(
             parse(&format!("{SALE}\n").repeat(4), true).expect_err("too many").code,
             ErrorCode::TooLarge
         );
-        for (body, lines) in
-            [("[]", false), ("", false), ("", true), ("\n", true), ("{}", false), ("[", false)]
-        {
+        for (body, lines) in [("", false), ("", true), ("\n", true), ("[", false), ("[1,]", false)] {
             assert_eq!(parse(body, lines).expect_err(body).code, ErrorCode::NotJson, "{body}");
+        }
+        for body in ["[]", "{}", "7"] {
+            assert_eq!(parse(body, false).expect_err(body).code, ErrorCode::InvalidField, "{body}");
         }
     }
 

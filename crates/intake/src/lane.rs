@@ -3,6 +3,8 @@
 //! A fixed number of calls may be in flight. A free one takes whatever waits at that moment, without delay: with little
 //! traffic a call holds one sale, under load hundreds. The queue is bounded; over it a sale is refused at once.
 
+use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::Arc;
 
 use blackfriday_event::EventId;
@@ -10,9 +12,10 @@ use blackfriday_proto::{ErrorCode, SaleCommand, SaleError};
 use blackfriday_telemetry::metrics::types::gauge::Gauge;
 use blackfriday_telemetry::metrics::types::histogram::Histogram;
 use blackfriday_telemetry::metrics::{BATCH_BUCKETS, DURATION_BUCKETS, Registry};
+use futures_util::FutureExt;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{Mutex, mpsc, oneshot};
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until};
 
 use crate::{IntakeConfig, Upstream};
 
@@ -27,8 +30,13 @@ pub(crate) struct Lane {
 
 struct Waiting {
     command: SaleCommand,
+    reply: Reply,
+}
+
+struct Reply {
+    id: EventId,
     deadline: Instant,
-    reply: oneshot::Sender<Outcome>,
+    to: oneshot::Sender<Outcome>,
 }
 
 struct Caller<U> {
@@ -43,7 +51,7 @@ struct Caller<U> {
 impl Lane {
     /// Starts the callers, which end when the lane is dropped.
     pub(crate) fn start<U: Upstream>(upstream: Arc<U>, config: &IntakeConfig, registry: &Registry) -> Self {
-        let (sender, receiver) = mpsc::channel(config.lane_queue_sales);
+        let (sender, receiver) = mpsc::channel(config.lane_queue_sales.max(1));
         let receiver = Arc::new(Mutex::new(receiver));
         let queued =
             registry.gauge("blackfriday_lane_queued_sales", "Single sales that wait for an upstream call");
@@ -71,8 +79,8 @@ impl Lane {
     /// Sends one sale along and waits for its outcome.
     pub(crate) async fn send(&self, command: SaleCommand, deadline: Instant) -> Outcome {
         let id = command.id;
-        let (reply, outcome) = oneshot::channel();
-        match self.waiting.try_send(Waiting { command, deadline, reply }) {
+        let (to, outcome) = oneshot::channel();
+        match self.waiting.try_send(Waiting { command, reply: Reply { id, deadline, to } }) {
             Ok(()) => self.queued.inc(),
             Err(TrySendError::Full(_)) => {
                 return Err(SaleError::new(ErrorCode::Overloaded, "too many sales wait").of(id));
@@ -91,44 +99,89 @@ impl<U: Upstream> Caller<U> {
     async fn run(self) {
         let mut taken = Vec::with_capacity(self.batch);
         loop {
-            let count = self.waiting.lock().await.recv_many(&mut taken, self.batch).await;
+            let count = self.take(&mut taken).await;
             if count == 0 {
                 return;
             }
             self.queued.dec_by(i64::try_from(count).unwrap_or(i64::MAX));
-            self.call(&mut taken).await;
+            let (commands, replies) = sendable(&mut taken);
+            if !commands.is_empty() {
+                // A defect upstream costs its own sales their answer, not the lane a caller.
+                if AssertUnwindSafe(self.call(commands, replies)).catch_unwind().await.is_err() {
+                    tracing::error!("an upstream call panicked");
+                }
+            }
         }
     }
 
-    async fn call(&self, taken: &mut Vec<Waiting>) {
-        let now = Instant::now();
-        let mut commands = Vec::with_capacity(taken.len());
-        let mut replies = Vec::with_capacity(taken.len());
-        let mut latest = now;
-        for waiting in taken.drain(..) {
-            // Whose client has gone or gives up now was not sent, and need not be.
-            if waiting.reply.is_closed() {
-                continue;
+    /// Waits until a sale is there and takes whatever waits; 0 when the lane has ended.
+    async fn take(&self, taken: &mut Vec<Waiting>) -> usize {
+        let mut waiting = self.waiting.lock().await;
+        let mut count = waiting.recv_many(taken, self.batch).await;
+        if 0 < count && count < self.batch {
+            // Requests whose bytes have already arrived are read before we are polled again, and share this call.
+            tokio::task::yield_now().await;
+            while count < self.batch {
+                let Ok(more) = waiting.try_recv() else { break };
+                taken.push(more);
+                count += 1;
             }
-            if waiting.deadline <= now {
-                let late = SaleError::new(ErrorCode::Unavailable, "the time was over before it was sent");
-                // The client may have gone in this instant.
-                waiting.reply.send(Err(late.of(waiting.command.id))).ok();
-                continue;
-            }
-            latest = latest.max(waiting.deadline);
-            commands.push(waiting.command);
-            replies.push(waiting.reply);
         }
-        if commands.is_empty() {
-            return;
-        }
+        count
+    }
+
+    /// Calls upstream, and gives each sale its outcome, or says that there is none when its time is over.
+    async fn call(&self, commands: Vec<SaleCommand>, mut replies: Vec<Option<Reply>>) {
         self.sizes.observe(f64::from(u32::try_from(commands.len()).unwrap_or(u32::MAX)));
-        let outcomes = self.upstream.sales(commands, latest).await;
-        self.durations.observe(now.elapsed().as_secs_f64());
+        let began = Instant::now();
+        let latest = replies.iter().flatten().map(|reply| reply.deadline).max().unwrap_or(began);
+        let mut call = pin!(self.upstream.sales(commands, latest));
+        let outcomes = loop {
+            let next = replies.iter().flatten().map(|reply| reply.deadline).min().unwrap_or(latest);
+            tokio::select! {
+                biased;
+                outcomes = &mut call => break outcomes,
+                // The last ones are upstream's own to answer.
+                () = sleep_until(next), if next < latest => answer_late(&mut replies, Instant::now()),
+            }
+        };
+        self.durations.observe(began.elapsed().as_secs_f64());
         for (reply, outcome) in replies.into_iter().zip(outcomes) {
-            // The client may have gone.
-            reply.send(outcome).ok();
+            if let Some(reply) = reply {
+                reply.give(outcome);
+            }
         }
+    }
+}
+
+/// What is still worth sending, and to whom the outcomes go.
+fn sendable(taken: &mut Vec<Waiting>) -> (Vec<SaleCommand>, Vec<Option<Reply>>) {
+    let now = Instant::now();
+    let mut commands = Vec::with_capacity(taken.len());
+    let mut replies = Vec::with_capacity(taken.len());
+    for Waiting { command, reply } in taken.drain(..) {
+        if reply.deadline <= now {
+            let late = SaleError::new(ErrorCode::Unavailable, "the time was over before it was sent");
+            reply.give(Err(late.of(command.id)));
+        } else if !reply.to.is_closed() {
+            // Whose client has gone was not sent, and need not be.
+            commands.push(command);
+            replies.push(Some(reply));
+        }
+    }
+    (commands, replies)
+}
+
+fn answer_late(replies: &mut [Option<Reply>], now: Instant) {
+    for late in replies.iter_mut().filter_map(|reply| reply.take_if(|reply| reply.deadline <= now)) {
+        let unknown = SaleError::new(ErrorCode::OutcomeUnknown, "no answer in time").of(late.id);
+        late.give(Err(unknown));
+    }
+}
+
+impl Reply {
+    fn give(self, outcome: Outcome) {
+        // The client may have gone.
+        self.to.send(outcome).ok();
     }
 }

@@ -8,7 +8,8 @@ use blackfriday_event::{
     Category, EventId, FieldError, FieldErrors, IdempotencyKey, Money, ProductId, Quantity, SaleDraft,
 };
 use blackfriday_proto::{ErrorCode, SaleCommand, SaleError};
-use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 /// One sale. Other members are ignored.
@@ -34,6 +35,7 @@ pub struct SaleBody {
 enum Member<'a> {
     #[default]
     Absent,
+    Null,
     Text(Cow<'a, str>),
     Integer(i64),
     Number(f64),
@@ -59,8 +61,34 @@ pub(crate) struct SaleJson<'a> {
 /// # Errors
 /// Not JSON, or every wrong field.
 pub fn parse_sale(body: &[u8], key: Option<IdempotencyKey>, trusted: bool) -> Result<SaleCommand, SaleError> {
-    let json: SaleJson<'_> = serde_json::from_slice(body).map_err(|error| not_json(&error))?;
+    let json = read_json(body, |reading| reading).map_err(|error| not_json(&error))?;
     json.into_command(key, trusted)
+}
+
+/// How members are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reading {
+    /// In one pass.
+    Fast,
+    /// Member by member, for a body with a number that no `f64` holds: it is JSON all the same, and the field is wrong.
+    Careful,
+}
+
+/// Reads a whole JSON text, carefully if it must be.
+pub(crate) fn read_json<'de, S: DeserializeSeed<'de>>(
+    text: &'de [u8],
+    seed: impl Fn(Reading) -> S,
+) -> Result<S::Value, serde_json::Error> {
+    let read = |reading| {
+        let mut deserializer = serde_json::Deserializer::from_slice(text);
+        let value = seed(reading).deserialize(&mut deserializer)?;
+        deserializer.end()?;
+        Ok(value)
+    };
+    read(Reading::Fast).or_else(|error: serde_json::Error| {
+        // serde_json tells its kinds of errors apart in the text only.
+        if error.to_string().starts_with("number out of range") { read(Reading::Careful) } else { Err(error) }
+    })
 }
 
 pub(crate) fn not_json(error: &serde_json::Error) -> SaleError {
@@ -85,18 +113,16 @@ impl SaleJson<'_> {
             price(&self.precio),
             quantity(&self.cantidad_vendida),
         )?;
-        let key = if trusted { inner_key(&self.idempotency_key)?.or(key) } else { key };
-        let mut command = SaleCommand::new(draft, key);
-        if trusted {
-            if let Member::Text(id) = &self.id
-                && command.idempotency_key.is_none()
-            {
-                command.id = id.parse::<EventId>().map_err(FieldErrors::from)?;
-            }
-            if let Member::Text(traceparent) = self.traceparent {
-                command.traceparent = Some(traceparent.into_owned());
-            }
+        if !trusted {
+            return Ok(SaleCommand::new(draft, key));
         }
+        let inner = self.idempotency_key.text("idempotency_key")?.map(IdempotencyKey::new);
+        let mut command = SaleCommand::new(draft, inner.transpose().map_err(FieldErrors::from)?.or(key));
+        // A key's identity stands above any other.
+        if let (Some(id), None) = (self.id.text("id")?, &command.idempotency_key) {
+            command.id = id.parse::<EventId>().map_err(FieldErrors::from)?;
+        }
+        command.traceparent = self.traceparent.text("traceparent")?.map(str::to_owned);
         Ok(command)
     }
 }
@@ -134,33 +160,22 @@ fn quantity(member: &Member<'_>) -> Result<Quantity, FieldError> {
     }
 }
 
-fn inner_key(member: &Member<'_>) -> Result<Option<IdempotencyKey>, FieldErrors> {
-    match member {
-        Member::Text(text) => Ok(Some(IdempotencyKey::new(text)?)),
-        _ => Ok(None),
-    }
-}
-
-fn wrong(field: &'static str, message: &str) -> FieldErrors {
+pub(crate) fn wrong(field: &'static str, message: &str) -> FieldErrors {
     FieldError::new(field, message).into()
 }
 
-impl<'de> Deserialize<'de> for SaleJson<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(SaleVisitor)
+impl<'de> DeserializeSeed<'de> for Reading {
+    type Value = SaleJson<'de>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<SaleJson<'de>, D::Error> {
+        deserializer.deserialize_any(self)
     }
 }
-
-struct SaleVisitor;
 
 /// A value that is no object is remembered as such; a reader of batches can then go on with the next.
 macro_rules! visit_scalars {
     ($value:expr) => {
         fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
-            Ok($value)
-        }
-
-        fn visit_unit<E>(self) -> Result<Self::Value, E> {
             Ok($value)
         }
 
@@ -171,7 +186,7 @@ macro_rules! visit_scalars {
     };
 }
 
-impl<'de> Visitor<'de> for SaleVisitor {
+impl<'de> Visitor<'de> for Reading {
     type Value = SaleJson<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -197,9 +212,16 @@ impl<'de> Visitor<'de> for SaleVisitor {
             if !matches!(member, Member::Absent) {
                 sale.twice = Some(name);
             }
-            *member = map.next_value()?;
+            *member = match self {
+                Self::Fast => map.next_value()?,
+                Self::Careful => Member::of_raw(map.next_value()?),
+            };
         }
         Ok(sale)
+    }
+
+    fn visit_unit<E>(self) -> Result<SaleJson<'de>, E> {
+        Ok(SaleJson { not_an_object: true, ..SaleJson::default() })
     }
 
     visit_scalars!(SaleJson { not_an_object: true, ..SaleJson::default() });
@@ -237,6 +259,22 @@ enum Name {
     Other,
 }
 
+impl<'a> Member<'a> {
+    /// The text of a member that may be absent or null.
+    fn text(&self, name: &'static str) -> Result<Option<&str>, FieldErrors> {
+        match self {
+            Self::Absent | Self::Null => Ok(None),
+            Self::Text(text) => Ok(Some(text)),
+            _ => Err(wrong(name, "must be text")),
+        }
+    }
+
+    fn of_raw(raw: &'a RawValue) -> Self {
+        // What is JSON but cannot be read is, or has in it, a number that is too large for any field.
+        serde_json::from_str(raw.get()).unwrap_or(Member::Number(f64::INFINITY))
+    }
+}
+
 impl<'de> Deserialize<'de> for Member<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(MemberVisitor)
@@ -270,6 +308,10 @@ impl<'de> Visitor<'de> for MemberVisitor {
 
     fn visit_f64<E>(self, number: f64) -> Result<Member<'de>, E> {
         Ok(Member::Number(number))
+    }
+
+    fn visit_unit<E>(self) -> Result<Member<'de>, E> {
+        Ok(Member::Null)
     }
 
     visit_scalars!(Member::Other);
@@ -310,7 +352,16 @@ mod tests {
 
     #[test]
     fn what_is_not_json_is_told_apart_from_wrong_fields() {
-        for body in ["", "x", "{", "{\"precio\":NaN}", "{\"precio\":1e400}", "{} {}", "\u{feff}{}"] {
+        for body in [
+            "",
+            "x",
+            "{",
+            "{\"precio\":NaN}",
+            "{\"precio\":Infinity}",
+            "{\"precio\":1e400",
+            "{} {}",
+            "\u{feff}{}",
+        ] {
             assert_eq!(parse(body).expect_err(body).code, ErrorCode::NotJson, "{body}");
         }
         for body in ["[]", "null", "true", "1", "-1", "1.5", "\"sale\""] {
@@ -330,6 +381,14 @@ mod tests {
         assert_eq!(wrong_fields(ranges), all);
         let fraction = r#"{"categoria":1,"producto_id":"a","precio":1,"cantidad_vendida":1.5}"#;
         assert_eq!(wrong_fields(fraction), ["cantidad_vendida"]);
+        let infinite =
+            r#"{"categoria":1e400,"producto_id":"a","precio":-1e400,"cantidad_vendida":1e400,"x":1e400}"#;
+        assert_eq!(wrong_fields(infinite), ["categoria", "precio", "cantidad_vendida"]);
+        let long = format!(
+            r#"{{"categoria":1,"producto_id":"{}","precio":1,"cantidad_vendida":1}}"#,
+            "x".repeat(200_000)
+        );
+        assert_eq!(wrong_fields(&long), ["producto_id"]);
         let twice = r#"{"categoria":1,"producto_id":"a","producto":"b","precio":1,"cantidad_vendida":1}"#;
         assert_eq!(wrong_fields(twice), ["producto_id"]);
     }
