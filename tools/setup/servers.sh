@@ -18,8 +18,8 @@ setup_kafka() {
     say "fetching Kafka"
     local fresh=$tools/kafka.new
     rm -rf "$fresh"
-    mvn --quiet --batch-mode --file "$root/tools/kafka/pom.xml" \
-        dependency:copy-dependencies -DoutputDirectory="$fresh/libs" >&2
+    logged mvn --quiet --batch-mode --file "$root/tools/kafka/pom.xml" \
+        dependency:copy-dependencies -DoutputDirectory="$fresh/libs"
     rm -rf "$tools/kafka"
     mv "$fresh" "$tools/kafka"
     stamp kafka "$root/tools/kafka/pom.xml"
@@ -92,7 +92,7 @@ write_backports() {
 backports_stanzas() {
     grep -v '^#' | awk -v codename="$1" '
         BEGIN { RS = ""; ORS = "\n\n"; FS = "\n" }
-        $0 ~ "(^|\n)Types:[^\n]*deb" && $0 ~ "(^|\n)Suites:[^\n]*[ \t]" codename "([ \t\n]|$)" {
+        $0 ~ "(^|\n)Types:[^\n]*[ \t]deb([ \t\n]|$)" && $0 ~ "(^|\n)Suites:[^\n]*[ \t]" codename "([ \t\n]|$)" {
             stanza = ""
             for (i = 1; i <= NF; i++) {
                 if ($i ~ /^Types:/) $i = "Types: deb"

@@ -129,10 +129,10 @@ apt_install() {
     logged as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@"
 }
 
-# What apt tells is only of interest if it fails.
+# What an installer tells is only of interest if it fails.
 logged() {
-    if ! "$@" >"$tools/apt.log" 2>&1; then
-        tail -n 30 "$tools/apt.log" >&2
+    if ! "$@" >"$tools/setup.log" 2>&1; then
+        tail -n 30 "$tools/setup.log" >&2
         die "$EX_UNAVAILABLE" "failed: $*"
     fi
 }

@@ -196,4 +196,15 @@ mod tests {
         let kafka = prepare(installation, ports, KafkaOptions::default()).expect("a folder");
         assert!(crate::server::is_port_taken(&kafka.launch().await.expect_err("taken")));
     }
+
+    #[tokio::test]
+    async fn a_paused_broker_serves_again_when_it_is_resumed() {
+        let kafka = Kafka::start().await.expect("starts");
+        let serves = async || probe::serves(kafka.broker_port, &kafka.cluster_id).await;
+        kafka.pause().expect("runs");
+        let answer = tokio::time::timeout(Duration::from_millis(200), serves()).await;
+        assert!(answer.is_err(), "{answer:?} while paused");
+        kafka.resume().expect("runs");
+        crate::eventually(Duration::from_secs(30), serves).await.expect("serves again");
+    }
 }
