@@ -1,1 +1,22 @@
-//! Counts the records of the event log exactly once into the store
+//! The consumer: counts the records of the event log into the store, each exactly once.
+//!
+//! The group's membership says which partitions are ours; where to go on in each, the store says. A batch is decoded and
+//! folded while the one before is being applied. When the store refuses a batch, because its position is another one, the
+//! consumer seeks to that position: replays, rebalances, zombies and a store that lost its last second are all the same case.
+//!
+//! Invariant: nothing is counted but by [`blackfriday_store::Store::apply`], and no position passes a record that was
+//! neither counted nor acknowledged by the dead-letter topic.
+
+mod config;
+mod consume;
+mod count;
+mod dead_letter;
+mod error;
+mod fold;
+mod progress;
+mod start;
+
+pub use config::{Config, OnGap};
+pub use consume::run;
+pub use dead_letter::{ORIGIN_OFFSET, ORIGIN_PARTITION, ORIGIN_TOPIC, REASON, topic_of as dead_letter_topic};
+pub use error::Error;

@@ -1,1 +1,18 @@
-//! The public REST API
+//! The gateway: the public REST API.
+//!
+//! It stands between the clients and the relay (REST) or the writers (gRPC), by configuration, and describes itself at
+//! `/openapi.json`.
+//!
+//! Invariant: `202` is answered only when the writer said that the broker has acknowledged the event.
+
+mod config;
+mod error;
+mod forward;
+mod openapi;
+mod relay;
+mod routes;
+
+pub use config::{Config, UpstreamKind};
+pub use error::Error;
+pub use openapi::document;
+pub use routes::run;

@@ -61,17 +61,20 @@ impl Store {
         Ok(positions)
     }
 
-    /// What the store has seen of these keys, for each of several partitions, in one round trip.
+    /// What the store has seen of these keys, for each of several partitions, with the position at that instant, in one
+    /// round trip. A window is of use only for a batch that starts at that position.
     ///
     /// # Errors
     /// Valkey is away.
     pub async fn key_windows(
         &self,
         wanted: &[(&str, i32, Vec<IdempotencyKey>)],
-    ) -> Result<Vec<KeyWindow>, StoreError> {
+    ) -> Result<Vec<(i64, KeyWindow)>, StoreError> {
         let mut pipeline = pipe();
+        pipeline.atomic();
         for (topic, partition, keys) in wanted {
             let key = self.keys.idempotency(topic, *partition);
+            pipeline.cmd("HGET").arg(self.keys.position(topic)).arg(*partition);
             pipeline.cmd("ZRANGE").arg(&key).arg(-1).arg(-1).arg("WITHSCORES");
             // A member must be given; the empty one is never a key.
             let members: Vec<_> = keys.iter().map(IdempotencyKey::as_str).chain([""]).collect();
@@ -79,13 +82,14 @@ impl Store {
         }
         let what = "read the idempotency keys";
         let answers: Vec<Reply> = self.query(what, &pipeline).await?;
-        let windows = wanted.iter().zip(answers.chunks_exact(2)).map(|((_, _, keys), answer)| {
-            let newest: Vec<(String, f64)> = redis::from_redis_value(answer[0].clone())?;
-            let scores: Vec<Option<f64>> = redis::from_redis_value(answer[1].clone())?;
+        let windows = wanted.iter().zip(answers.chunks_exact(3)).map(|((_, _, keys), answer)| {
+            let position: Option<i64> = redis::from_redis_value(answer[0].clone())?;
+            let newest: Vec<(String, f64)> = redis::from_redis_value(answer[1].clone())?;
+            let scores: Vec<Option<f64>> = redis::from_redis_value(answer[2].clone())?;
             let seen =
                 keys.iter().cloned().zip(scores).filter_map(|(key, score)| Some((key, timestamp(score?)?)));
             let newest = newest.first().and_then(|(_, score)| timestamp(*score));
-            Ok(KeyWindow::new(newest, seen.collect::<HashMap<_, _>>()))
+            Ok((position.unwrap_or(0), KeyWindow::new(newest, seen.collect::<HashMap<_, _>>())))
         });
         let windows: Result<_, redis::ParsingError> = windows.collect();
         windows.map_err(|error| StoreError::Malformed { what, detail: error.to_string() })

@@ -46,7 +46,7 @@ fn histories() -> impl Strategy<Value = (Vec<Vec<Sale>>, Vec<(usize, usize)>)> {
 async fn batch(store: &Store, partition: i32, from: usize, sales: &[Sale]) -> Batch {
     let keys: Vec<_> = sales.iter().filter_map(|sale| sale.idempotency_key.clone()).collect();
     let mut windows = store.key_windows(&[("ventas", partition, keys)]).await.expect("Valkey answers");
-    let mut window = windows.pop().expect("one window");
+    let (_, mut window) = windows.pop().expect("one window");
     let mut tally = SaleTally::new(store.bounds());
     for sale in sales {
         if sale.idempotency_key.as_ref().is_none_or(|key| window.admit(key, sale.accepted_at)) {

@@ -91,7 +91,10 @@ impl fmt::Display for TraceParent {
 /// Always no while spans go nowhere.
 pub fn is_sampled(traceparent: Option<&str>) -> bool {
     let threshold = THRESHOLD.load(Ordering::Relaxed);
-    threshold != OFF && traceparent.and_then(|text| text.parse().ok()).map_or_else(sample_root, |p: TraceParent| p.is_sampled())
+    threshold != OFF
+        && traceparent
+            .and_then(|text| text.parse().ok())
+            .map_or_else(sample_root, |p: TraceParent| p.is_sampled())
 }
 
 /// The head's decision for a request without a trace context: yes for the configured share of them.
@@ -134,7 +137,11 @@ pub fn current_traceparent() -> Option<String> {
 const OFF: u64 = 0;
 static THRESHOLD: AtomicU64 = AtomicU64::new(OFF);
 
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 ≤ ratio ≤ 1, and `as` saturates")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "0 ≤ ratio ≤ 1, and `as` saturates"
+)]
 pub(crate) fn set_sampling(exporting: bool, ratio: f64) {
     // At least 1, so that callers' sampled traces are still followed with a ratio of 0.
     let threshold = ((ratio * u64::MAX as f64) as u64).max(1);
@@ -155,7 +162,9 @@ fn draw() -> u64 {
 
 fn seed() -> u64 {
     static THREADS: AtomicU64 = AtomicU64::new(0);
-    let nanos = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() ^ u64::from(since.subsec_nanos()));
+    let nanos = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs() ^ u64::from(since.subsec_nanos()));
     nanos.rotate_left(17) ^ (THREADS.fetch_add(1, Ordering::Relaxed) << 48)
 }
 

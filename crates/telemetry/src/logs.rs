@@ -27,7 +27,8 @@ pub(crate) fn subscribe(
     };
     // Spans are made only for sampled events, so the exporting layer takes all of ours and no library's.
     let spans = provider.map(|provider| {
-        let ours = tracing_subscriber::filter::filter_fn(|metadata| metadata.target().starts_with("blackfriday"));
+        let ours =
+            tracing_subscriber::filter::filter_fn(|metadata| metadata.target().starts_with("blackfriday"));
         tracing_opentelemetry::layer().with_tracer(provider.tracer("blackfriday")).with_filter(ours)
     });
     tracing_subscriber::registry().with(lines).with(spans).try_init().map_err(TelemetryError::Subscriber)

@@ -15,7 +15,7 @@ use prometheus_client::registry;
 
 use crate::process::ProcessCollector;
 
-pub use prometheus_client::{encoding, metrics as types};
+pub use prometheus_client::metrics as types;
 
 /// The content type of [`Registry::encode`].
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -97,9 +97,15 @@ impl Registry {
 }
 
 /// What a label set must be: a struct with `#[derive(EncodeLabelSet)]`.
-pub trait Labels: EncodeLabelSet + Clone + std::hash::Hash + Eq + Send + Sync + std::fmt::Debug + 'static {}
+pub trait Labels:
+    EncodeLabelSet + Clone + std::hash::Hash + Eq + Send + Sync + std::fmt::Debug + 'static
+{
+}
 
-impl<T> Labels for T where T: EncodeLabelSet + Clone + std::hash::Hash + Eq + Send + Sync + std::fmt::Debug + 'static {}
+impl<T> Labels for T where
+    T: EncodeLabelSet + Clone + std::hash::Hash + Eq + Send + Sync + std::fmt::Debug + 'static
+{
+}
 
 #[cfg(test)]
 mod tests {
@@ -113,7 +119,10 @@ mod tests {
         }
         let registry = Registry::new("gateway");
         registry.counter("sales", "Sales").inc_by(3);
-        registry.durations("http_server_request_duration_seconds", "Requests").get_or_create(&Route { http_route: "/venta" }).observe(0.002);
+        registry
+            .durations("http_server_request_duration_seconds", "Requests")
+            .get_or_create(&Route { http_route: "/venta" })
+            .observe(0.002);
         let text = registry.encode();
         for expected in [
             "sales_total{service=\"gateway\"} 3",
@@ -122,7 +131,10 @@ mod tests {
             "process_open_fds{service=\"gateway\"} ",
             "# EOF",
         ] {
-            let swapped = expected.replace("http_route=\"/venta\",service=\"gateway\"", "service=\"gateway\",http_route=\"/venta\"");
+            let swapped = expected.replace(
+                "http_route=\"/venta\",service=\"gateway\"",
+                "service=\"gateway\",http_route=\"/venta\"",
+            );
             assert!(text.contains(expected) || text.contains(&swapped), "{expected} in\n{text}");
         }
     }

@@ -19,17 +19,32 @@ impl Collector for ProcessCollector {
         if let Some(bytes) = resident_bytes() {
             let gauge = ConstGauge::new(i64::try_from(bytes).unwrap_or(i64::MAX));
             let name = "process_resident_memory_bytes";
-            gauge.encode(encoder.encode_descriptor(name, "Resident memory size", None, gauge.metric_type())?)?;
+            gauge.encode(encoder.encode_descriptor(
+                name,
+                "Resident memory size",
+                None,
+                gauge.metric_type(),
+            )?)?;
         }
         if let Some(seconds) = cpu_seconds() {
             let counter = ConstCounter::new(seconds);
             let name = "process_cpu_seconds";
-            counter.encode(encoder.encode_descriptor(name, "User and system CPU time spent", None, counter.metric_type())?)?;
+            counter.encode(encoder.encode_descriptor(
+                name,
+                "User and system CPU time spent",
+                None,
+                counter.metric_type(),
+            )?)?;
         }
         if let Some(open) = open_fds() {
             let gauge = ConstGauge::new(i64::try_from(open).unwrap_or(i64::MAX));
             let name = "process_open_fds";
-            gauge.encode(encoder.encode_descriptor(name, "Open file descriptors", None, gauge.metric_type())?)?;
+            gauge.encode(encoder.encode_descriptor(
+                name,
+                "Open file descriptors",
+                None,
+                gauge.metric_type(),
+            )?)?;
         }
         Ok(())
     }

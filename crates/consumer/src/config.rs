@@ -1,0 +1,89 @@
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use blackfriday_broker::kafka::{BatchLimits, KafkaConfig};
+use blackfriday_service::{ProcessConfig, ServiceConfig};
+use blackfriday_store::{StoreConfig, ValkeyConfig};
+use clap::Parser;
+
+/// Counts the sales and weather reports in Kafka into Valkey.
+#[derive(Parser, Debug, Clone)]
+#[command(
+    name = "blackfriday-consumer",
+    version,
+    after_help = "Example:\n  blackfriday-consumer --kafka-brokers kafka:9092 --valkey-url redis://valkey:6379"
+)]
+pub struct Config {
+    /// Where /livez, /readyz and /metrics are served.
+    #[arg(long, env = "BLACKFRIDAY_ADMIN_LISTEN", default_value = "127.0.0.1:9083")]
+    pub admin_listen: SocketAddr,
+    /// The topic of sales.
+    #[arg(long, env = "BLACKFRIDAY_TOPIC_SALES", default_value = "ventas")]
+    pub topic_sales: String,
+    /// The topic of weather reports.
+    #[arg(long, env = "BLACKFRIDAY_TOPIC_WEATHER", default_value = "clima")]
+    pub topic_weather: String,
+    /// The consumer group, which shares the partitions among consumers.
+    #[arg(long, env = "BLACKFRIDAY_CONSUMER_GROUP", default_value = "blackfriday")]
+    pub group: String,
+    /// What to do when the log does not hold the stored position.
+    #[arg(long, env = "BLACKFRIDAY_CONSUMER_ON_GAP", value_enum, default_value_t = OnGap::Stop)]
+    pub on_gap: OnGap,
+    /// Records in one batch of a partition.
+    #[arg(long, env = "BLACKFRIDAY_CONSUMER_BATCH_RECORDS", default_value_t = 10_000,
+          value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub batch_records: u32,
+    /// Milliseconds that a batch waits to be filled.
+    #[arg(long, env = "BLACKFRIDAY_CONSUMER_BATCH_WAIT_MS", default_value_t = 50)]
+    pub batch_wait_ms: u64,
+    /// Milliseconds for the last apply at a stop.
+    #[arg(long, env = "BLACKFRIDAY_DRAIN_TIMEOUT_MS", default_value_t = 10_000)]
+    pub drain_timeout_ms: u64,
+    /// Kafka.
+    #[command(flatten)]
+    pub kafka: KafkaConfig,
+    /// Valkey.
+    #[command(flatten)]
+    pub valkey: ValkeyConfig,
+    /// What is kept.
+    #[command(flatten)]
+    pub store: StoreConfig,
+    /// The process.
+    #[command(flatten)]
+    pub process: ProcessConfig,
+}
+
+/// What to do when the log does not hold the stored position.
+#[derive(clap::ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnGap {
+    /// Stop with an error that names the range.
+    Stop,
+    /// Records are gone by retention: go on at the first that is left. They are never counted.
+    Skip,
+    /// As `skip`; and where the topic was made anew, count it from its beginning on top of what is counted.
+    StartOver,
+}
+
+impl Config {
+    pub(crate) fn batch_limits(&self) -> BatchLimits {
+        BatchLimits {
+            max_records: usize::try_from(self.batch_records).unwrap_or(usize::MAX),
+            max_wait: Duration::from_millis(self.batch_wait_ms),
+            ..BatchLimits::default()
+        }
+    }
+
+    pub(crate) fn drain_timeout(&self) -> Duration {
+        Duration::from_millis(self.drain_timeout_ms)
+    }
+}
+
+impl ServiceConfig for Config {
+    fn process(&self) -> &ProcessConfig {
+        &self.process
+    }
+
+    fn admin_listen(&self) -> SocketAddr {
+        self.admin_listen
+    }
+}

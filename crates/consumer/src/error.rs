@@ -1,0 +1,22 @@
+use blackfriday_broker::BrokerError;
+use blackfriday_store::StoreError;
+
+/// Why the consumer ends. Everything that may pass by itself is waited for instead.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A client setting is refused.
+    #[error("make the clients")]
+    Client(#[source] BrokerError),
+    /// The store's address cannot be used.
+    #[error("make the store's client")]
+    StoreClient(#[source] StoreError),
+    /// The log does not hold the stored position.
+    #[error("go on from the stored position (see --on-gap)")]
+    Gap(#[source] BrokerError),
+    /// The store is not as it should be.
+    #[error("count into the store")]
+    Store(#[source] StoreError),
+    /// A thread or task of the consumer died.
+    #[error("the consumer's {0} died")]
+    Died(&'static str),
+}

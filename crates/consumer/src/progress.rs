@@ -1,0 +1,119 @@
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant, SystemTime};
+
+use blackfriday_event::Timestamp;
+use blackfriday_service::{Condition, Context};
+use blackfriday_telemetry::metrics::types::counter::Counter;
+use blackfriday_telemetry::metrics::types::family::Family;
+use blackfriday_telemetry::metrics::types::gauge::Gauge;
+use blackfriday_telemetry::metrics::types::histogram::Histogram;
+use blackfriday_telemetry::metrics::{DURATION_BUCKETS, Registry};
+use prometheus_client::encoding::EncodeLabelSet;
+
+/// What the consumer tells of its work: metrics, readiness, and a line of log a second.
+pub(crate) struct Progress {
+    store: Condition,
+    records: Counter,
+    repeated: Counter,
+    refused: Counter,
+    dead_letters: Counter,
+    batches: Counter,
+    durations: Histogram,
+    freshness_ms: Gauge,
+    lag: Family<Partition, Gauge>,
+    newest: Mutex<Option<Timestamp>>,
+    told: Mutex<(Instant, u64)>,
+    total_lag: AtomicU64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct Partition {
+    pub(crate) messaging_destination_name: String,
+    pub(crate) messaging_destination_partition_id: i32,
+}
+
+impl Progress {
+    pub(crate) fn new(context: &Context) -> Self {
+        let registry: &Registry = &context.registry;
+        Self {
+            store: context.readiness.condition("valkey"),
+            records: registry.counter("messaging_client_consumed_messages", "Records counted"),
+            repeated: registry
+                .counter("blackfriday_consumer_repeated_events", "Events not counted: their key was"),
+            refused: registry
+                .counter("blackfriday_consumer_refused_batches", "Batches whose position was another"),
+            dead_letters: registry
+                .counter("blackfriday_consumer_dead_letters", "Records that cannot be counted"),
+            batches: registry.counter("blackfriday_consumer_batches", "Batches applied or refused"),
+            durations: registry.histogram(
+                "db_client_operation_duration_seconds",
+                "Duration of a round trip that applies batches",
+                &DURATION_BUCKETS,
+            ),
+            freshness_ms: registry
+                .gauge("blackfriday_freshness_milliseconds", "Age of the newest counted event"),
+            lag: registry.gauges("blackfriday_consumer_lag_records", "Records that are not counted yet"),
+            newest: Mutex::new(None),
+            told: Mutex::new((Instant::now(), 0)),
+            total_lag: AtomicU64::new(0),
+        }
+    }
+
+    pub(crate) fn store_is_there(&self, there: bool) {
+        self.store.set(there);
+    }
+
+    pub(crate) fn dead_letters(&self, count: usize) {
+        self.dead_letters.inc_by(count as u64);
+    }
+
+    pub(crate) fn repeated(&self, count: u64) {
+        self.repeated.inc_by(count);
+    }
+
+    pub(crate) fn applied(&self, batches: usize, took: Duration) {
+        self.batches.inc_by(batches as u64);
+        self.durations.observe(took.as_secs_f64());
+    }
+
+    pub(crate) fn refused(&self) {
+        self.refused.inc();
+    }
+
+    pub(crate) fn counted(&self, records: u64, newest: Option<Timestamp>) {
+        self.records.inc_by(records);
+        let mut known = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
+        *known = (*known).max(newest);
+    }
+
+    pub(crate) fn lag(&self, lags: impl Iterator<Item = (Partition, i64)>) {
+        let mut total = 0;
+        for (partition, lag) in lags {
+            self.lag.get_or_create(&partition).set(lag);
+            total += u64::try_from(lag).unwrap_or(0);
+        }
+        self.total_lag.store(total, Ordering::Relaxed);
+    }
+
+    /// One line, where something was counted since the last.
+    pub(crate) fn tell(&self) {
+        let newest = *self.newest.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Timestamp::from(SystemTime::now());
+        let freshness_ms = newest.map(|newest| now.millis().saturating_sub(newest.millis()));
+        if let Some(age) = freshness_ms {
+            self.freshness_ms.set(i64::try_from(age).unwrap_or(i64::MAX));
+        }
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let (since, before) = *told;
+        let records = self.records.get();
+        if records > before {
+            #[expect(clippy::cast_precision_loss, reason = "a rate for people to read")]
+            let rate = (records - before) as f64 / since.elapsed().as_secs_f64();
+            let lag = self.total_lag.load(Ordering::Relaxed);
+            tracing::info!(records, per_second = format!("{rate:.0}"), lag, freshness_ms, "counting");
+        }
+        *told = (Instant::now(), records);
+    }
+}

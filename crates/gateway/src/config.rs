@@ -1,0 +1,60 @@
+use std::net::SocketAddr;
+
+use blackfriday_intake::{IntakeConfig, WritersConfig};
+use blackfriday_service::{HttpLimits, ProcessConfig, ServiceConfig};
+use clap::Parser;
+use url::Url;
+
+/// Takes sales and weather reports over HTTP.
+#[derive(Parser, Debug, Clone)]
+#[command(
+    name = "blackfriday-gateway",
+    version,
+    after_help = "Examples:\n  blackfriday-gateway --listen 0.0.0.0:8080 --relay-url http://relay:8081\n  \
+                  blackfriday-gateway --upstream writer --writer-target writers.blackfriday.svc:50051"
+)]
+pub struct Config {
+    /// Where HTTP is served.
+    #[arg(long, env = "BLACKFRIDAY_GATEWAY_LISTEN", default_value = "127.0.0.1:8080")]
+    pub listen: SocketAddr,
+    /// Where /livez, /readyz and /metrics are served.
+    #[arg(long, env = "BLACKFRIDAY_ADMIN_LISTEN", default_value = "127.0.0.1:9080")]
+    pub admin_listen: SocketAddr,
+    /// Where events go: to the relay over REST, or straight to the writers over gRPC.
+    #[arg(long, env = "BLACKFRIDAY_GATEWAY_UPSTREAM", value_enum, default_value_t = UpstreamKind::Relay)]
+    pub upstream: UpstreamKind,
+    /// The relay, used with `--upstream relay`.
+    #[arg(long, env = "BLACKFRIDAY_RELAY_URL", default_value = "http://127.0.0.1:8081")]
+    pub relay_url: Url,
+    /// The writers, used with `--upstream writer`.
+    #[command(flatten)]
+    pub writers: WritersConfig,
+    /// Intake.
+    #[command(flatten)]
+    pub intake: IntakeConfig,
+    /// Limits of HTTP.
+    #[command(flatten)]
+    pub limits: HttpLimits,
+    /// The process.
+    #[command(flatten)]
+    pub process: ProcessConfig,
+}
+
+/// Where events go.
+#[derive(clap::ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UpstreamKind {
+    /// To the relay, over REST.
+    Relay,
+    /// To the writers, over gRPC.
+    Writer,
+}
+
+impl ServiceConfig for Config {
+    fn process(&self) -> &ProcessConfig {
+        &self.process
+    }
+
+    fn admin_listen(&self) -> SocketAddr {
+        self.admin_listen
+    }
+}

@@ -1,0 +1,58 @@
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use blackfriday_intake::{Front, Trust};
+use blackfriday_service::Context;
+use blackfriday_service::http::{self, HttpMetrics};
+use tokio::net::TcpListener;
+
+use crate::forward::Forward;
+use crate::openapi::document;
+use crate::{Config, Error};
+
+pub(crate) const VENTA: &str = "/venta";
+pub(crate) const VENTAS: &str = "/ventas";
+pub(crate) const INPUT: &str = "/input";
+pub(crate) const OPENAPI: &str = "/openapi.json";
+
+type Door = Arc<Front<Forward>>;
+
+/// Serves until the shutdown begins, and finishes the requests in flight.
+///
+/// # Errors
+/// The upstream's address cannot be read. That it is away is none: requests are told so.
+pub async fn run(config: Config, listener: TcpListener, context: Context) -> Result<(), Error> {
+    let forward = Forward::new(&config, &context)?;
+    let front =
+        Front::new(Arc::new(forward), Trust::Outside, &config.intake, &config.limits, &context.registry);
+    let openapi: Arc<str> = document().into();
+    let router = Router::new()
+        .route(VENTA, post(sale))
+        .route(VENTAS, post(sales))
+        .route(INPUT, post(weather))
+        .with_state(Arc::new(front))
+        .route(OPENAPI, get(move || async move { json(&openapi) }));
+    let metrics = HttpMetrics::new(&context.registry, &[VENTA, VENTAS, INPUT, OPENAPI]);
+    http::serve(listener, router, &config.limits, Some(metrics), context.shutdown).await;
+    Ok(())
+}
+
+async fn sale(State(front): State<Door>, request: Request) -> Response {
+    front.one(VENTA, request).await
+}
+
+async fn sales(State(front): State<Door>, request: Request) -> Response {
+    front.many(request).await
+}
+
+async fn weather(State(front): State<Door>, request: Request) -> Response {
+    front.weather(INPUT, request).await
+}
+
+fn json(document: &str) -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], document.to_owned()).into_response()
+}
