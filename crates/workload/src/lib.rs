@@ -1,1 +1,14 @@
-//! The product catalogue, the arrival curve and the seeded traffic drawn from them
+//! The workload: a product catalogue, an arrival curve, and the seeded traffic drawn from them.
+//!
+//! `load` and `demo` send what this crate draws. Sale number `n` of a workload is a function of seed and `n` alone, so
+//! any number of connections may send a share of it and the whole stays the same.
+//!
+//! Invariant: the same workload and seed give the same sales, on any machine and in any later version.
+
+mod arrivals;
+mod catalogue;
+mod traffic;
+
+pub use arrivals::Arrivals;
+pub use catalogue::{Product, Workload, WorkloadError};
+pub use traffic::Traffic;
