@@ -46,7 +46,7 @@ async fn sale(State(front): State<Door>, request: Request) -> Response {
 }
 
 async fn sales(State(front): State<Door>, request: Request) -> Response {
-    front.many(request).await
+    front.many(VENTAS, request).await
 }
 
 async fn weather(State(front): State<Door>, request: Request) -> Response {

@@ -6,10 +6,10 @@ use axum::response::{IntoResponse, Response};
 use blackfriday_event::{EventId, FieldErrors, IdempotencyKey};
 use blackfriday_proto::{ErrorCode, SaleError};
 use blackfriday_service::{HttpLimits, Problem, read_body};
-use blackfriday_telemetry::context;
 use blackfriday_telemetry::metrics::Registry;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request, StatusCode, header};
+use serde::Serialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 use tracing::Span;
@@ -18,7 +18,7 @@ use crate::answer::{Accepted, BatchAnswer};
 use crate::deadline::deadline;
 use crate::lane::Lane;
 use crate::sale_json::parse_sale;
-use crate::trace::{of_request, server_span};
+use crate::trace::{of_request, traced};
 use crate::weather_json::parse_weather;
 use crate::{IntakeConfig, Item, Upstream, idempotency, parse_many, problem_of};
 
@@ -85,10 +85,12 @@ impl<U: Upstream> Front<U> {
     }
 
     /// Answers a request with many sales.
-    pub async fn many(&self, request: Request<Body>) -> Response {
+    pub async fn many(&self, route: &'static str, request: Request<Body>) -> Response {
         let deadline = deadline(request.headers(), self.request_timeout);
         match self.take(request, deadline).await {
-            Ok((headers, media, body, _held)) => self.many_body(&headers, media, &body, deadline).await,
+            Ok((headers, media, body, _held)) => {
+                self.many_body(route, &headers, media, &body, deadline).await
+            }
             Err(refusal) => refusal,
         }
     }
@@ -99,7 +101,7 @@ impl<U: Upstream> Front<U> {
         match self.take(request, deadline).await {
             Ok((headers, media, body, _held)) => {
                 if media == Media::Lines || body.trim_ascii_start().first() == Some(&b'[') {
-                    self.many_body(&headers, media, &body, deadline).await
+                    self.many_body(route, &headers, media, &body, deadline).await
                 } else {
                     self.one_body(route, &headers, &body, deadline).await
                 }
@@ -119,8 +121,9 @@ impl<U: Upstream> Front<U> {
         let outcome = async {
             let key = request_key(&headers)?;
             let mut command = parse_weather(&body, key, self.trust == Trust::Hop)?;
-            let span = server_span(route, command.traceparent.as_deref().or_else(|| of_request(&headers)));
-            command.traceparent = span.as_ref().and_then(context::traceparent_of);
+            let parent = command.traceparent.take();
+            let parent = parent.as_deref().or_else(|| of_request(&headers));
+            let span = traced(route, parent, &mut command.traceparent);
             Ok((self.upstream.weather(command, deadline).await?, span))
         };
         match outcome.await {
@@ -141,8 +144,8 @@ impl<U: Upstream> Front<U> {
             Ok(command) => command,
             Err(error) => return problem_of(error).into_response(),
         };
-        let span = server_span(route, command.traceparent.as_deref().or_else(|| of_request(headers)));
-        command.traceparent = span.as_ref().and_then(context::traceparent_of);
+        let parent = command.traceparent.take();
+        let span = traced(route, parent.as_deref().or_else(|| of_request(headers)), &mut command.traceparent);
         match self.lane.send(command, deadline).await {
             Ok(id) => accepted(id, span.as_ref()),
             Err(error) => {
@@ -154,7 +157,14 @@ impl<U: Upstream> Front<U> {
         }
     }
 
-    async fn many_body(&self, headers: &HeaderMap, media: Media, body: &[u8], deadline: Instant) -> Response {
+    async fn many_body(
+        &self,
+        route: &'static str,
+        headers: &HeaderMap,
+        media: Media,
+        body: &[u8],
+        deadline: Instant,
+    ) -> Response {
         let trusted = self.trust == Trust::Hop;
         let items = request_key(headers).and_then(|key| {
             parse_many(body, media == Media::Lines, key.as_ref(), trusted, self.max_batch_sales)
@@ -164,7 +174,7 @@ impl<U: Upstream> Front<U> {
             Err(error) => return problem_of(error).into_response(),
         };
         // Each sampled item is a story of its own; without a context of its own it belongs to the request's.
-        let spans = trace_items(&mut items, of_request(headers));
+        let spans = trace_items(route, &mut items, of_request(headers));
         let outcomes = self.send_many(items, deadline).await;
         drop(spans);
         batch_answer(&outcomes)
@@ -214,18 +224,11 @@ fn request_key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, SaleError>
     idempotency::of_request(headers).map_err(|error| FieldErrors::from(error).into())
 }
 
-fn trace_items(items: &mut [Item], request: Option<&str>) -> Vec<Span> {
+fn trace_items(route: &'static str, items: &mut [Item], request: Option<&str>) -> Vec<Span> {
     let mut spans = Vec::new();
     for command in items.iter_mut().flatten() {
         let parent = command.traceparent.take();
-        if parent.is_none() && request.is_none() && !context::sample_root() {
-            continue;
-        }
-        let parent = parent.as_deref().or(request);
-        if let Some(span) = server_span("batch", parent) {
-            command.traceparent = context::traceparent_of(&span);
-            spans.push(span);
-        }
+        spans.extend(traced(route, parent.as_deref().or(request), &mut command.traceparent));
     }
     spans
 }
@@ -245,6 +248,9 @@ fn unsupported() -> Response {
     problem_of(SaleError::new(ErrorCode::UnsupportedMediaType, detail)).into_response()
 }
 
+const PROBLEM_JSON: (http::HeaderName, HeaderValue) =
+    (header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+
 const JSON: (http::HeaderName, HeaderValue) =
     (header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
 
@@ -262,13 +268,35 @@ fn batch_answer(outcomes: &[Result<EventId, SaleError>]) -> Response {
         outcomes.iter().map(|outcome| outcome.as_ref().err().map_or(202, |error| error.code.http_status()))
     };
     let first = statuses().next().unwrap_or(202);
-    let status = if statuses().all(|status| status == first) { first } else { 207 };
-    let body = serde_json::to_vec(&BatchAnswer::new(outcomes)).expect("strings and numbers always serialize");
+    let uniform = statuses().all(|status| status == first);
+    let status = if uniform { first } else { 207 };
+    let problem = outcomes.first().and_then(|first| first.as_ref().err()).filter(|_| uniform);
+    let answer = BatchAnswer::new(outcomes);
+    let body = match problem {
+        Some(error) => serde_json::to_vec(&BatchProblem { problem: whole_batch(error), answer }),
+        None => serde_json::to_vec(&answer),
+    };
+    let body = body.expect("strings and numbers always serialize");
+    let content_type = if problem.is_some() { PROBLEM_JSON } else { JSON };
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::MULTI_STATUS);
-    let mut response = (status, [JSON], body).into_response();
+    let mut response = (status, [content_type], body).into_response();
     if matches!(status.as_u16(), 429 | 503) {
         let seconds = HeaderValue::from(blackfriday_service::RETRY_AFTER_S);
         response.headers_mut().insert(header::RETRY_AFTER, seconds);
     }
     response
+}
+
+/// The results of a batch of which nothing was accepted, as extension members of a problem (RFC 9457, section 3.2).
+#[derive(Serialize)]
+struct BatchProblem {
+    #[serde(flatten)]
+    problem: Problem,
+    #[serde(flatten)]
+    answer: BatchAnswer,
+}
+
+fn whole_batch(of_first: &SaleError) -> Problem {
+    let detail = "no item was accepted; each one's result says why";
+    problem_of(SaleError::new(of_first.code, detail))
 }

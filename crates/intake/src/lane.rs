@@ -4,8 +4,9 @@
 //! traffic a call holds one sale, under load hundreds. The queue is bounded; over it a sale is refused at once.
 
 use std::panic::AssertUnwindSafe;
-use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use blackfriday_event::EventId;
 use blackfriday_proto::{ErrorCode, SaleCommand, SaleError};
@@ -15,9 +16,12 @@ use blackfriday_telemetry::metrics::{BATCH_BUCKETS, DURATION_BUCKETS, Registry};
 use futures_util::FutureExt;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{Mutex, mpsc, oneshot};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::{IntakeConfig, Upstream};
+
+/// Past a sale's deadline: upstream has the same one, and tells better than we can why there is no answer.
+const GRACE: Duration = Duration::from_millis(50);
 
 type Outcome = Result<EventId, SaleError>;
 
@@ -34,10 +38,14 @@ struct Waiting {
 }
 
 struct Reply {
-    id: EventId,
     deadline: Instant,
+    claim: Claim,
     to: oneshot::Sender<Outcome>,
 }
+
+/// Who decides over a waiting sale, a caller that sends it or its request that gives up: the first one.
+#[derive(Clone, Default)]
+struct Claim(Arc<AtomicBool>);
 
 struct Caller<U> {
     upstream: Arc<U>,
@@ -79,8 +87,10 @@ impl Lane {
     /// Sends one sale along and waits for its outcome.
     pub(crate) async fn send(&self, command: SaleCommand, deadline: Instant) -> Outcome {
         let id = command.id;
-        let (to, outcome) = oneshot::channel();
-        match self.waiting.try_send(Waiting { command, reply: Reply { id, deadline, to } }) {
+        let claim = Claim::default();
+        let (to, mut outcome) = oneshot::channel();
+        let reply = Reply { deadline, claim: claim.clone(), to };
+        match self.waiting.try_send(Waiting { command, reply }) {
             Ok(()) => self.queued.inc(),
             Err(TrySendError::Full(_)) => {
                 return Err(SaleError::new(ErrorCode::Overloaded, "too many sales wait").of(id));
@@ -89,9 +99,22 @@ impl Lane {
                 return Err(SaleError::new(ErrorCode::Unavailable, "stopping").of(id));
             }
         };
-        // A caller that panicked is the only one that drops a reply.
-        let lost = |_| Err(SaleError::new(ErrorCode::OutcomeUnknown, "the upstream call broke").of(id));
-        outcome.await.unwrap_or_else(lost)
+        let mut answered = timeout_at(deadline, &mut outcome).await;
+        if answered.is_err() {
+            if claim.take() {
+                let late = SaleError::new(ErrorCode::Unavailable, "the time was over before it was sent");
+                return Err(late.of(id));
+            }
+            answered = timeout(GRACE, &mut outcome).await;
+        }
+        match answered {
+            Ok(Ok(outcome)) => outcome,
+            // A caller drops a reply only when the upstream call panics.
+            Ok(Err(_dropped)) => {
+                Err(SaleError::new(ErrorCode::OutcomeUnknown, "the upstream call broke").of(id))
+            }
+            Err(_elapsed) => Err(SaleError::new(ErrorCode::OutcomeUnknown, "no answer in time").of(id)),
+        }
     }
 }
 
@@ -130,58 +153,36 @@ impl<U: Upstream> Caller<U> {
         count
     }
 
-    /// Calls upstream, and gives each sale its outcome, or says that there is none when its time is over.
-    async fn call(&self, commands: Vec<SaleCommand>, mut replies: Vec<Option<Reply>>) {
+    async fn call(&self, commands: Vec<SaleCommand>, replies: Vec<Reply>) {
         self.sizes.observe(f64::from(u32::try_from(commands.len()).unwrap_or(u32::MAX)));
         let began = Instant::now();
-        let latest = replies.iter().flatten().map(|reply| reply.deadline).max().unwrap_or(began);
-        let mut call = pin!(self.upstream.sales(commands, latest));
-        let outcomes = loop {
-            let next = replies.iter().flatten().map(|reply| reply.deadline).min().unwrap_or(latest);
-            tokio::select! {
-                biased;
-                outcomes = &mut call => break outcomes,
-                // The last ones are upstream's own to answer.
-                () = sleep_until(next), if next < latest => answer_late(&mut replies, Instant::now()),
-            }
-        };
+        let latest = replies.iter().map(|reply| reply.deadline).max().unwrap_or(began);
+        let outcomes = self.upstream.sales(commands, latest).await;
         self.durations.observe(began.elapsed().as_secs_f64());
         for (reply, outcome) in replies.into_iter().zip(outcomes) {
-            if let Some(reply) = reply {
-                reply.give(outcome);
-            }
+            // The client may have gone.
+            reply.to.send(outcome).ok();
         }
     }
 }
 
 /// What is still worth sending, and to whom the outcomes go.
-fn sendable(taken: &mut Vec<Waiting>) -> (Vec<SaleCommand>, Vec<Option<Reply>>) {
-    let now = Instant::now();
+fn sendable(taken: &mut Vec<Waiting>) -> (Vec<SaleCommand>, Vec<Reply>) {
     let mut commands = Vec::with_capacity(taken.len());
     let mut replies = Vec::with_capacity(taken.len());
     for Waiting { command, reply } in taken.drain(..) {
-        if reply.deadline <= now {
-            let late = SaleError::new(ErrorCode::Unavailable, "the time was over before it was sent");
-            reply.give(Err(late.of(command.id)));
-        } else if !reply.to.is_closed() {
-            // Whose client has gone was not sent, and need not be.
+        // Whose client has gone need not be sent.
+        if !reply.to.is_closed() && reply.claim.take() {
             commands.push(command);
-            replies.push(Some(reply));
+            replies.push(reply);
         }
     }
     (commands, replies)
 }
 
-fn answer_late(replies: &mut [Option<Reply>], now: Instant) {
-    for late in replies.iter_mut().filter_map(|reply| reply.take_if(|reply| reply.deadline <= now)) {
-        let unknown = SaleError::new(ErrorCode::OutcomeUnknown, "no answer in time").of(late.id);
-        late.give(Err(unknown));
-    }
-}
-
-impl Reply {
-    fn give(self, outcome: Outcome) {
-        // The client may have gone.
-        self.to.send(outcome).ok();
+impl Claim {
+    /// Whether the sale was still free.
+    fn take(&self) -> bool {
+        !self.0.swap(true, Ordering::Relaxed)
     }
 }

@@ -1,4 +1,4 @@
-use blackfriday_telemetry::context;
+use blackfriday_telemetry::context::{self, TraceParent};
 use http::HeaderMap;
 use tracing::Span;
 
@@ -7,8 +7,27 @@ pub(crate) fn of_request(headers: &HeaderMap) -> Option<&str> {
     headers.get(context::TRACEPARENT)?.to_str().ok()
 }
 
+/// The span of a sampled event, and in `handed_on` what goes along with the event to the next hop: that span, or the
+/// caller's where we record none.
+pub(crate) fn traced(
+    route: &'static str,
+    parent: Option<&str>,
+    handed_on: &mut Option<String>,
+) -> Option<Span> {
+    let span = server_span(route, parent);
+    *handed_on = match &span {
+        Some(span) => context::traceparent_of(span),
+        None => parent.filter(|parent| records(parent)).map(str::to_owned),
+    };
+    span
+}
+
+fn records(traceparent: &str) -> bool {
+    traceparent.parse().is_ok_and(|parent: TraceParent| parent.is_sampled())
+}
+
 /// The server's span of a sampled event, as a child of its caller's; none for the others.
-pub(crate) fn server_span(route: &'static str, parent: Option<&str>) -> Option<Span> {
+fn server_span(route: &'static str, parent: Option<&str>) -> Option<Span> {
     if !context::is_sampled(parent) {
         return None;
     }

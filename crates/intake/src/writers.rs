@@ -1,23 +1,33 @@
 //! The gRPC client: balanced over all writers that a name resolves to, which is asked again while running.
 //!
 //! A ClusterIP would pin one HTTP/2 connection to one pod; so the target is a headless name, and each address has a
-//! channel of its own. A call goes to the usable writer with the fewest calls in flight.
+//! connection of its own. A call goes to the usable writer with the fewest events in flight. A writer whose call fails
+//! is left out until its health check is good; one whose address disappears finishes what it has.
 
 mod endpoint;
+mod gauges;
+mod link;
 mod send;
 mod targets;
 
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use blackfriday_telemetry::metrics::Registry;
-use blackfriday_telemetry::metrics::types::gauge::Gauge;
 use tokio::sync::{Notify, watch};
+use tokio::time::sleep;
+use tokio_util::task::AbortOnDropHandle;
 
 pub use self::targets::WritersError;
 
-use self::endpoint::Endpoint;
+use self::endpoint::{Endpoint, Timing};
+use self::gauges::Gauges;
 use self::targets::Target;
+
+/// The shortest pause between two look-ups, however often calls fail.
+const MIN_RESOLVE_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Where the writers are.
 #[derive(clap::Args, Debug, Clone)]
@@ -26,22 +36,46 @@ pub struct WritersConfig {
     /// The writers: `host:port`, several separated by commas; every address of each name is used.
     #[arg(long, env = "BLACKFRIDAY_WRITER_TARGET", default_value = "127.0.0.1:50051")]
     pub writer_target: String,
-    /// Milliseconds between two look-ups of the names.
+    /// Milliseconds between two look-ups of the names, and between two health checks of a writer.
     #[arg(long, env = "BLACKFRIDAY_WRITER_RESOLVE_INTERVAL_MS", default_value_t = 2_000)]
     pub writer_resolve_interval_ms: u64,
-    /// Milliseconds for a connection to a writer.
+    /// Milliseconds for a connection to a writer, or for its health check.
     #[arg(long, env = "BLACKFRIDAY_WRITER_CONNECT_TIMEOUT_MS", default_value_t = 1_000)]
     pub writer_connect_timeout_ms: u64,
+    /// Events in flight to one writer; when every writer has as many, more are answered with 429.
+    #[arg(long, env = "BLACKFRIDAY_WRITER_MAX_IN_FLIGHT_EVENTS", default_value_t = 65_536)]
+    pub writer_max_in_flight_events: usize,
 }
 
-/// Hands events to the writers.
+/// Hands events to the writers. Clones share the connections; the last one closes them.
 #[derive(Clone)]
 pub struct Writers {
-    endpoints: Arc<Mutex<Vec<Arc<Endpoint>>>>,
-    look_again: Arc<Notify>,
-    usable: watch::Sender<bool>,
-    connect_timeout: Duration,
-    count: Gauge,
+    shared: Arc<Shared>,
+    _resolver: Arc<AbortOnDropHandle<()>>,
+}
+
+struct Shared {
+    members: Mutex<Vec<Member>>,
+    turn: AtomicUsize,
+    look_again: Notify,
+    timing: Timing,
+    max_in_flight: usize,
+    gauges: Arc<Gauges>,
+}
+
+/// A writer and the task that watches its health.
+struct Member {
+    endpoint: Arc<Endpoint>,
+    _watch: AbortOnDropHandle<()>,
+}
+
+/// Why no writer could be picked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum NoWriter {
+    /// There is no other.
+    None,
+    /// Each has its limit of events in flight.
+    Full,
 }
 
 impl Writers {
@@ -51,67 +85,80 @@ impl Writers {
     /// The target is not a list of `host:port`.
     pub fn start(config: &WritersConfig, registry: &Registry) -> Result<Self, WritersError> {
         let targets = targets::parse(&config.writer_target)?;
-        let writers = Self {
-            endpoints: Arc::default(),
-            look_again: Arc::new(Notify::new()),
-            usable: watch::Sender::new(false),
-            connect_timeout: Duration::from_millis(config.writer_connect_timeout_ms),
-            count: registry.gauge("blackfriday_writers", "Writer addresses that are in use"),
-        };
-        let interval = Duration::from_millis(config.writer_resolve_interval_ms.max(1));
-        tokio::spawn(writers.clone().resolve(targets, interval));
-        Ok(writers)
+        let interval = Duration::from_millis(config.writer_resolve_interval_ms).max(MIN_RESOLVE_INTERVAL);
+        let shared = Arc::new(Shared {
+            members: Mutex::default(),
+            turn: AtomicUsize::new(0),
+            look_again: Notify::new(),
+            timing: Timing {
+                connect_timeout: Duration::from_millis(config.writer_connect_timeout_ms.max(1)),
+                check_interval: interval,
+            },
+            max_in_flight: config.writer_max_in_flight_events.max(1),
+            gauges: Arc::new(Gauges::new(registry)),
+        });
+        let resolver = tokio::spawn(Arc::clone(&shared).resolve(targets, interval));
+        Ok(Self { shared, _resolver: Arc::new(AbortOnDropHandle::new(resolver)) })
     }
 
-    /// Whether a writer is there that takes events, as last seen.
+    /// Follows whether a writer is there that takes events.
     pub fn usable(&self) -> watch::Receiver<bool> {
-        self.usable.subscribe()
+        self.shared.gauges.any_usable()
     }
+}
 
-    /// Looks the names up again and again, and asks each writer for its health.
-    async fn resolve(self, targets: Vec<Target>, interval: Duration) {
-        // The callers hold the same list; when only this task is left, nobody calls any more.
-        while Arc::strong_count(&self.endpoints) > 1 || !self.usable.is_closed() {
+impl Shared {
+    /// Looks the names up at an interval, and soon after a call has failed.
+    async fn resolve(self: Arc<Self>, targets: Vec<Target>, interval: Duration) {
+        loop {
             if let Some(addresses) = targets::look_up(&targets).await {
                 self.replace(&addresses);
             }
-            let endpoints = self.snapshot();
-            let checks = endpoints.iter().map(|endpoint| endpoint.check(self.connect_timeout));
-            let healthy = futures_util::future::join_all(checks).await.into_iter().any(|healthy| healthy);
-            self.usable.send_replace(healthy);
-            // While something is wrong, look more often.
-            let all_well = healthy && endpoints.iter().all(|endpoint| endpoint.is_usable());
-            let pause = if all_well { interval } else { interval.min(Duration::from_millis(250)) };
+            sleep(MIN_RESOLVE_INTERVAL).await;
             tokio::select! {
-                () = tokio::time::sleep(pause) => {}
+                () = sleep(interval - MIN_RESOLVE_INTERVAL) => {}
                 () = self.look_again.notified() => {}
             }
         }
     }
 
-    fn replace(&self, addresses: &[std::net::SocketAddr]) {
-        let mut endpoints = self.endpoints.lock().unwrap_or_else(PoisonError::into_inner);
-        endpoints.retain(|endpoint| addresses.contains(&endpoint.address()));
+    fn replace(&self, addresses: &[SocketAddr]) {
+        let mut members = self.members.lock().unwrap_or_else(PoisonError::into_inner);
+        members.retain(|Member { endpoint, .. }| {
+            let stays = addresses.contains(&endpoint.address());
+            if !stays {
+                tracing::info!(address = %endpoint.address(), "a writer has gone");
+                endpoint.retire();
+            }
+            stays
+        });
         for address in addresses {
-            if !endpoints.iter().any(|endpoint| endpoint.address() == *address) {
-                tracing::info!(%address, "a writer is used");
-                endpoints.push(Arc::new(Endpoint::new(*address, self.connect_timeout)));
+            if !members.iter().any(|member| member.endpoint.address() == *address) {
+                tracing::info!(%address, "a writer is known");
+                let endpoint = Arc::new(Endpoint::new(*address, self.timing, Arc::clone(&self.gauges)));
+                let watch = AbortOnDropHandle::new(tokio::spawn(Arc::clone(&endpoint).watch()));
+                members.push(Member { endpoint, _watch: watch });
             }
         }
-        self.count.set(i64::try_from(endpoints.len()).unwrap_or(i64::MAX));
+        self.gauges.known.set(i64::try_from(members.len()).unwrap_or(i64::MAX));
     }
 
-    fn snapshot(&self) -> Vec<Arc<Endpoint>> {
-        self.endpoints.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// The usable writer with the fewest calls in flight that is not among `tried`; an unusable one if there is no other.
-    fn pick(&self, tried: &[Arc<Endpoint>]) -> Option<Arc<Endpoint>> {
-        let endpoints = self.endpoints.lock().unwrap_or_else(PoisonError::into_inner);
-        let untried =
-            endpoints.iter().filter(|endpoint| !tried.iter().any(|tried| Arc::ptr_eq(tried, endpoint)));
+    /// The usable writer with the fewest events in flight that is not among `tried`, taking turns among equals. Where
+    /// none is usable, one that was left out: its answer is as good as ours would be, and it may be back.
+    fn pick(&self, tried: &[Arc<Endpoint>], events: usize) -> Result<Arc<Endpoint>, NoWriter> {
+        let members = self.members.lock().unwrap_or_else(PoisonError::into_inner);
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed) % members.len().max(1);
+        let (after, before) = members.split_at(turn);
+        let untried = before.iter().chain(after).map(|member| &member.endpoint);
+        let mut untried =
+            untried.filter(|endpoint| !tried.iter().any(|tried| Arc::ptr_eq(tried, endpoint))).peekable();
+        let none = if untried.peek().is_some() { NoWriter::Full } else { NoWriter::None };
+        let has_room = |in_flight| in_flight == 0 || in_flight + events <= self.max_in_flight;
         untried
-            .min_by_key(|endpoint| (!endpoint.is_usable(), endpoint.in_flight(), endpoint.calls()))
-            .cloned()
+            .map(|endpoint| (!endpoint.is_usable(), endpoint.in_flight(), endpoint))
+            .filter(|(_, in_flight, _)| has_room(*in_flight))
+            .min_by_key(|(unusable, in_flight, _)| (*unusable, *in_flight))
+            .map(|(_, _, endpoint)| Arc::clone(endpoint))
+            .ok_or(none)
     }
 }

@@ -1,61 +1,63 @@
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
-use tokio::time::timeout;
-use tonic::transport::{Channel, Uri};
+use tokio::sync::{Mutex, Notify};
+use tokio::time::{Instant, sleep, timeout};
+use tonic::Code;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
-use tower::service_fn;
+
+use super::gauges::Gauges;
+use super::link::{Link, LinkError};
+
+/// First and longest pause before a writer that was left out is asked for its health again.
+const MIN_BACKOFF: Duration = Duration::from_millis(50);
+const MAX_BACKOFF: Duration = Duration::from_secs(1);
+
+/// How its connections are made and its health is asked.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Timing {
+    pub(super) connect_timeout: Duration,
+    pub(super) check_interval: Duration,
+}
 
 /// One writer.
 pub(super) struct Endpoint {
     address: SocketAddr,
-    channel: Channel,
+    timing: Timing,
+    connection: Mutex<Connection>,
     usable: AtomicBool,
     in_flight: AtomicUsize,
-    calls: AtomicU64,
+    doubted: Notify,
+    gauges: Arc<Gauges>,
 }
 
-/// No connection could be made: nothing was sent.
-#[derive(Debug, thiserror::Error)]
-#[error("connect to writer {address}")]
-pub(super) struct ConnectFailed {
-    address: SocketAddr,
-    #[source]
-    source: std::io::Error,
+#[derive(Default)]
+struct Connection {
+    link: Option<Link>,
+    /// Until then the last failure to connect stands for the next ones.
+    failed: Option<(Instant, String)>,
 }
 
-/// A call in flight, for as long as it lives.
-pub(super) struct InFlight<'a>(&'a Endpoint);
+/// Events in flight to one writer, for as long as it lives.
+pub(super) struct InFlight<'a> {
+    endpoint: &'a Endpoint,
+    events: usize,
+}
 
 impl Endpoint {
-    pub(super) fn new(address: SocketAddr, connect_timeout: Duration) -> Self {
-        let connect = move |_: Uri| async move {
-            let connected = match timeout(connect_timeout, TcpStream::connect(address)).await {
-                Ok(connected) => connected,
-                Err(_elapsed) => Err(std::io::ErrorKind::TimedOut.into()),
-            };
-            let stream = connected.and_then(|stream| stream.set_nodelay(true).map(|()| stream));
-            stream.map(TokioIo::new).map_err(|source| ConnectFailed { address, source })
-        };
-        let uri = format!("http://{address}");
-        let endpoint = Channel::from_shared(uri).expect("a socket address makes a URI");
-        let channel = endpoint
-            .http2_keep_alive_interval(Duration::from_secs(10))
-            .keep_alive_timeout(Duration::from_secs(5))
-            .initial_connection_window_size(4 << 20)
-            .initial_stream_window_size(2 << 20)
-            .connect_with_connector_lazy(service_fn(connect));
+    pub(super) fn new(address: SocketAddr, timing: Timing, gauges: Arc<Gauges>) -> Self {
         Self {
             address,
-            channel,
+            timing,
+            connection: Mutex::default(),
             usable: AtomicBool::new(false),
             in_flight: AtomicUsize::new(0),
-            calls: AtomicU64::new(0),
+            doubted: Notify::new(),
+            gauges,
         }
     }
 
@@ -63,11 +65,7 @@ impl Endpoint {
         self.address
     }
 
-    pub(super) fn channel(&self) -> Channel {
-        self.channel.clone()
-    }
-
-    /// Whether it took the last call or health check.
+    /// Whether its last health check was good, and no call has failed since.
     pub(super) fn is_usable(&self) -> bool {
         self.usable.load(Ordering::Relaxed)
     }
@@ -76,37 +74,104 @@ impl Endpoint {
         self.in_flight.load(Ordering::Relaxed)
     }
 
-    pub(super) fn calls(&self) -> u64 {
-        self.calls.load(Ordering::Relaxed)
+    pub(super) fn begin(&self, events: usize) -> InFlight<'_> {
+        self.in_flight.fetch_add(events, Ordering::Relaxed);
+        self.gauges.in_flight.inc_by(i64::try_from(events).unwrap_or(i64::MAX));
+        InFlight { endpoint: self, events }
     }
 
-    pub(super) fn begin(&self) -> InFlight<'_> {
-        self.calls.fetch_add(1, Ordering::Relaxed);
-        self.in_flight.fetch_add(1, Ordering::Relaxed);
-        InFlight(self)
+    /// The open connection, or a new one.
+    pub(super) async fn link(&self) -> Result<Link, LinkError> {
+        let mut connection = self.connection.lock().await;
+        if let Some(link) = connection.link.as_ref().filter(|link| link.is_open()) {
+            return Ok(link.clone());
+        }
+        connection.link = None;
+        if let Some((until, failure)) = &connection.failed
+            && Instant::now() < *until
+        {
+            return Err(LinkError::NotSent(failure.clone()));
+        }
+        match Link::connect(self.address, self.timing.connect_timeout).await {
+            Ok(link) => {
+                *connection = Connection { link: Some(link.clone()), failed: None };
+                Ok(link)
+            }
+            Err(error) => {
+                let failure = format!("connect to writer {}: {error}", self.address);
+                connection.failed = Some((Instant::now() + MIN_BACKOFF, failure.clone()));
+                Err(LinkError::NotSent(failure))
+            }
+        }
     }
 
-    /// Leaves it out until a health check says otherwise.
+    /// Leaves it out until it is healthy again.
     pub(super) fn eject(&self) {
-        if self.usable.swap(false, Ordering::Relaxed) {
+        if self.set_usable(false) {
+            self.gauges.ejections.inc();
             tracing::warn!(address = %self.address, "a writer is left out");
         }
+        self.doubt();
     }
 
-    /// Asks for its health; a writer that serves is used. Says whether it does.
-    pub(super) async fn check(&self, limit: Duration) -> bool {
-        let mut client = HealthClient::new(self.channel());
-        let asked = timeout(limit, client.check(HealthCheckRequest { service: String::new() })).await;
-        let serving = matches!(asked, Ok(Ok(answer)) if answer.get_ref().status() == ServingStatus::Serving);
-        if self.usable.swap(serving, Ordering::Relaxed) != serving {
-            tracing::info!(address = %self.address, serving, "a writer's health changed");
+    /// Asks for its health soon.
+    pub(super) fn doubt(&self) {
+        self.doubted.notify_one();
+    }
+
+    /// It is no longer among the writers.
+    pub(super) fn retire(&self) {
+        self.set_usable(false);
+    }
+
+    /// Asks for its health again and again: at an interval while it is good, with growing pauses while it is not.
+    pub(super) async fn watch(self: Arc<Self>) {
+        let mut backoff = MIN_BACKOFF;
+        loop {
+            let serves = self.serves().await;
+            if self.set_usable(serves) != serves {
+                tracing::info!(address = %self.address, serves, "a writer's health changed");
+            }
+            if serves {
+                tokio::select! {
+                    () = sleep(self.timing.check_interval) => {
+                        backoff = MIN_BACKOFF;
+                        continue;
+                    }
+                    () = self.doubted.notified() => {}
+                }
+            }
+            sleep(backoff).await;
+            backoff = (backoff * 2).min(MAX_BACKOFF);
         }
-        serving
+    }
+
+    /// `grpc.health.v1`; a server without it serves as long as it answers.
+    async fn serves(&self) -> bool {
+        let asked = timeout(self.timing.connect_timeout, async {
+            let link = self.link().await.ok()?;
+            let request = HealthCheckRequest { service: String::new() };
+            match HealthClient::new(link).check(request).await {
+                Ok(answer) => Some(answer.get_ref().status() == ServingStatus::Serving),
+                Err(status) => Some(status.code() == Code::Unimplemented),
+            }
+        });
+        matches!(asked.await, Ok(Some(true)))
+    }
+
+    /// Gives the value before.
+    fn set_usable(&self, usable: bool) -> bool {
+        let before = self.usable.swap(usable, Ordering::Relaxed);
+        if before != usable {
+            self.gauges.count_usable(usable);
+        }
+        before
     }
 }
 
 impl Drop for InFlight<'_> {
     fn drop(&mut self) {
-        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+        self.endpoint.in_flight.fetch_sub(self.events, Ordering::Relaxed);
+        self.endpoint.gauges.in_flight.dec_by(i64::try_from(self.events).unwrap_or(i64::MAX));
     }
 }

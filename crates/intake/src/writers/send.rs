@@ -9,21 +9,26 @@ use blackfriday_proto::clima::WeatherReport;
 use blackfriday_proto::clima::weather_service_client::WeatherServiceClient;
 use blackfriday_proto::{ErrorCode, SaleCommand, SaleError, WeatherCommand};
 use tokio::time::{Instant, timeout_at};
-use tonic::{Request, Status};
+use tonic::{Request, Response, Status};
 
-use super::Writers;
-use super::endpoint::{ConnectFailed, Endpoint};
+use super::endpoint::Endpoint;
+use super::link::{Link, LinkError};
+use super::{NoWriter, Writers};
 use crate::Upstream;
 
 type Outcome = Result<EventId, SaleError>;
 
 /// An answer to a batch holds a result of at most some hundred bytes for each sale.
 const MAX_ANSWER_BYTES: usize = 16 << 20;
+/// Writers that are asked for one event.
+const MAX_ATTEMPTS: usize = 3;
 
 /// What a call that failed as a whole says about its events.
 #[derive(Debug)]
 enum Failed {
-    /// Nothing was written; another writer may take it.
+    /// It did not reach the writer.
+    NotSent(SaleError),
+    /// The writer says that nothing was written; another one may take it.
     NotWritten(SaleError),
     /// It may have been written; another writer may take what has an idempotency key.
     Unknown(SaleError),
@@ -36,139 +41,141 @@ impl Upstream for Writers {
         let mut outcomes: Vec<Option<Outcome>> = vec![None; commands.len()];
         let mut pending: Vec<(usize, SaleCommand)> = commands.into_iter().enumerate().collect();
         let mut tried = Vec::new();
-        while !pending.is_empty() {
-            let Some(endpoint) = self.pick(&tried) else { break };
-            match call_sales(&endpoint, &pending, deadline).await {
-                Ok(results) => {
-                    for ((at, _), outcome) in pending.drain(..).zip(results) {
-                        outcomes[at] = Some(outcome);
-                    }
-                }
-                Err(failed) => {
-                    self.note(&endpoint, &failed);
-                    pending.retain(|(at, command)| {
-                        let (error, again) = failed.about(command.id, command.idempotency_key.is_some());
-                        outcomes[*at] = Some(Err(error));
-                        again && Instant::now() < deadline
-                    });
-                }
-            }
+        let no_writer = loop {
+            let endpoint = match self.shared.pick(&tried, pending.len()) {
+                Ok(endpoint) => endpoint,
+                Err(none) => break none.error(),
+            };
+            let called = self.call_sales(&endpoint, &pending, deadline).await;
             tried.push(endpoint);
+            let last = tried.len() == MAX_ATTEMPTS || Instant::now() >= deadline;
+            let mut results = called.map(Vec::into_iter);
+            pending.retain(|(at, command)| {
+                let (outcome, again) = match &mut results {
+                    Ok(results) => settled(results.next(), command.id),
+                    Err(failed) => failed.about(command.id, command.idempotency_key.is_some()),
+                };
+                outcomes[*at] = Some(outcome);
+                again && !last
+            });
+            if pending.is_empty() {
+                break NoWriter::None.error();
+            }
+        };
+        // What was never sent; what was sent and may be sent again keeps the answer that it has.
+        for (at, command) in pending {
+            outcomes[at].get_or_insert_with(|| Err(no_writer.clone().of(command.id)));
         }
-        let none = || Err(SaleError::new(ErrorCode::Unavailable, "no writer is known"));
-        outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(none)).collect()
+        outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(|| Err(no_writer.clone()))).collect()
     }
 
     async fn weather(&self, command: WeatherCommand, deadline: Instant) -> Outcome {
-        let mut last = SaleError::new(ErrorCode::Unavailable, "no writer is known");
+        let mut answered = None;
         let mut tried = Vec::new();
-        while let Some(endpoint) = self.pick(&tried) {
-            match call_weather(&endpoint, command.clone(), deadline).await {
-                Ok(outcome) => return outcome,
-                Err(failed) => {
-                    self.note(&endpoint, &failed);
-                    let (error, again) = failed.about(command.id, command.idempotency_key.is_some());
-                    last = error;
-                    if !again || Instant::now() >= deadline {
-                        break;
-                    }
-                }
-            }
+        loop {
+            let endpoint = match self.shared.pick(&tried, 1) {
+                Ok(endpoint) => endpoint,
+                Err(none) => return answered.unwrap_or_else(|| Err(none.error().of(command.id))),
+            };
+            let failed = match self.call_weather(&endpoint, &command, deadline).await {
+                Ok(()) => return Ok(command.id),
+                Err(failed) => failed,
+            };
             tried.push(endpoint);
+            let (outcome, again) = failed.about(command.id, command.idempotency_key.is_some());
+            if !again || tried.len() == MAX_ATTEMPTS || Instant::now() >= deadline {
+                return outcome;
+            }
+            answered = Some(outcome);
         }
-        Err(last)
     }
 }
 
 impl Writers {
-    /// A writer that did not take a call is left out until its health is asked, which is soon.
-    fn note(&self, endpoint: &Arc<Endpoint>, failed: &Failed) {
-        if !matches!(failed, Failed::Refused(_)) {
-            endpoint.eject();
-            self.look_again.notify_one();
-        }
-    }
-}
-
-impl Failed {
-    /// The error of one event, and whether another writer may take it.
-    fn about(&self, id: EventId, keyed: bool) -> (SaleError, bool) {
-        match self {
-            Self::NotWritten(error) => (error.clone().of(id), true),
-            Self::Unknown(error) => (error.clone().of(id), keyed),
-            Self::Refused(error) => (error.clone().of(id), false),
-        }
-    }
-
-    fn of(status: &Status) -> Self {
-        let error = |code| SaleError::new(code, status.message());
-        if let Some(connect) = connect_failure(status) {
-            return Self::NotWritten(SaleError::new(ErrorCode::Unavailable, connect.to_string()));
-        }
-        // Without a source the status was said by the writer; with one it tells of a broken connection.
-        let code = if status.source().is_some() {
-            ErrorCode::OutcomeUnknown
-        } else {
-            ErrorCode::of_grpc(status.code())
+    async fn call_sales(
+        &self,
+        endpoint: &Arc<Endpoint>,
+        pending: &[(usize, SaleCommand)],
+        deadline: Instant,
+    ) -> Result<Vec<ProductSaleResult>, Failed> {
+        let request = || {
+            let ventas =
+                pending.iter().map(|(_, command)| ProductSaleRequest::from(command.clone())).collect();
+            with_deadline(ProductSaleBatchRequest { ventas }, deadline)
         };
-        match code {
-            ErrorCode::Unavailable => Self::NotWritten(error(code)),
-            ErrorCode::OutcomeUnknown => Self::Unknown(error(code)),
-            _ => Self::Refused(error(code)),
+        let call = |link: Link| {
+            let mut client = ProductSaleServiceClient::new(link).max_decoding_message_size(MAX_ANSWER_BYTES);
+            let request = request();
+            async move { client.procesar_ventas(request).await }
+        };
+        let answer = self.call(endpoint, "ProcesarVentas", pending.len(), deadline, call).await?;
+        if answer.resultados.len() != pending.len() {
+            let incomplete = "the writer's answer does not have a result for each sale";
+            return Err(Failed::Unknown(SaleError::new(ErrorCode::OutcomeUnknown, incomplete)));
         }
+        if answer.resultados.iter().all(is_unavailable) {
+            endpoint.eject();
+        }
+        Ok(answer.resultados)
+    }
+
+    async fn call_weather(
+        &self,
+        endpoint: &Arc<Endpoint>,
+        command: &WeatherCommand,
+        deadline: Instant,
+    ) -> Result<(), Failed> {
+        let call = |link: Link| {
+            let request = with_deadline(WeatherReport::from(command.clone()), deadline);
+            async move { WeatherServiceClient::new(link).publicar(request).await }
+        };
+        self.call(endpoint, "Publicar", 1, deadline, call).await?;
+        Ok(())
+    }
+
+    /// One call to one writer, on its open connection; on a second one if the first turns out to be closed.
+    async fn call<T, F: Future<Output = Result<Response<T>, Status>> + Send>(
+        &self,
+        endpoint: &Arc<Endpoint>,
+        method: &'static str,
+        events: usize,
+        deadline: Instant,
+        call: impl Fn(Link) -> F,
+    ) -> Result<T, Failed> {
+        let _in_flight = endpoint.begin(events);
+        let began = Instant::now();
+        let mut answered = attempt(endpoint, deadline, &call).await;
+        if matches!(answered, Err(Failed::NotSent(_))) && endpoint.is_usable() {
+            answered = attempt(endpoint, deadline, &call).await;
+        }
+        self.shared.gauges.called(method, name_of(&answered), began.elapsed());
+        match &answered {
+            Err(Failed::NotSent(_) | Failed::NotWritten(_)) => {
+                endpoint.eject();
+                self.shared.look_again.notify_one();
+            }
+            Err(Failed::Unknown(_)) => {
+                endpoint.doubt();
+                self.shared.look_again.notify_one();
+            }
+            Ok(_) | Err(Failed::Refused(_)) => {}
+        }
+        answered
     }
 }
 
-async fn call_sales(
+async fn attempt<T, F: Future<Output = Result<Response<T>, Status>> + Send>(
     endpoint: &Endpoint,
-    pending: &[(usize, SaleCommand)],
     deadline: Instant,
-) -> Result<Vec<Outcome>, Failed> {
-    let _in_flight = endpoint.begin();
-    let ventas: Vec<_> =
-        pending.iter().map(|(_, command)| ProductSaleRequest::from(command.clone())).collect();
-    let mut client =
-        ProductSaleServiceClient::new(endpoint.channel()).max_decoding_message_size(MAX_ANSWER_BYTES);
-    let called = client.procesar_ventas(with_deadline(ProductSaleBatchRequest { ventas }, deadline));
-    let answer = answered(timeout_at(deadline, called).await)?;
-    if answer.resultados.len() != pending.len() {
-        return Err(Failed::Unknown(SaleError::new(
-            ErrorCode::OutcomeUnknown,
-            "the writer's answer is not complete",
-        )));
-    }
-    Ok(answer
-        .resultados
-        .into_iter()
-        .zip(pending)
-        .map(|(result, (_, command))| outcome(result, command.id))
-        .collect())
-}
-
-async fn call_weather(
-    endpoint: &Endpoint,
-    command: WeatherCommand,
-    deadline: Instant,
-) -> Result<Outcome, Failed> {
-    let _in_flight = endpoint.begin();
-    let id = command.id;
-    let mut client = WeatherServiceClient::new(endpoint.channel());
-    let called = client.publicar(with_deadline(WeatherReport::from(command), deadline));
-    answered(timeout_at(deadline, called).await)?;
-    Ok(Ok(id))
-}
-
-/// Sets `grpc-timeout`, so that the writer knows how long we wait.
-fn with_deadline<T>(message: T, deadline: Instant) -> Request<T> {
-    let mut request = Request::new(message);
-    request.set_timeout(deadline.saturating_duration_since(Instant::now()));
-    request
-}
-
-fn answered<T>(
-    called: Result<Result<tonic::Response<T>, Status>, tokio::time::error::Elapsed>,
+    call: &impl Fn(Link) -> F,
 ) -> Result<T, Failed> {
-    match called {
+    let unavailable =
+        |error: LinkError| Failed::NotSent(SaleError::new(ErrorCode::Unavailable, error.to_string()));
+    let link = match timeout_at(deadline, endpoint.link()).await {
+        Ok(link) => link.map_err(unavailable)?,
+        Err(_elapsed) => return Err(unavailable(LinkError::NotSent("no connection in time".to_owned()))),
+    };
+    match timeout_at(deadline, call(link)).await {
         Ok(Ok(response)) => Ok(response.into_inner()),
         Ok(Err(status)) => Err(Failed::of(&status)),
         Err(_elapsed) => Err(Failed::Unknown(SaleError::new(
@@ -178,21 +185,78 @@ fn answered<T>(
     }
 }
 
-fn outcome(result: ProductSaleResult, id: EventId) -> Outcome {
-    match result.resultado {
-        Some(Resultado::Aceptada(_)) => Ok(id),
-        Some(Resultado::Error(error)) => Err(SaleError { id: Some(id), ..error.into() }),
-        None => Err(SaleError::new(ErrorCode::OutcomeUnknown, "the writer gave no result").of(id)),
+impl Failed {
+    fn of(status: &Status) -> Self {
+        let below = status.source().map(|cause| cause.downcast_ref::<LinkError>());
+        let (code, message) = match below {
+            Some(Some(LinkError::NotSent(why))) => {
+                return Self::NotSent(SaleError::new(ErrorCode::Unavailable, why));
+            }
+            // With a source, the status is not what the writer said, but tells of a broken connection.
+            Some(Some(LinkError::Lost(why))) => (ErrorCode::OutcomeUnknown, why.as_str()),
+            Some(None) => (ErrorCode::OutcomeUnknown, status.message()),
+            None => (ErrorCode::of_grpc(status.code()), status.message()),
+        };
+        let error = SaleError::new(code, message);
+        match code {
+            ErrorCode::Unavailable => Self::NotWritten(error),
+            ErrorCode::OutcomeUnknown => Self::Unknown(error),
+            _ => Self::Refused(error),
+        }
+    }
+
+    /// The outcome of one event, and whether another writer may take it.
+    fn about(&self, id: EventId, keyed: bool) -> (Outcome, bool) {
+        match self {
+            Self::NotSent(error) | Self::NotWritten(error) => (Err(error.clone().of(id)), true),
+            Self::Unknown(error) => (Err(error.clone().of(id)), keyed),
+            Self::Refused(error) => (Err(error.clone().of(id)), false),
+        }
     }
 }
 
-fn connect_failure(status: &Status) -> Option<&ConnectFailed> {
-    let mut cause: Option<&(dyn Error + 'static)> = status.source();
-    while let Some(error) = cause {
-        if let Some(failed) = error.downcast_ref::<ConnectFailed>() {
-            return Some(failed);
+impl NoWriter {
+    fn error(self) -> SaleError {
+        match self {
+            Self::None => SaleError::new(ErrorCode::Unavailable, "no writer is known"),
+            Self::Full => {
+                SaleError::new(ErrorCode::Overloaded, "every writer has its limit of events in flight")
+            }
         }
-        cause = error.source();
     }
-    None
+}
+
+/// The outcome that the writer gave one sale, and whether another writer may take it.
+fn settled(result: Option<ProductSaleResult>, id: EventId) -> (Outcome, bool) {
+    match result.and_then(|result| result.resultado) {
+        Some(Resultado::Aceptada(_)) => (Ok(id), false),
+        Some(Resultado::Error(error)) => {
+            let error = SaleError { id: Some(id), ..error.into() };
+            let again = error.code == ErrorCode::Unavailable;
+            (Err(error), again)
+        }
+        None => (Err(SaleError::new(ErrorCode::OutcomeUnknown, "the writer gave no result").of(id)), false),
+    }
+}
+
+fn is_unavailable(result: &ProductSaleResult) -> bool {
+    matches!(&result.resultado, Some(Resultado::Error(error))
+        if SaleError::from(error.clone()).code == ErrorCode::Unavailable)
+}
+
+/// Sets `grpc-timeout`, so that the writer knows how long we wait.
+fn with_deadline<T>(message: T, deadline: Instant) -> Request<T> {
+    let mut request = Request::new(message);
+    request.set_timeout(deadline.saturating_duration_since(Instant::now()));
+    request
+}
+
+fn name_of<T>(answered: &Result<T, Failed>) -> &'static str {
+    match answered {
+        Ok(_) => "answered",
+        Err(Failed::NotSent(_)) => "not-sent",
+        Err(Failed::NotWritten(_)) => "not-written",
+        Err(Failed::Unknown(_)) => "unknown",
+        Err(Failed::Refused(_)) => "refused",
+    }
 }
