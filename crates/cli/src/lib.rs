@@ -1,1 +1,18 @@
-//! The blackfriday command
+//! The command `blackfriday`: starts a demo, sends load, proves the count, and looks into the log.
+//!
+//! Exit codes: 0 what was asked for is so; 1 it is not (a difference, a refused sale); 64 wrong arguments; 69 Kafka,
+//! Valkey or the target cannot be reached; 70 a defect.
+
+mod command;
+mod dead_letters;
+mod demo;
+mod load;
+mod output;
+mod receipts;
+mod reference;
+mod tail;
+mod topics;
+mod verify;
+
+pub use command::{Cli, Command, run};
+pub use reference::table as reference_table;

@@ -142,7 +142,7 @@ impl Pipeline {
             Service::Dashboard => command.env("BLACKFRIDAY_DASHBOARD_LISTEN", listen),
         };
         command.envs(self.environment.iter().map(|(k, v)| (k, v)));
-        let process = Process::spawn(command, &self.scratch.path().join(format!("{service:?}.log")))?;
+        let process = Process::spawn(command, self.scratch.path().join(format!("{service:?}.log")))?;
         self.running.insert(service, process);
         Ok(())
     }
@@ -165,7 +165,7 @@ impl Pipeline {
     /// # Errors
     /// It is not running, or does not end in 20 s.
     pub async fn terminate(&mut self, service: Service) -> Result<ExitStatus> {
-        let mut process = self.running.remove(&service).with_context(|| format!("{service:?} is not running"))?;
+        let process = self.running.remove(&service).with_context(|| format!("{service:?} is not running"))?;
         Ok(process.terminate(STOP_LIMIT).await?)
     }
 
@@ -174,7 +174,7 @@ impl Pipeline {
     /// # Errors
     /// It is not running.
     pub fn kill(&mut self, service: Service) -> Result<()> {
-        let mut process = self.running.remove(&service).with_context(|| format!("{service:?} is not running"))?;
+        let process = self.running.remove(&service).with_context(|| format!("{service:?} is not running"))?;
         process.kill();
         Ok(())
     }
@@ -188,7 +188,7 @@ impl Pipeline {
         let mut command = Command::new(binary("blackfriday")?);
         command.arg("load").arg("--url").arg(format!("http://{}", self.address(Service::Gateway)));
         command.arg("--receipts").arg(&receipts).args(arguments);
-        let process = Process::spawn(command, &self.scratch.path().join(format!("{name}.log")))?;
+        let process = Process::spawn(command, self.scratch.path().join(format!("{name}.log")))?;
         Ok(Load { process, receipts })
     }
 
@@ -229,7 +229,7 @@ impl Load {
     ///
     /// # Errors
     /// It does not end within `limit`.
-    pub async fn finish(&mut self, limit: Duration) -> Result<ExitStatus> {
+    pub async fn finish(&self, limit: Duration) -> Result<ExitStatus> {
         Ok(self.process.wait(limit).await?)
     }
 }

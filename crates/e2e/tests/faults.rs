@@ -20,7 +20,7 @@ async fn counts_grow(pipeline: &Pipeline, than: u64) -> Result<()> {
     eventually(LIMIT, async || counted(pipeline).await > than).await.context("the count grows")
 }
 
-async fn all_is_right(pipeline: &Pipeline, mut load: Load) -> Result<()> {
+async fn all_is_right(pipeline: &Pipeline, load: Load) -> Result<()> {
     load.finish(LIMIT).await?;
     let table = pipeline.verify(&[&load]).await?;
     ensure!(table["accepted"].as_u64().is_some_and(|accepted| accepted > 0), "nothing was accepted: {table}");
@@ -58,7 +58,7 @@ async fn sigkill_of_each_service_under_load_loses_nothing() -> Result<()> {
 /// Kafka is killed: `503` with `Retry-After` within the deadline, readiness false, recovery by itself.
 #[tokio::test]
 async fn a_broker_that_is_away_is_told_and_recovered_from() -> Result<()> {
-    let mut pipeline = Pipeline::start(&[]).await?;
+    let pipeline = Pipeline::start(&[]).await?;
     let load = pipeline.load("load", &["--rate", "200", "--duration", "20s"])?;
     counts_grow(&pipeline, 0).await?;
 
@@ -83,7 +83,7 @@ async fn a_broker_that_is_away_is_told_and_recovered_from() -> Result<()> {
 /// Valkey is killed, then loses everything: sales are accepted all the while, and counting catches up by itself.
 #[tokio::test]
 async fn a_store_that_is_away_or_empty_is_caught_up_with() -> Result<()> {
-    let mut pipeline = Pipeline::start(&[]).await?;
+    let pipeline = Pipeline::start(&[]).await?;
     let load = pipeline.load("load", &["--rate", "400", "--duration", "20s"])?;
     counts_grow(&pipeline, 0).await?;
 
@@ -103,7 +103,7 @@ async fn a_store_that_is_away_or_empty_is_caught_up_with() -> Result<()> {
 #[tokio::test]
 async fn a_counter_changed_by_hand_is_named() -> Result<()> {
     let pipeline = Pipeline::start(&[]).await?;
-    let mut load = pipeline.load("load", &["--sales", "500", "--rate", "500"])?;
+    let load = pipeline.load("load", &["--sales", "500", "--rate", "500"])?;
     load.finish(LIMIT).await?;
     pipeline.verify(&[&load]).await?;
 

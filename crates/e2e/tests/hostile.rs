@@ -115,7 +115,7 @@ async fn hostile_input_is_refused_while_sales_go_on() -> Result<()> {
     ])
     .await?;
     let gateway = pipeline.address(Service::Gateway);
-    let mut load = pipeline.load("load", &["--rate", "200", "--duration", "15s"])?;
+    let load = pipeline.load("load", &["--rate", "200", "--duration", "15s"])?;
 
     wrong_bodies_get_their_error(gateway).await?;
     slow_clients_are_closed(gateway).await?;

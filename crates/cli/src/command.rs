@@ -1,0 +1,89 @@
+use std::process::ExitCode;
+
+use blackfriday_telemetry::TelemetryConfig;
+use clap::{Parser, Subcommand};
+
+use crate::{dead_letters, demo, load, output, reference, tail, topics, verify};
+
+const EX_UNAVAILABLE: u8 = 69;
+
+/// Takes a flash sale in, counts it exactly once, and proves it.
+#[derive(Parser, Debug)]
+#[command(name = "blackfriday", version)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// Logs and traces.
+    #[command(flatten)]
+    pub telemetry: TelemetryConfig,
+}
+
+/// What to do.
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// Start everything on this machine, send a flash sale, prove the count, clean up.
+    Demo(demo::Arguments),
+    /// Send sales to a gateway, at a fixed rate or as fast as it answers.
+    Load(load::Arguments),
+    /// Compare what was acknowledged with what is in the broker and what is counted.
+    Verify(verify::Arguments),
+    /// Print records as JSON lines.
+    Tail(tail::Arguments),
+    /// Look at records that could not be counted, or send them again.
+    #[command(subcommand)]
+    DeadLetters(dead_letters::Command),
+    /// Make the topics.
+    #[command(subcommand)]
+    Topics(topics::Command),
+    /// Print the table of environment variables, as Markdown.
+    #[command(hide = true)]
+    Reference,
+}
+
+/// Carries out a command and gives the exit code.
+pub fn run(cli: Cli) -> ExitCode {
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => return failed(&error.into()),
+    };
+    blackfriday_service::raise_fd_limit();
+    let ended = runtime.block_on(async {
+        let mut telemetry = cli.telemetry;
+        if telemetry.log == "info" {
+            // Progress and results are shown by the commands themselves.
+            "warn".clone_into(&mut telemetry.log);
+        }
+        let guard = blackfriday_telemetry::init("blackfriday", &telemetry)?;
+        let ended = dispatch(cli.command).await;
+        guard.shutdown();
+        ended
+    });
+    runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+    match ended {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => failed(&error),
+    }
+}
+
+async fn dispatch(command: Command) -> anyhow::Result<bool> {
+    match command {
+        Command::Demo(arguments) => demo::run(arguments).await,
+        Command::Load(arguments) => load::run(arguments).await,
+        Command::Verify(arguments) => verify::run(arguments).await,
+        Command::Tail(arguments) => tail::run(arguments).await.map(|()| true),
+        Command::DeadLetters(command) => dead_letters::run(command).await,
+        Command::Topics(command) => topics::run(command).await.map(|()| true),
+        Command::Reference => {
+            output::line(reference::table());
+            Ok(true)
+        }
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "the last word of a command that failed")]
+fn failed(error: &anyhow::Error) -> ExitCode {
+    eprintln!("blackfriday: {error:#}");
+    ExitCode::from(EX_UNAVAILABLE)
+}

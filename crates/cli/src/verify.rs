@@ -1,0 +1,86 @@
+//! Compares what clients were told with what is in the broker and what is counted.
+//!
+//! It reads every record from the beginning of the log to the stored positions, recomputes the whole store from them, and
+//! compares every key. Records that come while it reads are left out: it looks at the log up to the ends that it saw first.
+
+mod log;
+mod proof;
+mod wait;
+
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
+
+use anyhow::Result;
+use blackfriday_broker::kafka::{Admin, KafkaConfig};
+use blackfriday_event::Timestamp;
+use blackfriday_store::{Store, StoreConfig, ValkeyConfig};
+
+pub(crate) use self::proof::Proof;
+
+use crate::output;
+use crate::receipts::Receipts;
+
+/// Compares what was acknowledged with what is in the broker and what is counted.
+#[derive(clap::Args, Debug)]
+#[command(
+    after_help = "Exit code 0 if all is equal, 1 if anything differs, 69 if Kafka or Valkey cannot be reached.\n\n\
+    Example:\n  blackfriday verify --receipts run.receipts --kafka-brokers 127.0.0.1:9092 --valkey-url redis://127.0.0.1:6379"
+)]
+pub struct Arguments {
+    /// What clients were told; may be given several times.
+    #[arg(long)]
+    receipts: Vec<PathBuf>,
+    /// How long the consumer may take to count up to the log's end.
+    #[arg(long, default_value = "30s", value_parser = humantime::parse_duration)]
+    wait: Duration,
+    /// Differences of each kind that are shown.
+    #[arg(long, default_value_t = 20)]
+    show: usize,
+    /// A record without a receipt is a difference, too: only these clients have sent anything.
+    #[arg(long, requires = "receipts")]
+    only_these: bool,
+    /// Print the result as JSON.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    kafka: KafkaConfig,
+    #[command(flatten)]
+    valkey: ValkeyConfig,
+    #[command(flatten)]
+    store: StoreConfig,
+}
+
+pub(crate) async fn run(arguments: Arguments) -> Result<bool> {
+    let mut receipts = Receipts::default();
+    for path in &arguments.receipts {
+        receipts.read(path)?;
+    }
+    let with_receipts = !arguments.receipts.is_empty();
+    let store = Store::new(&arguments.valkey, &arguments.store)?;
+    let mut proof = prove(&arguments.kafka, &store, receipts, arguments.wait).await?;
+    proof.only_these = arguments.only_these;
+    proof.with_receipts = with_receipts;
+    if arguments.json {
+        output::line(proof.to_json(arguments.show));
+    } else {
+        proof.print(arguments.show);
+    }
+    Ok(proof.holds())
+}
+
+/// Waits for the consumer, reads the log, and compares.
+pub(crate) async fn prove(
+    kafka: &KafkaConfig,
+    store: &Store,
+    receipts: Receipts,
+    limit: Duration,
+) -> Result<Proof> {
+    let admin = Admin::new(kafka)?;
+    let ends = wait::ends(&admin).await?;
+    wait::until_counted(store, &ends, limit).await?;
+    let (positions, dump) = wait::still_store(store, limit).await?;
+    let log = log::read(kafka, &admin, store, &positions).await?;
+    let now = Timestamp::from(SystemTime::now()).millis();
+    let differences = log.model.compare(&dump, now);
+    Ok(Proof::new(receipts, log, &dump, differences))
+}
