@@ -1,0 +1,59 @@
+//! The relay over real sockets, between a real HTTP client and writers that are a second implementation of their wire.
+
+mod answers;
+mod balance;
+mod client;
+mod deadlines;
+mod test_writer;
+
+use std::net::SocketAddr;
+
+use anyhow::Result;
+use blackfriday_relay::{Config, run};
+use blackfriday_service::{Context, bind};
+use blackfriday_stack::eventually;
+use clap::Parser;
+use tokio::task::JoinHandle;
+
+use crate::client::Http;
+use crate::test_writer::LIMIT;
+
+/// A relay in this process.
+pub(crate) struct Relay {
+    pub(crate) http: Http,
+    pub(crate) address: SocketAddr,
+    pub(crate) context: Context,
+    pub(crate) running: JoinHandle<Result<(), blackfriday_relay::Error>>,
+}
+
+impl Relay {
+    /// Starts one in front of these writers; `settings` are flags.
+    pub(crate) fn start(writers: &[SocketAddr], settings: &[&str]) -> Result<Self> {
+        let target = writers.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
+        let flags = ["blackfriday-relay", "--writer-target", &target, "--writer-resolve-interval-ms", "200"];
+        let config = Config::try_parse_from(flags.iter().chain(settings))?;
+        let listener = bind(SocketAddr::from(([127, 0, 0, 1], 0)))?;
+        let address = listener.local_addr()?;
+        let context = Context::new("relay");
+        let running = tokio::spawn(run(config, listener, context.clone()));
+        Ok(Self { http: Http::to(address), address, context, running })
+    }
+
+    /// Starts one and waits until it is ready.
+    pub(crate) async fn ready(writers: &[SocketAddr], settings: &[&str]) -> Result<Self> {
+        let relay = Self::start(writers, settings)?;
+        // The condition is there as soon as the relay runs, and missing until a writer is reached.
+        let metric = format!("blackfriday_writers_usable{{service=\"relay\"}} {}", writers.len());
+        let all_usable = async || relay.context.registry.encode().contains(&metric);
+        eventually(LIMIT, all_usable).await?;
+        eventually(LIMIT, async || relay.context.readiness.is_ready()).await?;
+        Ok(relay)
+    }
+
+    /// The value of a metric without labels.
+    pub(crate) fn metric(&self, name: &str) -> Option<f64> {
+        let text = self.context.registry.encode();
+        let line = text.lines().find(|line| line.starts_with(&format!("{name}{{")))?;
+        line.rsplit(' ').next()?.parse().ok()
+    }
+}

@@ -1,0 +1,204 @@
+//! A second implementation of the writer's wire: it keeps what it gets in memory, and can be told to refuse, to wait, to
+//! stop, and to die with all of its connections.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use blackfriday_proto::blackfriday::product_sale_result::Resultado;
+use blackfriday_proto::blackfriday::product_sale_service_server::{
+    ProductSaleService, ProductSaleServiceServer,
+};
+use blackfriday_proto::blackfriday::{
+    ProductSaleBatchRequest, ProductSaleBatchResponse, ProductSaleRequest, ProductSaleResponse,
+    ProductSaleResult,
+};
+use blackfriday_proto::clima::weather_service_server::{WeatherService, WeatherServiceServer};
+use blackfriday_proto::clima::{WeatherReport, WeatherResponse};
+use blackfriday_proto::{ErrorCode, SaleCommand, SaleError};
+use blackfriday_service::{Shutdown, bind};
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::watch;
+use tonic::transport::Server;
+use tonic::transport::server::TcpIncoming;
+use tonic::{Request, Response, Status};
+
+/// A writer on a runtime of its own, so that its death takes its connections along.
+pub(crate) struct TestWriter {
+    pub(crate) address: SocketAddr,
+    pub(crate) seen: Arc<Seen>,
+    runtime: Option<Runtime>,
+    stop: Shutdown,
+}
+
+/// What it got, and how it answers.
+#[derive(Default)]
+pub(crate) struct Seen {
+    calls: Mutex<Vec<Call>>,
+    weather: Mutex<Vec<WeatherReport>>,
+    holding: watch::Sender<bool>,
+    refusal: Mutex<Option<ErrorCode>>,
+}
+
+/// One batch call.
+#[derive(Debug, Clone)]
+pub(crate) struct Call {
+    pub(crate) sales: Vec<ProductSaleRequest>,
+    pub(crate) timeout: Option<String>,
+}
+
+#[derive(Clone)]
+struct Calls(Arc<Seen>);
+
+impl TestWriter {
+    /// Starts one on a free port.
+    pub(crate) fn start() -> Result<Self> {
+        Self::start_at(SocketAddr::from(([127, 0, 0, 1], 0)), Arc::default())
+    }
+
+    /// Starts one, also at the address of one that has ended; `seen` goes on.
+    pub(crate) fn start_at(address: SocketAddr, seen: Arc<Seen>) -> Result<Self> {
+        let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+        let stop = Shutdown::new();
+        let listener = runtime.block_on_elsewhere(async move { bind(address) })?;
+        let address = listener.local_addr().context("ask for the address")?;
+        let calls = Calls(Arc::clone(&seen));
+        let stopping = stop.clone();
+        runtime.spawn(async move {
+            let (reporter, health) = tonic_health::server::health_reporter();
+            reporter.set_serving::<ProductSaleServiceServer<Calls>>().await;
+            Server::builder()
+                .add_service(ProductSaleServiceServer::new(calls.clone()))
+                .add_service(WeatherServiceServer::new(calls))
+                .add_service(health)
+                .serve_with_incoming_shutdown(
+                    TcpIncoming::from(listener).with_nodelay(Some(true)),
+                    stopping.begun(),
+                )
+                .await
+        });
+        Ok(Self { address, seen, runtime: Some(runtime), stop })
+    }
+
+    /// Takes no new calls and finishes those in flight.
+    pub(crate) fn stop(&self) {
+        self.stop.begin();
+    }
+
+    /// Dies at once; its connections break.
+    pub(crate) fn kill(mut self) -> (SocketAddr, Arc<Seen>) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+        (self.address, Arc::clone(&self.seen))
+    }
+}
+
+impl Drop for TestWriter {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+trait BlockOnElsewhere {
+    fn block_on_elsewhere<T: Send + 'static>(&self, future: impl Future<Output = T> + Send + 'static) -> T;
+}
+
+impl BlockOnElsewhere for Runtime {
+    /// A test's own runtime may not block on another one; a thread may.
+    fn block_on_elsewhere<T: Send + 'static>(&self, future: impl Future<Output = T> + Send + 'static) -> T {
+        let handle = self.handle().clone();
+        std::thread::spawn(move || handle.block_on(future)).join().expect("binding does not panic")
+    }
+}
+
+impl Seen {
+    /// The batch calls so far.
+    pub(crate) fn calls(&self) -> Vec<Call> {
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The number of batch calls so far.
+    pub(crate) fn count(&self) -> usize {
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
+    /// The sales so far, in order.
+    pub(crate) fn sales(&self) -> Vec<ProductSaleRequest> {
+        self.calls().into_iter().flat_map(|call| call.sales).collect()
+    }
+
+    /// The weather reports so far.
+    pub(crate) fn weather(&self) -> Vec<WeatherReport> {
+        self.weather.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Answers nothing until it is told to.
+    pub(crate) fn hold(&self, holding: bool) {
+        self.holding.send_replace(holding);
+    }
+
+    /// Answers every sale with this, or accepts it.
+    pub(crate) fn refuse(&self, code: Option<ErrorCode>) {
+        *self.refusal.lock().unwrap_or_else(PoisonError::into_inner) = code;
+    }
+
+    async fn answer(&self) -> Option<ErrorCode> {
+        // The sender lives as long as we do.
+        drop(self.holding.subscribe().wait_for(|holding| !holding).await);
+        *self.refusal.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[tonic::async_trait]
+impl ProductSaleService for Calls {
+    async fn procesar_venta(
+        &self,
+        _: Request<ProductSaleRequest>,
+    ) -> Result<Response<ProductSaleResponse>, Status> {
+        Err(Status::unimplemented("the relay sends batches"))
+    }
+
+    async fn procesar_ventas(
+        &self,
+        request: Request<ProductSaleBatchRequest>,
+    ) -> Result<Response<ProductSaleBatchResponse>, Status> {
+        let timeout = request.metadata().get("grpc-timeout").and_then(|value| value.to_str().ok());
+        let timeout = timeout.map(str::to_owned);
+        let sales = request.into_inner().ventas;
+        let call = Call { sales: sales.clone(), timeout };
+        self.0.calls.lock().unwrap_or_else(PoisonError::into_inner).push(call);
+        let refusal = self.0.answer().await;
+        let result = |sale| ProductSaleResult { resultado: Some(result(sale, refusal)) };
+        Ok(Response::new(ProductSaleBatchResponse { resultados: sales.into_iter().map(result).collect() }))
+    }
+}
+
+#[tonic::async_trait]
+impl WeatherService for Calls {
+    async fn publicar(&self, request: Request<WeatherReport>) -> Result<Response<WeatherResponse>, Status> {
+        let report = request.into_inner();
+        let id = report.id.clone();
+        self.0.weather.lock().unwrap_or_else(PoisonError::into_inner).push(report);
+        match self.0.answer().await {
+            Some(code) => Err(SaleError::new(code, "as told").into()),
+            None => Ok(Response::new(WeatherResponse { estado: "OK".to_owned(), id })),
+        }
+    }
+}
+
+fn result(sale: ProductSaleRequest, refusal: Option<ErrorCode>) -> Resultado {
+    let id = sale.id.clone();
+    let checked = SaleCommand::try_from(sale).map_err(SaleError::from);
+    let refused = refusal.map(|code| SaleError::new(code, "as told"));
+    match checked.err().or(refused) {
+        Some(error) => Resultado::Error(error.into()),
+        None => Resultado::Aceptada(ProductSaleResponse { estado: "OK".to_owned(), id }),
+    }
+}
+
+/// How long a condition in these tests may take to come true.
+pub(crate) const LIMIT: Duration = Duration::from_secs(10);
