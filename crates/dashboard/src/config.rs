@@ -1,0 +1,81 @@
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use blackfriday_event::Category;
+use blackfriday_service::{HttpLimits, ProcessConfig, ServiceConfig};
+use blackfriday_store::{StoreConfig, ValkeyConfig};
+use clap::Parser;
+
+/// Shows the counters in Valkey: a live page and a read API.
+#[derive(Parser, Debug, Clone)]
+#[command(
+    name = "blackfriday-dashboard",
+    version,
+    after_help = "Example:\n  blackfriday-dashboard --listen 0.0.0.0:8090 --valkey-url redis://valkey:6379 --carnet 202300007"
+)]
+pub struct Config {
+    /// Where HTTP is served.
+    #[arg(long, env = "BLACKFRIDAY_DASHBOARD_LISTEN", default_value = "127.0.0.1:8090")]
+    pub listen: SocketAddr,
+    /// Where /livez, /readyz and /metrics are served.
+    #[arg(long, env = "BLACKFRIDAY_ADMIN_LISTEN", default_value = "127.0.0.1:9084")]
+    pub admin_listen: SocketAddr,
+    /// A student ID: its last digit chooses the category that the page opens on (0–2 Electronica, 3–5 Ropa, 6–7 Hogar,
+    /// 8–9 Belleza).
+    #[arg(long, env = "BLACKFRIDAY_DASHBOARD_CARNET", value_parser = carnet, conflicts_with = "category")]
+    pub carnet: Option<Category>,
+    /// The category that the page opens on.
+    #[arg(long, env = "BLACKFRIDAY_DASHBOARD_CATEGORY", value_parser = category)]
+    pub category: Option<Category>,
+    /// Milliseconds between two reads of the store, while somebody looks.
+    #[arg(long, env = "BLACKFRIDAY_DASHBOARD_POLL_INTERVAL_MS", default_value_t = 250,
+          value_parser = clap::value_parser!(u64).range(20..))]
+    pub poll_interval_ms: u64,
+    /// Open event streams; one more is answered with 503.
+    #[arg(long, env = "BLACKFRIDAY_DASHBOARD_MAX_STREAMS", default_value_t = 256)]
+    pub max_streams: usize,
+    /// Products in a ranking.
+    #[arg(long, env = "BLACKFRIDAY_DASHBOARD_TOP", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub top: u16,
+    /// Valkey.
+    #[command(flatten)]
+    pub valkey: ValkeyConfig,
+    /// What is kept.
+    #[command(flatten)]
+    pub store: StoreConfig,
+    /// Limits of HTTP.
+    #[command(flatten)]
+    pub limits: HttpLimits,
+    /// The process.
+    #[command(flatten)]
+    pub process: ProcessConfig,
+}
+
+impl Config {
+    /// The category that the page opens on.
+    pub(crate) fn opening(&self) -> Category {
+        self.carnet.or(self.category).unwrap_or(Category::Electronica)
+    }
+
+    pub(crate) fn poll_interval(&self) -> Duration {
+        Duration::from_millis(self.poll_interval_ms)
+    }
+}
+
+impl ServiceConfig for Config {
+    fn process(&self) -> &ProcessConfig {
+        &self.process
+    }
+
+    fn admin_listen(&self) -> SocketAddr {
+        self.admin_listen
+    }
+}
+
+fn carnet(text: &str) -> Result<Category, String> {
+    Category::of_student_id(text).ok_or_else(|| "must end in a digit".to_owned())
+}
+
+fn category(text: &str) -> Result<Category, String> {
+    Category::parse(text).map_err(|error| error.message)
+}
