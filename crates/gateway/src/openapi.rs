@@ -1,7 +1,9 @@
 //! The OpenAPI document, generated from the types that the code itself reads and writes.
 
+#![expect(unused_qualifications, reason = "in what utoipa generates for parameters")]
+
 use blackfriday_intake::{Accepted, BatchAnswer, FieldAnswer, ItemAnswer, SaleBody, WeatherBody};
-use utoipa::{OpenApi, ToSchema};
+use utoipa::{IntoParams, IntoResponses, OpenApi, ToSchema};
 
 /// Problem details (RFC 9457).
 #[derive(ToSchema)]
@@ -22,56 +24,87 @@ struct Problem {
     id: Option<String>,
 }
 
-/// One operation's answers are the same at every route that takes events.
-macro_rules! operation {
-    ($name:ident, $path:literal, $body:ty, $answer:ty, $media:literal, $summary:literal) => {
-        #[utoipa::path(
-            post,
-            path = $path,
-            summary = $summary,
-            request_body(content = $body, content_type = $media),
-            params(
-                ("Idempotency-Key" = Option<String>, Header, description = "1 to 128 visible ASCII characters. The same \
-                    key is counted once in 24 hours."),
-                ("traceparent" = Option<String>, Header, description = "W3C trace context."),
-            ),
-            responses(
-                (status = 202, description = "Accepted: the broker has acknowledged it", body = $answer),
-                (status = 207, description = "Only of a batch: results differ", body = BatchAnswer),
-                (status = 400, description = "Not JSON", body = Problem, content_type = "application/problem+json"),
-                (status = 408, description = "The request did not arrive in time", body = Problem, content_type = "application/problem+json"),
-                (status = 413, description = "Over a limit", body = Problem, content_type = "application/problem+json"),
-                (status = 415, description = "Not JSON by its type", body = Problem, content_type = "application/problem+json"),
-                (status = 422, description = "A field is wrong; all wrong fields are named", body = Problem, content_type = "application/problem+json"),
-                (status = 429, description = "A limit is reached, nothing was written; see Retry-After", body = Problem, content_type = "application/problem+json"),
-                (status = 503, description = "The broker is away, nothing was written; see Retry-After", body = Problem, content_type = "application/problem+json"),
-                (status = 504, description = "Outcome unknown; repeat only with an Idempotency-Key", body = Problem, content_type = "application/problem+json"),
-            ),
-        )]
-        #[expect(dead_code, reason = "carries the description")]
-        fn $name() {}
-    };
+/// The answers that every route for events has.
+#[derive(IntoResponses)]
+#[expect(dead_code, reason = "describes what `intake` and `service` answer")]
+enum Refusal {
+    /// Not JSON.
+    #[response(status = 400, content_type = "application/problem+json")]
+    NotJson(Problem),
+    /// The request did not arrive in time.
+    #[response(status = 408, content_type = "application/problem+json")]
+    Late(Problem),
+    /// Over a limit, which the detail names.
+    #[response(status = 413, content_type = "application/problem+json")]
+    TooLarge(Problem),
+    /// Not JSON by its content type.
+    #[response(status = 415, content_type = "application/problem+json")]
+    UnsupportedMediaType(Problem),
+    /// A field is wrong; all wrong fields are named.
+    #[response(status = 422, content_type = "application/problem+json")]
+    InvalidField(Problem),
+    /// A limit is reached and nothing was written: repeat after `Retry-After`.
+    #[response(status = 429, content_type = "application/problem+json", headers(("Retry-After" = u32, description = "Seconds")))]
+    Overloaded(Problem),
+    /// A defect. With title "the outcome is not known" it may have been written.
+    #[response(status = 500, content_type = "application/problem+json")]
+    Internal(Problem),
+    /// The broker or a hop is away and nothing was written: repeat after `Retry-After`.
+    #[response(status = 503, content_type = "application/problem+json", headers(("Retry-After" = u32, description = "Seconds")))]
+    Unavailable(Problem),
+    /// It may or may not have been written: repeat only under an `Idempotency-Key`.
+    #[response(status = 504, content_type = "application/problem+json")]
+    OutcomeUnknown(Problem),
 }
 
-operation!(venta, "/venta", SaleBody, Accepted, "application/json", "One sale");
-operation!(
-    ventas,
-    "/ventas",
-    Vec<SaleBody>,
-    BatchAnswer,
-    "application/json",
-    "Many sales, as an array or NDJSON"
-);
-operation!(input, "/input", WeatherBody, Accepted, "application/json", "One weather report");
+/// What a request may carry beside its body.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "describes what `intake` reads")]
+struct Headers {
+    /// 1 to 128 visible ASCII characters, bare or in quotes; 1 to 120 for a batch. The same key is counted once in 24 hours.
+    #[param(rename = "Idempotency-Key")]
+    idempotency_key: Option<String>,
+    /// W3C trace context.
+    traceparent: Option<String>,
+}
+
+/// One sale.
+#[utoipa::path(post, path = "/venta", params(Headers), request_body = SaleBody,
+    responses((status = 202, description = "Accepted: the broker has acknowledged it", body = Accepted), Refusal))]
+#[expect(dead_code, reason = "carries the description")]
+fn venta() {}
+
+/// Many sales, as an array or as one object per line. Where all were refused alike, the problem has the results, too.
+#[utoipa::path(post, path = "/ventas", params(Headers),
+    request_body(content((Vec<SaleBody> = "application/json"), (SaleBody = "application/x-ndjson"))),
+    responses(
+        (status = 202, description = "All are accepted: the broker has acknowledged them", body = BatchAnswer),
+        (status = 207, description = "The results differ", body = BatchAnswer),
+        Refusal,
+    ))]
+#[expect(dead_code, reason = "carries the description")]
+fn ventas() {}
+
+/// One weather report.
+#[utoipa::path(post, path = "/input", params(Headers), request_body = WeatherBody,
+    responses((status = 202, description = "Accepted: the broker has acknowledged it", body = Accepted), Refusal))]
+#[expect(dead_code, reason = "carries the description")]
+fn input() {}
+
+/// This document.
+#[utoipa::path(get, path = "/openapi.json", responses((status = 200, description = "OpenAPI", content_type = "application/json")))]
+#[expect(dead_code, reason = "carries the description")]
+fn openapi() {}
 
 #[derive(OpenApi)]
 #[openapi(
     info(
         title = "blackfriday gateway",
-        description = "Takes flash-sale traffic in.",
+        description = "Takes flash-sale traffic in. `202` is sent only after the broker has acknowledged the event.",
         license(name = "Apache-2.0")
     ),
-    paths(venta, ventas, input),
+    paths(venta, ventas, input, openapi),
     components(schemas(SaleBody, WeatherBody, Accepted, BatchAnswer, ItemAnswer, FieldAnswer, Problem))
 )]
 struct Document;
@@ -83,24 +116,65 @@ pub fn document() -> String {
 
 #[cfg(test)]
 mod tests {
+    use blackfriday_intake::parse_sale;
+    use blackfriday_proto::ErrorCode;
     use serde_json::Value;
 
     use super::*;
-    use crate::routes::{INPUT, VENTA, VENTAS};
+    use crate::routes::ROUTES;
 
     #[test]
     fn every_route_and_status_is_described() {
         let document: Value = serde_json::from_str(&document()).expect("JSON");
-        for route in [VENTA, VENTAS, INPUT] {
-            let responses = &document["paths"][route]["post"]["responses"];
-            for status in ["202", "400", "408", "413", "415", "422", "429", "503", "504"] {
-                assert!(responses[status].is_object(), "{route} {status}");
-            }
+        let mut sorted = ROUTES.to_vec();
+        sorted.sort_unstable();
+        let paths = document["paths"].as_object().expect("paths");
+        assert!(paths.keys().map(String::as_str).eq(sorted), "{:?}", paths.keys());
+        for route in ["/venta", "/ventas", "/input"] {
+            let operation = &document["paths"][route]["post"];
+            let mut expected: Vec<_> =
+                ErrorCode::ALL.iter().map(|code| code.http_status()).chain([202, 408]).collect();
+            expected.extend((route == "/ventas").then_some(207));
+            expected.sort_unstable();
+            let described = operation["responses"].as_object().expect("responses").keys();
+            let described: Vec<u16> = described.map(|status| status.parse().expect("a status")).collect();
+            assert_eq!(described, expected, "{route}");
+            let headers: Vec<_> = operation["parameters"].as_array().expect("parameters").iter().collect();
+            assert_eq!(
+                (&headers[0]["name"], &headers[0]["in"]),
+                (&"Idempotency-Key".into(), &"header".into())
+            );
+            let refused = &operation["responses"]["503"];
+            assert!(refused["headers"]["Retry-After"].is_object());
+            let reference = &refused["content"]["application/problem+json"]["schema"]["$ref"];
+            assert_eq!(reference, "#/components/schemas/Problem");
         }
-        let sale = &document["components"]["schemas"]["Sale"]["properties"];
-        for field in ["categoria", "producto_id", "precio", "cantidad_vendida"] {
-            assert!(sale[field].is_object(), "{field}");
+        let bodies = &document["paths"]["/ventas"]["post"]["requestBody"]["content"];
+        assert!(bodies["application/json"].is_object() && bodies["application/x-ndjson"].is_object());
+    }
+
+    /// What is said to be a sale is taken for one, and its limits are the real ones.
+    #[test]
+    fn the_documents_examples_are_valid() {
+        let document: Value = serde_json::from_str(&document()).expect("JSON");
+        let schema = &document["components"]["schemas"]["Sale"]["properties"];
+        let members = schema.as_object().expect("members").iter();
+        let example: Value =
+            members.map(|(name, member)| (name.clone(), member["example"].clone())).collect();
+        let parse = |value: &Value| parse_sale(value.to_string().as_bytes(), None, false);
+        assert!(parse(&example).is_ok(), "{example}");
+        for (name, limit, beyond) in [
+            ("precio", "maximum", 0.01),
+            ("precio", "minimum", -0.01),
+            ("cantidad_vendida", "maximum", 1.0),
+            ("cantidad_vendida", "minimum", -1.0),
+        ] {
+            let mut sale = example.clone();
+            let limit = schema[name][limit].as_f64().expect("a limit");
+            sale[name] = limit.into();
+            assert!(parse(&sale).is_ok(), "{sale}");
+            sale[name] = (limit + beyond).into();
+            assert!(parse(&sale).is_err(), "{sale}");
         }
-        assert!(document["components"]["schemas"]["Problem"]["properties"]["type"].is_object());
     }
 }

@@ -24,6 +24,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// Well below the relay's own limit for idle connections.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
 const MAX_ANSWER_BYTES: usize = 16 << 20;
+/// Requests for the same events: idle connections may have ended one after the other.
+const MAX_ATTEMPTS: usize = 3;
 /// Left of a request's time for our own answer's way back.
 const ANSWER_RESERVE: Duration = Duration::from_millis(20);
 
@@ -97,7 +99,7 @@ impl Relay {
         Ok(Self { client, sales: join("/procesar")?, weather: join("/publicar")? })
     }
 
-    /// Sends one request; a second time on another connection if the first surely was not sent, or is keyed.
+    /// Sends one request; again on another connection if it surely was not sent, or is keyed.
     async fn post(
         &self,
         uri: &Uri,
@@ -105,15 +107,17 @@ impl Relay {
         deadline: Instant,
         keyed: bool,
     ) -> Result<(u16, Bytes), SaleError> {
-        let mut again = true;
+        let mut attempt = 1;
         loop {
-            match self.try_post(uri, body.clone(), deadline).await {
+            let (error, safe) = match self.try_post(uri, body.clone(), deadline).await {
                 Ok(answer) => return Ok(answer),
-                Err(Failed::NotSent(_)) if again && Instant::now() < deadline => {}
-                Err(Failed::Unknown(_)) if again && keyed && Instant::now() < deadline => {}
-                Err(Failed::NotSent(error) | Failed::Unknown(error)) => return Err(error),
+                Err(Failed::NotSent(error)) => (error, true),
+                Err(Failed::Unknown(error)) => (error, keyed),
+            };
+            if !safe || attempt == MAX_ATTEMPTS || Instant::now() >= deadline {
+                return Err(error);
             }
-            again = false;
+            attempt += 1;
         }
     }
 

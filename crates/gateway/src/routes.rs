@@ -14,10 +14,12 @@ use crate::forward::Forward;
 use crate::openapi::document;
 use crate::{Config, Error};
 
-pub(crate) const VENTA: &str = "/venta";
-pub(crate) const VENTAS: &str = "/ventas";
-pub(crate) const INPUT: &str = "/input";
-pub(crate) const OPENAPI: &str = "/openapi.json";
+const VENTA: &str = "/venta";
+const VENTAS: &str = "/ventas";
+const INPUT: &str = "/input";
+const OPENAPI: &str = "/openapi.json";
+/// Every route.
+pub(crate) const ROUTES: &[&str] = &[VENTA, VENTAS, INPUT, OPENAPI];
 
 type Door = Arc<Front<Forward>>;
 
@@ -36,7 +38,7 @@ pub async fn run(config: Config, listener: TcpListener, context: Context) -> Res
         .route(INPUT, post(weather))
         .with_state(Arc::new(front))
         .route(OPENAPI, get(move || async move { json(&openapi) }));
-    let metrics = HttpMetrics::new(&context.registry, &[VENTA, VENTAS, INPUT, OPENAPI]);
+    let metrics = HttpMetrics::new(&context.registry, ROUTES);
     http::serve(listener, router, &config.limits, Some(metrics), context.shutdown).await;
     Ok(())
 }

@@ -324,6 +324,9 @@ impl<'de> Visitor<'de> for MemberVisitor {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
     use super::*;
 
     fn parse(body: &str) -> Result<SaleCommand, SaleError> {
@@ -403,5 +406,65 @@ mod tests {
         assert_eq!((trusted.id, trusted.traceparent.as_deref()), (id, Some("t")));
         let outside = parse_sale(body.as_bytes(), None, false).expect("valid");
         assert!(outside.id != id && outside.traceparent.is_none());
+    }
+
+    fn anything() -> impl Strategy<Value = serde_json::Value> {
+        let leaf = prop_oneof![
+            Just(json!(null)),
+            any::<bool>().prop_map(|b| json!(b)),
+            any::<f64>().prop_map(|n| json!(n)),
+            any::<i64>().prop_map(|n| json!(n)),
+            ".{0,8}".prop_map(|text| json!(text)),
+        ];
+        leaf.prop_recursive(2, 8, 3, |inner| {
+            let list = prop::collection::vec(inner.clone(), 0..3).prop_map(|items| json!(items));
+            let map = prop::collection::btree_map(".{0,4}", inner, 0..3).prop_map(|members| json!(members));
+            prop_oneof![list, map]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn a_valid_sale_survives_json(
+            category in 1_i64..=4, product in "[ -~áéñ产]{1,40}", cents in 0..=Money::MAX_CENTS, units in 1_i64..=100_000,
+            extra in anything(), pretty in any::<bool>(),
+        ) {
+            prop_assume!(product.trim() == product);
+            let draft = SaleDraft {
+                category: Category::from_number(category).expect("1 to 4"),
+                product_id: ProductId::new(&product).expect("visible"),
+                price: Money::from_cents(u64::from(cents)).expect("in range"),
+                quantity: Quantity::new(units).expect("in range"),
+            };
+            let value = json!({
+                "categoria": draft.category.name(), "producto_id": product, "precio": draft.price.to_f64(),
+                "cantidad_vendida": units, "otro": extra,
+            });
+            let body = if pretty { format!("{value:#}") } else { value.to_string() };
+            prop_assert_eq!(parse(&body).expect("valid").draft, draft);
+        }
+
+        #[test]
+        fn any_json_is_a_sale_or_has_its_wrong_fields_named(
+            members in prop::collection::btree_map(
+                prop::sample::select(vec!["categoria", "producto_id", "precio", "cantidad_vendida", "otro"]),
+                anything(), 0..5,
+            ),
+        ) {
+            match parse(&json!(members).to_string()) {
+                Ok(command) => prop_assert!(command.draft.quantity.units() > 0),
+                Err(error) => {
+                    prop_assert_eq!(error.code, ErrorCode::InvalidField);
+                    prop_assert!(!error.fields.is_empty());
+                }
+            }
+        }
+
+        #[test]
+        fn no_bytes_make_the_reader_panic(bytes in prop::collection::vec(any::<u8>(), 0..60), cut in 0_usize..70) {
+            prop_assert!(parse_sale(&bytes, None, true).is_err());
+            let sale = br#"{"categoria":"Ropa","producto_id":"a","precio":1e9,"cantidad_vendida":1}"#;
+            prop_assert!(parse_sale(&sale[..cut.min(sale.len() - 1)], None, true).is_err());
+        }
     }
 }

@@ -1,10 +1,10 @@
-use blackfriday_event::{EventId, FieldError, FieldErrors, IdempotencyKey, WeatherDraft};
+use blackfriday_event::{EventId, FieldErrors, IdempotencyKey, WeatherDraft};
 use blackfriday_proto::{SaleError, WeatherCommand};
 use serde::Deserialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use crate::sale_json::not_json;
+use crate::sale_json::{not_json, wrong};
 
 /// One weather report. Other members are ignored.
 #[derive(ToSchema)]
@@ -44,23 +44,35 @@ pub(crate) fn parse_weather(
     trusted: bool,
 ) -> Result<WeatherCommand, SaleError> {
     let value: Value = serde_json::from_slice(body).map_err(|error| not_json(&error))?;
-    let wrong =
-        |_| FieldErrors::from(FieldError::new("body", "must be an object with a weather report's fields"));
-    let json: WeatherJson = serde_json::from_value(value).map_err(wrong)?;
+    // An array would be taken for the fields in their order.
+    if !value.is_object() {
+        return Err(wrong("body", "must be an object with a weather report's fields").into());
+    }
+    let json: WeatherJson = serde_json::from_value(value).map_err(|error| not_json(&error))?;
     // A member of another type is as wrong as an empty one, but an absent description is allowed.
     let description = if json.description.is_null() { Some("") } else { json.description.as_str() };
     let text = |value: &'_ Value| value.as_str().unwrap_or_default().to_owned();
     let draft =
         WeatherDraft::new(description.unwrap_or("\u{0}"), &text(&json.country), &text(&json.weather))?;
-    let inner = json.idempotency_key.as_str().filter(|_| trusted).map(IdempotencyKey::new);
-    let mut command = WeatherCommand::new(draft, inner.transpose().map_err(FieldErrors::from)?.or(key));
-    if trusted {
-        if let (Some(id), None) = (json.id.as_str(), &command.idempotency_key) {
-            command.id = id.parse::<EventId>().map_err(FieldErrors::from)?;
-        }
-        command.traceparent = json.traceparent.as_str().map(str::to_owned);
+    if !trusted {
+        return Ok(WeatherCommand::new(draft, key));
     }
+    let inner = beside(&json.idempotency_key, "idempotency_key")?.map(IdempotencyKey::new);
+    let mut command = WeatherCommand::new(draft, inner.transpose().map_err(FieldErrors::from)?.or(key));
+    if let (Some(id), None) = (beside(&json.id, "id")?, &command.idempotency_key) {
+        command.id = id.parse::<EventId>().map_err(FieldErrors::from)?;
+    }
+    command.traceparent = beside(&json.traceparent, "traceparent")?.map(str::to_owned);
     Ok(command)
+}
+
+/// The text of a member that may be absent or null.
+fn beside<'a>(value: &'a Value, name: &'static str) -> Result<Option<&'a str>, FieldErrors> {
+    match value {
+        Value::Null => Ok(None),
+        Value::String(text) => Ok(Some(text)),
+        _ => Err(wrong(name, "must be text")),
+    }
 }
 
 #[cfg(test)]
@@ -79,5 +91,9 @@ mod tests {
         assert_eq!(fields, ["description", "country", "weather"]);
         assert_eq!(parse_weather(b"{", None, false).expect_err("cut").code, ErrorCode::NotJson);
         assert_eq!(parse_weather(b"[]", None, false).expect_err("array").code, ErrorCode::InvalidField);
+        let fields = br#"["Rain","GT","Rainy","","",""]"#;
+        assert_eq!(parse_weather(fields, None, false).expect_err("array").code, ErrorCode::InvalidField);
+        let key = br#"{"country":"GT","weather":"Rainy","idempotency_key":7}"#;
+        assert!(parse_weather(key, None, false).is_ok() && parse_weather(key, None, true).is_err());
     }
 }

@@ -162,3 +162,87 @@ impl Shared {
             .ok_or(none)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use tokio::net::TcpListener;
+    use tokio::time::{Instant, sleep_until};
+    use tonic::transport::Server;
+    use tonic::transport::server::TcpIncoming;
+
+    use super::*;
+
+    fn shared(max_in_flight: usize) -> Shared {
+        let interval = Duration::from_millis(100);
+        Shared {
+            members: Mutex::default(),
+            turn: AtomicUsize::new(0),
+            look_again: Notify::new(),
+            timing: Timing { connect_timeout: Duration::from_secs(1), check_interval: interval },
+            max_in_flight,
+            gauges: Arc::new(Gauges::new(&Registry::new("test"))),
+        }
+    }
+
+    /// A server that is only healthy.
+    async fn healthy() -> SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("bound");
+        let (_, health) = tonic_health::server::health_reporter();
+        tokio::spawn(Server::builder().add_service(health).serve_with_incoming(TcpIncoming::from(listener)));
+        address
+    }
+
+    fn picked(shared: &Shared) -> BTreeSet<SocketAddr> {
+        (0..20).filter_map(|_| shared.pick(&[], 1).ok()).map(|endpoint| endpoint.address()).collect()
+    }
+
+    async fn until(shared: &Shared, expected: &[SocketAddr]) {
+        let expected = expected.iter().copied().collect();
+        let limit = Instant::now() + Duration::from_secs(10);
+        while picked(shared) != expected {
+            assert!(Instant::now() < limit, "{:?} instead of {expected:?}", picked(shared));
+            sleep_until(Instant::now() + Duration::from_millis(5)).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn an_address_that_appears_is_used_and_one_that_disappears_is_not() {
+        let shared = shared(100);
+        assert_eq!(shared.pick(&[], 1).err(), Some(NoWriter::None));
+        let (first, second) = (healthy().await, healthy().await);
+        shared.replace(&[first]);
+        until(&shared, &[first]).await;
+        let in_flight = shared.pick(&[], 1).expect("the first");
+        shared.replace(&[first, second]);
+        until(&shared, &[first, second]).await;
+        shared.replace(&[second]);
+        assert_eq!(picked(&shared), BTreeSet::from([second]));
+        assert!(in_flight.link().await.is_ok(), "what it has in flight can end");
+        shared.replace(&[]);
+        assert_eq!(
+            (shared.pick(&[], 1).err(), *shared.gauges.any_usable().borrow()),
+            (Some(NoWriter::None), false)
+        );
+    }
+
+    #[tokio::test]
+    async fn the_writer_with_the_fewest_events_in_flight_is_picked_unless_all_are_full() {
+        let shared = shared(10);
+        let (first, second) = (healthy().await, healthy().await);
+        shared.replace(&[first, second]);
+        until(&shared, &[first, second]).await;
+        let one = shared.pick(&[], 8).expect("both are free");
+        let eight = one.begin(8);
+        let other = shared.pick(&[], 4).expect("the other");
+        assert_ne!(other.address(), one.address());
+        let nine = other.begin(9);
+        assert_eq!(shared.pick(&[], 2).expect("there is room").address(), one.address());
+        assert_eq!(shared.pick(&[], 3).err(), Some(NoWriter::Full));
+        assert_eq!(shared.pick(&[Arc::clone(&one), Arc::clone(&other)], 1).err(), Some(NoWriter::None));
+        drop((eight, nine));
+        assert!(shared.pick(&[], 1000).is_ok(), "a batch above the limit goes to a free writer");
+    }
+}

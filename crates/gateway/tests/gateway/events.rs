@@ -1,0 +1,114 @@
+//! The public routes, with a real relay behind them.
+
+use anyhow::{Context, Result};
+use blackfriday_event::{EventId, FieldErrors};
+use blackfriday_proto::ErrorCode;
+use hyper::Method;
+use serde_json::json;
+
+use crate::client::{sale, sales};
+use crate::test_writer::TestWriter;
+use crate::{Gateway, Relay};
+
+const JSON: (&str, &str) = ("content-type", "application/json");
+const NDJSON: (&str, &str) = ("content-type", "application/x-ndjson");
+const TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
+#[tokio::test]
+async fn an_event_keeps_its_identity_key_and_trace_all_the_way() -> Result<()> {
+    let writer = TestWriter::start()?;
+    let relay = Relay::before(&writer).await?;
+    let gateway = Gateway::before(&relay, &[])?;
+
+    let odd = "café \"molido\" \\ 500 g";
+    let body = json!({"categoria": "BELLEZA", "producto": odd, "precio": 0.005, "cantidad_vendida": 100_000,
+        "id": EventId::new_v7().to_string(), "idempotency_key": "not from outside", "traceparent": TRACE});
+    let plain = gateway.http.post("/venta", body.to_string()).await?;
+    assert_eq!((plain.status.as_u16(), &plain.json["estado"]), (202, &json!("OK")), "{plain:?}");
+    let id: EventId = plain.json["id"].as_str().context("an id")?.parse().map_err(FieldErrors::from)?;
+    let headers = [JSON, ("idempotency-key", "k-1"), ("traceparent", TRACE)];
+    let keyed = gateway.http.send("/venta", &headers, sale("keyed")).await?;
+    assert_eq!(keyed.status, 202);
+
+    let seen = writer.seen.sales();
+    assert_eq!((seen[0].producto_id.as_str(), seen[0].categoria, seen[0].precio), (odd, 4, 0.01));
+    assert_eq!((seen[0].cantidad_vendida, seen[0].id.as_slice()), (100_000, &id.as_bytes()[..]));
+    assert_eq!(
+        (seen[0].clave_idempotencia.as_str(), seen[0].traceparent.as_str()),
+        ("", ""),
+        "not from outside"
+    );
+    assert_eq!((seen[1].clave_idempotencia.as_str(), seen[1].traceparent.as_str()), ("k-1", TRACE));
+    let of_key = EventId::from_slice(&seen[1].id).map_err(FieldErrors::from)?;
+    assert_eq!(keyed.json["id"], of_key.to_string());
+
+    let report =
+        json!({"description": "Llueve\nmucho", "country": "Guatemala", "weather": "Lluvioso"}).to_string();
+    let weather = gateway.http.send("/input", &headers, report).await?;
+    assert_eq!((weather.status.as_u16(), &weather.json["estado"]), (202, &json!("OK")));
+    let seen = writer.seen.weather();
+    assert_eq!((seen[0].description.as_str(), seen[0].clave_idempotencia.as_str()), ("Llueve\nmucho", "k-1"));
+    assert_eq!(seen[0].traceparent, TRACE);
+    Ok(())
+}
+
+#[tokio::test]
+async fn each_route_takes_its_own_kind_of_body() -> Result<()> {
+    let writer = TestWriter::start()?;
+    let relay = Relay::before(&writer).await?;
+    let gateway = Gateway::before(&relay, &["--max-batch-sales", "1000"])?;
+    let http = &gateway.http;
+
+    let many = http.send("/ventas", &[JSON, ("idempotency-key", "b")], sales(1000)).await?;
+    assert_eq!((many.status.as_u16(), &many.json["aceptadas"]), (202, &json!(1000)));
+    let ids: Vec<_> = writer.seen.sales().iter().map(|sale| sale.id.clone()).collect();
+    let answered = many.json["resultados"].as_array().context("results")?.iter();
+    let answered: Vec<EventId> = answered
+        .map(|result| result["id"].as_str().unwrap_or_default().parse().map_err(FieldErrors::from))
+        .collect::<Result<_, _>>()?;
+    assert!(answered.iter().map(|id| id.as_bytes().to_vec()).eq(ids), "in order");
+    assert_eq!(http.post("/ventas", sales(1001)).await?.status, 413);
+
+    let wrong = sale("x").replace("Ropa", "Juguetes");
+    let mixed = http.send("/ventas", &[NDJSON], format!("{}\n{wrong}\n", sale("y"))).await?;
+    assert_eq!((mixed.status.as_u16(), &mixed.json["rechazadas"]), (207, &json!(1)));
+    assert_eq!(mixed.json["resultados"][1]["errores"][0]["field"], "categoria");
+
+    assert_eq!(http.post("/venta", sales(2)).await?.wrong_fields(), ["body"]);
+    assert_eq!(http.post("/ventas", sale("one")).await?.wrong_fields(), ["body"]);
+    assert_eq!(http.send("/venta", &[NDJSON], sale("one")).await?.status, 415);
+    assert_eq!(http.send("/ventas", &[("content-type", "text/csv")], sales(1)).await?.status, 415);
+    assert_eq!(http.post("/input", "[]").await?.wrong_fields(), ["body"]);
+    assert_eq!(http.post("/venta", vec![b'{'; 10 << 20]).await?.status, 413);
+    assert_eq!(http.request(Method::GET, "/venta", &[], "").await?.status, 405);
+    assert_eq!(http.request(Method::GET, "/", &[], "").await?.problem(), "not-found");
+    let document = http.request(Method::GET, "/openapi.json", &[], "").await?;
+    assert_eq!((document.status.as_u16(), document.content_type.as_str()), (200, "application/json"));
+    assert!(document.json["paths"]["/venta"]["post"].is_object());
+    Ok(())
+}
+
+/// Whatever the writer says of an event, the client hears, however many hops lie between.
+#[tokio::test]
+async fn a_refusal_arrives_as_it_was_said() -> Result<()> {
+    let writer = TestWriter::start()?;
+    let relay = Relay::before(&writer).await?;
+    let gateway = Gateway::before(&relay, &[])?;
+    for code in ErrorCode::ALL {
+        writer.seen.refuse(Some(code));
+        let answer = gateway.http.post("/venta", sale("a")).await?;
+        // A defect of another process may have come after the write.
+        let expected = if code == ErrorCode::Internal { ErrorCode::OutcomeUnknown } else { code };
+        assert_eq!((answer.status.as_u16(), answer.problem()), (expected.http_status(), expected.name()));
+        assert_eq!(answer.retry_after.is_some(), code.retry_is_safe(), "{code:?}");
+        assert!(answer.json["id"].is_string(), "{code:?}");
+        let batch = gateway.http.post("/ventas", sales(2)).await?;
+        assert_eq!((batch.status.as_u16(), batch.problem()), (expected.http_status(), expected.name()));
+        assert_eq!(batch.json["resultados"][1]["codigo"], expected.name());
+    }
+    writer.seen.refuse(Some(ErrorCode::Unavailable));
+    let report = r#"{"country":"GT","weather":"Rainy"}"#;
+    let weather = gateway.http.post("/input", report).await?;
+    assert_eq!((weather.status.as_u16(), weather.retry_after.as_deref()), (503, Some("1")));
+    Ok(())
+}

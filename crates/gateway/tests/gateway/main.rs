@@ -1,0 +1,81 @@
+//! The gateway over real sockets, in front of a real relay and of writers that are a second implementation of their
+//! wire; and straight in front of such writers.
+
+#[path = "../../../relay/tests/relay/client.rs"]
+mod client;
+mod events;
+#[expect(dead_code, reason = "shared with the relay's tests, which use all of it")]
+#[path = "../../../relay/tests/relay/test_writer.rs"]
+mod test_writer;
+mod upstream;
+
+use std::net::SocketAddr;
+
+use anyhow::Result;
+use blackfriday_service::{Context, bind};
+use blackfriday_stack::eventually;
+use clap::Parser;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+use crate::client::Http;
+use crate::test_writer::{LIMIT, TestWriter};
+
+/// A gateway in this process.
+pub(crate) struct Gateway {
+    pub(crate) http: Http,
+    pub(crate) context: Context,
+}
+
+/// A relay in this process.
+pub(crate) struct Relay {
+    pub(crate) address: SocketAddr,
+    pub(crate) context: Context,
+    pub(crate) running: JoinHandle<Result<(), blackfriday_relay::Error>>,
+}
+
+impl Gateway {
+    /// Starts one; `settings` are flags.
+    pub(crate) fn start(settings: &[&str]) -> Result<Self> {
+        let config = blackfriday_gateway::Config::try_parse_from(["gateway"].iter().chain(settings))?;
+        let listener = bind(loopback())?;
+        let address = listener.local_addr()?;
+        let context = Context::new("gateway");
+        tokio::spawn(blackfriday_gateway::run(config, listener, context.clone()));
+        Ok(Self { http: Http::to(address), context })
+    }
+
+    /// Starts one in front of this relay.
+    pub(crate) fn before(relay: &Relay, settings: &[&str]) -> Result<Self> {
+        let url = format!("http://{}", relay.address);
+        Self::start(&[&["--relay-url", &url], settings].concat())
+    }
+}
+
+impl Relay {
+    /// Starts one in front of this writer, and waits until it is ready.
+    pub(crate) async fn before(writer: &TestWriter) -> Result<Self> {
+        Self::start_on(bind(loopback())?, writer.address).await
+    }
+
+    /// Starts one on this listener, in front of this writer, and waits until it is ready.
+    pub(crate) async fn start_on(listener: TcpListener, writer: SocketAddr) -> Result<Self> {
+        let config = blackfriday_relay::Config::try_parse_from([
+            "relay",
+            "--writer-target",
+            &writer.to_string(),
+            "--writer-resolve-interval-ms",
+            "200",
+        ])?;
+        let address = listener.local_addr()?;
+        let context = Context::new("relay");
+        let running = tokio::spawn(blackfriday_relay::run(config, listener, context.clone()));
+        let usable = "blackfriday_writers_usable{service=\"relay\"} 1";
+        eventually(LIMIT, async || context.registry.encode().contains(usable)).await?;
+        Ok(Self { address, context, running })
+    }
+}
+
+fn loopback() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], 0))
+}

@@ -1,0 +1,112 @@
+//! What is behind the gateway goes away, comes back, is slow, or is the writers themselves.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use blackfriday_event::{EventId, FieldErrors};
+use blackfriday_service::bind;
+use blackfriday_stack::eventually;
+use futures_util::future::try_join_all;
+use tokio::time::timeout;
+
+use crate::client::{sale, sales};
+use crate::test_writer::{LIMIT, TestWriter};
+use crate::{Gateway, Relay};
+
+#[tokio::test]
+async fn a_relay_that_is_away_is_told_at_once_and_used_when_it_is_back() -> Result<()> {
+    let writer = TestWriter::start()?;
+    let relay = Relay::before(&writer).await?;
+    let gateway = Gateway::before(&relay, &[])?;
+    assert_eq!(gateway.http.post("/venta", sale("before")).await?.status, 202);
+
+    relay.context.shutdown.begin();
+    timeout(LIMIT, relay.running).await???;
+    for (route, body) in [("/venta", sale("away")), ("/ventas", sales(3))] {
+        let away = timeout(Duration::from_secs(3), gateway.http.post(route, body)).await??;
+        assert_eq!((away.status.as_u16(), away.retry_after.as_deref()), (503, Some("1")), "{away:?}");
+        assert_eq!(away.problem(), "unavailable");
+    }
+
+    let back = Relay::start_on(bind(relay.address)?, writer.address).await?;
+    assert_eq!(gateway.http.post("/venta", sale("after")).await?.status, 202);
+    let products: Vec<_> = writer.seen.sales().into_iter().map(|sale| sale.producto_id).collect();
+    assert_eq!(products, ["before", "after"]);
+    drop(back);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_slow_writer_leaves_the_outcome_unknown_within_the_gateways_time() -> Result<()> {
+    let writer = TestWriter::start()?;
+    let relay = Relay::before(&writer).await?;
+    let gateway = Gateway::before(&relay, &["--http-request-timeout-ms", "600"])?;
+    writer.seen.hold(true);
+    let began = Instant::now();
+    let (one, many) =
+        tokio::try_join!(gateway.http.post("/venta", sale("slow")), gateway.http.post("/ventas", sales(2)),)?;
+    assert!(began.elapsed() < Duration::from_secs(3), "the gateway's 600 ms, not the relay's 5 s");
+    assert_eq!((one.status.as_u16(), one.problem()), (504, "outcome-unknown"));
+    let id: EventId =
+        one.json["id"].as_str().context("an id to look for")?.parse().map_err(FieldErrors::from)?;
+    assert!(writer.seen.sales().iter().any(|sale| sale.id == id.as_bytes()));
+    assert_eq!(many.status, 504);
+    assert!(many.json["resultados"][1]["id"].is_string());
+    let timeouts: Vec<_> = writer.seen.calls().into_iter().filter_map(|call| call.timeout).collect();
+    assert_eq!(timeouts.len(), 2);
+    for text in timeouts {
+        let (digits, unit) = text.split_at(text.len() - 1);
+        let micros = digits.parse::<u64>()?
+            * match unit {
+                "n" => return Err(anyhow::anyhow!("nanoseconds only for what is over: {text}")),
+                "u" => 1,
+                "m" => 1_000,
+                _ => 1_000_000,
+            };
+        assert!(micros <= 600_000, "{text}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn concurrent_clients_share_the_way_to_the_relay() -> Result<()> {
+    let writer = TestWriter::start()?;
+    let relay = Relay::before(&writer).await?;
+    let gateway = Gateway::before(&relay, &["--lane-calls", "1"])?;
+    writer.seen.hold(true);
+    let first = gateway.http.post("/venta", sale("first"));
+    let others = async {
+        eventually(LIMIT, async || writer.seen.count() == 1).await?;
+        let queued = "blackfriday_lane_queued_sales{service=\"gateway\"} 64";
+        let release = async {
+            eventually(LIMIT, async || gateway.context.registry.encode().contains(queued)).await?;
+            writer.seen.hold(false);
+            anyhow::Ok(())
+        };
+        let others = (0..64).map(|at| {
+            let http = gateway.http.clone();
+            async move { http.post("/venta", sale(&format!("P-{at}"))).await }
+        });
+        let (answers, ()) = tokio::try_join!(try_join_all(others), release)?;
+        anyhow::Ok(answers)
+    };
+    let (first, others) = tokio::try_join!(first, others)?;
+    assert!(first.status == 202 && others.iter().all(|answer| answer.status == 202));
+    let sizes: Vec<_> = writer.seen.calls().iter().map(|call| call.sales.len()).collect();
+    assert_eq!(sizes, [1, 64]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_writers_can_be_the_upstream_without_a_relay() -> Result<()> {
+    let (first, second) = (TestWriter::start()?, TestWriter::start()?);
+    let target = format!("{},{}", first.address, second.address);
+    let gateway = Gateway::start(&["--upstream", "writer", "--writer-target", &target])?;
+    let usable = "blackfriday_writers_usable{service=\"gateway\"} 2";
+    eventually(LIMIT, async || gateway.context.registry.encode().contains(usable)).await?;
+    for at in 0..10 {
+        assert_eq!(gateway.http.post("/venta", sale(&format!("P-{at}"))).await?.status, 202);
+    }
+    assert_eq!((first.seen.sales().len(), second.seen.sales().len()), (5, 5));
+    Ok(())
+}
