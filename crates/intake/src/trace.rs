@@ -2,9 +2,16 @@ use blackfriday_telemetry::context::{self, TraceParent};
 use http::HeaderMap;
 use tracing::Span;
 
-/// The `traceparent` of a request.
+use crate::DEADLINE_HEADER;
+
+/// Some caller that does not record.
+const UNSAMPLED: &str = "00-00000000000000000000000000000001-0000000000000001-00";
+
+/// The `traceparent` of a request. Our own hop before this one has decided about sampling: what it sends without a
+/// context is not sampled, or each hop would begin traces in the middle of the way.
 pub(crate) fn of_request(headers: &HeaderMap) -> Option<&str> {
-    headers.get(context::TRACEPARENT)?.to_str().ok()
+    let given = headers.get(context::TRACEPARENT).and_then(|value| value.to_str().ok());
+    given.or_else(|| headers.contains_key(DEADLINE_HEADER).then_some(UNSAMPLED))
 }
 
 /// The span of a sampled event, and in `handed_on` what goes along with the event to the next hop: that span, or the
