@@ -1,12 +1,10 @@
-use blackfriday_event::{Category, KeyWindow, SaleTally, WeatherTally};
+use blackfriday_event::{Category, KeyWindow, PricePoint, ProductId, SaleTally, WeatherReport, WeatherTally};
 use redis::{Cmd, cmd};
 use serde::Serialize;
 
 use crate::StoreConfig;
+use crate::functions::FUNCTIONS;
 use crate::keys::Keys;
-
-const APPLY_SALES: &str = "blackfriday_1_apply_sales";
-const APPLY_WEATHER: &str = "blackfriday_1_apply_weather";
 
 /// What lies between two positions of one partition, added up.
 #[derive(Debug, Clone)]
@@ -78,19 +76,21 @@ struct WireWeather {
 pub(crate) fn command(keys: &Keys, config: &StoreConfig, batch: &Batch) -> Cmd {
     let mut head =
         vec![keys.position(&batch.topic), keys.idempotency(&batch.topic, batch.partition), keys.schema()];
-    let place = [batch.partition.to_string(), batch.from.to_string(), batch.to.to_string(), config.schema()];
+    let schema: Vec<_> =
+        config.schema().into_iter().flat_map(|(name, value)| [name.to_owned(), value]).collect();
+    let place = [batch.partition.to_string(), batch.from.to_string(), batch.to.to_string(), json(&schema)];
     let mut command = cmd("FCALL");
     match &batch.tally {
         BatchTally::Sales(tally) => {
             head.extend(keys.of_sales());
-            command.arg(APPLY_SALES).arg(head.len()).arg(head).arg(&place);
+            command.arg(&FUNCTIONS.apply_sales).arg(head.len()).arg(head).arg(&place);
             command.arg(config.history_len).arg(config.series_seconds).arg(config.series_ttl_s);
             command.arg(json(&WireSales::of(tally, &batch.keys)));
         }
         BatchTally::Weather(tally) => {
             head.extend([keys.country_counts(), keys.total_messages()]);
             head.extend(tally.reports.iter().map(|report| keys.weather(report)));
-            command.arg(APPLY_WEATHER).arg(head.len()).arg(head).arg(&place);
+            command.arg(&FUNCTIONS.apply_weather).arg(head.len()).arg(head).arg(&place);
             command.arg(u64::from(config.weather_ttl_s) * 1000);
             command.arg(json(&WireWeather::of(tally, &batch.keys)));
         }
@@ -120,9 +120,7 @@ impl WireSales {
 impl WireCategory {
     fn of(tally: &SaleTally, category: Category) -> Self {
         let of = tally.category(category);
-        let units = |(product, units): (&blackfriday_event::ProductId, &u64)| {
-            [product.to_string(), units.to_string()]
-        };
+        let units = |(product, units): (&ProductId, &u64)| [product.to_string(), units.to_string()];
         Self {
             sales: of.sales.to_string(),
             price: of.price_cents.to_string(),
@@ -132,7 +130,7 @@ impl WireCategory {
             history: of
                 .history()
                 .iter()
-                .flat_map(|point| [point.accepted_at.to_string(), format!("{}:{}", point.id, point.price)])
+                .flat_map(|point| [point.accepted_at.to_string(), price_member(point)])
                 .collect(),
         }
     }
@@ -140,7 +138,7 @@ impl WireCategory {
 
 impl WireWeather {
     fn of(tally: &WeatherTally, keys: &KeyWindow) -> Self {
-        let report = |report: &blackfriday_event::WeatherReport| {
+        let report = |report: &WeatherReport| {
             let draft = report.draft.clone();
             [report.accepted_at.to_string(), draft.description, draft.country, draft.weather]
         };
@@ -157,8 +155,14 @@ impl WireWeather {
     }
 }
 
+/// The time stands in the member, too: a sale whose idempotency key counts again after a day has the same identity at
+/// another time, and both points belong to the history.
+fn price_member(point: &PricePoint) -> String {
+    format!("{}:{}:{}", point.accepted_at, point.id, point.price)
+}
+
 fn key_pairs(keys: &KeyWindow) -> Vec<String> {
-    keys.added().iter().flat_map(|(key, at)| [key.to_string(), at.to_string()]).collect()
+    keys.added().iter().flat_map(|(key, at)| [at.to_string(), key.to_string()]).collect()
 }
 
 fn keys_floor(keys: &KeyWindow) -> String {

@@ -1,7 +1,10 @@
+use std::ffi::OsStr;
 use std::fmt;
 use std::time::Duration;
 
 use blackfriday_event::Bounds;
+use clap::builder::TypedValueParser;
+use clap::error::ErrorKind;
 use url::Url;
 
 /// Where Valkey is.
@@ -10,7 +13,7 @@ use url::Url;
 pub struct ValkeyConfig {
     /// The server, `redis://[user:password@]host:port[/database]`.
     #[arg(id = "valkey_url", long = "valkey-url", env = "BLACKFRIDAY_VALKEY_URL", default_value = "redis://127.0.0.1:6379",
-          value_parser = server_url, hide_env_values = true)]
+          value_parser = UrlParser, hide_env_values = true)]
     pub url: Url,
     /// Put before every key.
     #[arg(
@@ -38,7 +41,8 @@ pub struct ValkeyConfig {
     pub response_timeout_ms: u64,
 }
 
-/// How much the store keeps. Part of the meaning of its keys: a store that was begun with other values refuses these.
+/// How much the store keeps. Part of the meaning of its keys: a store that was begun with other values refuses these (but
+/// for the last, which changes nothing that is counted).
 #[derive(clap::Args, Debug, Clone)]
 #[command(next_help_heading = "Store")]
 pub struct StoreConfig {
@@ -54,7 +58,8 @@ pub struct StoreConfig {
     #[arg(long, env = "BLACKFRIDAY_STORE_WEATHER_TTL_S", default_value_t = 86_400,
           value_parser = clap::value_parser!(u32).range(1..))]
     pub weather_ttl_s: u32,
-    /// Seconds that price history and series are kept after the last sale; 0 keeps them.
+    /// Seconds that price history and series are kept after the last sale; 0 keeps them. With any other value the two are
+    /// not verified: what is missing may have expired.
     #[arg(long, env = "BLACKFRIDAY_STORE_SERIES_TTL_S", default_value_t = 0)]
     pub series_ttl_s: u32,
 }
@@ -108,17 +113,39 @@ impl StoreConfig {
     }
 
     /// What the store remembers of the bounds.
-    pub(crate) fn schema(&self) -> String {
-        let Self { history_len, series_seconds, weather_ttl_s, .. } = self;
-        format!(
-            "version=1 history_len={history_len} series_seconds={series_seconds} weather_ttl_s={weather_ttl_s}"
-        )
+    pub(crate) fn schema(&self) -> [(&'static str, String); 4] {
+        [
+            ("version", "1".to_owned()),
+            ("history_len", self.history_len.to_string()),
+            ("series_seconds", self.series_seconds.to_string()),
+            ("weather_ttl_s", self.weather_ttl_s.to_string()),
+        ]
     }
 }
 
 impl Default for StoreConfig {
     fn default() -> Self {
         Self { history_len: 500, series_seconds: 900, weather_ttl_s: 86_400, series_ttl_s: 0 }
+    }
+}
+
+/// As a plain function would be, but for the error: clap's own would repeat the value, and with it the password.
+#[derive(Clone)]
+struct UrlParser;
+
+impl TypedValueParser for UrlParser {
+    type Value = Url;
+
+    fn parse_ref(
+        &self,
+        command: &clap::Command,
+        _: Option<&clap::Arg>,
+        value: &OsStr,
+    ) -> Result<Url, clap::Error> {
+        server_url(&value.to_string_lossy()).map_err(|error| {
+            let text = format!("invalid value for '--valkey-url' or BLACKFRIDAY_VALKEY_URL: {error}\n");
+            clap::Error::raw(ErrorKind::ValueValidation, text).with_cmd(command)
+        })
     }
 }
 
@@ -132,6 +159,8 @@ fn server_url(text: &str) -> Result<Url, String> {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser;
+
     use super::*;
 
     #[test]
@@ -139,6 +168,21 @@ mod tests {
         let config = ValkeyConfig::new("redis://user:hunter2@valkey:6379/1").expect("a server");
         let printed = format!("{config:?}");
         assert!(!printed.contains("hunter2") && printed.contains("valkey:6379"), "{printed}");
+    }
+
+    #[derive(clap::Parser, Debug)]
+    struct Arguments {
+        #[command(flatten)]
+        valkey: ValkeyConfig,
+    }
+
+    #[test]
+    fn nor_is_it_when_the_url_is_wrong() {
+        let arguments = ["program", "--valkey-url", "redis://user:hunter2@valkey:port/1"];
+        let error = Arguments::try_parse_from(arguments).expect_err("a wrong port").to_string();
+        assert!(!error.contains("hunter2") && error.contains("--valkey-url"), "{error}");
+        let right = ["program", "--valkey-url", "valkey://valkey:6380"];
+        assert_eq!(Arguments::try_parse_from(right).expect("a server").valkey.url.port(), Some(6380));
     }
 
     #[test]

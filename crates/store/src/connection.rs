@@ -1,9 +1,9 @@
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Client, FromRedisValue, Pipeline, RedisError};
+use redis::{AsyncConnectionConfig, Client, FromRedisValue, Pipeline, RedisError, cmd};
 use tokio::sync::Mutex;
 
 use crate::ValkeyConfig;
-use crate::error::is_connection;
+use crate::error::is_of_no_use;
 
 /// One connection, made when it is needed and made anew after it broke. Commands share it.
 pub(crate) struct Connection {
@@ -25,12 +25,13 @@ impl Connection {
         Ok(Self { client: Client::open(url)?, config: settings, live: Mutex::new(None) })
     }
 
-    /// Sends a pipeline in one round trip. A connection that breaks is given up; the next call makes another.
+    /// Sends a pipeline, which must not be empty, in one round trip. A connection that breaks, or that leads to a server
+    /// that was demoted, is given up; the next call makes another.
     pub(crate) async fn query<T: FromRedisValue>(&self, pipeline: &Pipeline) -> Result<T, RedisError> {
         let mut connection = self.connect().await?;
         let answer = pipeline.query_async(&mut connection).await;
         if let Err(error) = &answer
-            && is_connection(error)
+            && is_of_no_use(error)
         {
             *self.live.lock().await = None;
         }
@@ -42,7 +43,10 @@ impl Connection {
         if let Some(connection) = &*live {
             return Ok(connection.clone());
         }
-        let connection = self.client.get_multiplexed_async_connection_with_config(&self.config).await?;
+        let mut connection = self.client.get_multiplexed_async_connection_with_config(&self.config).await?;
+        // To somebody who is not logged in, a server that wants a password closes the connection after the first long
+        // answer, without a word. It does answer this.
+        cmd("PING").exec_async(&mut connection).await?;
         Ok(live.insert(connection).clone())
     }
 }

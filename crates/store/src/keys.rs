@@ -1,5 +1,21 @@
 use blackfriday_event::{Category, WeatherReport};
 
+/// How the names begin.
+const FAMILIES: [&str; 12] = [
+    "posicion:",
+    "idempotencia:",
+    "esquema",
+    "ventas:global:",
+    "reportes:total",
+    "ranking:",
+    "stats:",
+    "historial:precio:",
+    "serie:ventas",
+    "clima:",
+    "country_counts",
+    "total_messages",
+];
+
 /// The names of the keys, under a prefix.
 #[derive(Debug, Clone)]
 pub(crate) struct Keys {
@@ -109,6 +125,12 @@ impl Keys {
         keys.extend(Category::ALL.map(|category| self.ranking_of(category)));
         keys.extend(Category::ALL.map(|category| self.history_of(category)));
         keys
+    }
+
+    /// Whether a key is one of the store's, by its name.
+    pub(crate) fn is_ours(&self, key: &str) -> bool {
+        key.strip_prefix(&self.prefix)
+            .is_some_and(|name| FAMILIES.iter().any(|family| name.starts_with(family)))
     }
 
     fn named(&self, name: &str) -> String {

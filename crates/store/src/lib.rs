@@ -10,7 +10,9 @@
 mod apply;
 mod config;
 mod connection;
+mod dump;
 mod error;
+mod functions;
 mod keys;
 pub mod model;
 mod snapshot;
@@ -20,5 +22,7 @@ pub use apply::{Batch, BatchTally, Outcome};
 pub use config::{StoreConfig, ValkeyConfig};
 pub use error::StoreError;
 pub use model::{Difference, Value};
-pub use snapshot::{CategorySnapshot, PriceAt, ProductUnits, SalesAt, Snapshot, WeatherSnapshot};
+pub use snapshot::{
+    CategorySnapshot, PriceAt, ProductUnits, SalesAt, Snapshot, SnapshotRequest, WeatherSnapshot,
+};
 pub use store::Store;

@@ -1,5 +1,10 @@
 //! The whole store a second time: in memory, naive, one event at a time, written without a look at the tally or the
 //! function. Property tests compare it with Valkey; `verify` feeds it the event log and compares every key.
+//!
+//! It keeps sums, not sales: its size follows the number of products, of idempotency keys of a day, and of weather reports.
+
+mod compare;
+mod expected;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,6 +22,13 @@ pub enum Value {
     Hash(BTreeMap<String, String>),
     /// A sorted set: member and score.
     Sorted(BTreeMap<String, String>),
+    /// Any of these, with a time at which it vanishes.
+    Expiring {
+        /// Milliseconds since the Unix epoch.
+        at_ms: u64,
+        /// The value.
+        value: Box<Value>,
+    },
 }
 
 /// One place where the store is not as it should be.
@@ -24,7 +36,7 @@ pub enum Value {
 pub struct Difference {
     /// The key.
     pub key: String,
-    /// The field of a hash or the member of a sorted set.
+    /// The field of a hash, the member of a sorted set, or `(expires at)`.
     pub field: Option<String>,
     /// What should be there.
     pub expected: Option<String>,
@@ -38,7 +50,7 @@ pub struct State {
     keys: Keys,
     config: StoreConfig,
     positions: BTreeMap<(String, i32), i64>,
-    counted_keys: BTreeMap<(String, i32), BTreeMap<String, u64>>,
+    counted_keys: BTreeMap<(String, i32), CountedKeys>,
     prices: Option<(u32, u32)>,
     sales: BTreeMap<Category, Sums>,
     units: BTreeMap<String, u128>,
@@ -47,6 +59,7 @@ pub struct State {
     reports: BTreeMap<String, WeatherReport>,
 }
 
+/// What the sales of a category add up to.
 #[derive(Debug, Clone, Default)]
 struct Sums {
     sales: u128,
@@ -54,7 +67,15 @@ struct Sums {
     units: u128,
     revenue_cents: u128,
     units_by_product: BTreeMap<String, u128>,
+    /// Time, identity, price.
     history: BTreeSet<(u64, String, String)>,
+}
+
+/// The idempotency keys that a partition remembers, and the same by time.
+#[derive(Debug, Clone, Default)]
+struct CountedKeys {
+    at: BTreeMap<String, u64>,
+    by_time: BTreeSet<(u64, String)>,
 }
 
 impl State {
@@ -98,16 +119,21 @@ impl State {
         counts
     }
 
+    /// Sales recorded.
+    pub fn sales(&self) -> u128 {
+        self.sales.values().map(|sums| sums.sales).sum()
+    }
+
     fn admit(&mut self, topic: &str, partition: i32, key: Option<&IdempotencyKey>, at: u64) -> bool {
         let Some(key) = key.map(IdempotencyKey::as_str) else { return true };
         let counted = self.counted_keys.entry((topic.to_owned(), partition)).or_default();
-        let newest = counted.values().copied().chain([at]).max().unwrap_or(at);
+        let newest = counted.by_time.last().map_or(at, |(newest, _)| at.max(*newest));
         let floor = newest.saturating_sub(IDEMPOTENCY_WINDOW_MS);
-        if counted.get(key).is_some_and(|counted_at| *counted_at >= floor) {
+        if counted.at.get(key).is_some_and(|counted_at| *counted_at >= floor) {
             return false;
         }
-        counted.insert(key.to_owned(), at);
-        counted.retain(|_, counted_at| *counted_at >= floor);
+        counted.remember(key, at);
+        counted.forget_below(floor);
         true
     }
 
@@ -127,182 +153,31 @@ impl State {
         if sums.history.len() > self.config.bounds().history_len {
             sums.history.pop_first();
         }
-        let seconds = &mut self.seconds;
-        *seconds.entry(sale.accepted_at.seconds()).or_default() += 1;
-        let newest = *seconds.keys().next_back().unwrap_or(&0);
+        *self.seconds.entry(sale.accepted_at.seconds()).or_default() += 1;
+        let newest = *self.seconds.keys().next_back().unwrap_or(&0);
         let kept = u64::from(self.config.series_seconds);
-        while seconds.keys().next().is_some_and(|oldest| *oldest + kept <= newest) {
-            seconds.pop_first();
-        }
-    }
-
-    /// Sales recorded.
-    pub fn sales(&self) -> u128 {
-        self.sales.values().map(|sums| sums.sales).sum()
-    }
-
-    /// Every key with the value that it must have at `now_ms`, by Valkey's clock. Weather reports that expire within 2 s
-    /// of it may be there or not, and are in neither set: they are listed in the second part.
-    fn expected(&self, now_ms: u64) -> (BTreeMap<String, Value>, BTreeSet<String>) {
-        let mut expected = BTreeMap::new();
-        self.expect_positions(&mut expected);
-        self.expect_sales(&mut expected);
-        let mut about_to_expire = BTreeSet::new();
-        for (key, report) in &self.reports {
-            let expires = report.accepted_at.millis() + u64::from(self.config.weather_ttl_s) * 1000;
-            if expires.abs_diff(now_ms) < 2000 {
-                about_to_expire.insert(key.clone());
-            } else if expires > now_ms {
-                expected.insert(key.clone(), weather_value(report));
-            }
-        }
-        if !self.countries.is_empty() {
-            let counts = self.countries.iter().map(|(country, n)| (country.clone(), n.to_string()));
-            expected.insert(self.keys.country_counts(), Value::Hash(counts.collect()));
-            let total: u64 = self.countries.values().sum();
-            expected.insert(self.keys.total_messages(), Value::Text(total.to_string()));
-        }
-        (expected, about_to_expire)
-    }
-
-    fn expect_positions(&self, expected: &mut BTreeMap<String, Value>) {
-        let mut positions = BTreeMap::<_, BTreeMap<_, _>>::new();
-        for ((topic, partition), position) in self.positions.iter().filter(|(_, position)| **position > 0) {
-            positions.entry(topic).or_default().insert(partition.to_string(), position.to_string());
-        }
-        if !positions.is_empty() {
-            expected.insert(self.keys.schema(), Value::Text(self.config.schema()));
-        }
-        for (topic, partitions) in positions {
-            expected.insert(self.keys.position(topic), Value::Hash(partitions));
-        }
-        for ((topic, partition), keys) in self.counted_keys.iter().filter(|(_, keys)| !keys.is_empty()) {
-            let scores = keys.iter().map(|(key, at)| (key.clone(), at.to_string()));
-            expected.insert(self.keys.idempotency(topic, *partition), Value::Sorted(scores.collect()));
-        }
-    }
-
-    fn expect_sales(&self, expected: &mut BTreeMap<String, Value>) {
-        let Some((min, max)) = self.prices else { return };
-        expected.insert(self.keys.price_min(), Value::Text(decimal(min.into())));
-        expected.insert(self.keys.price_max(), Value::Text(decimal(max.into())));
-        expected.insert(self.keys.ranking(), ranking(&self.units));
-        let series = self.seconds.iter().map(|(second, n)| (format!("{second}:{n}"), second.to_string()));
-        expected.insert(self.keys.series(), Value::Sorted(series.collect()));
-        let by_category = |text: &dyn Fn(&Sums) -> String| {
-            Value::Hash(
-                self.sales.iter().map(|(category, sums)| (category.to_string(), text(sums))).collect(),
-            )
-        };
-        expected.insert(self.keys.reports(), by_category(&|sums| sums.sales.to_string()));
-        expected.insert(self.keys.price_sum(), by_category(&|sums| decimal(sums.price_cents)));
-        expected.insert(self.keys.units_sum(), by_category(&|sums| sums.units.to_string()));
-        expected.insert(self.keys.revenue_sum(), by_category(&|sums| decimal(sums.revenue_cents)));
-        expected.insert(
-            self.keys.price_mean(),
-            by_category(&|sums| decimal(half_up(sums.price_cents, sums.sales))),
-        );
-        expected.insert(
-            self.keys.units_mean(),
-            by_category(&|sums| decimal(half_up(sums.units * 100, sums.sales))),
-        );
-        for (category, sums) in &self.sales {
-            expected.insert(self.keys.reports_of(*category), Value::Text(sums.sales.to_string()));
-            expected.insert(self.keys.ranking_of(*category), ranking(&sums.units_by_product));
-            let points = sums.history.iter().map(|(at, id, price)| (format!("{id}:{price}"), at.to_string()));
-            expected.insert(self.keys.history_of(*category), Value::Sorted(points.collect()));
-        }
-    }
-
-    /// Where a dump of the store differs from what it must be at `now_ms`, by Valkey's clock.
-    pub fn compare(&self, found: &BTreeMap<String, Value>, now_ms: u64) -> Vec<Difference> {
-        let (expected, about_to_expire) = self.expected(now_ms);
-        let mut differences = Vec::new();
-        for (key, value) in &expected {
-            compare_values(key, Some(value), found.get(key), &mut differences);
-        }
-        for (key, value) in found {
-            if !expected.contains_key(key) && !about_to_expire.contains(key) {
-                compare_values(key, None, Some(value), &mut differences);
-            }
-        }
-        differences
-    }
-}
-
-/// Whether a key is one of the store's, by its name.
-pub(crate) fn is_ours(keys: &Keys, key: &str) -> bool {
-    const FAMILIES: [&str; 12] = [
-        "posicion:",
-        "idempotencia:",
-        "esquema",
-        "ventas:global:",
-        "reportes:total",
-        "ranking:",
-        "stats:",
-        "historial:precio:",
-        "serie:ventas",
-        "clima:",
-        "country_counts",
-        "total_messages",
-    ];
-    key.strip_prefix(keys.prefix()).is_some_and(|name| FAMILIES.iter().any(|family| name.starts_with(family)))
-}
-
-fn compare_values(
-    key: &str,
-    expected: Option<&Value>,
-    found: Option<&Value>,
-    differences: &mut Vec<Difference>,
-) {
-    let (fields, found_fields) = (expected.map(fields), found.map(fields));
-    let kinds_differ = matches!((expected, found), (Some(e), Some(f)) if std::mem::discriminant(e) != std::mem::discriminant(f));
-    let (fields, found_fields) = (fields.unwrap_or_default(), found_fields.unwrap_or_default());
-    let names: BTreeSet<_> = fields.keys().chain(found_fields.keys()).collect();
-    for name in names {
-        let (expected, found) = (fields.get(name), found_fields.get(name));
-        if expected != found || kinds_differ {
-            differences.push(Difference {
-                key: key.to_owned(),
-                field: name.clone(),
-                expected: expected.cloned(),
-                found: found.cloned(),
-            });
+        while self.seconds.keys().next().is_some_and(|oldest| *oldest + kept <= newest) {
+            self.seconds.pop_first();
         }
     }
 }
 
-fn fields(value: &Value) -> BTreeMap<Option<String>, String> {
-    match value {
-        Value::Text(text) => BTreeMap::from([(None, text.clone())]),
-        Value::Hash(fields) | Value::Sorted(fields) => {
-            fields.iter().map(|(name, value)| (Some(name.clone()), value.clone())).collect()
+impl CountedKeys {
+    fn remember(&mut self, key: &str, at: u64) {
+        if let Some(before) = self.at.insert(key.to_owned(), at) {
+            self.by_time.remove(&(before, key.to_owned()));
+        }
+        self.by_time.insert((at, key.to_owned()));
+    }
+
+    fn forget_below(&mut self, floor: u64) {
+        while let Some((at, key)) = self.by_time.first().filter(|(at, _)| *at < floor).cloned() {
+            self.by_time.remove(&(at, key.clone()));
+            self.at.remove(&key);
         }
     }
-}
-
-fn ranking(units: &BTreeMap<String, u128>) -> Value {
-    const EXACT: u128 = 1 << 53;
-    Value::Sorted(
-        units.iter().map(|(product, units)| (product.clone(), (*units).min(EXACT).to_string())).collect(),
-    )
-}
-
-fn weather_value(report: &WeatherReport) -> Value {
-    let draft = &report.draft;
-    let fields = [
-        ("description", draft.description.clone()),
-        ("country", draft.country.clone()),
-        ("weather", draft.weather.clone()),
-        ("timestamp", report.accepted_at.to_string()),
-    ];
-    Value::Hash(fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
 }
 
 fn decimal(cents: u128) -> String {
     format!("{}.{:02}", cents / 100, cents % 100)
-}
-
-fn half_up(sum: u128, count: u128) -> u128 {
-    (2 * sum + count) / (2 * count)
 }

@@ -6,6 +6,24 @@ use serde::Serialize;
 
 use crate::keys::Keys;
 
+/// What a snapshot is to hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SnapshotRequest {
+    /// Most sold products of each ranking.
+    pub top: usize,
+    /// Categories whose prices over time are wanted: by far the largest part.
+    pub histories: Vec<Category>,
+    /// The topic of sales, whose positions are wanted.
+    pub topic: String,
+}
+
+impl From<usize> for SnapshotRequest {
+    /// As many of the most sold products, and everything else.
+    fn from(top: usize) -> Self {
+        Self { top, histories: Category::ALL.to_vec(), topic: "ventas".to_owned() }
+    }
+}
+
 /// Everything there is to show, at one instant. What the store does not hold is `None` or absent, never zero.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Snapshot {
@@ -13,9 +31,10 @@ pub struct Snapshot {
     pub price_min: Option<String>,
     /// Highest price, with two decimals.
     pub price_max: Option<String>,
-    /// Products by units sold, most sold first, equal ones by identifier; as many as were asked for.
+    /// Products by units sold, most sold first, equal ones by descending identifier; as many as were asked for. Units stop
+    /// at 2^53.
     pub most_sold: Vec<ProductUnits>,
-    /// The product sold least.
+    /// The product sold least, of equal ones the first by identifier.
     pub least_sold: Option<ProductUnits>,
     /// By category; those without sales are absent.
     pub categories: BTreeMap<&'static str, CategorySnapshot>,
@@ -23,7 +42,7 @@ pub struct Snapshot {
     pub series: Vec<SalesAt>,
     /// Weather reports.
     pub weather: WeatherSnapshot,
-    /// The next offset to count of topic `ventas`, by partition.
+    /// The next offset to count of the topic of sales, by partition.
     pub positions: BTreeMap<i32, i64>,
 }
 
@@ -44,9 +63,11 @@ pub struct CategorySnapshot {
     pub units_mean: Option<String>,
     /// As [`Snapshot::most_sold`].
     pub most_sold: Vec<ProductUnits>,
-    /// The product sold least.
+    /// As [`Snapshot::least_sold`].
     pub least_sold: Option<ProductUnits>,
-    /// The newest prices, oldest first.
+    /// When its newest counted sale was accepted, in milliseconds since the Unix epoch.
+    pub newest_at_ms: Option<u64>,
+    /// The newest prices, oldest first, if they were asked for.
     pub history: Vec<PriceAt>,
 }
 
@@ -89,13 +110,13 @@ pub struct WeatherSnapshot {
 impl Snapshot {
     /// When the newest counted sale was accepted, in milliseconds since the Unix epoch.
     pub fn newest_accepted_at_ms(&self) -> Option<u64> {
-        self.categories.values().filter_map(|category| category.history.last()).map(|point| point.at_ms).max()
+        self.categories.values().filter_map(|category| category.newest_at_ms).max()
     }
 }
 
 /// One transaction of plain reads: it needs no function, and works on a replica and on an empty server.
-pub(crate) fn request(keys: &Keys, top: usize) -> Pipeline {
-    let mut all = pipe();
+pub(crate) fn commands(keys: &Keys, request: &SnapshotRequest) -> Pipeline {
+    let (mut all, top) = (pipe(), request.top);
     all.atomic();
     all.cmd("GET").arg(keys.price_min()).cmd("GET").arg(keys.price_max());
     ranking(&mut all, &keys.ranking(), top);
@@ -111,16 +132,17 @@ pub(crate) fn request(keys: &Keys, top: usize) -> Pipeline {
     }
     for category in Category::ALL {
         ranking(&mut all, &keys.ranking_of(category), top);
-        all.cmd("ZRANGE").arg(keys.history_of(category)).arg(0).arg(-1).arg("WITHSCORES");
+        let first = if request.histories.contains(&category) { 0 } else { -1 };
+        all.cmd("ZRANGE").arg(keys.history_of(category)).arg(first).arg(-1).arg("WITHSCORES");
     }
     all.cmd("ZRANGE").arg(keys.series()).arg(0).arg(-1).arg("WITHSCORES");
     all.cmd("GET").arg(keys.total_messages()).cmd("HGETALL").arg(keys.country_counts());
-    all.cmd("HGETALL").arg(keys.position("ventas"));
+    all.cmd("HGETALL").arg(keys.position(&request.topic));
     all
 }
 
-/// Reads the answers in the order of [`request`].
-pub(crate) fn read(answers: Vec<Reply>) -> Result<Snapshot, ParsingError> {
+/// Reads the answers in the order of [`commands`].
+pub(crate) fn read(answers: Vec<Reply>, request: &SnapshotRequest) -> Result<Snapshot, ParsingError> {
     let mut answers = Answers(answers.into_iter());
     let mut snapshot =
         Snapshot { price_min: answers.take()?, price_max: answers.take()?, ..Snapshot::default() };
@@ -131,7 +153,12 @@ pub(crate) fn read(answers: Vec<Reply>) -> Result<Snapshot, ParsingError> {
     for category in Category::ALL {
         let name = category.name();
         let (most_sold, least_sold) = answers.ranking()?;
-        let history = answers.take::<Vec<(String, f64)>>()?;
+        let mut history: Vec<_> =
+            answers.take::<Vec<(String, f64)>>()?.into_iter().filter_map(price_at).collect();
+        let newest_at_ms = history.last().map(|point| point.at_ms);
+        if !request.histories.contains(&category) {
+            history.clear();
+        }
         let of = |hash: &BTreeMap<String, String>| hash.get(name).cloned();
         if sales.contains_key(name) {
             let category = CategorySnapshot {
@@ -143,7 +170,8 @@ pub(crate) fn read(answers: Vec<Reply>) -> Result<Snapshot, ParsingError> {
                 units_mean: of(&unit_means),
                 most_sold,
                 least_sold,
-                history: history.into_iter().filter_map(price_at).collect(),
+                newest_at_ms,
+                history,
             };
             snapshot.categories.insert(name, category);
         }
@@ -163,15 +191,16 @@ impl Answers {
     }
 
     fn ranking(&mut self) -> Result<(Vec<ProductUnits>, Option<ProductUnits>), ParsingError> {
-        let mut most: Vec<_> = self.take::<Vec<(String, f64)>>()?.into_iter().map(product_units).collect();
-        most.sort_by(|a, b| b.units.cmp(&a.units).then_with(|| a.product_id.cmp(&b.product_id)));
+        let most = self.take::<Vec<(String, f64)>>()?.into_iter().map(product_units).collect();
         let least = self.take::<Vec<(String, f64)>>()?.into_iter().map(product_units).next();
         Ok((most, least))
     }
 }
 
 fn ranking(all: &mut Pipeline, key: &str, top: usize) {
-    all.cmd("ZRANGE").arg(key).arg(0).arg(top.saturating_sub(1)).arg("REV").arg("WITHSCORES");
+    // From 1 to 0 is none; from 0 to -1 would be all.
+    let (first, last) = top.checked_sub(1).map_or((1, 0), |last| (0, last));
+    all.cmd("ZRANGE").arg(key).arg(first).arg(last).arg("REV").arg("WITHSCORES");
     all.cmd("ZRANGE").arg(key).arg(0).arg(0).arg("WITHSCORES");
 }
 
@@ -190,7 +219,7 @@ fn product_units((product_id, units): (String, f64)) -> ProductUnits {
     reason = "scores are whole, from 0 to 2^48"
 )]
 fn price_at((member, at_ms): (String, f64)) -> Option<PriceAt> {
-    let (_, price) = member.split_once(':')?;
+    let (_, price) = member.rsplit_once(':')?;
     Some(PriceAt { at_ms: at_ms as u64, price: price.to_owned() })
 }
 

@@ -2,13 +2,16 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use blackfriday_event::{Bounds, IdempotencyKey, KeyWindow, Timestamp};
-use redis::{ErrorKind, Pipeline, RedisError, ServerErrorKind, Value as Reply, cmd, pipe};
+use redis::{FromRedisValue, ParsingError, Pipeline, Value as Reply, from_redis_value, pipe};
 
 use crate::connection::Connection;
+use crate::error::is_function_missing;
+use crate::functions::FUNCTIONS;
 use crate::keys::Keys;
-use crate::{Batch, Outcome, Snapshot, StoreConfig, StoreError, ValkeyConfig, apply, model, snapshot};
-
-const FUNCTIONS: &str = include_str!("functions.lua");
+use crate::{
+    Batch, Outcome, Snapshot, SnapshotRequest, StoreConfig, StoreError, ValkeyConfig, apply, dump, model,
+    snapshot,
+};
 
 /// The counters in Valkey. Clones share one connection, which is made when it is needed and made anew after it broke.
 #[derive(Clone)]
@@ -65,11 +68,14 @@ impl Store {
     /// round trip. A window is of use only for a batch that starts at that position.
     ///
     /// # Errors
-    /// Valkey is away.
+    /// Valkey is away, or a position is not a number.
     pub async fn key_windows(
         &self,
         wanted: &[(&str, i32, Vec<IdempotencyKey>)],
     ) -> Result<Vec<(i64, KeyWindow)>, StoreError> {
+        if wanted.is_empty() {
+            return Ok(Vec::new());
+        }
         let mut pipeline = pipe();
         pipeline.atomic();
         for (topic, partition, keys) in wanted {
@@ -82,25 +88,22 @@ impl Store {
         }
         let what = "read the idempotency keys";
         let answers: Vec<Reply> = self.query(what, &pipeline).await?;
-        let windows = wanted.iter().zip(answers.chunks_exact(3)).map(|((_, _, keys), answer)| {
-            let position: Option<i64> = redis::from_redis_value(answer[0].clone())?;
-            let newest: Vec<(String, f64)> = redis::from_redis_value(answer[1].clone())?;
-            let scores: Vec<Option<f64>> = redis::from_redis_value(answer[2].clone())?;
-            let seen =
-                keys.iter().cloned().zip(scores).filter_map(|(key, score)| Some((key, timestamp(score?)?)));
-            let newest = newest.first().and_then(|(_, score)| timestamp(*score));
-            Ok((position.unwrap_or(0), KeyWindow::new(newest, seen.collect::<HashMap<_, _>>())))
-        });
-        let windows: Result<_, redis::ParsingError> = windows.collect();
+        let windows = wanted.iter().zip(answers.chunks_exact(3));
+        let windows: Result<_, ParsingError> =
+            windows.map(|((_, _, keys), answers)| key_window(keys, answers)).collect();
         windows.map_err(|error| StoreError::Malformed { what, detail: error.to_string() })
     }
 
-    /// Applies batches in one round trip. Each is applied or refused on its own; the first error of any is returned, and
+    /// Applies batches in one round trip. Each is applied or refused on its own; the worst error of any is returned, and
     /// then the positions tell which of the others were applied.
     ///
     /// # Errors
-    /// Valkey is away (the outcome is not known), or the store is not as it should be (nothing of that batch was changed).
+    /// Valkey is away (the outcome is not known: the same batch may be applied again, and is refused if it was applied
+    /// already), or it refuses a batch (nothing of that batch was changed).
     pub async fn apply(&self, batches: &[Batch]) -> Result<Vec<Outcome>, StoreError> {
+        if batches.is_empty() {
+            return Ok(Vec::new());
+        }
         let mut pipeline = pipe();
         for batch in batches {
             pipeline.add_command(apply::command(&self.keys, &self.config, batch));
@@ -108,8 +111,8 @@ impl Store {
         let what = "apply a batch";
         let answers: Vec<(i64, String)> = match self.connection.query(&pipeline).await {
             Err(error) if is_function_missing(&error) => {
-                // Valkey is new, was emptied, or another server took over. Those batches of the pipeline that came after
-                // are asked for again: an apply that took place is refused the second time, never doubled.
+                // Those batches of the pipeline that did find the function are asked for again, too: an apply that took
+                // place is refused the second time, never doubled.
                 self.load_functions().await?;
                 self.query(what, &pipeline).await?
             }
@@ -122,75 +125,37 @@ impl Store {
         answers.into_iter().map(outcome).collect()
     }
 
-    /// Everything there is to show, at one instant.
+    /// What is asked for, all at one instant. A number asks for as many products of each ranking, and for all prices.
+    /// Works on a read-only replica and on an empty server.
     ///
     /// # Errors
     /// Valkey is away, or a key holds what we did not write.
-    pub async fn snapshot(&self, top: usize) -> Result<Snapshot, StoreError> {
-        let answers = self.query("read the counters", &snapshot::request(&self.keys, top)).await?;
-        snapshot::read(answers)
-            .map_err(|error| StoreError::Malformed { what: "read the counters", detail: error.to_string() })
+    pub async fn snapshot(&self, request: impl Into<SnapshotRequest>) -> Result<Snapshot, StoreError> {
+        let request = request.into();
+        let what = "read the counters";
+        let answers = self.query(what, &snapshot::commands(&self.keys, &request)).await?;
+        snapshot::read(answers, &request)
+            .map_err(|error| StoreError::Malformed { what, detail: error.to_string() })
     }
 
-    /// Every key of ours with its value, to compare with a model.
+    /// Every key of ours with its value, to compare with a model. Not of one instant: of use if the positions were the
+    /// same before and after.
     ///
     /// # Errors
     /// Valkey is away.
     pub async fn dump(&self) -> Result<BTreeMap<String, model::Value>, StoreError> {
-        let mut found = BTreeMap::new();
-        let mut cursor = 0_u64;
-        loop {
-            let mut scan = cmd("SCAN");
-            scan.arg(cursor)
-                .arg("MATCH")
-                .arg(format!("{}*", glob_escaped(self.keys.prefix())))
-                .arg("COUNT")
-                .arg(1000);
-            let ((next, keys),): ((u64, Vec<String>),) =
-                self.query("list the keys", pipe().add_command(scan)).await?;
-            for key in keys.into_iter().filter(|key| model::is_ours(&self.keys, key)) {
-                if let Some(value) = self.value(&key).await? {
-                    found.insert(key, value);
-                }
-            }
-            if next == 0 {
-                return Ok(found);
-            }
-            cursor = next;
-        }
-    }
-
-    async fn value(&self, key: &str) -> Result<Option<model::Value>, StoreError> {
-        let what = "read a key";
-        let (kind,): (String,) = self.query(what, pipe().cmd("TYPE").arg(key)).await?;
-        Ok(match kind.as_str() {
-            "string" => {
-                let (text,): (Option<String>,) = self.query(what, pipe().cmd("GET").arg(key)).await?;
-                text.map(model::Value::Text)
-            }
-            "hash" => {
-                let (fields,): (BTreeMap<String, String>,) =
-                    self.query(what, pipe().cmd("HGETALL").arg(key)).await?;
-                Some(fields).filter(|fields| !fields.is_empty()).map(model::Value::Hash)
-            }
-            "zset" => {
-                let all = &mut pipe();
-                let all = all.cmd("ZRANGE").arg(key).arg(0).arg(-1).arg("WITHSCORES");
-                let (members,): (Vec<(String, String)>,) = self.query(what, all).await?;
-                Some(model::Value::Sorted(members.into_iter().collect()))
-            }
-            "none" => None,
-            other => Some(model::Value::Text(format!("a key of type {other}"))),
-        })
+        dump::dump(&self.connection, &self.keys).await
     }
 
     async fn load_functions(&self) -> Result<(), StoreError> {
         let mut load = pipe();
-        load.cmd("FUNCTION").arg("LOAD").arg("REPLACE").arg(FUNCTIONS).ignore();
-        self.query("load the functions", &load).await
+        load.cmd("FUNCTION").arg("LOAD").arg("REPLACE").arg(&FUNCTIONS.source).ignore();
+        self.query::<()>("load the functions", &load).await?;
+        tracing::info!(function = FUNCTIONS.apply_sales, "the functions are loaded into Valkey");
+        Ok(())
     }
 
-    async fn query<T: redis::FromRedisValue>(
+    async fn query<T: FromRedisValue>(
         &self,
         what: &'static str,
         pipeline: &Pipeline,
@@ -199,9 +164,14 @@ impl Store {
     }
 }
 
-fn is_function_missing(error: &RedisError) -> bool {
-    error.kind() == ErrorKind::Server(ServerErrorKind::ResponseError)
-        && error.to_string().contains("Function not found")
+/// From the answers for one partition: position, newest key, and a time or nothing for each key asked for.
+fn key_window(keys: &[IdempotencyKey], answers: &[Reply]) -> Result<(i64, KeyWindow), ParsingError> {
+    let position: Option<i64> = from_redis_value(answers[0].clone())?;
+    let newest: Vec<(String, f64)> = from_redis_value(answers[1].clone())?;
+    let scores: Vec<Option<f64>> = from_redis_value(answers[2].clone())?;
+    let seen = keys.iter().cloned().zip(scores).filter_map(|(key, score)| Some((key, timestamp(score?)?)));
+    let newest = newest.first().and_then(|(_, score)| timestamp(*score));
+    Ok((position.unwrap_or(0), KeyWindow::new(newest, seen.collect::<HashMap<_, _>>())))
 }
 
 #[expect(
@@ -211,12 +181,4 @@ fn is_function_missing(error: &RedisError) -> bool {
 )]
 fn timestamp(score: f64) -> Option<Timestamp> {
     Timestamp::from_millis(score as u64)
-}
-
-/// A prefix for SCAN's MATCH, taken literally.
-fn glob_escaped(prefix: &str) -> String {
-    prefix
-        .chars()
-        .flat_map(|c| matches!(c, '*' | '?' | '[' | ']' | '\\').then_some('\\').into_iter().chain([c]))
-        .collect()
 }

@@ -1,0 +1,47 @@
+//! The Valkey functions, as they are loaded.
+//!
+//! Library and functions carry a digest of their own text in their names. So what is called is always what this program
+//! was built with: another version neither answers in its place nor is replaced by it, and while a new version is rolled
+//! out both count side by side, kept apart by the position alone. Old libraries stay until `FUNCTION FLUSH`.
+
+use std::sync::LazyLock;
+
+use sha2::{Digest, Sha256};
+
+const TEMPLATE: &str = include_str!("functions.lua");
+const PLACEHOLDER: &str = "DIGEST";
+
+pub(crate) static FUNCTIONS: LazyLock<Functions> = LazyLock::new(|| Functions::of(TEMPLATE));
+
+/// What is loaded, and the names to call.
+pub(crate) struct Functions {
+    pub(crate) source: String,
+    pub(crate) apply_sales: String,
+    pub(crate) apply_weather: String,
+}
+
+impl Functions {
+    fn of(template: &str) -> Self {
+        let digest: String =
+            Sha256::digest(template).iter().take(6).map(|byte| format!("{byte:02x}")).collect();
+        Self {
+            source: template.replace(PLACEHOLDER, &digest),
+            apply_sales: format!("blackfriday_{digest}_apply_sales"),
+            apply_weather: format!("blackfriday_{digest}_apply_weather"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_text_has_names_of_its_own_and_registers_them() {
+        let (ours, other) = (Functions::of(TEMPLATE), Functions::of(&format!("{TEMPLATE}\n")));
+        assert_ne!(ours.apply_sales, other.apply_sales);
+        assert!(ours.source.contains(&format!("'{}'", ours.apply_sales)));
+        assert!(ours.source.contains(&format!("'{}'", ours.apply_weather)));
+        assert!(!ours.source.contains(PLACEHOLDER));
+    }
+}

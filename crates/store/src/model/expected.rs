@@ -1,0 +1,101 @@
+use std::collections::BTreeMap;
+
+use blackfriday_event::WeatherReport;
+
+use super::{State, Sums, Value, decimal};
+
+/// Up to here the scores of a sorted set are exact; the ranking stops there.
+const EXACT: u128 = 1 << 53;
+
+impl State {
+    /// Every key with the value that it must have. A weather report is there until it expires.
+    pub fn expected(&self) -> BTreeMap<String, Value> {
+        let mut expected = BTreeMap::new();
+        self.expect_positions(&mut expected);
+        self.expect_sales(&mut expected);
+        self.expect_weather(&mut expected);
+        expected
+    }
+
+    fn expect_positions(&self, expected: &mut BTreeMap<String, Value>) {
+        let mut positions = BTreeMap::<_, BTreeMap<_, _>>::new();
+        for ((topic, partition), position) in self.positions.iter().filter(|(_, position)| **position > 0) {
+            positions.entry(topic).or_default().insert(partition.to_string(), position.to_string());
+        }
+        if !positions.is_empty() {
+            let schema = self.config.schema().into_iter().map(|(name, value)| (name.to_owned(), value));
+            expected.insert(self.keys.schema(), Value::Hash(schema.collect()));
+        }
+        for (topic, partitions) in positions {
+            expected.insert(self.keys.position(topic), Value::Hash(partitions));
+        }
+        for ((topic, partition), keys) in self.counted_keys.iter().filter(|(_, keys)| !keys.at.is_empty()) {
+            let scores = keys.at.iter().map(|(key, at)| (key.clone(), at.to_string()));
+            expected.insert(self.keys.idempotency(topic, *partition), Value::Sorted(scores.collect()));
+        }
+    }
+
+    fn expect_sales(&self, expected: &mut BTreeMap<String, Value>) {
+        let Some((min, max)) = self.prices else { return };
+        let keys = &self.keys;
+        expected.insert(keys.price_min(), Value::Text(decimal(min.into())));
+        expected.insert(keys.price_max(), Value::Text(decimal(max.into())));
+        expected.insert(keys.ranking(), ranking(&self.units));
+        let series = self.seconds.iter().map(|(second, n)| (format!("{second}:{n}"), second.to_string()));
+        expected.insert(keys.series(), Value::Sorted(series.collect()));
+        let by_category = |text: &dyn Fn(&Sums) -> String| {
+            let texts = self.sales.iter().map(|(category, sums)| (category.to_string(), text(sums)));
+            Value::Hash(texts.collect())
+        };
+        expected.insert(keys.reports(), by_category(&|sums| sums.sales.to_string()));
+        expected.insert(keys.price_sum(), by_category(&|sums| decimal(sums.price_cents)));
+        expected.insert(keys.units_sum(), by_category(&|sums| sums.units.to_string()));
+        expected.insert(keys.revenue_sum(), by_category(&|sums| decimal(sums.revenue_cents)));
+        let price_mean = by_category(&|sums| decimal(half_up(sums.price_cents, sums.sales)));
+        expected.insert(keys.price_mean(), price_mean);
+        let units_mean = by_category(&|sums| decimal(half_up(sums.units * 100, sums.sales)));
+        expected.insert(keys.units_mean(), units_mean);
+        for (category, sums) in &self.sales {
+            expected.insert(keys.reports_of(*category), Value::Text(sums.sales.to_string()));
+            expected.insert(keys.ranking_of(*category), ranking(&sums.units_by_product));
+            let point =
+                |(at, id, price): &(u64, String, String)| (format!("{at}:{id}:{price}"), at.to_string());
+            expected
+                .insert(keys.history_of(*category), Value::Sorted(sums.history.iter().map(point).collect()));
+        }
+    }
+
+    fn expect_weather(&self, expected: &mut BTreeMap<String, Value>) {
+        if self.countries.is_empty() {
+            return;
+        }
+        let counts = self.countries.iter().map(|(country, n)| (country.clone(), n.to_string()));
+        expected.insert(self.keys.country_counts(), Value::Hash(counts.collect()));
+        let total: u64 = self.countries.values().sum();
+        expected.insert(self.keys.total_messages(), Value::Text(total.to_string()));
+        for (key, report) in &self.reports {
+            let at_ms = report.accepted_at.millis() + u64::from(self.config.weather_ttl_s) * 1000;
+            expected.insert(key.clone(), Value::Expiring { at_ms, value: Box::new(weather(report)) });
+        }
+    }
+}
+
+fn ranking(units: &BTreeMap<String, u128>) -> Value {
+    let score = |(product, units): (&String, &u128)| (product.clone(), (*units).min(EXACT).to_string());
+    Value::Sorted(units.iter().map(score).collect())
+}
+
+fn weather(report: &WeatherReport) -> Value {
+    let draft = &report.draft;
+    let fields = [
+        ("description", draft.description.clone()),
+        ("country", draft.country.clone()),
+        ("weather", draft.weather.clone()),
+        ("timestamp", report.accepted_at.to_string()),
+    ];
+    Value::Hash(fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+}
+
+fn half_up(sum: u128, count: u128) -> u128 {
+    (2 * sum + count) / (2 * count)
+}

@@ -1,0 +1,111 @@
+//! What is shown, and what a dump sees.
+
+use blackfriday_event::{Category, Money, Quantity, Sale};
+use blackfriday_store::{
+    CategorySnapshot, Outcome, PriceAt, ProductUnits, SalesAt, Snapshot, SnapshotRequest, StoreError,
+};
+
+use crate::setup::{START_MS, Setup, batch, report, sale, timestamp};
+
+fn sold(category: Category, product: &str, second: u64, cents: u64, units: i64) -> Sale {
+    let mut sale = sale(category, product, u128::from(second) + 1);
+    sale.accepted_at = timestamp(START_MS + second * 1000);
+    sale.draft.price = Money::from_cents(cents).expect("in range");
+    sale.draft.quantity = Quantity::new(units).expect("in range");
+    sale
+}
+
+fn product(product_id: &str, units: u64) -> ProductUnits {
+    ProductUnits { product_id: product_id.to_owned(), units }
+}
+
+#[test]
+fn a_snapshot_holds_what_the_store_holds() {
+    let setup = Setup::new();
+    let snapshot = |top: usize| setup.runtime.block_on(setup.store.snapshot(top)).expect("answers");
+    assert_eq!(snapshot(5), Snapshot::default(), "nothing is shown of an empty store");
+
+    use Category::{Hogar, Ropa};
+    let sales = [
+        sold(Ropa, "B", 0, 1_000, 2),
+        sold(Ropa, "A", 1, 5, 2),
+        sold(Ropa, "C", 1, 999, 1),
+        sold(Ropa, "D", 2, 100_000, 1),
+        sold(Hogar, "A", 3, 1, 9),
+    ];
+    assert_eq!(setup.apply(&batch(&setup.store, 0, &sales)).expect("applies"), Outcome::Applied);
+    let weather = batch(&setup.store, 0, &[report("GT", 1), report("GT", 2), report("SV", 3)]);
+    assert_eq!(setup.apply(&weather).expect("applies"), Outcome::Applied);
+
+    let all = snapshot(2);
+    assert_eq!((all.price_min.as_deref(), all.price_max.as_deref()), (Some("0.01"), Some("1000.00")));
+    assert_eq!(all.most_sold, [product("A", 11), product("B", 2)]);
+    assert_eq!(all.least_sold, Some(product("C", 1)));
+    assert_eq!(all.categories.keys().copied().collect::<Vec<_>>(), ["Hogar", "Ropa"]);
+    let price =
+        |second: u64, price: &str| PriceAt { at_ms: START_MS + second * 1000, price: price.to_owned() };
+    let text = |text: &str| Some(text.to_owned());
+    let ropa = CategorySnapshot {
+        sales: text("4"),
+        price_sum: text("1020.04"),
+        units_sum: text("6"),
+        revenue_sum: text("1030.09"),
+        price_mean: text("255.01"),
+        units_mean: text("1.50"),
+        most_sold: vec![product("B", 2), product("A", 2)],
+        least_sold: Some(product("C", 1)),
+        newest_at_ms: Some(START_MS + 2000),
+        history: vec![price(1, "0.05"), price(1, "9.99"), price(2, "1000.00")],
+    };
+    assert_eq!(all.categories["Ropa"], ropa);
+    let second = |second: u64, sales: u64| SalesAt { second: START_MS / 1000 + second, sales };
+    assert_eq!(all.series, [second(0, 1), second(1, 2), second(2, 1), second(3, 1)]);
+    assert_eq!(all.weather.total.as_deref(), Some("3"));
+    assert_eq!(all.weather.by_country["GT"], "2");
+    assert_eq!(all.positions[&0], 5);
+    assert_eq!(all.newest_accepted_at_ms(), Some(START_MS + 3000));
+
+    // The first of two is also the only one; of none there is none.
+    assert_eq!(snapshot(1).categories["Ropa"].most_sold, [product("B", 2)]);
+    assert_eq!(snapshot(0).most_sold, []);
+    let request = SnapshotRequest { top: 1, histories: vec![Hogar], topic: "clima".to_owned() };
+    let part = setup.runtime.block_on(setup.store.snapshot(request)).expect("answers");
+    assert_eq!(part.categories["Ropa"].history, []);
+    assert_eq!(part.categories["Ropa"].newest_at_ms, Some(START_MS + 2000));
+    assert_eq!(part.categories["Hogar"].history, [price(3, "0.01")]);
+    assert_eq!(part.positions[&0], 3);
+
+    setup.run(&["DEL", "ranking:global"]);
+    setup.run(&["SET", "ranking:global", "x"]);
+    let error = setup.runtime.block_on(setup.store.snapshot(1)).expect_err("a key of another type");
+    assert!(matches!(error, StoreError::Refused { .. }), "{error:?}");
+}
+
+/// Two stores on one server, and keys of strangers: each sees its own.
+#[test]
+fn a_prefix_keeps_stores_apart() {
+    let setup = Setup::with(&[], |config| config.key_prefix = "a*[b]?:".to_owned());
+    let plain = setup.store_at(setup.valkey.url(), &crate::setup::CONFIG);
+    assert_eq!(
+        setup.apply(&batch(&setup.store, 0, &[sale(Category::Ropa, "P", 1)])).expect("applies"),
+        Outcome::Applied
+    );
+    setup.run(&["SET", "axb:reportes:total:Ropa", "5"]);
+    setup.run(&["SET", "stranger", "5"]);
+    let script = "server.call('SET', string.char(255, 0, 254), string.char(255)) return 1";
+    setup.run(&["EVAL", script, "0"]);
+    let mut model = setup.store.model();
+    model.record_sale("ventas", 0, &sale(Category::Ropa, "P", 1));
+    model.advance("ventas", 0, 1);
+    assert_eq!(model.compare(&setup.dump(), START_MS), []);
+    assert!(setup.dump().keys().all(|key| key.starts_with("a*[b]?:")));
+    assert!(setup.runtime.block_on(plain.dump()).expect("answers").is_empty());
+    assert_eq!(setup.runtime.block_on(plain.snapshot(1)).expect("answers"), Snapshot::default());
+
+    // A value that is not text is one that differs, not one that cannot be read.
+    let script = "server.call('SET', 'a*[b]?:reportes:total:Ropa', string.char(255)) return 1";
+    setup.run(&["EVAL", script, "0"]);
+    let differences = model.compare(&setup.dump(), START_MS);
+    assert_eq!(differences.len(), 1, "{differences:?}");
+    assert_eq!(differences[0].found.as_deref(), Some("\u{fffd}"));
+}
