@@ -3,19 +3,20 @@
 #[command(next_help_heading = "Intake")]
 pub struct IntakeConfig {
     /// Sales in one batch request; more are answered with 413.
-    #[arg(long, env = "BLACKFRIDAY_MAX_BATCH_SALES", default_value_t = 10_000)]
+    #[arg(long, env = "BLACKFRIDAY_MAX_BATCH_SALES", default_value_t = 10_000, value_parser = positive)]
     pub max_batch_sales: usize,
-    /// KiB of bodies that are held at once; over it requests are answered with 429.
-    #[arg(long, env = "BLACKFRIDAY_MAX_BODIES_KBYTES", default_value_t = 131_072)]
+    /// KiB of bodies above 16 KiB that are held at once; over it requests are answered with 429.
+    #[arg(long, env = "BLACKFRIDAY_MAX_BODIES_KBYTES", default_value_t = 131_072,
+          value_parser = clap::value_parser!(u32).range(1..))]
     pub max_bodies_kbytes: u32,
     /// Single sales that wait for an upstream call; one more is answered with 429.
-    #[arg(long, env = "BLACKFRIDAY_LANE_QUEUE_SALES", default_value_t = 8_192)]
+    #[arg(long, env = "BLACKFRIDAY_LANE_QUEUE_SALES", default_value_t = 8_192, value_parser = positive)]
     pub lane_queue_sales: usize,
     /// Upstream calls of single sales in flight; a free one takes whatever waits.
-    #[arg(long, env = "BLACKFRIDAY_LANE_CALLS", default_value_t = 4)]
+    #[arg(long, env = "BLACKFRIDAY_LANE_CALLS", default_value_t = 4, value_parser = positive)]
     pub lane_calls: usize,
     /// Sales in one upstream call of single sales.
-    #[arg(long, env = "BLACKFRIDAY_LANE_BATCH_SALES", default_value_t = 512)]
+    #[arg(long, env = "BLACKFRIDAY_LANE_BATCH_SALES", default_value_t = 512, value_parser = positive)]
     pub lane_batch_sales: usize,
 }
 
@@ -29,4 +30,12 @@ impl Default for IntakeConfig {
             lane_batch_sales: 512,
         }
     }
+}
+
+/// Far above any use, and below where a queue could not be made.
+const MOST: usize = 1 << 30;
+
+fn positive(text: &str) -> Result<usize, String> {
+    let wrong = || format!("must be a whole number from 1 to {MOST}");
+    text.parse().ok().filter(|n| (1..=MOST).contains(n)).ok_or_else(wrong)
 }

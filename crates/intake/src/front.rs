@@ -44,6 +44,9 @@ pub struct Front<U> {
     max_body_kbytes: u32,
 }
 
+/// A single sale is far smaller.
+const SMALL_BODY_BYTES: usize = 16 << 10;
+
 /// What kind of body a content type announces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Media {
@@ -204,19 +207,28 @@ impl<U: Upstream> Front<U> {
         &self,
         request: Request<Body>,
         deadline: Instant,
-    ) -> Result<(HeaderMap, Media, Bytes, OwnedSemaphorePermit), Response> {
+    ) -> Result<(HeaderMap, Media, Bytes, Option<OwnedSemaphorePermit>), Response> {
         let (parts, body) = request.into_parts();
-        let media = media(&parts.headers);
-        let announced =
-            parts.headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-        let bytes: usize = announced.unwrap_or(self.max_body_bytes).min(self.max_body_bytes);
-        let kbytes = u32::try_from(bytes.div_ceil(1024)).unwrap_or(u32::MAX).clamp(1, self.max_body_kbytes);
-        let held = Arc::clone(&self.body_kbytes).try_acquire_many_owned(kbytes);
-        let held =
-            held.map_err(|_| Problem::overloaded("too many bytes of bodies are held").into_response())?;
+        let held = self.hold(&parts.headers).map_err(|error| problem_of(error).into_response())?;
         let body = read_body(&parts.headers, body, self.max_body_bytes, deadline).await;
         let body = body.map_err(IntoResponse::into_response)?;
-        Ok((parts.headers, media.ok_or_else(unsupported)?, body, held))
+        let media = media(&parts.headers).ok_or_else(unsupported)?;
+        Ok((parts.headers, media, body, held))
+    }
+
+    /// Room for a large body, before it is read. Small ones are bounded by the number of requests in flight, so that a
+    /// few slow batches do not keep single sales out.
+    fn hold(&self, headers: &HeaderMap) -> Result<Option<OwnedSemaphorePermit>, SaleError> {
+        let announced =
+            headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+        let bytes: usize = announced.unwrap_or(self.max_body_bytes).min(self.max_body_bytes);
+        if bytes <= SMALL_BODY_BYTES {
+            return Ok(None);
+        }
+        let kbytes = u32::try_from(bytes.div_ceil(1024)).unwrap_or(u32::MAX).min(self.max_body_kbytes);
+        let held = Arc::clone(&self.body_kbytes).try_acquire_many_owned(kbytes);
+        let full = |_| SaleError::new(ErrorCode::Overloaded, "too many bytes of large bodies are held");
+        held.map(Some).map_err(full)
     }
 }
 

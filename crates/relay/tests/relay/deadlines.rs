@@ -6,6 +6,8 @@ use anyhow::{Context, Result};
 use blackfriday_event::{EventId, FieldErrors};
 use blackfriday_stack::eventually;
 use futures_util::future::try_join_all;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
 
 use crate::Relay;
 use crate::client::{sale, sales};
@@ -97,6 +99,25 @@ async fn a_writers_limit_of_events_in_flight_is_an_overload() -> Result<()> {
     Ok(())
 }
 
+/// Memory is bounded, and a few large bodies that arrive slowly do not keep single sales out.
+#[tokio::test]
+async fn large_bodies_share_their_room_and_leave_single_sales_theirs() -> Result<()> {
+    let writer = TestWriter::start()?;
+    let relay = Relay::ready(&[writer.address], &["--max-bodies-kbytes", "100"]).await?;
+    let mut slow = TcpStream::connect(relay.address).await?;
+    let head = "POST /procesar HTTP/1.1\r\nhost: relay\r\ncontent-type: application/json\r\ncontent-length: 100000\r\n\r\n[";
+    slow.write_all(head.as_bytes()).await?;
+    let refused =
+        async || relay.http.post("/procesar", sales(500)).await.is_ok_and(|answer| answer.status == 429);
+    eventually(LIMIT, refused).await?;
+    assert_eq!(relay.http.post("/procesar", sale("small")).await?.status, 202);
+    drop(slow);
+    let accepted =
+        async || relay.http.post("/procesar", sales(500)).await.is_ok_and(|answer| answer.status == 202);
+    eventually(LIMIT, accepted).await?;
+    Ok(())
+}
+
 #[tokio::test]
 async fn a_stop_lets_what_is_in_flight_finish() -> Result<()> {
     let writer = TestWriter::start()?;
@@ -106,7 +127,7 @@ async fn a_stop_lets_what_is_in_flight_finish() -> Result<()> {
     let in_flight = tokio::spawn(async move { client.post("/procesar", sale("in-flight")).await });
     eventually(LIMIT, async || writer.seen.count() == 1).await?;
     relay.context.shutdown.begin();
-    eventually(LIMIT, async || tokio::net::TcpStream::connect(relay.address).await.is_err()).await?;
+    eventually(LIMIT, async || TcpStream::connect(relay.address).await.is_err()).await?;
     assert!(!relay.running.is_finished());
     writer.seen.hold(false);
     assert_eq!(in_flight.await??.status, 202);
