@@ -1,5 +1,7 @@
 //! Valkey away, full, demoted, emptied or locked: what may be tried again, and that trying again is safe.
 
+use std::time::Duration;
+
 use blackfriday_event::{Category, Sale};
 use blackfriday_store::{Outcome, Store, StoreError};
 
@@ -71,7 +73,31 @@ fn what_passes_is_retryable_and_changes_nothing() {
     assert!(matches!(error, StoreError::NotNow { .. }), "{error:?}");
     setup.run(&["REPLICAOF", "NO", "ONE"]);
 
+    let error = setup.runtime.block_on(while_busy(&setup));
+    assert!(matches!(error, StoreError::NotNow { .. }), "{error:?}");
+    assert_eq!(setup.dump(), before);
     assert_eq!(apply(&setup, &setup.store, 1).expect("all is well again"), Outcome::Applied);
+}
+
+/// What an apply gets while somebody's script runs on and on. Until that has begun, a replay is merely refused.
+async fn while_busy(setup: &Setup) -> StoreError {
+    let command = async |words: &[&str]| setup.valkey.command(words).await;
+    command(&["CONFIG", "SET", "busy-reply-threshold", "1"]).await.expect("Valkey answers");
+    let replay = [batch(&setup.store, 0, &sales(0))];
+    let told = async {
+        let told = loop {
+            match setup.store.apply(&replay).await {
+                Ok(outcomes) => assert_eq!(outcomes, [Outcome::Refused { stored: 1 }]),
+                Err(error) => break error,
+            }
+        };
+        command(&["SCRIPT", "KILL"]).await.expect("it can be ended: it has written nothing");
+        told
+    };
+    let both = async { tokio::join!(command(&["EVAL", "while true do end", "0"]), told) };
+    let (killed, told) = tokio::time::timeout(Duration::from_secs(30), both).await.expect("in time");
+    killed.expect_err("it was ended");
+    told
 }
 
 /// A user who lacks a single permission changes nothing: a denial in the middle would leave half a batch.
