@@ -26,7 +26,7 @@ pub(crate) struct Parameters {
 }
 
 pub(crate) async fn resumen(State(live): Shared) -> Response {
-    answer(&live, None, |resumen| json(resumen)).await
+    answer(&live, None, json).await
 }
 
 pub(crate) async fn categorias(State(live): Shared) -> Response {

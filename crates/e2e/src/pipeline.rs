@@ -153,10 +153,14 @@ impl Pipeline {
     /// Not within 30 s.
     pub async fn wait_ready(&self, service: Service, expected: bool) -> Result<()> {
         let admin = self.admin(service);
-        let as_expected = async || get(admin, "/readyz").await.is_ok_and(|answer| answer.status.is_success() == expected);
+        let as_expected =
+            async || get(admin, "/readyz").await.is_ok_and(|answer| answer.status.is_success() == expected);
         eventually(START_LIMIT, as_expected).await.with_context(|| {
             let log = std::fs::read_to_string(self.scratch.path().join(format!("{service:?}.log")));
-            format!("{service:?} ready: {expected} within {START_LIMIT:?}; its log:\n{}", log.unwrap_or_default())
+            format!(
+                "{service:?} ready: {expected} within {START_LIMIT:?}; its log:\n{}",
+                log.unwrap_or_default()
+            )
         })
     }
 
@@ -197,7 +201,8 @@ impl Pipeline {
     /// # Errors
     /// Anything differs: the error is the command's whole output.
     pub async fn verify(&self, loads: &[&Load]) -> Result<Value> {
-        let receipts = loads.iter().flat_map(|load| ["--receipts", load.receipts.to_str().unwrap_or_default()]);
+        let receipts =
+            loads.iter().flat_map(|load| ["--receipts", load.receipts.to_str().unwrap_or_default()]);
         let arguments: Vec<_> = receipts.chain(["--wait", "60s", "--json"]).collect();
         let output = self.run("verify", &arguments).await?;
         serde_json::from_str(&output).context("verify prints JSON")

@@ -31,7 +31,8 @@ async fn all_is_right(pipeline: &Pipeline, load: Load) -> Result<()> {
 #[tokio::test]
 async fn sigterm_of_each_service_under_load_loses_nothing() -> Result<()> {
     let mut pipeline = Pipeline::start(&[]).await?;
-    let load = pipeline.load("load", &["--rate", "400", "--duration", "25s", "--idempotency", "--retries", "5"])?;
+    let load =
+        pipeline.load("load", &["--rate", "400", "--duration", "25s", "--idempotency", "--retries", "5"])?;
     for service in Service::ALL {
         counts_grow(&pipeline, counted(&pipeline).await).await?;
         let status = pipeline.terminate(service).await?;
@@ -75,7 +76,8 @@ async fn a_broker_that_is_away_is_told_and_recovered_from() -> Result<()> {
     for service in [Service::WriterA, Service::WriterB, Service::Consumer] {
         pipeline.wait_ready(service, true).await?;
     }
-    let accepted = async || post(gateway, "/venta", SALE, None).await.is_ok_and(|answer| answer.status == 202);
+    let accepted =
+        async || post(gateway, "/venta", SALE, None).await.is_ok_and(|answer| answer.status == 202);
     eventually(LIMIT, accepted).await.context("202 once the broker is back")?;
     all_is_right(&pipeline, load).await
 }

@@ -17,7 +17,8 @@ const EX_SOFTWARE: u8 = 70;
 /// What every process can be told.
 #[derive(clap::Args, Debug, Clone)]
 pub struct ProcessConfig {
-    /// Threads that run the service; without it as many as there are cores.
+    /// Threads that run the service; without it half as many as there are cores, one at the least, because several
+    /// services share a machine.
     #[arg(long, env = "BLACKFRIDAY_WORKER_THREADS", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub worker_threads: Option<u16>,
     /// Logs and traces.
@@ -99,11 +100,8 @@ where
             return ExitCode::from(code);
         }
     };
-    let mut runtime = tokio::runtime::Builder::new_multi_thread();
-    if let Some(threads) = config.process().worker_threads {
-        runtime.worker_threads(threads.into());
-    }
-    match runtime.enable_all().build() {
+    let threads = config.process().worker_threads.map_or_else(half_of_the_cores, usize::from);
+    match tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build() {
         Ok(runtime) => runtime.block_on(supervise(service_name, config, run)),
         Err(error) => end(Err(Failure::Internal(Box::new(error)))),
     }
@@ -150,6 +148,10 @@ where
     };
     flush(telemetry).await;
     end(ended)
+}
+
+fn half_of_the_cores() -> usize {
+    std::thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(2))
 }
 
 /// Raises the soft limit of open files to the hard one: each connection takes one.

@@ -23,7 +23,7 @@ pub struct ProducerConfig {
           value_parser = clap::value_parser!(u32).range(100..=300_000))]
     pub message_timeout_ms: u32,
     /// Milliseconds that a record waits for others to share its batch.
-    #[arg(long = "kafka-linger-ms", env = "BLACKFRIDAY_KAFKA_LINGER_MS", default_value_t = 1,
+    #[arg(long = "kafka-linger-ms", env = "BLACKFRIDAY_KAFKA_LINGER_MS", default_value_t = 0,
           value_parser = clap::value_parser!(u32).range(0..=1_000))]
     pub linger_ms: u32,
     /// Records in the producer's queue; one more is refused.
@@ -38,7 +38,7 @@ pub struct ProducerConfig {
 
 impl Default for ProducerConfig {
     fn default() -> Self {
-        Self { message_timeout_ms: 3_000, linger_ms: 1, queue_max_records: 200_000, queue_max_kbytes: 65_536 }
+        Self { message_timeout_ms: 3_000, linger_ms: 0, queue_max_records: 200_000, queue_max_kbytes: 65_536 }
     }
 }
 

@@ -1,0 +1,5 @@
+//! The dashboard over a real Valkey: the read API, the event stream, and the page in a real browser.
+
+mod api;
+mod page;
+mod support;

@@ -1,0 +1,90 @@
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use blackfriday_dashboard::{Config, run};
+use blackfriday_event::{
+    Category, EventId, KeyWindow, Money, ProductId, Quantity, Sale, SaleDraft, SaleTally, Timestamp,
+};
+use blackfriday_service::{Context, bind};
+use blackfriday_stack::Valkey;
+use blackfriday_store::{Batch, BatchTally, Outcome, Store, StoreConfig, ValkeyConfig};
+use clap::Parser;
+use http_body_util::{BodyExt, Empty};
+use hyper::body::Bytes;
+use hyper_util::rt::TokioIo;
+use serde_json::Value;
+use tokio::net::TcpStream;
+use tokio::task::JoinHandle;
+
+pub(crate) const LIMIT: Duration = Duration::from_secs(20);
+
+/// A dashboard in this process, over a Valkey of its own.
+pub(crate) struct Dashboard {
+    pub(crate) valkey: Valkey,
+    pub(crate) address: SocketAddr,
+    pub(crate) context: Context,
+    pub(crate) running: JoinHandle<()>,
+    store: Store,
+    position: i64,
+}
+
+impl Dashboard {
+    pub(crate) async fn start() -> Result<Self> {
+        let valkey = Valkey::start().await?;
+        let config = Config::try_parse_from(["test", "--valkey-url", valkey.url(), "--carnet", "202300004"])?;
+        let listener = bind(SocketAddr::from(([127, 0, 0, 1], 0)))?;
+        let address = listener.local_addr()?;
+        let context = Context::new("dashboard");
+        let store = Store::new(
+            &ValkeyConfig::new(valkey.url()).map_err(anyhow::Error::msg)?,
+            &StoreConfig::default(),
+        )?;
+        let served = context.clone();
+        let running =
+            tokio::spawn(
+                async move { run(config, listener, served).await.expect("the configuration is right") },
+            );
+        Ok(Self { valkey, address, context, running, store, position: 0 })
+    }
+
+    /// Counts sales of (category, product, cents, units), a second apart.
+    pub(crate) async fn count(&mut self, sales: &[(Category, &str, u64, i64)]) -> Result<()> {
+        let mut tally = SaleTally::new(self.store.bounds());
+        for (category, product, cents, units) in sales {
+            self.position += 1;
+            let millis = 1_700_000_000_000 + u64::try_from(self.position)? * 1000;
+            tally.fold(&Sale {
+                id: EventId::new_v7(),
+                accepted_at: Timestamp::from_millis(millis).context("in range")?,
+                idempotency_key: None,
+                draft: SaleDraft {
+                    category: *category,
+                    product_id: ProductId::new(product).map_err(|error| anyhow::anyhow!("{error}"))?,
+                    price: Money::from_cents(*cents).map_err(|error| anyhow::anyhow!("{error}"))?,
+                    quantity: Quantity::new(*units).map_err(|error| anyhow::anyhow!("{error}"))?,
+                },
+            });
+        }
+        let from = self.position - i64::try_from(sales.len())?;
+        let tally = BatchTally::Sales(Box::new(tally));
+        let keys = KeyWindow::default();
+        let batch = Batch { topic: "ventas".into(), partition: 0, from, to: self.position, tally, keys };
+        anyhow::ensure!(self.store.apply(&[batch]).await? == [Outcome::Applied], "the batch is applied");
+        Ok(())
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Result<(u16, Value)> {
+        let stream = TcpStream::connect(self.address).await?;
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+        let connection = tokio::spawn(connection);
+        let request =
+            hyper::Request::builder().uri(path).header("host", "dashboard").body(Empty::<Bytes>::new())?;
+        let response =
+            tokio::time::timeout(LIMIT, sender.send_request(request)).await.context("an answer")??;
+        let status = response.status().as_u16();
+        let body = response.into_body().collect().await?.to_bytes();
+        connection.abort();
+        Ok((status, serde_json::from_slice(&body).unwrap_or(Value::Null)))
+    }
+}
