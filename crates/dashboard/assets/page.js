@@ -28,7 +28,9 @@ function grouped(text) {
 function age(ms) {
   if (ms < 1000) return ms + " ms";
   const seconds = Math.floor(ms / 1000);
-  return seconds < 60 ? seconds + " s" : Math.floor(seconds / 60) + " min";
+  if (seconds < 60) return seconds + " s";
+  if (seconds < 3600) return Math.floor(seconds / 60) + " min";
+  return seconds < 172800 ? Math.floor(seconds / 3600) + " h" : Math.floor(seconds / 86400) + " d";
 }
 
 const FORMATS = { int: grouped, decimal: grouped, money: (text) => "Q " + grouped(text), age, text: String };

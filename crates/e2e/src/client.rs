@@ -23,18 +23,31 @@ pub struct Answer {
     pub json: Value,
 }
 
-/// One POST on a connection of its own, with an optional idempotency key.
+/// One POST of JSON on a connection of its own.
 ///
 /// # Errors
 /// No answer within 20 s.
-pub async fn post(to: SocketAddr, path: &str, body: impl Into<Bytes>, key: Option<&str>) -> Result<Answer> {
+pub async fn post(to: SocketAddr, path: &str, body: impl Into<Bytes>) -> Result<Answer> {
+    post_with(to, path, body, &[]).await
+}
+
+/// One POST of JSON with further headers, on a connection of its own.
+///
+/// # Errors
+/// No answer within 20 s.
+pub async fn post_with(
+    to: SocketAddr,
+    path: &str,
+    body: impl Into<Bytes>,
+    headers: &[(&str, &str)],
+) -> Result<Answer> {
     let mut request = Request::builder()
         .method(Method::POST)
         .uri(path)
         .header(header::HOST, to.to_string())
         .header(header::CONTENT_TYPE, "application/json");
-    if let Some(key) = key {
-        request = request.header("idempotency-key", key);
+    for (name, value) in headers {
+        request = request.header(*name, *value);
     }
     exchange(to, request.body(Full::new(body.into()))?).await
 }

@@ -10,5 +10,5 @@ mod client;
 mod pipeline;
 
 pub use binaries::binary;
-pub use client::{Answer, get, post};
+pub use client::{Answer, get, post, post_with};
 pub use pipeline::{Load, Pipeline, Service};

@@ -67,7 +67,7 @@ async fn a_broker_that_is_away_is_told_and_recovered_from() -> Result<()> {
     pipeline.wait_ready(Service::WriterA, false).await?;
     let gateway = pipeline.address(Service::Gateway);
     let told = async || {
-        let answer = post(gateway, "/venta", SALE, None).await;
+        let answer = post(gateway, "/venta", SALE).await;
         answer.is_ok_and(|answer| answer.status == 503 && answer.retry_after_s.is_some())
     };
     eventually(LIMIT, told).await.context("503 with Retry-After while the broker is away")?;
@@ -76,8 +76,7 @@ async fn a_broker_that_is_away_is_told_and_recovered_from() -> Result<()> {
     for service in [Service::WriterA, Service::WriterB, Service::Consumer] {
         pipeline.wait_ready(service, true).await?;
     }
-    let accepted =
-        async || post(gateway, "/venta", SALE, None).await.is_ok_and(|answer| answer.status == 202);
+    let accepted = async || post(gateway, "/venta", SALE).await.is_ok_and(|answer| answer.status == 202);
     eventually(LIMIT, accepted).await.context("202 once the broker is back")?;
     all_is_right(&pipeline, load).await
 }
@@ -91,7 +90,7 @@ async fn a_store_that_is_away_or_empty_is_caught_up_with() -> Result<()> {
 
     pipeline.valkey.kill()?;
     pipeline.wait_ready(Service::Consumer, false).await?;
-    let answer = post(pipeline.address(Service::Gateway), "/venta", SALE, None).await?;
+    let answer = post(pipeline.address(Service::Gateway), "/venta", SALE).await?;
     ensure!(answer.status == 202, "a sale is accepted without Valkey, not {answer:?}");
 
     pipeline.valkey.wipe()?;

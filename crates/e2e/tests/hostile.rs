@@ -53,7 +53,7 @@ fn wrong_bodies() -> Vec<(String, u16, &'static [&'static str])> {
 async fn wrong_bodies_get_their_error(gateway: SocketAddr) -> Result<()> {
     for (body, status, fields) in wrong_bodies() {
         let shown: String = body.chars().take(80).collect();
-        let answer = post(gateway, "/venta", body, None).await.with_context(|| shown.clone())?;
+        let answer = post(gateway, "/venta", body).await.with_context(|| shown.clone())?;
         ensure!(answer.status.as_u16() == status, "{shown}: {answer:?}");
         for field in fields {
             ensure!(
@@ -129,8 +129,7 @@ async fn hostile_input_is_refused_while_sales_go_on() -> Result<()> {
     let open = many_connections(gateway).await?;
     ensure!(resident_bytes(pipeline.pid(Service::Gateway)?)? < MAX_RESIDENT_BYTES, "memory stays flat");
     drop(open);
-    let accepted =
-        async || post(gateway, "/venta", SALE, None).await.is_ok_and(|answer| answer.status == 202);
+    let accepted = async || post(gateway, "/venta", SALE).await.is_ok_and(|answer| answer.status == 202);
     eventually(Duration::from_secs(30), accepted).await.context("sales go on after the crowd has left")?;
 
     load.finish(Duration::from_secs(60)).await?;
