@@ -13,7 +13,7 @@ pub struct IntakeConfig {
     #[arg(long, env = "BLACKFRIDAY_LANE_QUEUE_SALES", default_value_t = 8_192, value_parser = positive)]
     pub lane_queue_sales: usize,
     /// Upstream calls of single sales in flight; a free one takes whatever waits.
-    #[arg(long, env = "BLACKFRIDAY_LANE_CALLS", default_value_t = 4, value_parser = positive)]
+    #[arg(long, env = "BLACKFRIDAY_LANE_CALLS", default_value_t = 16, value_parser = positive)]
     pub lane_calls: usize,
     /// Sales in one upstream call of single sales.
     #[arg(long, env = "BLACKFRIDAY_LANE_BATCH_SALES", default_value_t = 512, value_parser = positive)]
@@ -26,7 +26,7 @@ impl Default for IntakeConfig {
             max_batch_sales: 10_000,
             max_bodies_kbytes: 131_072,
             lane_queue_sales: 8_192,
-            lane_calls: 4,
+            lane_calls: 16,
             lane_batch_sales: 512,
         }
     }

@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use blackfriday_store::Store;
+use blackfriday_store::{SnapshotRequest, Store};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use tokio::task::JoinHandle;
 use tokio::time::interval;
@@ -37,7 +37,9 @@ pub(super) fn bars(sales: u64, accepted_so_far: Arc<AtomicU64>, store: Store) ->
         loop {
             tick.tick().await;
             show_accepted.set_position(accepted_so_far.load(Ordering::Relaxed));
-            if let Ok(snapshot) = store.snapshot(1).await {
+            if let Ok(snapshot) =
+                store.snapshot(SnapshotRequest { histories: Vec::new(), ..SnapshotRequest::from(1) }).await
+            {
                 let sales = snapshot
                     .categories
                     .values()
