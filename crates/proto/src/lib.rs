@@ -20,19 +20,40 @@ pub use weather::WeatherCommand;
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
 
 /// Package `blackfriday`: the sale service.
-#[allow(missing_docs, unreachable_pub, unused_qualifications, clippy::all, clippy::too_many_lines, reason = "generated")]
+#[allow(
+    missing_docs,
+    unreachable_pub,
+    unused_qualifications,
+    clippy::all,
+    clippy::too_many_lines,
+    reason = "generated"
+)]
 pub mod blackfriday {
     tonic::include_proto!("blackfriday");
 }
 
 /// Package `clima`: the weather service.
-#[allow(missing_docs, unreachable_pub, unused_qualifications, clippy::all, clippy::too_many_lines, reason = "generated")]
+#[allow(
+    missing_docs,
+    unreachable_pub,
+    unused_qualifications,
+    clippy::all,
+    clippy::too_many_lines,
+    reason = "generated"
+)]
 pub mod clima {
     tonic::include_proto!("clima");
 }
 
 /// Package `blackfriday.record`: what lies in the event log.
-#[allow(missing_docs, unreachable_pub, unused_qualifications, clippy::all, clippy::too_many_lines, reason = "generated")]
+#[allow(
+    missing_docs,
+    unreachable_pub,
+    unused_qualifications,
+    clippy::all,
+    clippy::too_many_lines,
+    reason = "generated"
+)]
 pub mod record {
     tonic::include_proto!("blackfriday.record");
 }
