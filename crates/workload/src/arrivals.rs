@@ -4,6 +4,8 @@ pub struct Arrivals {
     points: Vec<(f64, f64)>,
     /// Buyers who came up to each point, as a share of all.
     shares: Vec<f64>,
+    /// Relative rate over the whole length.
+    mean: f64,
 }
 
 impl Arrivals {
@@ -33,12 +35,25 @@ impl Arrivals {
             return Err("some rate must be above 0");
         }
         shares.iter_mut().for_each(|share| *share /= all);
-        Ok(Self { points, shares })
+        Ok(Self { points, shares, mean: all })
     }
 
     /// A constant rate.
     pub fn constant() -> Self {
-        Self { points: vec![(0.0, 1.0), (1.0, 1.0)], shares: vec![0.0, 1.0] }
+        Self { points: vec![(0.0, 1.0), (1.0, 1.0)], shares: vec![0.0, 1.0], mean: 1.0 }
+    }
+
+    /// How many arrive at a time, from 0 to 1, relative to the mean over the whole length: 2 is twice the mean rate.
+    pub fn intensity(&self, at: f64) -> f64 {
+        let at = at.clamp(0.0, 1.0);
+        let after = self.points.partition_point(|(point, _)| *point < at).clamp(1, self.points.len() - 1);
+        let ((from, low), (to, high)) = (self.points[after - 1], self.points[after]);
+        (low + (high - low) * (at - from) / (to - from)) / self.mean
+    }
+
+    /// The highest intensity.
+    pub fn peak(&self) -> f64 {
+        self.points.iter().map(|(_, rate)| rate / self.mean).fold(0.0, f64::max)
     }
 
     /// When, from 0 to 1, the given share of all buyers, from 0 to 1, has arrived.
@@ -86,5 +101,16 @@ mod tests {
         let times: Vec<_> = (0..=1000).map(|n| arrivals.at(f64::from(n) / 1000.0)).collect();
         assert!(times.windows(2).all(|pair| pair[0] <= pair[1]));
         assert!((times[1000] - 1.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn the_intensity_is_the_rate_over_its_mean_and_what_the_times_follow() {
+        let arrivals = Arrivals::new(vec![(0.0, 1.0), (0.5, 3.0), (1.0, 1.0)]).expect("a curve");
+        assert!((arrivals.intensity(0.5) - 1.5).abs() < 1e-9 && (arrivals.peak() - 1.5).abs() < 1e-9);
+        assert!((arrivals.intensity(0.0) - 0.5).abs() < 1e-9 && (arrivals.intensity(1.0) - 0.5).abs() < 1e-9);
+        for share in [0.1, 0.3, 0.5, 0.7, 0.9] {
+            let gap = (arrivals.at(share + 1e-6) - arrivals.at(share)) / 1e-6;
+            assert!((gap * arrivals.intensity(arrivals.at(share)) - 1.0).abs() < 1e-3, "at share {share}");
+        }
     }
 }

@@ -1,3 +1,5 @@
+use std::collections::HashSet;
+
 use blackfriday_event::{Category, FieldError, Money, ProductId};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
@@ -9,19 +11,21 @@ const DEFAULT: &str = include_str!("../assets/black-friday.toml");
 /// A workload cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum WorkloadError {
-    /// It is not TOML of the expected form.
+    /// It is not TOML of the expected form; the cause names the line and the field.
     #[error("read the workload")]
     Toml(#[source] toml::de::Error),
     /// A product's field is wrong.
-    #[error("product {at} of the workload: {error}")]
+    #[error("product {at} of the workload, {field}: {message}")]
     Product {
         /// Its place in the file, from 1.
         at: usize,
+        /// The field, as the file calls it.
+        field: &'static str,
         /// What is allowed.
-        error: FieldError,
+        message: String,
     },
     /// It has no product, or the weights are all zero.
-    #[error("the workload needs a product with a weight above 0")]
+    #[error("products: one with a weight above 0 is needed")]
     Empty,
     /// The arrival curve is no curve.
     #[error("arrivals: {0}")]
@@ -53,6 +57,8 @@ pub struct Product {
     pub category: Category,
     /// Its list price.
     pub price: Money,
+    /// How far below the list price it may be sold, in percent, 0 to 100.
+    pub discount: u8,
     /// How often it is sold, relative to the others.
     pub weight: u32,
 }
@@ -80,6 +86,8 @@ struct FileProduct {
     name: String,
     category: String,
     price: f64,
+    #[serde(default)]
+    discount: u8,
     weight: u32,
 }
 
@@ -95,11 +103,7 @@ impl Workload {
     /// It is not TOML of the expected form, or a value is out of range; the error names the place.
     pub fn parse(text: &str) -> Result<Self, WorkloadError> {
         let file: File = toml::from_str(text).map_err(WorkloadError::Toml)?;
-        let product = |(at, product): (usize, FileProduct)| {
-            Product::new(product).map_err(|error| WorkloadError::Product { at: at + 1, error })
-        };
-        let products: Vec<_> =
-            file.products.into_iter().enumerate().map(product).collect::<Result<_, _>>()?;
+        let products = products(file.products)?;
         if products.iter().all(|product| product.weight == 0) {
             return Err(WorkloadError::Empty);
         }
@@ -121,15 +125,40 @@ impl Workload {
     }
 }
 
+fn products(file: Vec<FileProduct>) -> Result<Vec<Product>, WorkloadError> {
+    let mut known = HashSet::new();
+    let mut products = Vec::with_capacity(file.len());
+    for (at, product) in file.into_iter().enumerate() {
+        let wrong = |field, message: String| WorkloadError::Product { at: at + 1, field, message };
+        let product = Product::new(product).map_err(|(field, message)| wrong(field, message))?;
+        if !known.insert(product.id.clone()) {
+            return Err(wrong("id", format!("{} is there already", product.id)));
+        }
+        products.push(product);
+    }
+    Ok(products)
+}
+
 impl Product {
-    fn new(product: FileProduct) -> Result<Self, FieldError> {
+    fn new(product: FileProduct) -> Result<Self, (&'static str, String)> {
+        let named = |field| move |error: FieldError| (field, error.message);
+        if product.discount > 100 {
+            return Err(("discount", "must be a whole number from 0 to 100".to_owned()));
+        }
         Ok(Self {
-            id: ProductId::new(&product.id)?,
+            id: ProductId::new(&product.id).map_err(named("id"))?,
             name: product.name,
-            category: Category::parse(&product.category)?,
-            price: Money::from_f64(product.price)?,
+            category: Category::parse(&product.category).map_err(named("category"))?,
+            price: Money::from_f64(product.price).map_err(named("price"))?,
+            discount: product.discount,
             weight: product.weight,
         })
+    }
+
+    /// The lowest price that it is sold at.
+    pub fn lowest_price(&self) -> Money {
+        let cents = u64::from(self.price.cents()) * (100 - u64::from(self.discount)) / 100;
+        Money::from_cents(cents).unwrap_or(self.price)
     }
 }
 
@@ -137,29 +166,47 @@ impl Product {
 mod tests {
     use super::*;
 
+    const HEAD: &str = "title = \"t\"\nseed = 1\narrivals = [{ at = 0.0, rate = 1.0 }]\n";
+    const PRODUCT: &str =
+        "[[products]]\nid = \"a\"\nname = \"A\"\ncategory = \"Ropa\"\nprice = 1.0\nweight = 1\n";
+
     #[test]
     fn the_built_in_workload_sells_all_categories() {
         let workload = Workload::black_friday();
         for category in Category::ALL {
-            assert!(workload.products.iter().filter(|product| product.category == category).count() >= 10);
+            assert!(workload.products.iter().filter(|product| product.category == category).count() >= 25);
         }
         assert!(workload.digest().starts_with("sha256:"));
     }
 
     #[test]
     fn what_is_wrong_is_named() {
-        let head = "title = \"t\"\nseed = 1\narrivals = [{ at = 0.0, rate = 1.0 }]\n";
-        let product = |price: &str| {
-            format!(
-                "{head}[[products]]\nid = \"a\"\nname = \"A\"\ncategory = \"Ropa\"\nprice = {price}\nweight = 1\n"
-            )
+        let parse = |text: &str| {
+            Workload::parse(text).map_err(|error| match std::error::Error::source(&error) {
+                Some(cause) => format!("{error}: {cause}"),
+                None => error.to_string(),
+            })
         };
-        assert!(Workload::parse(&product("1.0")).is_ok());
-        let error = Workload::parse(&product("-1.0")).expect_err("a negative price").to_string();
-        assert!(error.contains("product 1") && error.contains("precio"), "{error}");
-        assert!(matches!(Workload::parse("title = 1"), Err(WorkloadError::Toml(_))));
-        assert!(matches!(Workload::parse(&format!("{head}products = []")), Err(WorkloadError::Empty)));
-        let flat = product("1.0").replace("rate = 1.0", "rate = 0.0");
-        assert!(matches!(Workload::parse(&flat), Err(WorkloadError::Arrivals(_))));
+        assert!(parse(&format!("{HEAD}{PRODUCT}")).is_ok());
+        for (right, wrong, named) in [
+            ("price = 1.0", "price = -1.0", "product 1 of the workload, price"),
+            ("price = 1.0", "price = inf", "product 1 of the workload, price"),
+            ("price = 1.0", "price = 1.0\ndiscount = 101", "product 1 of the workload, discount"),
+            ("\"Ropa\"", "\"Juguetes\"", "product 1 of the workload, category"),
+            ("id = \"a\"", "id = \"\"", "product 1 of the workload, id"),
+            ("price = 1.0\n", "", "missing field `price`"),
+            ("weight = 1", "weight = -1", "weight = -1"),
+            ("weight = 1", "weight = 1\ncolour = 1", "unknown field `colour`"),
+            ("weight = 1", "weight = 0", "products: "),
+            ("rate = 1.0", "rate = 0.0", "arrivals: "),
+            ("at = 0.0", "at = 1.5", "arrivals: at"),
+            ("seed = 1", "seed = \"x\"", "seed"),
+        ] {
+            let text = format!("{HEAD}{PRODUCT}").replace(right, wrong);
+            let error = parse(&text).expect_err(wrong);
+            assert!(error.contains(named), "{wrong}: {error}");
+        }
+        let twice = parse(&format!("{HEAD}{PRODUCT}{PRODUCT}")).expect_err("the same identifier twice");
+        assert!(twice.contains("product 2 of the workload, id: a is there already"), "{twice}");
     }
 }

@@ -42,16 +42,15 @@ impl Traffic {
         &self.workload
     }
 
-    /// Sale number `n`: a product by its weight, a price up to 30 % below its list price, and one to nine units, few
+    /// Sale number `n`: a product by its weight, a price between its lowest and its list price, and one to nine units, few
     /// more often than many.
     pub fn sale(&self, n: u64) -> SaleDraft {
         let mut rng = self.rng(n, 0);
         let all = self.weights.last().copied().unwrap_or(1);
         let ticket = rng.random_range(0..all);
         let product = &self.workload.products[self.weights.partition_point(|sum| *sum <= ticket)];
-        let share = rng.random_range(70..=100_u64);
-        let price =
-            Money::from_cents(u64::from(product.price.cents()) * share / 100).unwrap_or(product.price);
+        let cents = rng.random_range(product.lowest_price().cents()..=product.price.cents());
+        let price = Money::from_cents(cents.into()).unwrap_or(product.price);
         let units = 1 + rng.random_range(0..3_i64) * rng.random_range(0..5_i64);
         SaleDraft {
             category: product.category,
@@ -80,7 +79,7 @@ impl Traffic {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
+    use std::collections::{BTreeMap, BTreeSet};
 
     use sha2::{Digest, Sha256};
 
@@ -90,30 +89,50 @@ mod tests {
     fn the_same_seed_gives_the_same_sales_in_every_version() {
         let traffic = Traffic::new(Workload::black_friday(), None);
         let mut hash = Sha256::new();
-        (0..1000).for_each(|n| hash.update(format!("{:?}", traffic.sale(n))));
+        for sale in (0..1000).map(|n| traffic.sale(n)) {
+            let units = sale.quantity.units();
+            hash.update(format!("{} {} {} {units}\n", sale.category, sale.product_id, sale.price));
+        }
         let digest: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-        assert_eq!(digest, "6abf37ef7899b1a27b655380d64d1f70f7be082634b9b338a929c2d13cb69021");
+        assert_eq!(digest, "06a0a891bd846f83d243423b6dae5c02da661cb8ec669533a431d0dc9055fe31");
         assert_ne!(Traffic::new(Workload::black_friday(), Some(18)).sale(0), traffic.sale(0));
     }
 
     #[test]
-    fn products_are_sold_by_their_weight_below_their_list_price() {
+    fn products_are_sold_by_their_weight_within_their_prices() {
         let traffic = Traffic::new(Workload::black_friday(), None);
+        let products = &traffic.workload().products;
         let mut sold = BTreeMap::<_, u32>::new();
-        for n in 0..20_000 {
+        let mut units = BTreeMap::<_, u32>::new();
+        for n in 0..50_000 {
             let sale = traffic.sale(n);
+            let product = products.iter().find(|p| p.id == sale.product_id).expect("in the catalogue");
             *sold.entry(sale.product_id.to_string()).or_default() += 1;
-            let product = traffic
-                .workload()
-                .products
-                .iter()
-                .find(|p| p.id == sale.product_id)
-                .expect("in the catalogue");
-            assert!(
-                sale.price <= product.price && sale.price.cents() * 100 >= product.price.cents() * 70 - 100
-            );
-            assert!((1..=9).contains(&sale.quantity.units()));
+            *units.entry(sale.quantity.units()).or_default() += 1;
+            assert_eq!(sale.category, product.category);
+            assert!((product.lowest_price()..=product.price).contains(&sale.price), "{sale:?}");
         }
-        assert!(sold["E-001"] > 5 * sold["E-015"] && sold.len() == traffic.workload().products.len());
+        assert_eq!(sold.len(), products.len(), "every product is sold");
+        let all: u32 = products.iter().map(|product| product.weight).sum();
+        for product in products {
+            let expected = 50_000.0 * f64::from(product.weight) / f64::from(all);
+            let found = f64::from(sold[product.id.as_str()]);
+            // Six standard deviations of a binomial.
+            assert!(
+                (found - expected).abs() < 6.0 * expected.sqrt(),
+                "{}: {found} of {expected}",
+                product.id
+            );
+        }
+        assert!(units.keys().all(|units| (1..=9).contains(units)) && units[&1] > 5 * units[&9]);
+    }
+
+    #[test]
+    fn reports_of_the_weather_vary_and_repeat_with_the_seed() {
+        let traffic = Traffic::new(Workload::black_friday(), Some(1));
+        let report = |n| traffic.weather(n);
+        assert_eq!(report(7), Traffic::new(Workload::black_friday(), Some(1)).weather(7));
+        let countries: BTreeSet<_> = (0..200).map(|n| report(n).country).collect();
+        assert_eq!(countries.len(), COUNTRIES.len());
     }
 }
