@@ -30,7 +30,7 @@ use crate::{HttpLimits, Shutdown};
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(50);
 /// What a client over the connection limit gets.
 const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/problem+json\r\n\
-retry-after: 1\r\nconnection: close\r\ncontent-length: 136\r\n\r\n\
+retry-after: 1\r\nconnection: close\r\ncontent-length: 137\r\n\r\n\
 {\"type\":\"urn:blackfriday:problem:unavailable\",\"title\":\"Not available; nothing was written\",\"status\":503,\
 \"detail\":\"too many connections\"}\n";
 
