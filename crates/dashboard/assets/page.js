@@ -144,7 +144,6 @@ function listen() {
     show();
   });
   events.addEventListener("estado", () => { trouble = "away"; warn(); });
-  events.onopen = () => { if (trouble === "lost" && latest !== null) { trouble = null; warn(); } };
   events.onerror = () => {
     trouble = "lost";
     warn();

@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use blackfriday_service::Shutdown;
@@ -27,6 +27,8 @@ pub(crate) struct Live {
     interval: Duration,
     streams: Arc<Semaphore>,
     readings: watch::Sender<Reading>,
+    /// Whether the loop runs. Changed under the lock only, so that there is never a second loop.
+    polling: Mutex<bool>,
     shutdown: Shutdown,
 }
 
@@ -54,6 +56,7 @@ impl Live {
             interval: config.poll_interval(),
             streams: Arc::new(Semaphore::new(config.max_streams)),
             readings: watch::Sender::new(Reading::None),
+            polling: Mutex::new(false),
             shutdown,
         }
     }
@@ -66,18 +69,20 @@ impl Live {
     /// A place for one more stream; `None` if all are taken. The first one starts the loop.
     pub(crate) fn join(self: &Arc<Self>) -> Option<Seat> {
         let permit = Arc::clone(&self.streams).try_acquire_owned().ok()?;
-        let first = self.readings.receiver_count() == 0;
         let readings = self.readings.subscribe();
-        if first {
+        let mut polling = self.polling.lock().unwrap_or_else(PoisonError::into_inner);
+        if !*polling {
+            *polling = true;
             self.readings.send_replace(Reading::None);
             tokio::spawn(Arc::clone(self).poll());
         }
+        drop(polling);
         Some(Seat { _permit: permit, readings, shutdown: self.shutdown.clone() })
     }
 
     /// Reads again and again until nobody listens.
     async fn poll(self: Arc<Self>) {
-        while self.readings.receiver_count() > 0 && !self.shutdown.is_begun() {
+        while self.goes_on() {
             let reading = match self.read(None).await {
                 Ok(counters) => Reading::Counters(Arc::new(counters)),
                 Err(error) => {
@@ -92,5 +97,12 @@ impl Live {
             });
             tokio::time::sleep(self.interval).await;
         }
+    }
+
+    /// False once nobody listens: the loop ends, and the next stream starts another.
+    fn goes_on(&self) -> bool {
+        let mut polling = self.polling.lock().unwrap_or_else(PoisonError::into_inner);
+        *polling = self.readings.receiver_count() > 0 && !self.shutdown.is_begun();
+        *polling
     }
 }
