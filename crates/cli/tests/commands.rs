@@ -1,0 +1,249 @@
+//! `topics`, `tail`, `dead-letters` and `verify` as a user runs them, against a real Kafka, Valkey and consumer.
+
+use std::process::Output;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use blackfriday_broker::OutgoingRecord;
+use blackfriday_broker::kafka::{KafkaConfig, Producer, ProducerConfig};
+use blackfriday_consumer::{Config, ORIGIN_OFFSET, ORIGIN_PARTITION, ORIGIN_TOPIC};
+use blackfriday_event::{EventId, IdempotencyKey, Sale, Timestamp};
+use blackfriday_proto::encode_sale;
+use blackfriday_service::Context;
+use blackfriday_stack::{Kafka, Valkey, eventually};
+use blackfriday_workload::{Traffic, Workload};
+use clap::Parser;
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::process::Command;
+
+const LIMIT: Duration = Duration::from_secs(30);
+const SALES: u64 = 300;
+
+/// Kafka, Valkey and a consumer.
+struct Pipeline {
+    kafka: Kafka,
+    valkey: Valkey,
+    producer: Producer,
+    consumer: Context,
+    folder: TempDir,
+}
+
+impl Pipeline {
+    async fn start() -> Result<Self> {
+        let (kafka, valkey) = tokio::try_join!(Kafka::start(), Valkey::start())?;
+        let producer = KafkaConfig::new(kafka.bootstrap());
+        let producer = Producer::new(&producer, &ProducerConfig::default(), "ventas")?;
+        let consumer = Context::new("consumer");
+        let pipeline = Self { kafka, valkey, producer, consumer, folder: tempfile::tempdir()? };
+        let made = pipeline.run(&["topics", "create", "--partitions", "3"]).await?;
+        ensure!(made.contains("ventas.dlq"), "{made}");
+        let arguments = [
+            "consumer",
+            "--kafka-brokers",
+            pipeline.kafka.bootstrap(),
+            "--valkey-url",
+            pipeline.valkey.url(),
+        ];
+        tokio::spawn(blackfriday_consumer::run(
+            Config::try_parse_from(arguments)?,
+            pipeline.consumer.clone(),
+        ));
+        Ok(pipeline)
+    }
+
+    /// Publishes a record to a topic's partition; its offset.
+    async fn publish(&self, topic: &str, partition: i32, payload: Vec<u8>) -> Result<i64> {
+        self.publish_with(topic, partition, payload, Vec::new()).await
+    }
+
+    async fn publish_with(
+        &self,
+        topic: &str,
+        partition: i32,
+        payload: Vec<u8>,
+        headers: Vec<(&'static str, Vec<u8>)>,
+    ) -> Result<i64> {
+        let topic = topic.to_owned();
+        let record = OutgoingRecord {
+            topic,
+            partition: Some(partition),
+            payload,
+            headers,
+            ..OutgoingRecord::default()
+        };
+        let publish = async || self.producer.publish(record.clone()).await;
+        let mut available = self.producer.availability().watch();
+        available.wait_for(|available| *available).await?;
+        Ok(publish().await?.offset)
+    }
+
+    async fn output(&self, arguments: &[&str]) -> Result<Output> {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_blackfriday"));
+        command.args(arguments).kill_on_drop(true);
+        command.env("BLACKFRIDAY_KAFKA_BROKERS", self.kafka.bootstrap());
+        command.env("BLACKFRIDAY_VALKEY_URL", self.valkey.url());
+        command.output().await.context("run blackfriday")
+    }
+
+    /// Standard output of a command that ends with this exit code.
+    async fn run_to(&self, code: i32, arguments: &[&str]) -> Result<String> {
+        let Output { status, stdout, stderr } = self.output(arguments).await?;
+        let (out, err) = (String::from_utf8(stdout)?, String::from_utf8(stderr)?);
+        ensure!(status.code() == Some(code), "{arguments:?} ended with {status}, not {code}:\n{out}\n{err}");
+        Ok(out + &err)
+    }
+
+    async fn run(&self, arguments: &[&str]) -> Result<String> {
+        self.run_to(0, arguments).await
+    }
+
+    fn write(&self, name: &str, receipts: &str) -> Result<String> {
+        let path = self.folder.path().join(name);
+        std::fs::write(&path, format!("# blackfriday receipts 1 {{}}\n{receipts}"))?;
+        Ok(path.to_string_lossy().into_owned())
+    }
+}
+
+fn sale(number: u64, key: Option<&str>) -> Result<Sale> {
+    let key = key.map(IdempotencyKey::new).transpose().map_err(|error| anyhow::anyhow!("{error}"))?;
+    Ok(Sale {
+        id: key.as_ref().map_or_else(EventId::new_v7, EventId::of_key),
+        accepted_at: Timestamp::from(std::time::SystemTime::now()),
+        idempotency_key: key,
+        draft: Traffic::new(Workload::black_friday(), None).sale(number),
+    })
+}
+
+fn lines(output: &str) -> Result<Vec<Value>> {
+    output.lines().filter(|line| line.starts_with('{')).map(|line| Ok(serde_json::from_str(line)?)).collect()
+}
+
+#[tokio::test]
+async fn the_commands_tell_the_truth_about_a_real_pipeline() -> Result<()> {
+    let pipeline = Pipeline::start().await?;
+    let mut receipts = String::new();
+    for number in 0..SALES {
+        let sale = sale(number, None)?;
+        pipeline.publish("ventas", i32::try_from(number % 3)?, encode_sale(&sale)).await?;
+        receipts.push_str(&format!("+ {}\n", sale.id));
+    }
+    let keyed = sale(SALES, Some("order-17"))?;
+    for _ in 0..2 {
+        pipeline.publish("ventas", 0, encode_sale(&keyed)).await?;
+    }
+    receipts.push_str(&format!("+ {}\n", keyed.id));
+    let receipts = pipeline.write("receipts", &receipts)?;
+
+    verify_holds(&pipeline, &receipts).await?;
+    verify_names_what_is_wrong(&pipeline, &receipts).await?;
+    tail_shows_records(&pipeline).await?;
+    dead_letters_are_sent_again_once(&pipeline, &receipts).await?;
+    pipeline.consumer.shutdown.begin();
+    Ok(())
+}
+
+async fn verify_holds(pipeline: &Pipeline, receipts: &str) -> Result<()> {
+    let table = pipeline.run(&["verify", "--receipts", receipts, "--only-these"]).await?;
+    ensure!(table.contains("accepted") && table.contains("holds: every accepted event"), "{table}");
+    ensure!(table.contains("1 records repeat an event under an idempotency key"), "{table}");
+    let json: Value =
+        serde_json::from_str(&pipeline.run(&["verify", "--receipts", receipts, "--json"]).await?)?;
+    for name in ["accepted", "in_broker", "counted"] {
+        ensure!(json[name] == SALES + 1, "{name} in {json}");
+    }
+    let without = pipeline.run(&["verify"]).await?;
+    ensure!(!without.contains("accepted"), "without receipts nothing is said about them: {without}");
+    Ok(())
+}
+
+async fn verify_names_what_is_wrong(pipeline: &Pipeline, receipts: &str) -> Result<()> {
+    pipeline.valkey.command(&["INCR", "reportes:total:Ropa"]).await?;
+    let table = pipeline.run_to(1, &["verify", "--receipts", receipts]).await?;
+    ensure!(
+        table.contains("differs: reportes:total:Ropa holds") && table.contains("DOES NOT HOLD"),
+        "{table}"
+    );
+    pipeline.valkey.command(&["DECR", "reportes:total:Ropa"]).await?;
+    pipeline.valkey.command(&["ZINCRBY", "ranking:global", "1", "R-001"]).await?;
+    let table = pipeline.run_to(1, &["verify"]).await?;
+    ensure!(table.contains("differs: ranking:global R-001 holds"), "{table}");
+    pipeline.valkey.command(&["ZINCRBY", "ranking:global", "-1", "R-001"]).await?;
+
+    let nobody = uuid::Uuid::now_v7();
+    let lost = pipeline.write("lost", &format!("+ {nobody}\n"))?;
+    let table = pipeline.run_to(1, &["verify", "--receipts", receipts, "--receipts", &lost]).await?;
+    ensure!(table.contains(&format!("lost: {nobody}")), "{table}");
+    let table = pipeline.run_to(1, &["verify", "--receipts", &lost, "--only-these", "--show", "2"]).await?;
+    ensure!(table.contains("without a receipt 301") && table.contains("ventas/0 offset 0"), "{table}");
+
+    pipeline.run_to(64, &["verify", "--receipts", "/nonexistent"]).await?;
+    pipeline.run_to(64, &["verify", "--no-such-flag"]).await?;
+    let away = pipeline.run_to(69, &["verify", "--valkey-url", "redis://127.0.0.1:1"]).await?;
+    ensure!(away.contains("Valkey is away"), "{away}");
+    pipeline.run(&["verify", "--receipts", receipts]).await?;
+    Ok(())
+}
+
+async fn tail_shows_records(pipeline: &Pipeline) -> Result<()> {
+    let all = lines(&pipeline.run(&["tail", "--topic", "ventas"]).await?)?;
+    ensure!(all.len() as u64 == SALES + 2, "{} records", all.len());
+    let some = lines(&pipeline.run(&["tail", "--partition", "1", "--from", "98", "--limit", "5"]).await?)?;
+    let places: Vec<_> = some.iter().map(|line| (&line["partition"], &line["offset"])).collect();
+    ensure!(
+        places == [(&Value::from(1), &Value::from(98)), (&Value::from(1), &Value::from(99))],
+        "{places:?}"
+    );
+    ensure!(some[0]["sale"]["producto_id"].is_string() && some[0]["headers"]["content-type"].is_string());
+    ensure!(lines(&pipeline.run(&["tail", "--from", "end"]).await?)?.is_empty());
+    pipeline.run_to(64, &["tail", "--partition", "7"]).await?;
+    pipeline.run_to(69, &["tail", "--topic", "no-such-topic"]).await?;
+    Ok(())
+}
+
+async fn dead_letters_are_sent_again_once(pipeline: &Pipeline, receipts: &str) -> Result<()> {
+    ensure!(lines(&pipeline.run(&["dead-letters", "list"]).await?)?.is_empty());
+    let spoiled = pipeline.publish("ventas", 2, b"\xff no event".to_vec()).await?;
+    let buried = async || {
+        let listed = pipeline.run(&["dead-letters", "list"]).await.unwrap_or_default();
+        lines(&listed).is_ok_and(|letters| letters.len() == 1)
+    };
+    eventually(LIMIT, buried).await.context("the consumer buries what is no event")?;
+    let letter = lines(&pipeline.run(&["dead-letters", "list"]).await?)?.remove(0);
+    ensure!(letter["origin"]["partition"] == 2 && letter["origin"]["offset"] == spoiled, "{letter}");
+    ensure!(letter["reason"].is_string() && letter["payload_base64"].is_string(), "{letter}");
+    let kept = pipeline.run_to(1, &["dead-letters", "redrive"]).await?;
+    ensure!(kept.contains("kept: it still cannot be decoded"), "{kept}");
+    // With its dead letter, it is accounted for.
+    let table = pipeline.run(&["verify", "--receipts", receipts, "--only-these"]).await?;
+    ensure!(table.contains("1 records cannot be decoded"), "{table}");
+
+    // One that can be decoded now, as after an upgrade, buried twice by a consumer that was killed in between.
+    let late = encode_sale(&sale(SALES + 1, None)?);
+    for _ in 0..2 {
+        let headers = vec![
+            (ORIGIN_TOPIC, b"ventas".to_vec()),
+            (ORIGIN_PARTITION, b"1".to_vec()),
+            (ORIGIN_OFFSET, b"4711".to_vec()),
+        ];
+        pipeline.publish_with("ventas.dlq", 0, late.clone(), headers).await?;
+    }
+    let dry = pipeline.run(&["dead-letters", "redrive", "--from", "1", "--dry-run"]).await?;
+    ensure!(dry.contains("would be sent"), "{dry}");
+    let sent = pipeline.run(&["dead-letters", "redrive", "--from", "1"]).await?;
+    ensure!(sent.contains("sent: partition") && sent.contains("was sent before"), "{sent}");
+    let again = pipeline.run(&["dead-letters", "redrive", "--from", "1"]).await?;
+    ensure!(again.matches("was sent before").count() == 2 && !again.contains("sent: partition"), "{again}");
+    let json: Value = serde_json::from_str(&pipeline.run(&["verify", "--json"]).await?)?;
+    ensure!(json["counted"] == SALES + 2 && json["holds"] == true, "{json}");
+
+    // As it is, on request: it becomes a dead letter again, from its new place.
+    pipeline.run(&["dead-letters", "redrive", "--all", "--to", "1"]).await?;
+    let buried_again = async || {
+        let listed = pipeline.run(&["dead-letters", "list", "--from", "3"]).await.unwrap_or_default();
+        lines(&listed).is_ok_and(|letters| letters.len() == 1)
+    };
+    eventually(LIMIT, buried_again).await.context("the consumer buries it again")?;
+    pipeline.run(&["verify"]).await?;
+    Ok(())
+}
