@@ -69,8 +69,9 @@ async fn the_page_shows_what_the_store_holds() -> Result<()> {
     eventually(LIMIT, empty).await.context("an empty store shows no number")?;
 
     let mut sales = vec![(Category::Electronica, "E-1", 49_999, 2), (Category::Hogar, "H-1", 1_234, 7)];
-    sales.extend((0..40).map(|n: u64| {
-        (Category::Ropa, ["R-1", "R-2", "R-3"][n as usize % 3], 1_000 + (n * 37) % 400, 1 + n as i64 % 4)
+    let products = ["R-1", "R-2", "R-3"].into_iter().cycle();
+    sales.extend(products.zip(0_u32..40).map(|(product, n)| {
+        (Category::Ropa, product, 1_000 + u64::from(n * 37 % 400), 1 + i64::from(n % 4))
     }));
     dashboard.count(&sales).await?;
     shows(&page, "ventas", "42").await?;
