@@ -1,11 +1,10 @@
 use std::process::ExitCode;
 
+use blackfriday_service::{Shutdown, signals};
 use blackfriday_telemetry::TelemetryConfig;
 use clap::{Parser, Subcommand};
 
-use crate::{dead_letters, demo, load, output, reference, tail, topics, verify};
-
-const EX_UNAVAILABLE: u8 = 69;
+use crate::{dead_letters, demo, failure, load, output, reference, tail, topics, verify};
 
 /// Takes a flash sale in, counts it exactly once, and proves it.
 #[derive(Parser, Debug)]
@@ -52,7 +51,8 @@ pub fn run(cli: Cli) -> ExitCode {
         let mut telemetry = cli.telemetry;
         if telemetry.log == "info" {
             // Progress and results are shown by the commands themselves.
-            "warn".clone_into(&mut telemetry.log);
+            // And what Kafka's client says about its connections comes back as the command's own error.
+            "warn,librdkafka=off".clone_into(&mut telemetry.log);
         }
         let guard = blackfriday_telemetry::init("blackfriday", &telemetry)?;
         let ended = dispatch(cli.command).await;
@@ -69,8 +69,8 @@ pub fn run(cli: Cli) -> ExitCode {
 
 async fn dispatch(command: Command) -> anyhow::Result<bool> {
     match command {
-        Command::Demo(arguments) => demo::run(arguments).await,
-        Command::Load(arguments) => load::run(arguments).await,
+        Command::Demo(arguments) => demo::run(arguments, &stopped_by_signals()).await,
+        Command::Load(arguments) => load::run(arguments, &stopped_by_signals()).await,
         Command::Verify(arguments) => verify::run(arguments).await,
         Command::Tail(arguments) => tail::run(arguments).await.map(|()| true),
         Command::DeadLetters(command) => dead_letters::run(command).await,
@@ -82,8 +82,19 @@ async fn dispatch(command: Command) -> anyhow::Result<bool> {
     }
 }
 
-#[expect(clippy::print_stderr, reason = "the last word of a command that failed")]
+/// Begins at Ctrl-C or SIGTERM; a second one ends the process at once.
+fn stopped_by_signals() -> Shutdown {
+    let shutdown = Shutdown::new();
+    let stop = shutdown.clone();
+    tokio::spawn(async move {
+        if let Err(error) = signals(stop).await {
+            tracing::warn!(%error, "signals cannot be caught: they end the process at once");
+        }
+    });
+    shutdown
+}
+
 fn failed(error: &anyhow::Error) -> ExitCode {
-    eprintln!("blackfriday: {error:#}");
-    ExitCode::from(EX_UNAVAILABLE)
+    output::note(format_args!("blackfriday: {error:#}"));
+    ExitCode::from(failure::exit_code(error))
 }

@@ -1,20 +1,25 @@
 //! The whole pipeline on this machine: real Kafka and Valkey as child processes, all five services in this process, a flash
 //! sale through the front door, and the proof of its count.
+//!
+//! Invariant: however it ends, by itself, by an error or by a signal, nothing that it started goes on running.
 
 mod progress;
 mod services;
+mod weather;
 
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use blackfriday_event::Category;
+use blackfriday_service::Shutdown;
 use blackfriday_stack::{Kafka, KafkaOptions, Valkey};
 use blackfriday_workload::{Traffic, Workload};
-use indicatif::HumanDuration;
-use tokio::time::Instant;
+use tempfile::TempDir;
 
-use self::services::{Addresses, Services};
+use self::services::Services;
+use crate::failure::Interrupted;
 use crate::load::{Plan, Report};
 use crate::output::{self, grouped};
 use crate::receipts::Receipts;
@@ -22,12 +27,16 @@ use crate::{load, topics, verify};
 
 /// How long counting may take after the sale's end.
 const COUNT_LIMIT: Duration = Duration::from_secs(60);
+/// Differences of each kind that are shown.
+const SHOWN: usize = 20;
 
 /// Starts everything on this machine, sends a flash sale, proves the count, cleans up.
 #[derive(clap::Args, Debug)]
-#[command(
-    after_help = "Examples:\n  blackfriday demo\n  blackfriday demo --sales 500000 --rate 10000 --keep"
-)]
+#[command(after_help = "Examples:\n  \
+    blackfriday demo\n  \
+    blackfriday demo --sales 500000 --rate 10000 --keep\n\n\
+    Exit code 0 if accepted = in the broker = counted, 1 if not, 69 if Kafka or Valkey is missing or does not start,\n\
+    130 if a signal ended it before the proof.")]
 pub struct Arguments {
     /// Sales to send.
     #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1..))]
@@ -41,7 +50,7 @@ pub struct Arguments {
     /// Leave everything running after the proof, until Ctrl-C.
     #[arg(long)]
     keep: bool,
-    /// Seed of the traffic.
+    /// Seed of the traffic; the workload's own without it.
     #[arg(long)]
     seed: Option<u64>,
     /// Partitions of topic `ventas`.
@@ -53,79 +62,129 @@ pub struct Arguments {
     carnet: Option<String>,
 }
 
-pub(crate) async fn run(arguments: Arguments) -> Result<bool> {
-    let work = work(arguments);
-    tokio::pin!(work);
+/// What runs. The services are dropped before what they lean on.
+struct Demo {
+    services: Services,
+    kafka: Kafka,
+    valkey: Valkey,
+    folder: TempDir,
+}
+
+pub(crate) async fn run(arguments: Arguments, shutdown: &Shutdown) -> Result<bool> {
+    let started = Instant::now();
+    let demo = unless(shutdown, Demo::start(&arguments)).await?;
+    output::line(format_args!("everything runs, after {:.1} s", started.elapsed().as_secs_f64()));
+    output::line(format_args!("  the page     http://{}/", demo.services.dashboard));
+    output::line(format_args!("  the gateway  http://{}/venta", demo.services.gateway));
+    let holds = unless(shutdown, demo.sell_and_prove(&arguments)).await?;
+    if arguments.keep {
+        demo.explain();
+        shutdown.begun().await;
+    }
+    demo.services.stop().await;
+    output::line(format_args!(
+        "{}, after {:.0} s; everything is stopped and removed",
+        if holds { "ok" } else { "FAILED" },
+        started.elapsed().as_secs_f64()
+    ));
+    Ok(holds)
+}
+
+/// Does the work unless a signal comes first. Dropping the work stops what it started.
+async fn unless<T>(shutdown: &Shutdown, work: impl Future<Output = Result<T>>) -> Result<T> {
     tokio::select! {
-        ended = &mut work => ended,
-        interrupted = tokio::signal::ctrl_c() => {
-            // Dropping the work stops every process that it started.
-            interrupted.context("wait for Ctrl-C")?;
-            output::line("stopped");
-            Ok(true)
+        done = work => done,
+        () = shutdown.begun() => Err(Interrupted.into()),
+    }
+}
+
+impl Demo {
+    async fn start(arguments: &Arguments) -> Result<Self> {
+        let step = progress::steps();
+        step.set_message("starting Kafka and Valkey");
+        // Compiled code for the broker: the demo is also where speed is measured.
+        let options = KafkaOptions { for_load: true, ..KafkaOptions::default() };
+        let (kafka, valkey) = tokio::try_join!(Kafka::start_with(options), Valkey::start())?;
+        step.set_message("starting the services");
+        let services = Services::prepare(kafka.bootstrap(), valkey.url())?;
+        topics::make(&services.kafka, arguments.partitions, 1).await?;
+        let services = services.start(arguments.carnet.as_deref()).await?;
+        step.finish_and_clear();
+        let folder = tempfile::tempdir().context("make a folder for the receipts")?;
+        Ok(Self { services, kafka, valkey, folder })
+    }
+
+    async fn sell_and_prove(&self, arguments: &Arguments) -> Result<bool> {
+        let report = self.sell(arguments).await?;
+        report.print();
+        let mut receipts = Receipts::default();
+        for path in self.receipts() {
+            receipts.read(&path)?;
+        }
+        let mut proof =
+            verify::prove(&self.services.kafka, &self.services.store, receipts, COUNT_LIMIT).await?;
+        proof.only_these = true;
+        proof.print(SHOWN);
+        Ok(proof.holds() && report.accepted() > 0)
+    }
+
+    async fn sell(&self, arguments: &Arguments) -> Result<Report> {
+        let [of_sales, of_weather] = self.receipts();
+        let traffic = Traffic::new(Workload::black_friday(), arguments.seed);
+        let sales = arguments.sales;
+        let length = arguments.length();
+        #[expect(clippy::cast_precision_loss, reason = "a rate for people to read")]
+        let peak = sales as f64 / length.as_secs_f64() * traffic.workload().arrivals.peak();
+        output::line(format_args!(
+            "{}: {} sales in {:.0} s, at its peak {peak:.0} per second, seed {}",
+            traffic.workload().title,
+            grouped(sales),
+            length.as_secs_f64(),
+            traffic.seed()
+        ));
+        weather::send(self.services.gateway, &traffic, &of_weather).await?;
+        let plan = Arc::new(Plan::flash_sale(self.services.gateway, traffic, sales, length, of_sales));
+        let progress = progress::follow(sales, Arc::clone(&plan.accepted), self.services.store.clone());
+        // A signal drops all of this: the load needs no way of its own to be stopped.
+        let report = load::send(plan, &Shutdown::new()).await;
+        progress.finish().await;
+        report
+    }
+
+    fn receipts(&self) -> [PathBuf; 2] {
+        ["ventas.receipts", "clima.receipts"].map(|name| self.folder.path().join(name))
+    }
+
+    /// What to try while everything runs.
+    fn explain(&self) {
+        let me = std::env::args().next().unwrap_or_else(|| "blackfriday".to_owned());
+        let (kafka, valkey) = (self.kafka.bootstrap(), self.valkey.url());
+        let Services { gateway, dashboard, .. } = &self.services;
+        let receipts = self.receipts().map(|path| format!("--receipts {}", path.display())).join(" ");
+        let clients = format!("--kafka-brokers {kafka} --valkey-url {valkey}");
+        for line in [
+            "everything goes on running until Ctrl-C. Try:".to_owned(),
+            format!("  open http://{dashboard}/"),
+            format!("  curl -i http://{gateway}/venta -H 'content-type: application/json' \\"),
+            r#"    -d '{"categoria":"Ropa","producto_id":"R-001","precio":89.99,"cantidad_vendida":1}'"#
+                .to_owned(),
+            format!("  {me} load --url http://{gateway} --rate 1000 --duration 10s"),
+            format!("  {me} tail --follow --from end --kafka-brokers {kafka}"),
+            format!("  {me} verify {receipts} {clients}"),
+            "and break it, then verify again:".to_owned(),
+            format!("  valkey-cli -u {valkey} incr reportes:total:Ropa"),
+        ] {
+            output::line(line);
         }
     }
 }
 
-async fn work(arguments: Arguments) -> Result<bool> {
-    let started = Instant::now();
-    let step = progress::steps();
-    step.set_message("starting Kafka and Valkey");
-    // Compiled code for the broker: the demo is also where speed is measured.
-    let options = KafkaOptions { for_load: true, ..KafkaOptions::default() };
-    let (kafka, valkey) = tokio::try_join!(Kafka::start_with(options), Valkey::start())?;
-    step.set_message("starting the services");
-    let addresses = Addresses::new(&kafka, &valkey)?;
-    topics::make(&addresses.kafka_config(), arguments.partitions, 1).await?;
-    let services = Services::start(&addresses, arguments.carnet.as_deref()).await?;
-    step.finish_and_clear();
-    output::line(format!("everything runs, after {:.1} s", started.elapsed().as_secs_f64()));
-    output::line(format!("  the page     http://{}/", addresses.dashboard));
-    output::line(format!("  the gateway  http://{}/venta", addresses.gateway));
-
-    let folder = tempfile::tempdir().context("make a folder for the receipts")?;
-    let receipts = folder.path().join("demo.receipts");
-    let report = flash_sale(&arguments, &addresses, &services, receipts.clone()).await?;
-    report.print();
-    let mut told = Receipts::default();
-    told.read(&receipts)?;
-    told.weather = services.send_weather(&addresses).await?;
-    let mut proof = verify::prove(&addresses.kafka_config(), &services.store(), told, COUNT_LIMIT).await?;
-    proof.only_these = true;
-    proof.print(20);
-    let holds = proof.holds() && report.accepted() > 0;
-    if arguments.keep {
-        addresses.explain(&receipts);
-        tokio::signal::ctrl_c().await.context("wait for Ctrl-C")?;
+impl Arguments {
+    #[expect(clippy::cast_precision_loss, reason = "a length need not be exact beyond 2^53 sales")]
+    fn length(&self) -> Duration {
+        let at_rate = |rate: u64| Duration::from_secs_f64(self.sales as f64 / rate as f64);
+        self.rate.map_or(self.duration, at_rate)
     }
-    services.stop().await;
-    output::line(format!("cleaned up, after {}", HumanDuration(started.elapsed())));
-    Ok(holds)
-}
-
-async fn flash_sale(
-    arguments: &Arguments,
-    addresses: &Addresses,
-    services: &Services,
-    receipts: std::path::PathBuf,
-) -> Result<Report> {
-    let length = match arguments.rate {
-        #[expect(clippy::cast_precision_loss, reason = "a length for people")]
-        Some(rate) => Duration::from_secs_f64(arguments.sales as f64 / rate as f64),
-        None => arguments.duration,
-    };
-    let traffic = Traffic::new(Workload::black_friday(), arguments.seed);
-    let (title, seed) = (traffic.workload().title.clone(), traffic.seed());
-    output::line(format!(
-        "{title}: {} sales in {:.0} s, seed {seed}",
-        grouped(arguments.sales),
-        length.as_secs_f64()
-    ));
-    let plan = Arc::new(Plan::flash_sale(addresses.gateway, traffic, arguments.sales, length, receipts));
-    let bars = progress::bars(arguments.sales, Arc::clone(&plan.accepted), services.store());
-    let report = load::send(plan).await;
-    bars.finish().await;
-    report
 }
 
 fn carnet(text: &str) -> Result<String, String> {

@@ -6,6 +6,7 @@
 mod command;
 mod dead_letters;
 mod demo;
+mod failure;
 mod load;
 mod output;
 mod receipts;

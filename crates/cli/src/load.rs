@@ -4,31 +4,43 @@
 //! is seen to stall (coordinated omission). Closed loop: each connection sends its next request when the last is answered.
 
 mod connection;
+mod outcome;
 mod plan;
 mod report;
 mod schedule;
 mod worker;
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
-use blackfriday_workload::{Traffic, Workload};
+use blackfriday_service::Shutdown;
+use tokio::net::TcpStream;
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 pub(crate) use self::plan::{Plan, Route};
 pub(crate) use self::report::Report;
 pub(crate) use self::schedule::Pace;
 
+use self::report::Latencies;
 use self::schedule::Schedule;
+use crate::failure::Unavailable;
 use crate::output;
 use crate::receipts::Writer;
+
+/// For the first connection, before anything is sent.
+const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 
 /// Sends sales to a gateway.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Examples:\n  \
     blackfriday load --url http://127.0.0.1:8080 --rate 2000 --duration 30s --receipts run.receipts\n  \
-    blackfriday load --url http://127.0.0.1:8080 --route ventas --batch-size 500 --connections 8 --sales 1000000")]
+    blackfriday load --url http://127.0.0.1:8080 --route ventas --batch-size 500 --connections 8 --sales 1000000\n\n\
+    Exit code 0 if every sale was accepted, 1 if not, 64 for wrong arguments, 69 if the gateway cannot be reached.\n\
+    Ctrl-C ends the load early; the receipts and the table are complete for what was sent.")]
 pub struct Arguments {
     /// The gateway.
     #[arg(long, default_value = "http://127.0.0.1:8080")]
@@ -51,43 +63,39 @@ pub struct Arguments {
     /// Stop after this many sales.
     #[arg(long)]
     sales: Option<u64>,
-    /// Stop after this time; 10 s if neither this nor `--sales` is given.
+    /// Stop after this time; 10 s if neither this nor `--sales` is given. With `--rate`, what no connection was free for
+    /// is sent late, for the time of one answer at the most.
     #[arg(long, value_parser = humantime::parse_duration)]
-    duration: Option<std::time::Duration>,
+    duration: Option<Duration>,
     /// Seed of the traffic; the workload's own without it.
     #[arg(long)]
     seed: Option<u64>,
     /// The catalogue, a TOML file; the built-in one without it.
     #[arg(long)]
     workload: Option<PathBuf>,
-    /// Write what was acknowledged to this file.
+    /// Write what was acknowledged, and what may have been, to this file, for `blackfriday verify`.
     #[arg(long)]
     receipts: Option<PathBuf>,
     /// Send an `Idempotency-Key` with each request.
     #[arg(long)]
     idempotency: bool,
-    /// Send a refused or unanswered request again, this often at the most. Needs `--idempotency`.
+    /// Send a request again that was refused for now or not answered, this often at the most. Needs `--idempotency`.
     #[arg(long, default_value_t = 0, requires = "idempotency")]
     retries: u32,
-    /// Time for one answer.
+    /// Time for one answer, from the sending.
     #[arg(long, default_value = "10s", value_parser = humantime::parse_duration)]
-    timeout: std::time::Duration,
+    timeout: Duration,
     /// Print the result as JSON.
     #[arg(long)]
     json: bool,
 }
 
-pub(crate) async fn run(arguments: Arguments) -> Result<bool> {
-    let workload = match &arguments.workload {
-        Some(path) => {
-            let text = std::fs::read_to_string(path).with_context(|| format!("read {}", path.display()))?;
-            Workload::parse(&text)?
-        }
-        None => Workload::black_friday(),
-    };
+pub(crate) async fn run(arguments: Arguments, shutdown: &Shutdown) -> Result<bool> {
     let json = arguments.json;
-    let plan = Plan::new(arguments, Traffic::new(workload, None))?;
-    let report = send(Arc::new(plan)).await?;
+    let plan = Arc::new(Plan::new(arguments)?);
+    reach(plan.address).await?;
+    output::note(plan.describe());
+    let report = send(plan, shutdown).await?;
     if json {
         output::line(report.to_json());
     } else {
@@ -96,30 +104,37 @@ pub(crate) async fn run(arguments: Arguments) -> Result<bool> {
     Ok(report.is_good())
 }
 
-/// Carries out a plan. Ctrl-C ends it early; what was acknowledged until then is in the receipts.
-pub(crate) async fn send(plan: Arc<Plan>) -> Result<Report> {
+/// Carries out a plan. A shutdown ends it early: requests on their way are waited for, and their answers are in the
+/// receipts.
+pub(crate) async fn send(plan: Arc<Plan>, shutdown: &Shutdown) -> Result<Report> {
     let receipts = plan.receipts.as_ref().map(|path| Writer::create(path, &plan.about())).transpose()?;
-    let schedule = Arc::new(Schedule::start(&plan));
+    let latencies = Arc::new(Latencies::new());
+    let schedule = Schedule::start(&plan)?;
     let mut workers = JoinSet::new();
     for _ in 0..plan.connections {
-        let lines = receipts.as_ref().map(Writer::lines);
-        workers.spawn(worker::run(Arc::clone(&plan), Arc::clone(&schedule), lines));
+        let (plan, schedule, latencies) = (Arc::clone(&plan), Arc::clone(&schedule), Arc::clone(&latencies));
+        workers.spawn(worker::run(plan, schedule, latencies, receipts.as_ref().map(Writer::pen)));
     }
-    let stop = Arc::clone(&schedule);
-    let interrupt = tokio::spawn(async move {
-        // Without a signal handler Ctrl-C would end the process, and the receipts would be cut.
-        if tokio::signal::ctrl_c().await.is_ok() {
-            stop.stop();
+    let mut tallies = Vec::new();
+    loop {
+        tokio::select! {
+            ended = workers.join_next() => match ended {
+                Some(tally) => tallies.push(tally.context("a connection's task died")??),
+                None => break,
+            },
+            () = shutdown.begun(), if !schedule.is_stopped() => schedule.stop(),
         }
-    });
-    let mut report = Report::new(&plan);
-    while let Some(tally) = workers.join_next().await {
-        report.add(tally.context("a connection's task died")?);
     }
-    interrupt.abort();
-    report.end(schedule.elapsed());
+    let report = Report::new(&plan, tallies, &latencies, &schedule);
     if let Some(receipts) = receipts {
         tokio::task::spawn_blocking(|| receipts.finish()).await??;
     }
     Ok(report)
+}
+
+async fn reach(address: SocketAddr) -> Result<()> {
+    let unreachable = || Unavailable(format!("the gateway at {address} cannot be reached"));
+    let connected = timeout(CONNECT_LIMIT, TcpStream::connect(address)).await;
+    connected.with_context(unreachable)?.with_context(unreachable)?;
+    Ok(())
 }

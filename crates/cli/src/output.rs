@@ -1,9 +1,27 @@
 //! What is written to standard output: results, and nothing else. Everything about the way there goes to standard error.
 
+use std::fmt::Display;
+use std::io::{self, Write as _};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+static CLOSED: AtomicBool = AtomicBool::new(false);
+
 /// Writes a line.
-#[expect(clippy::print_stdout, reason = "the one place that does")]
-pub(crate) fn line(text: impl std::fmt::Display) {
-    println!("{text}");
+pub(crate) fn line(text: impl Display) {
+    if writeln!(io::stdout().lock(), "{text}").is_err() {
+        CLOSED.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Whether nobody reads standard output any more, as in `blackfriday tail | head`.
+pub(crate) fn is_closed() -> bool {
+    CLOSED.load(Ordering::Relaxed)
+}
+
+/// Writes a line about the way to the result, to standard error.
+pub(crate) fn note(text: impl Display) {
+    // There is nowhere left to say that standard error is closed.
+    writeln!(io::stderr().lock(), "{text}").ok();
 }
 
 /// Writes a table with a head.

@@ -62,7 +62,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
         }
     }
     let mut left = arguments.limit;
-    while left > 0 && !ends.is_empty() {
+    while left > 0 && !ends.is_empty() && !output::is_closed() {
         let Some(SubscriptionEvent::Batch(batch)) = subscription.next().await else { break };
         for record in batch.records.iter().take(usize::try_from(left).unwrap_or(usize::MAX)) {
             output::line(to_json(&batch.partition, record));

@@ -5,6 +5,8 @@ use blackfriday_broker::kafka::{KafkaConfig, ProducerConfig};
 use blackfriday_service::{ProcessConfig, ServiceConfig};
 use clap::Parser;
 
+use crate::Error;
+
 /// Takes sales and weather reports over gRPC and publishes them to Kafka.
 #[derive(Parser, Debug, Clone)]
 #[command(
@@ -43,20 +45,33 @@ pub struct Config {
 #[derive(clap::Args, Debug, Clone)]
 #[command(next_help_heading = "Limits")]
 pub struct Limits {
+    /// Open connections; one more is closed.
+    #[arg(long, env = "BLACKFRIDAY_WRITER_MAX_CONNECTIONS", default_value_t = 1_024, value_parser = positive)]
+    pub max_connections: usize,
+    /// Calls in flight on one connection; more wait.
+    #[arg(long, env = "BLACKFRIDAY_WRITER_MAX_STREAMS", default_value_t = 1_024,
+          value_parser = clap::value_parser!(u32).range(1..))]
+    pub max_streams: u32,
+    /// Calls in flight on all connections; more are refused.
+    #[arg(long, env = "BLACKFRIDAY_WRITER_MAX_CALLS", default_value_t = 4_096, value_parser = positive)]
+    pub max_calls: usize,
     /// Sales in one batch call; more are refused.
-    #[arg(long, env = "BLACKFRIDAY_WRITER_MAX_BATCH_SALES", default_value_t = 10_000)]
+    #[arg(long, env = "BLACKFRIDAY_WRITER_MAX_BATCH_SALES", default_value_t = 10_000, value_parser = positive)]
     pub max_batch_sales: usize,
     /// Bytes of one call; more are refused.
-    #[arg(long, env = "BLACKFRIDAY_WRITER_MAX_MESSAGE_BYTES", default_value_t = 8 << 20)]
+    #[arg(long, env = "BLACKFRIDAY_WRITER_MAX_MESSAGE_BYTES", default_value_t = 8 << 20, value_parser = positive)]
     pub max_message_bytes: usize,
+    /// KiB of all calls in flight that are larger than 16 KiB; more are refused.
+    #[arg(long, env = "BLACKFRIDAY_WRITER_MAX_MESSAGES_KBYTES", default_value_t = 65_536,
+          value_parser = clap::value_parser!(u32).range(1..))]
+    pub max_messages_kbytes: u32,
     /// Records on their way to the broker; more are refused.
-    #[arg(long, env = "BLACKFRIDAY_WRITER_MAX_IN_FLIGHT_RECORDS", default_value_t = 150_000)]
+    #[arg(long, env = "BLACKFRIDAY_WRITER_MAX_IN_FLIGHT_RECORDS", default_value_t = 150_000,
+          value_parser = positive)]
     pub max_in_flight_records: usize,
-    /// Calls in flight on one connection; more wait.
-    #[arg(long, env = "BLACKFRIDAY_WRITER_MAX_STREAMS", default_value_t = 1_024)]
-    pub max_streams: u32,
     /// Milliseconds for a call that names no deadline of its own.
-    #[arg(long, env = "BLACKFRIDAY_WRITER_CALL_TIMEOUT_MS", default_value_t = 5_000)]
+    #[arg(long, env = "BLACKFRIDAY_WRITER_CALL_TIMEOUT_MS", default_value_t = 5_000,
+          value_parser = clap::value_parser!(u64).range(1..))]
     pub call_timeout_ms: u64,
     /// Milliseconds that calls in flight have to finish at a stop.
     #[arg(long, env = "BLACKFRIDAY_DRAIN_TIMEOUT_MS", default_value_t = 10_000)]
@@ -64,6 +79,13 @@ pub struct Limits {
 }
 
 impl Limits {
+    /// # Errors
+    /// A batch that is allowed could never be published.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        let (batch, in_flight) = (self.max_batch_sales, self.max_in_flight_records);
+        if batch > in_flight { Err(Error::Limits { batch, in_flight }) } else { Ok(()) }
+    }
+
     pub(crate) fn call_timeout(&self) -> Duration {
         Duration::from_millis(self.call_timeout_ms)
     }
@@ -71,6 +93,10 @@ impl Limits {
     pub(crate) fn drain_timeout(&self) -> Duration {
         Duration::from_millis(self.drain_timeout_ms)
     }
+}
+
+fn positive(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|n| *n > 0).ok_or_else(|| "must be a whole number above 0".to_owned())
 }
 
 impl ServiceConfig for Config {

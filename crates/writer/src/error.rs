@@ -1,9 +1,18 @@
 use blackfriday_broker::{BrokerError, PublishError};
 use blackfriday_proto::{ErrorCode, SaleError};
+use blackfriday_service::Failure;
 
 /// Why the writer ends.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// A batch that is allowed could never be published.
+    #[error("at most {in_flight} records in flight leave no room for a batch of {batch} sales")]
+    Limits {
+        /// Sales allowed in a batch.
+        batch: usize,
+        /// Records allowed in flight.
+        in_flight: usize,
+    },
     /// The producer cannot be made.
     #[error("make the producer")]
     Producer(#[source] BrokerError),
@@ -13,6 +22,17 @@ pub enum Error {
     /// The server broke.
     #[error("serve gRPC")]
     Serve(#[source] tonic::transport::Error),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Limits { .. } | Error::Producer(BrokerError::Client(_)) => {
+                Self::Configuration(error.into())
+            }
+            Error::Producer(_) | Error::Reflection(_) | Error::Serve(_) => Self::Internal(error.into()),
+        }
+    }
 }
 
 /// What the client is told of a record that was not acknowledged.

@@ -6,13 +6,18 @@
 //! Invariant: `OK` is answered only for a record that the broker has acknowledged; anything else says whether the record
 //! was surely not written, or may have been.
 
+mod admission;
 mod calls;
 mod config;
+mod connections;
 mod error;
 mod grpc;
+mod health;
+mod message;
 mod partition;
 mod publish;
+mod serve;
 
 pub use config::Config;
 pub use error::Error;
-pub use grpc::run;
+pub use serve::run;

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use blackfriday_service::{Failure, bind, main_with};
+use blackfriday_service::{bind, main_with};
 use blackfriday_writer::{Config, run};
 
 #[global_allocator]
@@ -11,6 +11,6 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     main_with("blackfriday-writer", |config: Config, context| async move {
         let listener = bind(config.listen)?;
-        run(config, listener, context).await.map_err(|error| Failure::Internal(error.into()))
+        Ok(run(config, listener, context).await?)
     })
 }

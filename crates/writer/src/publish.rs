@@ -1,5 +1,5 @@
 use std::sync::Arc;
-use std::time::{Duration, Instant as StdInstant, SystemTime};
+use std::time::{Instant as StdInstant, SystemTime};
 
 use blackfriday_broker::kafka::Producer;
 use blackfriday_broker::{OutgoingRecord, Position, PublishError};
@@ -10,16 +10,13 @@ use blackfriday_telemetry::metrics::types::counter::Counter;
 use blackfriday_telemetry::metrics::types::gauge::Gauge;
 use blackfriday_telemetry::metrics::types::histogram::Histogram;
 use blackfriday_telemetry::metrics::{DURATION_BUCKETS, Registry};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 use tracing::Span;
 
 use crate::Config;
 use crate::error::of_publish;
 use crate::partition::record_key;
-
-/// Left of a call's time for the answer's way back.
-const ANSWER_RESERVE: Duration = Duration::from_millis(50);
 
 /// Turns events into records and waits for the broker.
 #[derive(Clone)]
@@ -36,6 +33,15 @@ struct Metrics {
     failed: Counter,
     in_flight: Gauge,
     duration: Histogram,
+}
+
+/// Records on their way. When it is dropped, also because the client gave up, what is not acknowledged counts as failed.
+struct InFlight<'a> {
+    metrics: &'a Metrics,
+    records: usize,
+    acknowledged: usize,
+    started: StdInstant,
+    _permits: SemaphorePermit<'a>,
 }
 
 /// A record with the identity of its event, and the span that ends with its acknowledgement.
@@ -62,16 +68,18 @@ impl Publisher {
         Self {
             producer,
             topics: Arc::new((config.topic_sales.clone(), config.topic_weather.clone())),
-            in_flight: Arc::new(Semaphore::new(config.limits.max_in_flight_records)),
+            in_flight: Arc::new(Semaphore::new(
+                config.limits.max_in_flight_records.min(Semaphore::MAX_PERMITS),
+            )),
             metrics,
         }
     }
 
-    /// Publishes sales and waits for every outcome, until a little before `deadline`.
+    /// Publishes sales and waits for every outcome, until `by` at the latest.
     pub(crate) async fn sales(
         &self,
         commands: Vec<SaleCommand>,
-        deadline: Instant,
+        by: Instant,
     ) -> Vec<Result<EventId, SaleError>> {
         let accepted_at = Timestamp::from(SystemTime::now());
         let prepare = |command: SaleCommand| {
@@ -81,15 +89,11 @@ impl Publisher {
             let payload = encode_sale(&Sale { id, accepted_at, idempotency_key, draft: command.draft });
             prepared(&self.topics.0, id, accepted_at, key, payload, span)
         };
-        self.publish(commands.into_iter().map(prepare).collect(), deadline).await
+        self.publish(commands.into_iter().map(prepare).collect(), by).await
     }
 
-    /// Publishes a weather report.
-    pub(crate) async fn weather(
-        &self,
-        command: WeatherCommand,
-        deadline: Instant,
-    ) -> Result<EventId, SaleError> {
+    /// Publishes a weather report and waits for its outcome, until `by` at the latest.
+    pub(crate) async fn weather(&self, command: WeatherCommand, by: Instant) -> Result<EventId, SaleError> {
         let accepted_at = Timestamp::from(SystemTime::now());
         let span = span(&self.topics.1, command.traceparent.as_deref());
         let (id, idempotency_key) = (command.id, command.idempotency_key);
@@ -98,30 +102,47 @@ impl Publisher {
             encode_weather(&WeatherReport { id, accepted_at, idempotency_key, draft: command.draft });
         let prepared = prepared(&self.topics.1, id, accepted_at, key, payload, span);
         let unknown = || Err(SaleError::new(ErrorCode::OutcomeUnknown, "no outcome").of(id));
-        self.publish(vec![prepared], deadline).await.pop().unwrap_or_else(unknown)
+        self.publish(vec![prepared], by).await.pop().unwrap_or_else(unknown)
     }
 
-    async fn publish(&self, prepared: Vec<Prepared>, deadline: Instant) -> Vec<Result<EventId, SaleError>> {
-        let count = prepared.len();
-        let permits = u32::try_from(count).ok().and_then(|count| self.in_flight.try_acquire_many(count).ok());
-        let Some(_permits) = permits else {
-            self.metrics.failed.inc_by(count as u64);
+    async fn publish(&self, prepared: Vec<Prepared>, by: Instant) -> Vec<Result<EventId, SaleError>> {
+        let Some(mut in_flight) = self.begin(prepared.len()) else {
             let full =
                 || SaleError::new(ErrorCode::Overloaded, "too many records are on their way to the broker");
             return prepared.into_iter().map(|prepared| Err(full().of(prepared.id))).collect();
         };
-        let started = StdInstant::now();
-        self.metrics.in_flight.inc_by(i64::try_from(count).unwrap_or(i64::MAX));
         let (about, records): (Vec<_>, Vec<_>) =
             prepared.into_iter().map(|prepared| ((prepared.id, prepared.span), prepared.record)).unzip();
-        let outcomes = self.producer.publish_batch(records).outcomes_until(deadline - ANSWER_RESERVE).await;
-        self.metrics.in_flight.dec_by(i64::try_from(count).unwrap_or(i64::MAX));
-        self.metrics.duration.observe(started.elapsed().as_secs_f64());
-        let acknowledged = outcomes.iter().filter(|outcome| outcome.is_ok()).count() as u64;
-        self.metrics.published.inc_by(acknowledged);
-        self.metrics.failed.inc_by(count as u64 - acknowledged);
+        let outcomes = self.producer.publish_batch(records).outcomes_until(by).await;
+        in_flight.acknowledged = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
         about.into_iter().zip(outcomes).map(|((id, span), outcome)| conclude(id, span, outcome)).collect()
     }
+
+    /// Room for so many records, or none.
+    fn begin(&self, records: usize) -> Option<InFlight<'_>> {
+        let permits =
+            u32::try_from(records).ok().and_then(|count| self.in_flight.try_acquire_many(count).ok());
+        let Some(permits) = permits else {
+            self.metrics.failed.inc_by(records as u64);
+            return None;
+        };
+        self.metrics.in_flight.inc_by(gauge_of(records));
+        let (metrics, started) = (&self.metrics, StdInstant::now());
+        Some(InFlight { metrics, records, acknowledged: 0, started, _permits: permits })
+    }
+}
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.metrics.in_flight.dec_by(gauge_of(self.records));
+        self.metrics.duration.observe(self.started.elapsed().as_secs_f64());
+        self.metrics.published.inc_by(self.acknowledged as u64);
+        self.metrics.failed.inc_by((self.records - self.acknowledged) as u64);
+    }
+}
+
+fn gauge_of(records: usize) -> i64 {
+    i64::try_from(records).unwrap_or(i64::MAX)
 }
 
 fn conclude(
@@ -129,9 +150,17 @@ fn conclude(
     span: Option<Span>,
     outcome: Result<Position, PublishError>,
 ) -> Result<EventId, SaleError> {
-    if let (Some(span), Ok(position)) = (span, &outcome) {
-        span.record("messaging.destination.partition.id", position.partition);
-        span.record("messaging.kafka.offset", position.offset);
+    if let Some(span) = span {
+        match &outcome {
+            Ok(position) => {
+                span.record("messaging.destination.partition.id", position.partition);
+                span.record("messaging.kafka.offset", position.offset);
+            }
+            Err(error) => {
+                span.record("otel.status_code", "ERROR");
+                span.record("error.type", tracing::field::display(error));
+            }
+        }
     }
     outcome.map(|_| id).map_err(|error| of_publish(error).of(id))
 }
@@ -168,6 +197,8 @@ fn span(topic: &str, traceparent: Option<&str>) -> Option<Span> {
         messaging.destination.name = topic,
         messaging.destination.partition.id = tracing::field::Empty,
         messaging.kafka.offset = tracing::field::Empty,
+        otel.status_code = tracing::field::Empty,
+        error.type = tracing::field::Empty,
     );
     context::set_parent(&span, parent);
     Some(span)

@@ -1,19 +1,30 @@
+use std::io::{IsTerminal, stderr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use blackfriday_store::{SnapshotRequest, Store};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use tokio::task::JoinHandle;
 use tokio::time::interval;
 
-const REFRESH: Duration = Duration::from_millis(200);
+use crate::output::{self, grouped};
 
-/// Two bars: accepted and counted. On a terminal only; elsewhere nothing is drawn.
-pub(super) struct Bars {
-    accepted: ProgressBar,
-    counted: ProgressBar,
+const REFRESH: Duration = Duration::from_millis(200);
+/// Where there is no terminal, a line this often.
+const LINE_EVERY: Duration = Duration::from_secs(5);
+
+/// Shows how far the sale is, on standard error: bars on a terminal, lines elsewhere.
+pub(super) struct Progress {
+    bars: Option<[ProgressBar; 2]>,
     follow: JoinHandle<()>,
+}
+
+/// Where the sale stands.
+#[derive(Clone, Copy)]
+struct Standing {
+    accepted: u64,
+    counted: u64,
 }
 
 /// A line that says what is being done.
@@ -24,39 +35,70 @@ pub(super) fn steps() -> ProgressBar {
 }
 
 /// Follows what was accepted, and what the store says was counted.
-pub(super) fn bars(sales: u64, accepted_so_far: Arc<AtomicU64>, store: Store) -> Bars {
-    let all = MultiProgress::new();
-    let style = ProgressStyle::with_template("  {prefix:9} {bar:40} {human_pos:>9} / {human_len}  {per_sec}")
-        .expect("the template is well formed");
-    let bar =
-        |name: &'static str| all.add(ProgressBar::new(sales).with_style(style.clone()).with_prefix(name));
-    let (accepted, counted) = (bar("accepted"), bar("counted"));
-    let (show_accepted, show_counted) = (accepted.clone(), counted.clone());
+pub(super) fn follow(sales: u64, accepted: Arc<AtomicU64>, store: Store) -> Progress {
+    let bars = stderr().is_terminal().then(|| bars(sales));
+    let shown = bars.clone();
     let follow = tokio::spawn(async move {
+        let (started, mut last_line) = (Instant::now(), Instant::now());
         let mut tick = interval(REFRESH);
+        let mut standing = Standing { accepted: 0, counted: 0 };
         loop {
             tick.tick().await;
-            show_accepted.set_position(accepted_so_far.load(Ordering::Relaxed));
-            if let Ok(snapshot) =
-                store.snapshot(SnapshotRequest { histories: Vec::new(), ..SnapshotRequest::from(1) }).await
-            {
-                let sales = snapshot
-                    .categories
-                    .values()
-                    .filter_map(|category| category.sales.as_ref()?.parse::<u64>().ok());
-                show_counted.set_position(sales.sum());
+            // Before the store is read, so that a lag is shown rather too small than too large.
+            standing.accepted = accepted.load(Ordering::Relaxed);
+            standing.counted = counted(&store).await.unwrap_or(standing.counted);
+            match &shown {
+                Some(bars) => standing.show(bars),
+                None if last_line.elapsed() >= LINE_EVERY => {
+                    last_line = Instant::now();
+                    output::note(standing.line(started.elapsed()));
+                }
+                None => {}
             }
         }
     });
-    Bars { accepted, counted, follow }
+    Progress { bars, follow }
 }
 
-impl Bars {
+impl Progress {
     pub(super) async fn finish(self) {
         self.follow.abort();
         // Canceled, as was just asked for.
         self.follow.await.ok();
-        self.accepted.finish_and_clear();
-        self.counted.finish_and_clear();
+        self.bars.iter().flatten().for_each(ProgressBar::finish_and_clear);
     }
+}
+
+impl Standing {
+    fn lag(self) -> u64 {
+        self.accepted.saturating_sub(self.counted)
+    }
+
+    fn show(self, [accepted, counted]: &[ProgressBar; 2]) {
+        accepted.set_position(self.accepted);
+        counted.set_position(self.counted);
+        counted.set_message(format!("lag {}", grouped(self.lag())));
+    }
+
+    fn line(self, after: Duration) -> String {
+        let Self { accepted, counted } = self;
+        let (accepted, counted, lag) = (grouped(accepted), grouped(counted), grouped(self.lag()));
+        format!("  after {:2.0} s: accepted {accepted}, counted {counted}, lag {lag}", after.as_secs_f64())
+    }
+}
+
+fn bars(sales: u64) -> [ProgressBar; 2] {
+    let all = MultiProgress::new();
+    let template = "  {prefix:9} {bar:40} {human_pos:>9} / {human_len}  {per_sec}  {msg}";
+    let style = ProgressStyle::with_template(template).expect("the template is well formed");
+    ["accepted", "counted"]
+        .map(|name| all.add(ProgressBar::new(sales).with_style(style.clone()).with_prefix(name)))
+}
+
+async fn counted(store: &Store) -> Option<u64> {
+    let nothing_else = SnapshotRequest { histories: Vec::new(), ..SnapshotRequest::from(1) };
+    let snapshot = store.snapshot(nothing_else).await.ok()?;
+    let sales =
+        snapshot.categories.values().filter_map(|category| category.sales.as_ref()?.parse::<u64>().ok());
+    Some(sales.sum())
 }

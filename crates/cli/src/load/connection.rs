@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use bytes::Bytes;
-use http::{HeaderValue, Request, header};
+use http::{HeaderMap, HeaderValue, Request, header};
 use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
@@ -12,8 +12,11 @@ use tokio::time::timeout;
 
 use super::Plan;
 
+/// A gateway that asks for a longer pause is asked again after this one.
+const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(5);
+
 /// One keep-alive connection to the gateway, made anew when it broke.
-pub(crate) struct Connection {
+pub(super) struct Connection {
     address: SocketAddr,
     host: HeaderValue,
     path: &'static str,
@@ -22,22 +25,36 @@ pub(crate) struct Connection {
 }
 
 /// What happened to a request.
-pub(crate) enum Exchange {
+pub(super) enum Exchange {
     /// It was answered.
-    Answered { status: u16, body: Bytes },
+    Answered {
+        status: u16,
+        body: Bytes,
+        /// How long the gateway asks to wait before the next try.
+        retry_after: Option<Duration>,
+    },
     /// There was no connection: it was not sent.
     NotSent,
     /// It may have been sent, and was not answered.
     NoAnswer,
 }
 
+impl Exchange {
+    pub(super) fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Answered { retry_after, .. } => *retry_after,
+            Self::NotSent | Self::NoAnswer => None,
+        }
+    }
+}
+
 impl Connection {
-    pub(crate) fn new(plan: &Plan) -> Result<Self> {
+    pub(super) fn new(plan: &Plan) -> Result<Self> {
         let host = HeaderValue::from_str(&plan.host).context("the gateway's host")?;
         Ok(Self { address: plan.address, host, path: plan.path(), timeout: plan.timeout, sender: None })
     }
 
-    pub(crate) async fn post(&mut self, body: Bytes, key: Option<&str>) -> Exchange {
+    pub(super) async fn post(&mut self, body: Bytes, key: Option<&str>) -> Exchange {
         let mut request = Request::post(self.path).header(header::HOST, self.host.clone());
         request = request.header(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         if let Some(key) = key {
@@ -47,14 +64,14 @@ impl Connection {
         let limit = self.timeout;
         let Ok(Some(mut sender)) = timeout(limit, self.sender()).await else { return Exchange::NotSent };
         let exchange = timeout(limit, async {
-            let response = sender.send_request(request).await?;
-            let status = response.status().as_u16();
-            Ok::<_, hyper::Error>((status, response.into_body().collect().await?.to_bytes()))
+            let (head, body) = sender.send_request(request).await?.into_parts();
+            Ok::<_, hyper::Error>((head, body.collect().await?.to_bytes()))
         });
         match exchange.await {
-            Ok(Ok((status, body))) => {
+            Ok(Ok((head, body))) => {
                 self.sender = Some(sender);
-                Exchange::Answered { status, body }
+                let retry_after = retry_after(&head.headers);
+                Exchange::Answered { status: head.status.as_u16(), body, retry_after }
             }
             Ok(Err(error)) if error.is_canceled() => Exchange::NotSent,
             Ok(Err(_)) | Err(_) => Exchange::NoAnswer,
@@ -77,4 +94,9 @@ impl Connection {
         });
         Some(sender)
     }
+}
+
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let seconds = headers.get(header::RETRY_AFTER)?.to_str().ok()?.parse().ok()?;
+    Some(Duration::from_secs(seconds).min(LONGEST_RETRY_AFTER))
 }

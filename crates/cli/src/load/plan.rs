@@ -1,15 +1,22 @@
-use std::fmt::Write as _;
+use std::io::Write as _;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use blackfriday_event::SaleDraft;
-use blackfriday_workload::{Arrivals, Traffic};
+use blackfriday_workload::{Arrivals, Traffic, Workload};
+use url::Url;
+use uuid::Uuid;
 
 use super::{Arguments, Pace};
+use crate::failure::{Unavailable, Usage};
+use crate::output::grouped;
+
+/// When neither sales nor duration are given.
+const DEFAULT_DURATION: Duration = Duration::from_secs(10);
 
 /// One sale a request, or many.
 #[derive(clap::ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,7 +37,9 @@ pub(crate) struct Plan {
     pub(crate) batch: u64,
     pub(crate) pace: Pace,
     pub(crate) connections: u64,
-    pub(crate) max_sales: Option<u64>,
+    /// Sales to send; `u64::MAX` if only the time ends it.
+    pub(crate) sales: u64,
+    /// No sale is meant to be sent after this time.
     pub(crate) duration: Option<Duration>,
     pub(crate) traffic: Traffic,
     pub(crate) receipts: Option<PathBuf>,
@@ -43,30 +52,25 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    pub(crate) fn new(arguments: Arguments, traffic: Traffic) -> Result<Self> {
+    pub(crate) fn new(arguments: Arguments) -> Result<Self> {
         let url = &arguments.url;
-        ensure!(url.scheme() == "http", "{url}: the gateway is reached by http://host:port");
-        let address = url.socket_addrs(|| Some(80)).with_context(|| format!("look up {url}"))?;
-        let address = *address.first().with_context(|| format!("{url} has no address"))?;
+        let address = address(url)?;
+        let traffic = Traffic::new(workload(arguments.workload.as_deref())?, arguments.seed);
         let batch = if arguments.route == Route::Venta { 1 } else { arguments.batch_size };
         let duration = match (arguments.duration, arguments.sales) {
-            (None, None) => Some(Duration::from_secs(10)),
+            (None, None) => Some(DEFAULT_DURATION),
             (duration, _) => duration,
         };
-        let pace = match arguments.rate {
-            None => Pace::Closed,
-            Some(rate) if arguments.curve => {
-                let seconds = |sales: u64| Duration::from_secs_f64(sales as f64 / rate as f64);
-                let length = arguments.sales.map(seconds).or(duration).unwrap_or_default();
-                Pace::Curve {
-                    length,
-                    requests: requests(length, rate, batch),
-                    curve: traffic.workload().arrivals.clone(),
-                }
+        let wanted = arguments.sales.unwrap_or(u64::MAX);
+        let (pace, sales) = match arguments.rate {
+            None => (Pace::Closed, wanted),
+            Some(rate) => {
+                let sales = duration.map_or(wanted, |duration| wanted.min(sales_in(duration, rate)));
+                let curve = arguments.curve.then(|| traffic.workload().arrivals.clone());
+                let arrivals = curve.unwrap_or_else(Arrivals::constant);
+                (Pace::Open { length: time_of(sales, rate), arrivals }, sales)
             }
-            Some(rate) => Pace::Rate { per_second: rate as f64 / batch as f64 },
         };
-        let traffic = Traffic::new(traffic.workload().clone(), arguments.seed);
         Ok(Self {
             address,
             host: url.authority().to_owned(),
@@ -74,11 +78,11 @@ impl Plan {
             batch,
             pace,
             connections: arguments.connections,
-            max_sales: arguments.sales,
+            sales,
             duration,
             traffic,
             receipts: arguments.receipts,
-            key_prefix: arguments.idempotency.then(|| uuid::Uuid::now_v7().simple().to_string()),
+            key_prefix: arguments.idempotency.then(|| Uuid::now_v7().simple().to_string()),
             retries: arguments.retries,
             timeout: arguments.timeout,
             accepted: Arc::default(),
@@ -93,15 +97,14 @@ impl Plan {
         length: Duration,
         receipts: PathBuf,
     ) -> Self {
-        let curve: Arrivals = traffic.workload().arrivals.clone();
         Self {
             address,
             host: address.to_string(),
             route: Route::Venta,
             batch: 1,
-            pace: Pace::Curve { length, requests: sales, curve },
+            pace: Pace::Open { length, arrivals: traffic.workload().arrivals.clone() },
             connections: 256,
-            max_sales: Some(sales),
+            sales,
             duration: None,
             traffic,
             receipts: Some(receipts),
@@ -110,6 +113,27 @@ impl Plan {
             timeout: Duration::from_secs(10),
             accepted: Arc::default(),
         }
+    }
+
+    /// Requests that its sales make.
+    pub(crate) fn requests(&self) -> u64 {
+        self.sales.div_ceil(self.batch)
+    }
+
+    /// One line for people.
+    pub(crate) fn describe(&self) -> String {
+        let Self { host, connections, batch, .. } = self;
+        let path = self.path();
+        let pace = match &self.pace {
+            Pace::Closed => "as fast as it answers".to_owned(),
+            Pace::Open { length, .. } => {
+                format!("{} sales in {:.1} s", grouped(self.sales), length.as_secs_f64())
+            }
+        };
+        format!(
+            "sending to http://{host}{path}, {batch} a request, over {connections} connections, {pace}, seed {}",
+            self.traffic.seed()
+        )
     }
 
     /// What a receipts file says of its run.
@@ -129,36 +153,109 @@ impl Plan {
     }
 
     /// The body of a request, with sales `first …` of the traffic.
-    pub(crate) fn body(&self, first: u64, count: u64) -> String {
-        let mut body = String::with_capacity(100 * usize::try_from(count).unwrap_or(1));
+    pub(crate) fn body(&self, first: u64, count: u64) -> Vec<u8> {
+        let mut body = Vec::with_capacity(100 * usize::try_from(count).unwrap_or(1));
         if self.route == Route::Venta {
             write_sale(&mut body, &self.traffic.sale(first));
             return body;
         }
-        body.push('[');
+        body.push(b'[');
         for at in 0..count {
             if at > 0 {
-                body.push(',');
+                body.push(b',');
             }
             write_sale(&mut body, &self.traffic.sale(first + at));
         }
-        body.push(']');
+        body.push(b']');
         body
     }
 }
 
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "`as` saturates")]
-#[expect(clippy::cast_precision_loss, reason = "a rate need not be exact beyond 2^53")]
-fn requests(length: Duration, rate: u64, batch: u64) -> u64 {
-    (length.as_secs_f64() * rate as f64 / batch as f64).round().max(1.0) as u64
+fn address(url: &Url) -> Result<SocketAddr> {
+    if url.scheme() != "http" || url.host().is_none() {
+        return Err(Usage(format!("--url {url}: the gateway is reached by http://host:port")).into());
+    }
+    let found = url.socket_addrs(|| Some(80)).with_context(|| Unavailable(format!("look up {url}")))?;
+    found.first().copied().with_context(|| Unavailable(format!("{url} has no address")))
 }
 
-fn write_sale(body: &mut String, sale: &SaleDraft) {
-    let product = serde_json::to_string(sale.product_id.as_str()).unwrap_or_default();
+fn workload(path: Option<&Path>) -> Result<Workload> {
+    let Some(path) = path else { return Ok(Workload::black_friday()) };
+    let wrong = || Usage(format!("--workload {}", path.display()));
+    Workload::parse(&std::fs::read_to_string(path).with_context(wrong)?).with_context(wrong)
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "`as` saturates")]
+#[expect(clippy::cast_precision_loss, reason = "a rate need not be exact beyond 2^53")]
+fn sales_in(duration: Duration, rate: u64) -> u64 {
+    (duration.as_secs_f64() * rate as f64).round().max(1.0) as u64
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a rate need not be exact beyond 2^53")]
+fn time_of(sales: u64, rate: u64) -> Duration {
+    Duration::from_secs_f64(sales as f64 / rate as f64)
+}
+
+fn write_sale(body: &mut Vec<u8>, sale: &SaleDraft) {
+    const INFALLIBLE: &str = "writing into a Vec cannot fail";
     let (category, price, units) = (sale.category, sale.price, sale.quantity.units());
-    write!(
-        body,
-        "{{\"categoria\":\"{category}\",\"producto_id\":{product},\"precio\":{price},\"cantidad_vendida\":{units}}}"
-    )
-    .expect("writing into a String cannot fail");
+    write!(body, "{{\"categoria\":\"{category}\",\"producto_id\":").expect(INFALLIBLE);
+    serde_json::to_writer(&mut *body, sale.product_id.as_str()).expect(INFALLIBLE);
+    write!(body, ",\"precio\":{price},\"cantidad_vendida\":{units}}}").expect(INFALLIBLE);
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+    use serde_json::Value;
+
+    use super::*;
+
+    #[derive(clap::Parser)]
+    struct Line {
+        #[command(flatten)]
+        load: Arguments,
+    }
+
+    fn plan(arguments: &[&str]) -> Result<Plan> {
+        let all = ["load", "--url", "http://127.0.0.1:9"].iter().chain(arguments);
+        Plan::new(Line::try_parse_from(all).expect("well-formed arguments").load)
+    }
+
+    #[test]
+    fn bodies_are_the_traffic_of_the_seed() {
+        let plan = plan(&["--route", "ventas", "--batch-size", "3", "--seed", "5"]).expect("a plan");
+        let body: Value = serde_json::from_slice(&plan.body(10, 3)).expect("JSON");
+        let sales = Traffic::new(Workload::black_friday(), Some(5));
+        for (at, found) in (10..).zip(body.as_array().expect("an array")) {
+            let sale = sales.sale(at);
+            assert_eq!(found["categoria"], sale.category.name());
+            assert_eq!(found["producto_id"], sale.product_id.as_str());
+            assert_eq!(found["precio"], sale.price.to_f64());
+            assert_eq!(found["cantidad_vendida"], sale.quantity.units());
+        }
+        assert_eq!(body.as_array().map(Vec::len), Some(3));
+    }
+
+    #[test]
+    fn rate_duration_and_sales_bound_each_other() {
+        let sales = |arguments: &[&str]| plan(arguments).expect("a plan").sales;
+        assert_eq!(sales(&["--rate", "200"]), 2000, "ten seconds unless told otherwise");
+        assert_eq!(sales(&["--rate", "200", "--duration", "3s"]), 600);
+        assert_eq!(sales(&["--rate", "200", "--duration", "3s", "--sales", "50"]), 50);
+        assert_eq!(sales(&["--rate", "200", "--sales", "5000"]), 5000);
+        assert_eq!(sales(&["--duration", "3s"]), u64::MAX);
+        let batches = plan(&["--route", "ventas", "--batch-size", "500", "--sales", "1001"]).expect("a plan");
+        assert_eq!(batches.requests(), 3);
+    }
+
+    #[test]
+    fn what_cannot_be_is_told_as_wrong_usage() {
+        for arguments in [["--url", "https://127.0.0.1"], ["--workload", "/nonexistent.toml"]] {
+            let all = ["load"].iter().chain(&arguments);
+            let error =
+                Plan::new(Line::try_parse_from(all).expect("well-formed").load).expect_err("cannot be");
+            assert_eq!(crate::failure::exit_code(&error), 64, "{error:#}");
+        }
+    }
 }

@@ -1,97 +1,145 @@
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
+use anyhow::{Context, Result};
 use blackfriday_workload::Arrivals;
-use tokio::time::Instant;
+use tokio::sync::Semaphore;
 
 use super::Plan;
+
+/// Turns that are due within this time are given together.
+const SHORTEST_PAUSE: Duration = Duration::from_micros(200);
+/// So that a stop is noticed.
+const LONGEST_PAUSE: Duration = Duration::from_millis(50);
 
 /// When requests are sent.
 #[derive(Debug, Clone)]
 pub(crate) enum Pace {
     /// When the last one on the connection is answered.
     Closed,
-    /// At a fixed rate.
-    Rate {
-        /// Requests per second.
-        per_second: f64,
-    },
-    /// As the buyers arrive.
-    Curve {
-        /// Of the whole sale.
+    /// At intended times, whatever the answers.
+    Open {
+        /// From the first to the last.
         length: Duration,
-        /// In the whole sale.
-        requests: u64,
-        /// How they arrive.
-        curve: Arrivals,
+        /// How they are spread over it.
+        arrivals: Arrivals,
     },
 }
 
 /// Hands out requests to the connections: which sales, and when they are meant to be sent.
+///
+/// In an open loop a thread of its own gives the turns, because tokio's timer knows whole milliseconds only: as much as a
+/// whole answer takes.
 pub(crate) struct Schedule {
     started: Instant,
-    next: AtomicU64,
-    batch: u64,
     pace: Pace,
-    max_sales: u64,
+    batch: u64,
+    requests: u64,
+    sales: u64,
+    /// No turn is given after this.
     end: Option<Instant>,
+    next: AtomicU64,
+    next_turn: AtomicU64,
+    turns: Semaphore,
     stopped: AtomicBool,
 }
 
 /// One request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Ticket {
+pub(super) struct Ticket {
     /// Its number.
-    pub(crate) number: u64,
+    pub(super) number: u64,
     /// Number of its first sale.
-    pub(crate) first: u64,
+    pub(super) first: u64,
     /// Sales in it.
-    pub(crate) count: u64,
-    /// When it is meant to be sent; `None` for at once.
-    pub(crate) intended: Option<Instant>,
+    pub(super) count: u64,
 }
 
 impl Schedule {
-    pub(crate) fn start(plan: &Plan) -> Self {
+    /// Starts the clock.
+    pub(super) fn start(plan: &Plan) -> Result<Arc<Self>> {
         let started = Instant::now();
-        Self {
+        let end = plan.duration.map(|duration| match plan.pace {
+            Pace::Closed => started + duration,
+            // Whoever stalls is waited for, but not for ever: as long as for any one answer.
+            Pace::Open { .. } => started + duration + plan.timeout,
+        });
+        let schedule = Arc::new(Self {
             started,
-            next: AtomicU64::new(0),
-            batch: plan.batch,
             pace: plan.pace.clone(),
-            max_sales: plan.max_sales.unwrap_or(u64::MAX),
-            end: plan.duration.map(|duration| started + duration),
+            batch: plan.batch,
+            requests: plan.requests(),
+            sales: plan.sales,
+            end,
+            next: AtomicU64::new(0),
+            next_turn: AtomicU64::new(0),
+            turns: Semaphore::new(0),
             stopped: AtomicBool::new(false),
+        });
+        if matches!(schedule.pace, Pace::Open { .. }) {
+            let pacer = Arc::clone(&schedule);
+            let named = thread::Builder::new().name("pacer".to_owned());
+            named.spawn(move || pacer.give_turns()).context("start the pacer's thread")?;
         }
+        Ok(schedule)
     }
 
     /// No more requests from here on.
-    pub(crate) fn stop(&self) {
+    pub(super) fn stop(&self) {
         self.stopped.store(true, Ordering::Relaxed);
+        self.turns.close();
     }
 
-    pub(crate) fn elapsed(&self) -> Duration {
+    pub(super) fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn elapsed(&self) -> Duration {
         self.started.elapsed()
     }
 
-    /// The next request; `None` when all were handed out or the time is over.
-    #[expect(clippy::cast_precision_loss, reason = "request numbers stay far below 2^53")]
-    pub(crate) fn take(&self) -> Option<Ticket> {
-        if self.stopped.load(Ordering::Relaxed) {
-            return None;
-        }
+    /// The next request; `None` when all were handed out.
+    pub(super) fn take(&self) -> Option<Ticket> {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let first = number.checked_mul(self.batch).filter(|first| *first < self.max_sales)?;
-        let after = match &self.pace {
-            Pace::Closed => None,
-            Pace::Rate { per_second } => Some(Duration::from_secs_f64(number as f64 / per_second)),
-            Pace::Curve { length, requests, curve } => (number < *requests)
-                .then(|| Some(length.mul_f64(curve.at((number as f64 + 0.5) / *requests as f64))))?,
+        let first = number.checked_mul(self.batch).filter(|first| *first < self.sales)?;
+        Some(Ticket { number, first, count: self.batch.min(self.sales - first) })
+    }
+
+    /// Waits until a request is due, and returns the time that was meant; `None` when the load is over.
+    pub(super) async fn turn(&self) -> Option<Instant> {
+        let intended = match self.pace {
+            Pace::Closed => Instant::now(),
+            Pace::Open { .. } => {
+                self.turns.acquire().await.ok()?.forget();
+                self.intended(self.next_turn.fetch_add(1, Ordering::Relaxed))
+            }
         };
-        let intended = after.map(|after| self.started + after);
-        if self.end.is_some_and(|end| intended.unwrap_or_else(Instant::now) >= end) {
-            return None;
+        let is_over = self.is_stopped() || self.end.is_some_and(|end| Instant::now() >= end);
+        (!is_over).then_some(intended)
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "request numbers stay far below 2^53")]
+    fn intended(&self, turn: u64) -> Instant {
+        match &self.pace {
+            Pace::Closed => self.started,
+            Pace::Open { length, arrivals } => {
+                self.started + length.mul_f64(arrivals.at((turn as f64 + 0.5) / self.requests as f64))
+            }
         }
-        Some(Ticket { number, first, count: self.batch.min(self.max_sales - first), intended })
+    }
+
+    fn give_turns(&self) {
+        let mut given = 0;
+        while given < self.requests && !self.is_stopped() {
+            let (now, before) = (Instant::now(), given);
+            while given < self.requests && self.intended(given) <= now {
+                given += 1;
+            }
+            self.turns.add_permits(usize::try_from(given - before).unwrap_or(Semaphore::MAX_PERMITS));
+            let pause = self.intended(given).saturating_duration_since(now);
+            thread::sleep(pause.clamp(SHORTEST_PAUSE, LONGEST_PAUSE));
+        }
     }
 }

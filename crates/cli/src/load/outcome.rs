@@ -1,0 +1,155 @@
+use serde::Deserialize;
+use uuid::Uuid;
+
+use super::Route;
+use super::connection::Exchange;
+
+/// What became of one sale.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// It is durable.
+    Accepted(Uuid),
+    /// It was not written. Status 0 stands for a connection that could not be made.
+    Refused(u16),
+    /// It may have been written.
+    Unknown(Option<Uuid>),
+}
+
+#[derive(Deserialize)]
+struct Single {
+    id: Option<Uuid>,
+}
+
+#[derive(Deserialize)]
+struct Batch<'a> {
+    #[serde(borrow)]
+    resultados: Vec<Item<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Item<'a> {
+    estado: &'a str,
+    status: Option<u16>,
+    id: Option<Uuid>,
+}
+
+impl Outcome {
+    /// What is known after one more try under the same idempotency key: a refusal says nothing of the tries before.
+    pub(super) fn then(self, later: Self) -> Self {
+        match (self, later) {
+            (Self::Accepted(_), _) | (Self::Unknown(_), Self::Refused(_)) => self,
+            (Self::Unknown(id), Self::Unknown(later)) => Self::Unknown(id.or(later)),
+            (_, later) => later,
+        }
+    }
+
+    /// Whether one more try may end better.
+    pub(super) fn may_change(self) -> bool {
+        match self {
+            Self::Accepted(_) => false,
+            Self::Refused(status) => matches!(status, 0 | 408 | 429 | 503),
+            Self::Unknown(_) => true,
+        }
+    }
+
+    /// 503 and whatever is below 500 say that nothing was written; any other 5xx does not, nor does a 2xx that cannot be
+    /// read.
+    fn of_status(status: u16, id: Option<Uuid>) -> Self {
+        match status {
+            503 | 300..500 => Self::Refused(status),
+            _ => Self::Unknown(id),
+        }
+    }
+}
+
+/// What became of each of the `count` sales of a request.
+pub(super) fn outcomes(route: Route, count: u64, exchange: &Exchange) -> Vec<Outcome> {
+    let all = |outcome| (0..count).map(|_| outcome).collect();
+    match exchange {
+        Exchange::NotSent => all(Outcome::Refused(0)),
+        Exchange::NoAnswer => all(Outcome::Unknown(None)),
+        Exchange::Answered { status, body, .. } => match route {
+            Route::Venta => vec![single(*status, body)],
+            Route::Ventas => match serde_json::from_slice::<Batch<'_>>(body) {
+                Ok(answer) if answer.resultados.len() as u64 == count => {
+                    answer.resultados.iter().map(Item::outcome).collect()
+                }
+                _ => all(Outcome::of_status(*status, None)),
+            },
+        },
+    }
+}
+
+fn single(status: u16, body: &[u8]) -> Outcome {
+    let id = serde_json::from_slice(body).ok().and_then(|Single { id }| id);
+    match (status, id) {
+        (202, Some(id)) => Outcome::Accepted(id),
+        (status, id) => Outcome::of_status(status, id),
+    }
+}
+
+impl Item<'_> {
+    fn outcome(&self) -> Outcome {
+        match (self.estado, self.id, self.status) {
+            ("OK", Some(id), _) => Outcome::Accepted(id),
+            ("OK", None, _) | (_, _, None) => Outcome::Unknown(self.id),
+            (_, id, Some(status)) => Outcome::of_status(status, id),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: Uuid = Uuid::from_u128(17);
+
+    fn answered(route: Route, count: u64, status: u16, body: &str) -> Vec<Outcome> {
+        let body = body.to_owned().into();
+        outcomes(route, count, &Exchange::Answered { status, body, retry_after: None })
+    }
+
+    #[test]
+    fn only_an_acknowledgement_with_an_identity_is_accepted() {
+        let single = |status, body: &str| answered(Route::Venta, 1, status, body)[0];
+        let with_id = format!(r#"{{"estado":"OK","id":"{ID}"}}"#);
+        assert_eq!(single(202, &with_id), Outcome::Accepted(ID));
+        assert_eq!(single(202, "{}"), Outcome::Unknown(None));
+        assert_eq!(single(200, "who is this"), Outcome::Unknown(None));
+        assert_eq!(single(422, &with_id), Outcome::Refused(422));
+        assert_eq!(single(503, "{}"), Outcome::Refused(503));
+        assert_eq!(single(504, &with_id), Outcome::Unknown(Some(ID)));
+        assert_eq!(single(502, "<html>"), Outcome::Unknown(None));
+    }
+
+    #[test]
+    fn each_sale_of_a_batch_has_its_own_outcome() {
+        let batch = |status, body: &str| answered(Route::Ventas, 3, status, body);
+        let mixed = format!(
+            r#"{{"aceptadas":1,"rechazadas":2,"resultados":[{{"estado":"OK","id":"{ID}"}},
+            {{"estado":"ERROR","status":422,"codigo":"x","detalle":"a \"quoted\" word"}},
+            {{"estado":"ERROR","status":504,"codigo":"x","detalle":"d","id":"{ID}"}}]}}"#
+        );
+        let expected = vec![Outcome::Accepted(ID), Outcome::Refused(422), Outcome::Unknown(Some(ID))];
+        assert_eq!(batch(207, &mixed), expected);
+        assert_eq!(batch(202, r#"{"resultados":[]}"#), vec![Outcome::Unknown(None); 3]);
+        assert_eq!(batch(413, r#"{"title":"Too large"}"#), vec![Outcome::Refused(413); 3]);
+        assert_eq!(outcomes(Route::Ventas, 3, &Exchange::NotSent), vec![Outcome::Refused(0); 3]);
+        assert_eq!(outcomes(Route::Ventas, 3, &Exchange::NoAnswer), vec![Outcome::Unknown(None); 3]);
+    }
+
+    #[test]
+    fn a_refused_retry_does_not_undo_what_may_have_been_written() {
+        let (accepted, refused) = (Outcome::Accepted(ID), Outcome::Refused(503));
+        let (unknown, named) = (Outcome::Unknown(None), Outcome::Unknown(Some(ID)));
+        assert_eq!(unknown.then(refused), unknown);
+        assert_eq!(refused.then(unknown), unknown);
+        assert_eq!(unknown.then(named), named);
+        assert_eq!(named.then(unknown), named);
+        assert_eq!(named.then(accepted), accepted);
+        assert_eq!(accepted.then(refused), accepted);
+        assert_eq!(refused.then(Outcome::Refused(429)), Outcome::Refused(429));
+        assert!(unknown.may_change() && refused.may_change());
+        assert!(!accepted.may_change() && !Outcome::Refused(422).may_change());
+    }
+}

@@ -1,0 +1,149 @@
+//! What a call must pass before it is decoded: the limits on calls, on bytes and on sales.
+//!
+//! A small message is bounded by the number of calls in flight; a larger one takes room in a budget of bytes, so that a
+//! few slow batches do not keep single sales out.
+//!
+//! Invariant: what is refused here was not published, and says so: every status of this module means that a repetition
+//! is safe, or that the call itself is wrong.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use blackfriday_telemetry::metrics::Registry;
+use futures_util::future::BoxFuture;
+use http_body_util::Full;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout_at;
+use tonic::body::Body;
+use tonic::server::NamedService;
+use tonic::{Code, Status};
+use tower::Service;
+
+use crate::calls::{AnswerBy, CallMetrics};
+use crate::config::Limits;
+use crate::message;
+
+type Request = http::Request<Body>;
+type Response = http::Response<Body>;
+
+/// A larger message takes room in the budget of bytes.
+const SMALL_MESSAGE_BYTES: usize = 16 << 10;
+const BATCH_METHOD: &str = "ProcesarVentas";
+/// The methods that metrics know by name.
+const METHODS: [&str; 3] = ["ProcesarVenta", BATCH_METHOD, "Publicar"];
+
+/// The limits that all services share. Clones share the room.
+#[derive(Clone)]
+pub(crate) struct Gate {
+    calls: Arc<Semaphore>,
+    kbytes: Arc<Semaphore>,
+    limits: Limits,
+    metrics: CallMetrics,
+}
+
+/// A service of unary calls behind the gate.
+#[derive(Clone)]
+pub(crate) struct Admitted<S> {
+    service: S,
+    gate: Gate,
+}
+
+/// Room that a call takes until it is answered.
+struct Held {
+    _call: OwnedSemaphorePermit,
+    _kbytes: Option<OwnedSemaphorePermit>,
+}
+
+impl Gate {
+    pub(crate) fn new(limits: &Limits, registry: &Registry) -> Self {
+        let kbytes = usize::try_from(limits.max_messages_kbytes).unwrap_or(Semaphore::MAX_PERMITS);
+        Self {
+            calls: Arc::new(Semaphore::new(limits.max_calls.min(Semaphore::MAX_PERMITS))),
+            kbytes: Arc::new(Semaphore::new(kbytes)),
+            limits: limits.clone(),
+            metrics: CallMetrics::new(registry),
+        }
+    }
+
+    pub(crate) fn before<S>(&self, service: S) -> Admitted<S> {
+        Admitted { service, gate: self.clone() }
+    }
+
+    /// Takes room for the call and reads its message.
+    async fn admit(&self, request: Request, method: &str) -> Result<(Request, Held), Status> {
+        let full = |_| Status::resource_exhausted("too many calls are in flight");
+        let call = Arc::clone(&self.calls).try_acquire_owned().map_err(full)?;
+        let by = AnswerBy::of(request.headers(), self.limits.call_timeout());
+        let (mut parts, body) = request.into_parts();
+        let read = message::read(body, self.limits.max_message_bytes, |bytes| self.hold(bytes));
+        let late = |_| Status::resource_exhausted("the message did not arrive in time; nothing was written");
+        let (message, kbytes) = timeout_at(by.0, read).await.map_err(late)??;
+        if method == BATCH_METHOD {
+            self.check_count(message::count_field_1(&message)?)?;
+        }
+        parts.extensions.insert(by);
+        let request = Request::from_parts(parts, Body::new(Full::new(message)));
+        Ok((request, Held { _call: call, _kbytes: kbytes }))
+    }
+
+    fn hold(&self, bytes: usize) -> Result<Option<OwnedSemaphorePermit>, Status> {
+        if bytes <= SMALL_MESSAGE_BYTES {
+            return Ok(None);
+        }
+        // One message must fit, however small the budget.
+        let kbytes = u32::try_from(bytes.div_ceil(1024)).unwrap_or(u32::MAX);
+        let kbytes = kbytes.min(self.limits.max_messages_kbytes);
+        let full = |_| Status::resource_exhausted("too many bytes of large messages are held");
+        Arc::clone(&self.kbytes).try_acquire_many_owned(kbytes).map(Some).map_err(full)
+    }
+
+    fn check_count(&self, sales: usize) -> Result<(), Status> {
+        let limit = self.limits.max_batch_sales;
+        if sales > limit {
+            return Err(Status::out_of_range(format!("{sales} sales; a batch holds at most {limit}")));
+        }
+        Ok(())
+    }
+}
+
+impl<S> Service<Request> for Admitted<S>
+where
+    S: Service<Request, Response = Response, Error = Infallible> + NamedService + Clone + Send + 'static,
+    S::Future: Send,
+{
+    type Response = Response;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Response, Infallible>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.service.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        let method = method_of(request.uri().path());
+        let call = self.gate.metrics.begin(S::NAME, method);
+        // The clone was not asked whether it is ready, the original was.
+        let fresh = self.service.clone();
+        let mut service = std::mem::replace(&mut self.service, fresh);
+        let gate = self.gate.clone();
+        Box::pin(async move {
+            let (response, _held) = match gate.admit(request, method).await {
+                Ok((request, held)) => (service.call(request).await?, Some(held)),
+                Err(status) => (status.into_http(), None),
+            };
+            let refused = Status::from_header_map(response.headers());
+            call.end(refused.map_or(Code::Ok, |status| status.code()));
+            Ok(response)
+        })
+    }
+}
+
+impl<S: NamedService> NamedService for Admitted<S> {
+    const NAME: &'static str = S::NAME;
+}
+
+fn method_of(path: &str) -> &'static str {
+    let name = path.rsplit('/').next().unwrap_or_default();
+    METHODS.into_iter().find(|method| *method == name).unwrap_or("_OTHER")
+}

@@ -1,0 +1,187 @@
+//! Accepts connections under a limit, and closes those that have gone silent.
+//!
+//! A peer that speaks HTTP/2 answers a ping, so that silence for longer than a ping and its answer take means that it is
+//! gone, or never spoke HTTP/2.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use blackfriday_telemetry::metrics::Registry;
+use blackfriday_telemetry::metrics::types::gauge::Gauge;
+use futures_util::Stream;
+use futures_util::stream::unfold;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, Sleep, sleep};
+use tonic::transport::server::{Connected, TcpConnectInfo};
+
+/// Between two pings to a client, and how long its answer may take.
+pub(crate) const PING_INTERVAL: Duration = Duration::from_secs(20);
+pub(crate) const PING_TIMEOUT: Duration = Duration::from_secs(10);
+/// Without a byte for this long a connection is closed.
+const SILENCE_LIMIT: Duration = Duration::from_secs(35);
+/// Pause after an accept that failed for want of file descriptors or memory.
+const ACCEPT_BACKOFF: Duration = Duration::from_millis(50);
+
+/// An accepted connection; it takes one of the allowed places until it is dropped.
+pub(crate) struct Connection {
+    stream: TcpStream,
+    silence: Pin<Box<Sleep>>,
+    silence_limit: Duration,
+    _place: Place,
+}
+
+struct Place {
+    open: Gauge,
+    _permit: OwnedSemaphorePermit,
+}
+
+struct Acceptor {
+    listener: TcpListener,
+    places: Arc<Semaphore>,
+    open: Gauge,
+}
+
+/// The connections of a listener, at most `limit` at a time; one more is closed at once.
+pub(crate) fn accept(
+    listener: TcpListener,
+    limit: usize,
+    registry: &Registry,
+) -> impl Stream<Item = io::Result<Connection>> {
+    let places = Arc::new(Semaphore::new(limit.min(Semaphore::MAX_PERMITS)));
+    let open = registry.gauge("blackfriday_writer_connections", "Open connections");
+    unfold(Acceptor { listener, places, open }, async |acceptor| {
+        let connection = acceptor.next().await;
+        Some((Ok(connection), acceptor))
+    })
+}
+
+impl Acceptor {
+    async fn next(&self) -> Connection {
+        loop {
+            match self.listener.accept().await {
+                Ok((stream, _)) => match Arc::clone(&self.places).try_acquire_owned() {
+                    Ok(permit) => {
+                        return Connection::new(stream, Place::new(&self.open, permit), SILENCE_LIMIT);
+                    }
+                    Err(_full) => tracing::debug!("a client over the connection limit is sent away"),
+                },
+                // A connection that was reset while it waited is the client's affair; anything else is ours.
+                Err(error) if is_the_clients(&error) => {}
+                Err(error) => {
+                    tracing::warn!(%error, "accept failed");
+                    sleep(ACCEPT_BACKOFF).await;
+                }
+            }
+        }
+    }
+}
+
+fn is_the_clients(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset)
+}
+
+impl Place {
+    fn new(open: &Gauge, permit: OwnedSemaphorePermit) -> Self {
+        open.inc();
+        Self { open: open.clone(), _permit: permit }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.open.dec();
+    }
+}
+
+impl Connection {
+    fn new(stream: TcpStream, place: Place, silence_limit: Duration) -> Self {
+        // Answers are small and written at once; Nagle's algorithm would only delay them.
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "Nagle's algorithm stays on");
+        }
+        Self { stream, silence: Box::pin(sleep(silence_limit)), silence_limit, _place: place }
+    }
+}
+
+impl AsyncRead for Connection {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if let Poll::Ready(read) = Pin::new(&mut self.stream).poll_read(cx, buf) {
+            let limit = Instant::now() + self.silence_limit;
+            self.silence.as_mut().reset(limit);
+            return Poll::Ready(read);
+        }
+        ready!(self.silence.as_mut().poll(cx));
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
+}
+
+impl AsyncWrite for Connection {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+impl Connected for Connection {
+    type ConnectInfo = TcpConnectInfo;
+
+    fn connect_info(&self) -> TcpConnectInfo {
+        self.stream.connect_info()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn only_a_silent_connection_is_given_up() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let mut client = TcpStream::connect(listener.local_addr().expect("bound")).await.expect("connects");
+        let (stream, _) = listener.accept().await.expect("a client");
+        let permit = Arc::new(Semaphore::new(1)).try_acquire_owned().expect("a place");
+        let open = Gauge::default();
+        let limit = Duration::from_millis(300);
+        let mut connection = Connection::new(stream, Place::new(&open, permit), limit);
+        let began = Instant::now();
+        let mut buffer = [0; 1];
+        while began.elapsed() < 2 * limit {
+            client.write_all(b"x").await.expect("open");
+            connection.read_exact(&mut buffer).await.expect("not silent");
+        }
+        let error = connection.read_exact(&mut buffer).await.expect_err("silent");
+        assert_eq!((error.kind(), open.get()), (io::ErrorKind::TimedOut, 1));
+        drop(connection);
+        assert_eq!(open.get(), 0);
+    }
+}

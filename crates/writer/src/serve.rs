@@ -1,0 +1,109 @@
+use blackfriday_broker::kafka::Producer;
+use blackfriday_proto::DESCRIPTORS;
+use blackfriday_proto::blackfriday::product_sale_service_server::ProductSaleServiceServer;
+use blackfriday_proto::clima::weather_service_server::WeatherServiceServer;
+use blackfriday_service::{Condition, Context, Shutdown};
+use blackfriday_telemetry::metrics::Registry;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::time::timeout;
+use tokio_util::task::AbortOnDropHandle;
+use tonic::transport::Server;
+
+use crate::admission::Gate;
+use crate::config::Limits;
+use crate::connections::{PING_INTERVAL, PING_TIMEOUT, accept};
+use crate::grpc::Calls;
+use crate::publish::Publisher;
+use crate::{Config, Error, health};
+
+/// Serves gRPC until the shutdown begins, finishes the calls in flight, and flushes the producer.
+///
+/// # Errors
+/// A setting is refused, or the server breaks. That the broker is away is none: calls are told so.
+pub async fn run(config: Config, listener: TcpListener, context: Context) -> Result<(), Error> {
+    config.limits.check()?;
+    let producer =
+        Producer::new(&config.kafka, &config.producer, &config.topic_sales).map_err(Error::Producer)?;
+    let broker = context.readiness.condition("broker");
+    let _availability = spawn(follow_broker(producer.availability().watch(), broker, &context.registry));
+    let (reporter, health_service) = tonic_health::server::health_reporter();
+    // Before the first call, because a new reporter says that it serves.
+    health::report(&reporter, false).await;
+    let _health = spawn(health::follow(reporter, context.readiness.clone(), context.shutdown.clone()));
+    let reflection = tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(DESCRIPTORS)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        .build_v1()
+        .map_err(Error::Reflection)?;
+
+    let limits = &config.limits;
+    let calls = Calls::new(Publisher::new(producer.clone(), &config, &context.registry));
+    let gate = Gate::new(limits, &context.registry);
+    let sales =
+        ProductSaleServiceServer::new(calls.clone()).max_decoding_message_size(limits.max_message_bytes);
+    let weather = WeatherServiceServer::new(calls).max_decoding_message_size(limits.max_message_bytes);
+    let server = Server::builder()
+        .max_concurrent_streams(limits.max_streams)
+        .http2_keepalive_interval(Some(PING_INTERVAL))
+        .http2_keepalive_timeout(Some(PING_TIMEOUT))
+        .add_service(gate.before(sales))
+        .add_service(gate.before(weather))
+        .add_service(health_service)
+        .add_service(reflection)
+        .serve_with_incoming_shutdown(
+            accept(listener, limits.max_connections, &context.registry),
+            context.shutdown.begun(),
+        );
+    let served = drained(server, &context.shutdown, limits).await;
+    if let Err(error) = producer.flush(limits.drain_timeout()).await {
+        tracing::warn!(%error, "records were still on their way at the drain limit");
+    }
+    served
+}
+
+fn spawn(task: impl Future<Output = ()> + Send + 'static) -> AbortOnDropHandle<()> {
+    AbortOnDropHandle::new(tokio::spawn(task))
+}
+
+/// Readiness and a metric say whether the broker can be reached.
+fn follow_broker(
+    mut available: watch::Receiver<bool>,
+    condition: Condition,
+    registry: &Registry,
+) -> impl Future<Output = ()> + Send + 'static {
+    let gauge = registry.gauge("blackfriday_broker_available", "1 while the broker can be reached");
+    async move {
+        loop {
+            let is_available = *available.borrow_and_update();
+            condition.set(is_available);
+            gauge.set(i64::from(is_available));
+            if available.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+/// Runs the server; once the shutdown has begun, calls in flight have the drain timeout.
+async fn drained(
+    server: impl Future<Output = Result<(), tonic::transport::Error>>,
+    shutdown: &Shutdown,
+    limits: &Limits,
+) -> Result<(), Error> {
+    tokio::pin!(server);
+    tokio::select! {
+        served = &mut server => return served.map_err(Error::Serve),
+        () = shutdown.begun() => {}
+    }
+    match timeout(limits.drain_timeout(), server).await {
+        Ok(served) => served.map_err(Error::Serve),
+        Err(_elapsed) => {
+            tracing::warn!(
+                limit_ms = limits.drain_timeout_ms,
+                "calls were still in flight at the drain limit"
+            );
+            Ok(())
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! Looks into the broker.
+
+use anyhow::{Context, Result, bail};
+use blackfriday_broker::Record;
+use blackfriday_broker::kafka::{
+    Admin, BatchLimits, KafkaConfig, Subscription, SubscriptionEvent, TopicSpec,
+};
+use blackfriday_event::{Sale, WeatherReport};
+use blackfriday_proto::{Event, decode_record};
+use blackfriday_stack::Kafka;
+use tokio::time::timeout;
+
+use crate::LIMIT;
+
+/// Partitions of each topic.
+const PARTITIONS: i32 = 4;
+
+/// A record and where it lies.
+pub(crate) struct Found {
+    pub(crate) partition: i32,
+    pub(crate) record: Record,
+}
+
+pub(crate) async fn create_topics(kafka: &Kafka) -> Result<()> {
+    let topic = |name: &str| TopicSpec { name: name.to_owned(), partitions: PARTITIONS, replication: 1 };
+    Ok(admin(kafka)?.create_topics(&[topic("ventas"), topic("clima")]).await?)
+}
+
+/// Everything that a topic holds.
+pub(crate) async fn read(kafka: &Kafka, topic: &str) -> Result<Vec<Found>> {
+    let (admin, config) = (admin(kafka)?, KafkaConfig::new(kafka.bootstrap()));
+    let mut subscription = Subscription::open_with_headers(&config, BatchLimits::default())?;
+    let mut found = Vec::new();
+    for partition in admin.partitions(topic).await? {
+        let log = admin.watermarks(&partition).await?;
+        let mut next = log.low;
+        subscription.start(partition.clone(), log.low, 0);
+        while next < log.high {
+            let event = timeout(LIMIT, subscription.next()).await.context("the topic's records")?;
+            let Some(SubscriptionEvent::Batch(batch)) = event else { bail!("{event:?} instead of a batch") };
+            next = batch.to;
+            let place = |record| Found { partition: partition.partition, record };
+            found.extend(batch.records.into_iter().map(place));
+        }
+        subscription.stop(partition);
+    }
+    Ok(found)
+}
+
+impl Found {
+    pub(crate) fn sale(&self) -> Result<Sale> {
+        match decode_record(&self.record.payload)? {
+            Event::Sale(sale) => Ok(sale),
+            other => bail!("{other:?} is no sale"),
+        }
+    }
+
+    pub(crate) fn weather(&self) -> Result<WeatherReport> {
+        match decode_record(&self.record.payload)? {
+            Event::Weather(report) => Ok(report),
+            other => bail!("{other:?} is no weather report"),
+        }
+    }
+
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        let (_, value) = self.record.headers.iter().find(|(header, _)| header == name)?;
+        std::str::from_utf8(value).ok()
+    }
+}
+
+fn admin(kafka: &Kafka) -> Result<Admin> {
+    Ok(Admin::new(&KafkaConfig::new(kafka.bootstrap()))?)
+}

@@ -1,0 +1,185 @@
+//! What is refused before it reaches a broker, of which there is none here.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use blackfriday_proto::blackfriday::{ProductSaleBatchRequest, ProductSaleRequest};
+use blackfriday_stack::{eventually, free_port};
+use h2::SendStream;
+use h2::client::ResponseFuture;
+use http::{HeaderMap, Request};
+use prost::bytes::Bytes;
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
+use tokio_stream::StreamExt;
+use tonic::{Code, Status};
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_reflection::pb::v1::ServerReflectionRequest;
+use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
+use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
+use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
+
+use crate::{LIMIT, SERVICES, Writer, sale, sales, within};
+
+fn without_a_broker(settings: &[&str]) -> Result<Writer> {
+    Writer::start(&format!("127.0.0.1:{}", free_port()?), settings)
+}
+
+#[tokio::test]
+async fn health_and_reflection_tell_what_is_served_and_that_the_broker_is_away() -> Result<()> {
+    let writer = without_a_broker(&[])?;
+    for service in SERVICES {
+        assert_eq!(
+            writer.health(service).await?,
+            ServingStatus::NotServing,
+            "{service:?}, from the first answer on"
+        );
+    }
+    let nobody = writer.health("blackfriday.Nobody").await.expect_err("not served");
+    assert_eq!(nobody.downcast::<Status>()?.code(), Code::NotFound);
+    assert_eq!(writer.context.readiness.missing(), ["broker"]);
+    let began = Instant::now();
+    let away = writer.sales().await?.procesar_venta(sale("a")).await.expect_err("no broker");
+    assert_eq!(away.code(), Code::Unavailable, "{away:?}");
+    assert!(began.elapsed() < Duration::from_secs(1), "at once, not at the deadline: {:?}", began.elapsed());
+
+    let ask = |message| {
+        let request = ServerReflectionRequest { host: String::new(), message_request: Some(message) };
+        tokio_stream::iter([request])
+    };
+    let mut client = ServerReflectionClient::new(writer.channel().await?);
+    let list = client.server_reflection_info(ask(MessageRequest::ListServices(String::new()))).await?;
+    let answer = list.into_inner().next().await.context("an answer")??.message_response;
+    let Some(MessageResponse::ListServicesResponse(list)) = answer else { panic!("{answer:?}") };
+    let names: BTreeSet<_> = list.service.into_iter().map(|service| service.name).collect();
+    let expected = [
+        "blackfriday.ProductSaleService",
+        "clima.WeatherService",
+        "grpc.health.v1.Health",
+        "grpc.reflection.v1.ServerReflection",
+    ];
+    assert_eq!(names, BTreeSet::from(expected.map(str::to_owned)));
+    let symbol = MessageRequest::FileContainingSymbol("blackfriday.ProductSaleRequest".to_owned());
+    let file = client.server_reflection_info(ask(symbol)).await?;
+    let answer = file.into_inner().next().await.context("an answer")??.message_response;
+    assert!(matches!(answer, Some(MessageResponse::FileDescriptorResponse(_))), "{answer:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_is_wrong_or_too_large_is_refused_with_its_limit_and_the_connection_lives_on() -> Result<()> {
+    let writer = without_a_broker(&["--max-batch-sales", "100", "--max-message-bytes", "100000"])?;
+    let mut client = writer.sales().await?;
+    let wrong =
+        ProductSaleRequest { precio: f64::INFINITY, clave_idempotencia: "a b".to_owned(), ..sale("") };
+    let wrong = client.procesar_venta(wrong).await.expect_err("three wrong fields");
+    assert_eq!(wrong.code(), Code::InvalidArgument);
+    for field in ["producto_id", "precio", "idempotency_key"] {
+        assert!(wrong.message().contains(field), "{field} in {}", wrong.message());
+    }
+
+    let too_many = client.procesar_ventas(sales(101)).await.expect_err("one too many");
+    assert_eq!(too_many.code(), Code::OutOfRange);
+    assert!(too_many.message().contains("at most 100"), "{too_many:?}");
+    // 40,000 times two bytes, which would be over a hundred bytes each when decoded.
+    let empty = ProductSaleBatchRequest { ventas: vec![ProductSaleRequest::default(); 40_000] };
+    assert_eq!(client.procesar_ventas(empty).await.expect_err("too many").code(), Code::OutOfRange);
+    let large = client.procesar_venta(sale(&"x".repeat(200_000))).await.expect_err("too large");
+    assert_eq!(large.code(), Code::OutOfRange);
+    assert!(large.message().contains("100000"), "{large:?}");
+    let long = client.procesar_venta(sale(&"x".repeat(50_000))).await.expect_err("a wrong field");
+    assert_eq!(long.code(), Code::InvalidArgument, "{long:?}");
+    assert_eq!(client.procesar_ventas(sales(100)).await?.into_inner().resultados.len(), 100);
+
+    let metrics = writer.context.registry.encode();
+    for (method, code, calls) in [
+        ("ProcesarVenta", 3, 2),
+        ("ProcesarVenta", 11, 1),
+        ("ProcesarVentas", 11, 2),
+        ("ProcesarVentas", 0, 1),
+    ] {
+        let line = metrics.lines().find(|line| {
+            line.starts_with("rpc_server_duration_seconds_count")
+                && line.contains(&format!("rpc_method=\"{method}\""))
+                && line.contains(&format!("rpc_grpc_status_code=\"{code}\""))
+        });
+        assert!(line.is_some_and(|line| line.ends_with(&format!(" {calls}"))), "{method} {code}: {line:?}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn slow_clients_take_limited_room_and_only_for_a_limited_time() -> Result<()> {
+    let settings = ["--max-messages-kbytes", "1024", "--max-calls", "3", "--call-timeout-ms", "1500"];
+    let writer = without_a_broker(&settings)?;
+    let mut client = writer.sales().await?;
+    let codes = async |count: usize| {
+        let [single, batch] = [sales(1), sales(count)];
+        let single = client.clone().procesar_ventas(within(LIMIT, single)).await;
+        let batch = client.clone().procesar_ventas(within(LIMIT, batch)).await;
+        (code(&single), code(&batch))
+    };
+    assert_eq!(codes(2_000).await, (Code::Ok, Code::Ok));
+
+    // A megabyte is announced and never arrives.
+    let (first, _first_body) = slow_call(&writer, 1 << 20).await?;
+    let batches_are_kept_out = async || codes(2_000).await == (Code::Ok, Code::ResourceExhausted);
+    eventually(Duration::from_secs(1), batches_are_kept_out).await.context("but single sales are not")?;
+    let (second, _second_body) = slow_call(&writer, 100).await?;
+    let (third, _third_body) = slow_call(&writer, 100).await?;
+    let all_are_kept_out = async || codes(1).await.0 == Code::ResourceExhausted;
+    eventually(Duration::from_secs(1), all_are_kept_out).await.context("when all places are taken")?;
+
+    for slow in [first, second, third] {
+        assert_eq!(status(slow).await?, Code::ResourceExhausted, "late");
+    }
+    assert_eq!(codes(2_000).await, (Code::Ok, Code::Ok), "the room is given back");
+    assert_eq!(client.procesar_venta(sale("a")).await.expect_err("no broker").code(), Code::Unavailable);
+    Ok(())
+}
+
+#[tokio::test]
+async fn one_connection_too_many_is_closed_and_the_others_are_served() -> Result<()> {
+    let writer = without_a_broker(&["--max-connections", "2"])?;
+    let mut first = writer.sales().await?;
+    let second = TcpStream::connect(writer.address).await?;
+    let open = async |expected: f64| {
+        eventually(LIMIT, async || writer.metric("blackfriday_writer_connections") == Some(expected)).await
+    };
+    open(2.0).await?;
+    let mut third = TcpStream::connect(writer.address).await?;
+    let closed = tokio::time::timeout(LIMIT, third.read(&mut [0; 1])).await?;
+    assert!(matches!(closed, Ok(0) | Err(_)), "{closed:?}");
+    assert_eq!(first.procesar_venta(sale("a")).await.expect_err("no broker").code(), Code::Unavailable);
+    drop(second);
+    open(1.0).await?;
+    let mut again = writer.sales().await?;
+    assert_eq!(again.procesar_venta(sale("a")).await.expect_err("no broker").code(), Code::Unavailable);
+    Ok(())
+}
+
+/// A batch call whose message is announced, but of which nothing more is sent.
+async fn slow_call(writer: &Writer, announced: u32) -> Result<(ResponseFuture, SendStream<Bytes>)> {
+    let (client, connection) = h2::client::handshake(TcpStream::connect(writer.address).await?).await?;
+    tokio::spawn(connection);
+    let request =
+        Request::post(format!("http://{}/blackfriday.ProductSaleService/ProcesarVentas", writer.address))
+            .header("content-type", "application/grpc")
+            .header("te", "trailers")
+            .body(())?;
+    let (response, mut body) = client.ready().await?.send_request(request, false)?;
+    let prefix = [&[0], &announced.to_be_bytes()[..]].concat();
+    body.send_data(Bytes::from(prefix), false)?;
+    Ok((response, body))
+}
+
+async fn status(response: ResponseFuture) -> Result<Code> {
+    let response = tokio::time::timeout(LIMIT, response).await??;
+    let found = |headers: &HeaderMap| Status::from_header_map(headers).map(|status| status.code());
+    found(response.headers()).context("a status without a body")
+}
+
+fn code<T>(answer: &Result<T, Status>) -> Code {
+    answer.as_ref().err().map_or(Code::Ok, Status::code)
+}
