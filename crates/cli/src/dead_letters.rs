@@ -1,36 +1,42 @@
 //! Records that could not be counted: in `<topic>.dlq`, with their origin and the reason in the headers.
 //!
-//! A redrive publishes them to the topic that they came from. It is not undone by a crash in between: the offsets that were
-//! done are printed as they are acknowledged, and `--from` goes on after the last of them.
+//! A redrive publishes them to the topic that they came from, with their origin in a header. Before it sends anything it
+//! reads that topic for such headers: what was sent already, by a redrive that was cut off for instance, is not sent again,
+//! even if the consumer has buried the same record twice.
+//!
+//! Invariant: however often `redrive` runs, one after the other, a record that could not be counted is sent once.
 
-use std::collections::BTreeMap;
+mod redrive;
 
-use anyhow::{Context, Result, bail};
-use blackfriday_broker::kafka::{
-    Admin, BatchLimits, KafkaConfig, Producer, ProducerConfig, Subscription, SubscriptionEvent,
-};
-use blackfriday_broker::{OutgoingRecord, Record, TopicPartition};
+use std::collections::HashSet;
+use std::ops::ControlFlow;
+
+use anyhow::Result;
+use blackfriday_broker::kafka::{Admin, KafkaConfig};
+use blackfriday_broker::{BrokerError, Record, TopicPartition};
 use blackfriday_consumer::{ORIGIN_OFFSET, ORIGIN_PARTITION, ORIGIN_TOPIC, REASON, dead_letter_topic};
-use blackfriday_proto::decode_record;
-use serde_json::{Value, json};
-use tokio::time::{Duration, timeout};
+use serde_json::json;
 
+use crate::records::{self, Headers, Patience, Range};
+use crate::verify::Place;
 use crate::{output, tail};
-
-const BROKER_LIMIT: Duration = Duration::from_secs(10);
 
 /// Looks at records that could not be counted, or sends them again.
 #[derive(clap::Subcommand, Debug)]
 pub enum Command {
     /// Print them as JSON lines, with where they came from and why.
-    #[command(after_help = "Example:\n  blackfriday dead-letters list --topic ventas")]
-    List(Which),
-    /// Publish those that can be decoded now to the topic that they came from.
     #[command(
-        after_help = "Example:\n  blackfriday dead-letters redrive --topic ventas --from 0 --to 12\n\n\
-        Each offset is printed once it is acknowledged. Nothing remembers it: go on with --from after the last one."
+        after_help = "Example:\n  blackfriday dead-letters list --topic ventas --kafka-brokers 127.0.0.1:9092"
     )]
-    Redrive(Redrive),
+    List(Which),
+    /// Publish those that can be decoded now to the topic that they came from, each once.
+    #[command(after_help = "Examples:\n  \
+        blackfriday dead-letters redrive --dry-run\n  \
+        blackfriday dead-letters redrive --topic ventas --from 0 --to 12\n\n\
+        A record carries where it came from in the header blackfriday-redriven. The topic is read for such headers first,\n\
+        so that a redrive can be repeated: what was sent is not sent again. Do not run two at once.\n\
+        Exit code 0 if each was sent, now or before, 1 if some were kept, 69 if Kafka cannot be reached.")]
+    Redrive(redrive::Arguments),
 }
 
 /// Which of them.
@@ -40,111 +46,96 @@ pub struct Which {
     #[arg(long, default_value = "ventas")]
     topic: String,
     /// First offset in the dead-letter topic.
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(i64).range(0..))]
     from: i64,
     /// One past the last offset; the end without it.
-    #[arg(long)]
+    #[arg(long, value_parser = clap::value_parser!(i64).range(0..))]
     to: Option<i64>,
     #[command(flatten)]
     kafka: KafkaConfig,
 }
 
-/// How to send them again.
-#[derive(clap::Args, Debug)]
-pub struct Redrive {
-    #[command(flatten)]
-    which: Which,
-    /// Say what would be sent, and send nothing.
-    #[arg(long)]
-    dry_run: bool,
+/// A record of a dead-letter topic.
+struct DeadLetter {
+    partition: TopicPartition,
+    record: Record,
 }
 
 pub(crate) async fn run(command: Command) -> Result<bool> {
     match command {
         Command::List(which) => {
-            for (partition, record) in read(&which).await? {
-                output::line(describe(&partition, &record));
+            for letter in which.read().await? {
+                output::line(letter.to_json());
             }
             Ok(true)
         }
-        Command::Redrive(redrive) => send_again(redrive).await,
+        Command::Redrive(arguments) => redrive::run(arguments).await,
     }
 }
 
-/// True if every one was sent.
-async fn send_again(Redrive { which, dry_run }: Redrive) -> Result<bool> {
-    let producer = Producer::new(&which.kafka, &ProducerConfig::default(), &which.topic)?;
-    let mut available = producer.availability().watch();
-    let there = timeout(BROKER_LIMIT, available.wait_for(|available| *available)).await;
-    there.context("Kafka is not reached in 10 s")??;
-    let mut all = true;
-    for (partition, record) in read(&which).await? {
-        let outcome = match decode_record(&record.payload) {
-            Err(error) => format!("kept, still undecodable: {error}"),
-            Ok(_) if dry_run => "would be sent".to_owned(),
-            Ok(_) => {
-                let sent = producer.publish(again(&record)?).await;
-                let place =
-                    sent.with_context(|| format!("send {partition} offset {} again", record.offset))?;
-                format!("sent to {}/{} offset {}", which.topic, place.partition, place.offset)
-            }
+/// Where everything came from that lies in the dead-letter topics of these topics.
+pub(crate) async fn origins(kafka: &KafkaConfig, admin: &Admin, topics: &[&str]) -> Result<HashSet<Place>> {
+    let mut origins = HashSet::new();
+    for topic in topics {
+        let ranges = match whole_topic(admin, &dead_letter_topic(topic)).await {
+            // Nothing was buried yet.
+            Err(BrokerError::NoTopic(_)) => continue,
+            ranges => ranges?,
         };
-        all &= !outcome.starts_with("kept");
-        output::line(json!({"partition": partition.partition, "offset": record.offset, "outcome": outcome}));
+        let add = |_: &TopicPartition, record: Record| {
+            origins.extend(origin(&record));
+            ControlFlow::Continue(())
+        };
+        records::read(kafka, ranges, Headers::All, Patience::UntilStalled, add).await?;
     }
-    Ok(all)
+    Ok(origins)
 }
 
-fn again(record: &Record) -> Result<OutgoingRecord> {
-    Ok(OutgoingRecord {
-        topic: header(record, ORIGIN_TOPIC).context("a dead letter names its topic")?,
-        key: record.key.clone(),
-        payload: record.payload.clone(),
-        timestamp_ms: record.timestamp_ms,
-        traceparent: record.traceparent.clone(),
-        ..OutgoingRecord::default()
-    })
+impl Which {
+    async fn read(&self) -> Result<Vec<DeadLetter>> {
+        let admin = Admin::new(&self.kafka)?;
+        let mut ranges = whole_topic(&admin, &dead_letter_topic(&self.topic)).await?;
+        for range in &mut ranges {
+            range.from = range.from.max(self.from);
+            range.to = range.to.min(self.to.unwrap_or(i64::MAX));
+        }
+        let mut found = Vec::new();
+        let add = |partition: &TopicPartition, record: Record| {
+            found.push(DeadLetter { partition: partition.clone(), record });
+            ControlFlow::Continue(())
+        };
+        records::read(&self.kafka, ranges, Headers::All, Patience::UntilStalled, add).await?;
+        found.sort_by(|a, b| (&a.partition, a.record.offset).cmp(&(&b.partition, b.record.offset)));
+        Ok(found)
+    }
 }
 
-async fn read(which: &Which) -> Result<Vec<(TopicPartition, Record)>> {
-    let admin = Admin::new(&which.kafka)?;
-    let mut subscription = Subscription::open_with_headers(&which.kafka, BatchLimits::default())?;
-    let mut open = BTreeMap::new();
-    for partition in admin.partitions(&dead_letter_topic(&which.topic)).await? {
+impl DeadLetter {
+    fn to_json(&self) -> serde_json::Value {
+        let mut json = tail::to_json(&self.partition, &self.record);
+        json["origin"] = origin(&self.record).map_or(serde_json::Value::Null, |place| {
+            json!({"topic": &*place.partition.topic, "partition": place.partition.partition, "offset": place.offset})
+        });
+        json["reason"] = header(&self.record, REASON).into();
+        json
+    }
+}
+
+async fn whole_topic(admin: &Admin, topic: &str) -> Result<Vec<Range>, BrokerError> {
+    let mut ranges = Vec::new();
+    for partition in admin.partitions(topic).await? {
         let log = admin.watermarks(&partition).await?;
-        let (from, to) = (which.from.max(log.low), which.to.unwrap_or(log.high).min(log.high));
-        if from < to {
-            subscription.start(partition.clone(), from, 0);
-            open.insert(partition, to);
-        }
+        ranges.push(Range { partition, from: log.low, to: log.high });
     }
-    let mut found = Vec::new();
-    while !open.is_empty() {
-        match subscription.next().await.context("the reading thread died")? {
-            SubscriptionEvent::OutOfRange => bail!("the topic was cut while it was read"),
-            SubscriptionEvent::Batch(batch) => {
-                let Some(to) = open.get(&batch.partition).copied() else { continue };
-                if batch.to >= to {
-                    open.remove(&batch.partition);
-                    subscription.stop(batch.partition.clone());
-                }
-                let wanted = batch.records.into_iter().filter(|record| record.offset < to);
-                found.extend(wanted.map(|record| (batch.partition.clone(), record)));
-            }
-        }
-    }
-    Ok(found)
+    Ok(ranges)
 }
 
-fn describe(partition: &TopicPartition, record: &Record) -> Value {
-    let mut json = tail::to_json(partition, record);
-    json["origin"] = json!({
-        "topic": header(record, ORIGIN_TOPIC),
-        "partition": header(record, ORIGIN_PARTITION).and_then(|text| text.parse::<i32>().ok()),
-        "offset": header(record, ORIGIN_OFFSET).and_then(|text| text.parse::<i64>().ok()),
-    });
-    json["reason"] = header(record, REASON).into();
-    json
+/// Where a dead letter came from, if it says so.
+fn origin(record: &Record) -> Option<Place> {
+    let topic = header(record, ORIGIN_TOPIC)?;
+    let partition = header(record, ORIGIN_PARTITION)?.parse().ok()?;
+    let offset = header(record, ORIGIN_OFFSET)?.parse().ok()?;
+    Some(Place { partition: TopicPartition::new(topic, partition), offset })
 }
 
 fn header(record: &Record, name: &str) -> Option<String> {

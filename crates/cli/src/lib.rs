@@ -1,7 +1,7 @@
 //! The command `blackfriday`: starts a demo, sends load, proves the count, and looks into the log.
 //!
 //! Exit codes: 0 what was asked for is so; 1 it is not (a difference, a refused sale); 64 wrong arguments; 69 Kafka,
-//! Valkey or the target cannot be reached; 70 a defect.
+//! Valkey or the gateway cannot be reached; 70 a defect; 130 a signal ended it before it was done.
 
 mod command;
 mod dead_letters;
@@ -10,6 +10,7 @@ mod failure;
 mod load;
 mod output;
 mod receipts;
+mod records;
 mod reference;
 mod tail;
 mod topics;

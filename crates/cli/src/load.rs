@@ -8,6 +8,8 @@ mod outcome;
 mod plan;
 mod report;
 mod schedule;
+#[cfg(test)]
+mod tests;
 mod worker;
 
 use std::net::SocketAddr;

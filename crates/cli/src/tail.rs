@@ -1,20 +1,22 @@
-use std::collections::HashMap;
+use std::ops::ControlFlow;
 
 use anyhow::Result;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use blackfriday_broker::kafka::{Admin, BatchLimits, KafkaConfig, Subscription, SubscriptionEvent};
+use blackfriday_broker::kafka::{Admin, KafkaConfig};
 use blackfriday_broker::{Record, TopicPartition};
 use blackfriday_proto::{Event, decode_record};
 use serde_json::{Map, Value, json};
 
+use crate::failure::Usage;
 use crate::output;
+use crate::records::{self, Headers, Patience, Range};
 
 /// Prints records as JSON lines.
 #[derive(clap::Args, Debug)]
-#[command(
-    after_help = "Example:\n  blackfriday tail --topic ventas --from end --follow | jq .sale.producto_id"
-)]
+#[command(after_help = "Examples:\n  \
+    blackfriday tail --topic ventas --from end --follow | jq .sale.producto_id\n  \
+    blackfriday tail --topic ventas.dlq --limit 1")]
 pub struct Arguments {
     /// The topic.
     #[arg(long, default_value = "ventas")]
@@ -22,7 +24,7 @@ pub struct Arguments {
     /// Only this partition.
     #[arg(long)]
     partition: Option<i32>,
-    /// Where to begin: an offset, `beginning` or `end`.
+    /// Where to begin in each partition: an offset (or the nearest that there is), `beginning` or `end`.
     #[arg(long, default_value = "beginning", value_parser = from)]
     from: From,
     /// Go on with records as they come.
@@ -43,9 +45,24 @@ enum From {
 }
 
 pub(crate) async fn run(arguments: Arguments) -> Result<()> {
+    let ranges = ranges(&arguments).await?;
+    let mut left = arguments.limit;
+    let print = |partition: &TopicPartition, record: Record| {
+        if left == 0 || output::is_closed() {
+            return ControlFlow::Break(());
+        }
+        output::line(to_json(partition, &record));
+        left -= 1;
+        if left == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    };
+    let patience = if arguments.follow { Patience::Endless } else { Patience::UntilStalled };
+    records::read(&arguments.kafka, ranges, Headers::All, patience, print).await
+}
+
+/// What to print: up to the ends that there are now, or without an end.
+async fn ranges(arguments: &Arguments) -> Result<Vec<Range>> {
     let admin = Admin::new(&arguments.kafka)?;
-    let mut subscription = Subscription::open_with_headers(&arguments.kafka, BatchLimits::default())?;
-    let mut ends = HashMap::new();
+    let mut ranges = Vec::new();
     for partition in admin.partitions(&arguments.topic).await? {
         if arguments.partition.is_some_and(|only| only != partition.partition) {
             continue;
@@ -56,24 +73,14 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
             From::End => log.high,
             From::Offset(offset) => offset.clamp(log.low, log.high),
         };
-        if arguments.follow || from < log.high {
-            subscription.start(partition.clone(), from, 0);
-            ends.insert(partition, log.high);
-        }
+        ranges.push(Range { partition, from, to: if arguments.follow { i64::MAX } else { log.high } });
     }
-    let mut left = arguments.limit;
-    while left > 0 && !ends.is_empty() {
-        let Some(SubscriptionEvent::Batch(batch)) = subscription.next().await else { break };
-        for record in batch.records.iter().take(usize::try_from(left).unwrap_or(usize::MAX)) {
-            output::line(to_json(&batch.partition, record));
-            left -= 1;
+    match arguments.partition {
+        Some(only) if ranges.is_empty() => {
+            Err(Usage(format!("--partition {only}: topic {} has no such partition", arguments.topic)).into())
         }
-        if !arguments.follow && ends.get(&batch.partition).is_some_and(|end| batch.to >= *end) {
-            subscription.stop(batch.partition.clone());
-            ends.remove(&batch.partition);
-        }
+        _ => Ok(ranges),
     }
-    Ok(())
 }
 
 /// A record as one JSON object: where it lies, its headers, and its event, or why there is none.

@@ -1,12 +1,14 @@
 //! Compares what clients were told with what is in the broker and what is counted.
 //!
 //! It reads every record from the beginning of the log to the stored positions, recomputes the whole store from them, and
-//! compares every key. Records that come while it reads are left out: it looks at the log up to the ends that it saw first.
+//! compares every key. What must be counted is what lay in the log when it began. Records that come later do not disturb it
+//! unless they are counted all the time: then no instant of the store can be read, and it gives up.
 
 mod log;
 mod proof;
 mod wait;
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
@@ -15,17 +17,21 @@ use blackfriday_broker::kafka::{Admin, KafkaConfig};
 use blackfriday_event::Timestamp;
 use blackfriday_store::{Store, StoreConfig, ValkeyConfig};
 
+pub(crate) use self::log::Place;
 pub(crate) use self::proof::Proof;
 
-use crate::output;
+use self::log::Log;
 use crate::receipts::Receipts;
+use crate::{dead_letters, output};
+
+/// The topics that the store is made of.
+const TOPICS: [&str; 2] = ["ventas", "clima"];
 
 /// Compares what was acknowledged with what is in the broker and what is counted.
 #[derive(clap::Args, Debug)]
-#[command(
-    after_help = "Exit code 0 if all is equal, 1 if anything differs, 69 if Kafka or Valkey cannot be reached.\n\n\
-    Example:\n  blackfriday verify --receipts run.receipts --kafka-brokers 127.0.0.1:9092 --valkey-url redis://127.0.0.1:6379"
-)]
+#[command(after_help = "The consumer may run, and has to, if it is not done yet; end the load first.\n\
+    Exit code 0 if all is equal, 1 if anything differs, 69 if Kafka or Valkey cannot be reached.\n\n\
+    Example:\n  blackfriday verify --receipts run.receipts --kafka-brokers 127.0.0.1:9092 --valkey-url redis://127.0.0.1:6379")]
 pub struct Arguments {
     /// What clients were told; may be given several times.
     #[arg(long)]
@@ -79,8 +85,14 @@ pub(crate) async fn prove(
     let ends = wait::ends(&admin).await?;
     wait::until_counted(store, &ends, limit).await?;
     let (positions, dump) = wait::still_store(store, limit).await?;
-    let log = log::read(kafka, &admin, store, &positions).await?;
+    let spans = wait::spans(&admin, ends, &positions).await?;
+    let log = log::read(kafka, &spans, Log::new(store.model(), positions)).await?;
+    let buried = if log.undecodable.is_empty() {
+        HashSet::new()
+    } else {
+        dead_letters::origins(kafka, &admin, &TOPICS).await?
+    };
     let now = Timestamp::from(SystemTime::now()).millis();
     let differences = log.model.compare(&dump, now);
-    Ok(Proof::new(receipts, log, &dump, differences))
+    Ok(Proof::new(receipts, log, &spans, &buried, &dump, differences))
 }

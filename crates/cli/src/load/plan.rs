@@ -206,21 +206,10 @@ fn write_sale(body: &mut Vec<u8>, sale: &SaleDraft) {
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser;
     use serde_json::Value;
 
     use super::*;
-
-    #[derive(clap::Parser)]
-    struct Line {
-        #[command(flatten)]
-        load: Arguments,
-    }
-
-    fn plan(arguments: &[&str]) -> Result<Plan> {
-        let all = ["load", "--url", "http://127.0.0.1:9"].iter().chain(arguments);
-        Plan::new(Line::try_parse_from(all).expect("well-formed arguments").load)
-    }
+    use crate::load::tests::plan;
 
     #[test]
     fn bodies_are_the_traffic_of_the_seed() {
@@ -252,9 +241,7 @@ mod tests {
     #[test]
     fn what_cannot_be_is_told_as_wrong_usage() {
         for arguments in [["--url", "https://127.0.0.1"], ["--workload", "/nonexistent.toml"]] {
-            let all = ["load"].iter().chain(&arguments);
-            let error =
-                Plan::new(Line::try_parse_from(all).expect("well-formed").load).expect_err("cannot be");
+            let error = plan(&arguments).expect_err("cannot be");
             assert_eq!(crate::failure::exit_code(&error), 64, "{error:#}");
         }
     }

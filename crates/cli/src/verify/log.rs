@@ -1,129 +1,166 @@
 use std::collections::HashMap;
+use std::ops::ControlFlow;
 
-use anyhow::{Context, Result, bail};
-use blackfriday_broker::kafka::{Admin, BatchLimits, KafkaConfig, Subscription, SubscriptionEvent};
-use blackfriday_broker::{RecordBatch, TopicPartition};
+use anyhow::Result;
+use blackfriday_broker::kafka::KafkaConfig;
+use blackfriday_broker::{Record, TopicPartition};
 use blackfriday_proto::{Event, decode_record};
-use blackfriday_store::{Store, model};
+use blackfriday_store::model;
 use uuid::Uuid;
 
-use super::wait::Offsets;
+use super::wait::{Offsets, Span};
+use crate::records::{self, Headers, Patience, Range};
 
-/// Where an event lies in the log.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A record of the log.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Place {
-    pub(crate) id: Uuid,
     pub(crate) partition: TopicPartition,
     pub(crate) offset: i64,
 }
 
-/// What the log holds.
-pub(crate) struct Log {
-    /// The store as it must be at the positions.
-    pub(crate) model: model::State,
-    pub(crate) sales: HashMap<Uuid, TopicPartition>,
-    pub(crate) weather: HashMap<Uuid, TopicPartition>,
-    /// Records of sales and of weather, up to the log's ends.
-    pub(crate) sale_records: u64,
-    pub(crate) weather_records: u64,
-    /// Second records of an event without an idempotency key.
-    pub(crate) doubled: Vec<Place>,
-    /// Records under an idempotency key that was counted already.
-    pub(crate) repeated: u64,
-    /// Events that lie beyond the positions.
-    pub(crate) uncounted: Vec<Place>,
-    /// Records that are none, which belong to the dead letters.
-    pub(crate) undecodable: u64,
+/// A record of an event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Found {
+    pub(crate) id: Uuid,
+    pub(crate) place: Place,
 }
 
-/// Reads every partition from its beginning to its end. What lies below `positions` goes into the model.
-pub(super) async fn read(
-    kafka: &KafkaConfig,
-    admin: &Admin,
-    store: &Store,
-    positions: &Offsets,
-) -> Result<Log> {
-    let mut log = Log::new(store);
-    let mut open = HashMap::new();
-    let mut subscription = Subscription::open(kafka, BatchLimits::default(), false)?;
-    for (partition, end) in super::wait::ends(admin).await? {
-        let low = admin.watermarks(&partition).await?.low;
-        if low > 0 {
-            bail!("{partition}: offsets 0 to {low} are gone by retention, so the store cannot be recomputed");
-        }
-        let position = positions.get(&partition).copied().unwrap_or(0);
-        log.model.advance(&partition.topic, partition.partition, position);
-        if end > 0 {
-            subscription.start(partition.clone(), 0, 0);
-            open.insert(partition, end);
-        }
-    }
-    while !open.is_empty() {
-        match subscription.next().await.context("the reading thread died")? {
-            SubscriptionEvent::OutOfRange => bail!("the log was cut while it was read"),
-            SubscriptionEvent::Batch(batch) => {
-                let Some(end) = open.get(&batch.partition).copied() else { continue };
-                if batch.to >= end {
-                    open.remove(&batch.partition);
-                    subscription.stop(batch.partition.clone());
-                }
-                let position = positions.get(&batch.partition).copied().unwrap_or(0);
-                log.add(batch, position, end);
-            }
-        }
-    }
+/// What kind of event a receipt is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Sale,
+    Weather,
+}
+
+/// What the log holds. Small, because there may be millions of events.
+pub(super) struct Log {
+    /// The store as it must be at the positions.
+    pub(super) model: model::State,
+    positions: Offsets,
+    /// By number, for `Seen`.
+    partitions: Vec<TopicPartition>,
+    pub(super) events: HashMap<Uuid, Seen>,
+    /// Records of events.
+    pub(super) records: u64,
+    /// Records under an idempotency key that was counted already.
+    pub(super) repeated: u64,
+    /// Second records of an event, which count twice.
+    pub(super) doubled: Vec<Found>,
+    /// Events that lie beyond the positions.
+    pub(super) uncounted: Vec<Found>,
+    /// Records below the positions that are no events, which belong to the dead letters.
+    pub(super) undecodable: Vec<Place>,
+}
+
+/// The first record of an event.
+pub(super) struct Seen {
+    pub(super) kind: Kind,
+    pub(super) keyed: bool,
+    /// A client has a receipt for it.
+    pub(super) told: bool,
+    partition: u32,
+    offset: i64,
+}
+
+/// Reads the spans.
+pub(super) async fn read(kafka: &KafkaConfig, spans: &[Span], mut log: Log) -> Result<Log> {
+    let ranges = spans.iter().map(|span| Range {
+        partition: span.partition.clone(),
+        from: 0,
+        to: span.end.max(span.position).min(span.high),
+    });
+    let add = |partition: &TopicPartition, record: Record| {
+        log.add(partition, &record);
+        ControlFlow::Continue(())
+    };
+    records::read(kafka, ranges, Headers::None, Patience::UntilStalled, add).await?;
     Ok(log)
 }
 
 impl Log {
-    fn new(store: &Store) -> Self {
+    /// Nothing is read yet; what lies below `positions` will go into the model.
+    pub(super) fn new(mut model: model::State, positions: Offsets) -> Self {
+        for (partition, position) in &positions {
+            model.advance(&partition.topic, partition.partition, *position);
+        }
         Self {
-            model: store.model(),
-            sales: HashMap::new(),
-            weather: HashMap::new(),
-            sale_records: 0,
-            weather_records: 0,
-            doubled: Vec::new(),
+            model,
+            positions,
+            partitions: Vec::new(),
+            events: HashMap::new(),
+            records: 0,
             repeated: 0,
+            doubled: Vec::new(),
             uncounted: Vec::new(),
-            undecodable: 0,
+            undecodable: Vec::new(),
         }
     }
 
-    fn add(&mut self, batch: RecordBatch, position: i64, end: i64) {
-        let RecordBatch { partition, records, .. } = batch;
-        for record in records.into_iter().filter(|record| record.offset < end) {
-            let counted = record.offset < position;
-            match decode_record(&record.payload) {
-                Ok(event) => self.add_event(&event, &partition, record.offset, counted),
-                Err(_) => self.undecodable += 1,
+    /// The next record of a partition.
+    pub(super) fn add(&mut self, partition: &TopicPartition, record: &Record) {
+        let is_counted = record.offset < self.positions.get(partition).copied().unwrap_or(0);
+        let place = || Place { partition: partition.clone(), offset: record.offset };
+        let event = match decode_record(&record.payload) {
+            Ok(event) => event,
+            Err(_) => {
+                self.undecodable.extend(is_counted.then(place));
+                return;
+            }
+        };
+        let (id, kind, keyed) = match &event {
+            Event::Sale(sale) => (sale.id, Kind::Sale, sale.idempotency_key.is_some()),
+            Event::Weather(report) => (report.id, Kind::Weather, report.idempotency_key.is_some()),
+        };
+        let id = id.as_uuid();
+        self.records += 1;
+        let found = || Found { id, place: place() };
+        let admitted = if is_counted {
+            self.count(partition, &event)
+        } else {
+            self.uncounted.push(found());
+            !keyed
+        };
+        self.repeated += u64::from(is_counted && !admitted);
+        let partition = self.number_of(partition);
+        match self.events.get(&id) {
+            // Under a key, the same partition counts it once more only after the keys' window, as was promised.
+            Some(first) if admitted && (!keyed || first.partition != partition) => self.doubled.push(found()),
+            Some(_) => {}
+            None => {
+                let seen = Seen { kind, keyed, told: false, partition, offset: record.offset };
+                self.events.insert(id, seen);
             }
         }
     }
 
-    fn add_event(&mut self, event: &Event, partition: &TopicPartition, offset: i64, counted: bool) {
+    /// Events that no client has a receipt for, in the order of the log.
+    pub(super) fn untold(&self) -> Vec<Found> {
+        let untold = self.events.iter().filter(|(_, seen)| !seen.told);
+        let mut untold: Vec<_> = untold
+            .map(|(id, seen)| {
+                let partition = self.partitions[seen.partition as usize].clone();
+                Found { id: *id, place: Place { partition, offset: seen.offset } }
+            })
+            .collect();
+        untold.sort_by(|a, b| a.place.cmp(&b.place));
+        untold
+    }
+
+    /// False if it is a repetition under a key that was counted.
+    fn count(&mut self, partition: &TopicPartition, event: &Event) -> bool {
         let (topic, number) = (&*partition.topic, partition.partition);
-        let (id, keyed) = match event {
-            Event::Sale(sale) => (sale.id, sale.idempotency_key.is_some()),
-            Event::Weather(report) => (report.id, report.idempotency_key.is_some()),
-        };
-        let place = Place { id: id.as_uuid(), partition: partition.clone(), offset };
-        let (known, records) = match event {
-            Event::Sale(_) => (&mut self.sales, &mut self.sale_records),
-            Event::Weather(_) => (&mut self.weather, &mut self.weather_records),
-        };
-        *records += 1;
-        if known.insert(id.as_uuid(), partition.clone()).is_some() && !keyed {
-            self.doubled.push(place.clone());
-        }
-        if !counted {
-            self.uncounted.push(place);
-            return;
-        }
-        let admitted = match event {
+        match event {
             Event::Sale(sale) => self.model.record_sale(topic, number, sale),
             Event::Weather(report) => self.model.record_weather(topic, number, report),
-        };
-        self.repeated += u64::from(!admitted);
+        }
+    }
+
+    fn number_of(&mut self, partition: &TopicPartition) -> u32 {
+        let known = self.partitions.iter().position(|known| known == partition);
+        let number = known.unwrap_or_else(|| {
+            self.partitions.push(partition.clone());
+            self.partitions.len() - 1
+        });
+        u32::try_from(number).expect("a topic has far fewer partitions")
     }
 }
