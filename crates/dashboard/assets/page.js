@@ -33,7 +33,7 @@ function age(ms) {
   return seconds < 172800 ? Math.floor(seconds / 3600) + " h" : Math.floor(seconds / 86400) + " d";
 }
 
-const FORMATS = { int: grouped, decimal: grouped, money: (text) => "Q " + grouped(text), age, text: String };
+const FORMATS = { int: grouped, decimal: grouped, money: (text) => "Q\u00a0" + grouped(text), age, text: String };
 
 function at(object, path) {
   return path.split(".").reduce((value, name) => (value === null || value === undefined ? null : value[name]), object);
@@ -42,6 +42,7 @@ function at(object, path) {
 function put(element, value) {
   const missing = value === null || value === undefined;
   element.textContent = missing ? "–" : FORMATS[element.dataset.f || "text"](value);
+  element.classList.toggle("long", element.textContent.length > 9);
   if (missing) delete element.dataset.value; else element.dataset.value = value;
 }
 
@@ -59,9 +60,11 @@ function bars(element, rows) {
     const name = document.createElement("span");
     name.textContent = row.name;
     name.title = row.name;
-    const meter = document.createElement("meter");
-    meter.max = highest;
-    meter.value = row.value || 0;
+    const meter = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+    meter.setAttribute("viewBox", "0 0 100 1");
+    meter.setAttribute("preserveAspectRatio", "none");
+    meter.setAttribute("aria-hidden", "true");
+    svg(meter, "rect", { width: ((row.value || 0) / highest) * 100, height: 1 });
     const number = document.createElement("b");
     number.dataset.f = "int";
     number.dataset.key = row.key;

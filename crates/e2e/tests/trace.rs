@@ -15,6 +15,7 @@ use opentelemetry_proto::tonic::collector::trace::v1::{
 };
 use opentelemetry_proto::tonic::common::v1::any_value::Value as AnyValue;
 use opentelemetry_proto::tonic::trace::v1::Span;
+use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio_stream::wrappers::TcpListenerStream;
@@ -84,6 +85,14 @@ impl Receiver {
     }
 }
 
+fn text<'a>(span: &'a Span, key: &str) -> Option<&'a str> {
+    let attribute = span.attributes.iter().find(|attribute| attribute.key == key)?;
+    match attribute.value.as_ref()?.value.as_ref()? {
+        AnyValue::StringValue(text) => Some(text),
+        _ => None,
+    }
+}
+
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
@@ -119,6 +128,9 @@ async fn a_sampled_sale_is_one_story_from_the_client_to_the_store() -> Result<()
         hex(&at_writer.trace_id) == TRACE && at_writer.parent_span_id == at_relay.span_id,
         "{at_writer:?}"
     );
+    let about_the_topic = ["messaging.system", "messaging.operation.type", "messaging.destination.name"]
+        .map(|key| text(&at_writer, key));
+    ensure!(about_the_topic == [Some("kafka"), Some("send"), Some("ventas")], "{at_writer:?}");
 
     let records = pipeline.run("tail", &["--topic", "ventas"]).await?;
     let records: Vec<Value> = records.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
@@ -139,5 +151,15 @@ async fn a_sampled_sale_is_one_story_from_the_client_to_the_store() -> Result<()
     );
     let at_store = receiver.find("blackfriday-consumer", |span| span.name == "FCALL").await?;
     ensure!(at_store.parent_span_id == at_consumer.span_id, "{at_store:?}");
+    ensure!(text(&at_store, "db.system.name") == Some("valkey"), "{at_store:?}");
+    for (span, kind) in [
+        (&at_gateway, SpanKind::Server),
+        (&at_relay, SpanKind::Server),
+        (&at_writer, SpanKind::Producer),
+        (&at_consumer, SpanKind::Consumer),
+        (&at_store, SpanKind::Client),
+    ] {
+        ensure!(span.kind() == kind, "{kind:?}: {span:?}");
+    }
     Ok(())
 }
