@@ -18,7 +18,7 @@ impl Forward {
         Ok(match config.upstream {
             UpstreamKind::Relay => Self::Relay(Box::new(Relay::new(&config.relay_url)?)),
             UpstreamKind::Writer => {
-                Self::Writers(Writers::start(&config.writers, &context.registry).map_err(Error::Target)?)
+                Self::Writers(Writers::start(&config.writers, context).map_err(Error::Target)?)
             }
         })
     }

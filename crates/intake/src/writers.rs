@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use blackfriday_telemetry::metrics::Registry;
+use blackfriday_service::{Condition, Context};
 use tokio::sync::{Notify, watch};
 use tokio::time::sleep;
 use tokio_util::task::AbortOnDropHandle;
@@ -51,7 +51,7 @@ pub struct WritersConfig {
 #[derive(Clone)]
 pub struct Writers {
     shared: Arc<Shared>,
-    _resolver: Arc<AbortOnDropHandle<()>>,
+    _tasks: Arc<[AbortOnDropHandle<()>; 2]>,
 }
 
 struct Shared {
@@ -79,11 +79,11 @@ enum NoWriter {
 }
 
 impl Writers {
-    /// Reads the target and begins to look its names up.
+    /// Reads the target and begins to look its names up. While no writer takes events, the service is not ready.
     ///
     /// # Errors
     /// The target is not a list of `host:port`.
-    pub fn start(config: &WritersConfig, registry: &Registry) -> Result<Self, WritersError> {
+    pub fn start(config: &WritersConfig, context: &Context) -> Result<Self, WritersError> {
         let targets = targets::parse(&config.writer_target)?;
         let interval = Duration::from_millis(config.writer_resolve_interval_ms).max(MIN_RESOLVE_INTERVAL);
         let shared = Arc::new(Shared {
@@ -95,15 +95,21 @@ impl Writers {
                 check_interval: interval,
             },
             max_in_flight: config.writer_max_in_flight_events.max(1),
-            gauges: Arc::new(Gauges::new(registry)),
+            gauges: Arc::new(Gauges::new(&context.registry)),
         });
-        let resolver = tokio::spawn(Arc::clone(&shared).resolve(targets, interval));
-        Ok(Self { shared, _resolver: Arc::new(AbortOnDropHandle::new(resolver)) })
+        let resolve = tokio::spawn(Arc::clone(&shared).resolve(targets, interval));
+        let report = tokio::spawn(report(shared.gauges.any_usable(), context.readiness.condition("writer")));
+        Ok(Self { shared, _tasks: Arc::new([resolve, report].map(AbortOnDropHandle::new)) })
     }
+}
 
-    /// Follows whether a writer is there that takes events.
-    pub fn usable(&self) -> watch::Receiver<bool> {
-        self.shared.gauges.any_usable()
+/// Keeps the condition true while a writer is there that takes events.
+async fn report(mut usable: watch::Receiver<bool>, condition: Condition) {
+    loop {
+        condition.set(*usable.borrow_and_update());
+        if usable.changed().await.is_err() {
+            return;
+        }
     }
 }
 
@@ -167,6 +173,7 @@ impl Shared {
 mod tests {
     use std::collections::BTreeSet;
 
+    use blackfriday_telemetry::metrics::Registry;
     use tokio::net::TcpListener;
     use tokio::time::{Instant, sleep_until};
     use tonic::transport::Server;

@@ -5,10 +5,9 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use axum::routing::post;
 use blackfriday_intake::{Front, Trust, Writers};
+use blackfriday_service::Context;
 use blackfriday_service::http::{self, HttpMetrics};
-use blackfriday_service::{Condition, Context};
 use tokio::net::TcpListener;
-use tokio::sync::watch;
 
 use crate::{Config, Error};
 
@@ -22,14 +21,12 @@ type Door = Arc<Front<Writers>>;
 /// # Errors
 /// The writers' target cannot be read. That the writers are away is none: requests are told so.
 pub async fn run(config: Config, listener: TcpListener, context: Context) -> Result<(), Error> {
-    let writers = Writers::start(&config.writers, &context.registry).map_err(Error::Target)?;
-    let follow = tokio::spawn(follow(writers.usable(), context.readiness.condition("writer")));
+    let writers = Writers::start(&config.writers, &context).map_err(Error::Target)?;
     let front = Front::new(Arc::new(writers), Trust::Hop, &config.intake, &config.limits, &context.registry);
     let router =
         Router::new().route(PROCESAR, post(sales)).route(PUBLICAR, post(weather)).with_state(Arc::new(front));
     let metrics = HttpMetrics::new(&context.registry, &[PROCESAR, PUBLICAR]);
     http::serve(listener, router, &config.limits, Some(metrics), context.shutdown).await;
-    follow.abort();
     Ok(())
 }
 
@@ -39,13 +36,4 @@ async fn sales(State(front): State<Door>, request: Request) -> Response {
 
 async fn weather(State(front): State<Door>, request: Request) -> Response {
     front.weather(PUBLICAR, request).await
-}
-
-async fn follow(mut usable: watch::Receiver<bool>, condition: Condition) {
-    loop {
-        condition.set(*usable.borrow_and_update());
-        if usable.changed().await.is_err() {
-            return;
-        }
-    }
 }

@@ -108,5 +108,20 @@ async fn the_writers_can_be_the_upstream_without_a_relay() -> Result<()> {
         assert_eq!(gateway.http.post("/venta", sale(&format!("P-{at}"))).await?.status, 202);
     }
     assert_eq!((first.seen.sales().len(), second.seen.sales().len()), (5, 5));
+    assert!(gateway.context.readiness.is_ready());
+    Ok(())
+}
+
+#[tokio::test]
+async fn without_a_writer_it_is_not_ready_but_without_the_relay_it_is() -> Result<()> {
+    let nobody = format!("127.0.0.1:{}", blackfriday_stack::free_port()?);
+    let alone = Gateway::start(&["--upstream", "writer", "--writer-target", &nobody])?;
+    eventually(LIMIT, async || alone.context.readiness.missing() == ["writer"]).await?;
+    assert_eq!(alone.http.post("/venta", sale("a")).await?.status, 503);
+
+    let before_nothing = Gateway::start(&["--relay-url", &format!("http://{nobody}")])?;
+    let answer = before_nothing.http.post("/venta", sale("a")).await?;
+    assert_eq!((answer.status.as_u16(), answer.retry_after.as_deref()), (503, Some("1")));
+    assert!(before_nothing.context.readiness.is_ready(), "its own answer says more than a load balancer's");
     Ok(())
 }
