@@ -1,9 +1,10 @@
 # shellcheck shell=bash
-# Kafka's jars and Valkey's server, under .tools; nothing of the system is changed. Sourced by ./dev.
+# Kafka's jars, Valkey's server and an OCI registry, under .tools; nothing of the system is changed. Sourced by ./dev.
 #
 # crates/stack looks for them in the same order: a variable, PATH, .tools.
 
 readonly OLDEST_VALKEY=8
+readonly REGISTRY_BY_HAND="an OCI registry is wanted: zot or docker-registry on PATH, or named in BLACKFRIDAY_ZOT"
 readonly VALKEY_BY_HAND="Valkey $OLDEST_VALKEY or newer is wanted: on PATH, or named in BLACKFRIDAY_VALKEY_SERVER"
 
 have_kafka() {
@@ -119,4 +120,26 @@ install_libraries_of_valkey() {
         tr ',' '\n' | sed -E 's/\(.*//; s/\|.*//; s/[[:space:]]//g' | grep '^lib')
     # shellcheck disable=SC2086 # one word for each package
     apt_install $libraries
+}
+
+have_registry() {
+    [[ -n ${BLACKFRIDAY_ZOT:-} || -n ${BLACKFRIDAY_DOCKER_REGISTRY:-} ]] || has zot || has docker-registry ||
+        "$tools/registry/usr/bin/docker-registry" --version >/dev/null 2>&1
+}
+
+# Zot is in no Debian; Docker's registry is in all of them, and needs nothing but itself.
+setup_registry() {
+    if have_registry; then
+        return
+    fi
+    say "fetching an OCI registry"
+    has apt-get || die "$EX_UNAVAILABLE" "$REGISTRY_BY_HAND"
+    rm -rf "$tools/registry" "$tools/apt"
+    mkdir -p "$tools/apt/packages"
+    apt_update
+    (cd "$tools/apt/packages" && apt-get -o APT::Sandbox::User= download -qq docker-registry >&2) ||
+        die "$EX_UNAVAILABLE" "this release does not have it. $REGISTRY_BY_HAND"
+    dpkg-deb --extract "$tools"/apt/packages/docker-registry_*.deb "$tools/registry"
+    have_registry || die "$EX_UNAVAILABLE" "what was fetched does not run. $REGISTRY_BY_HAND"
+    rm -rf "$tools/apt"
 }

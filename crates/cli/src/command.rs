@@ -4,7 +4,7 @@ use blackfriday_service::{Shutdown, signals};
 use blackfriday_telemetry::TelemetryConfig;
 use clap::{Parser, Subcommand};
 
-use crate::{dead_letters, demo, failure, load, output, reference, tail, topics, verify};
+use crate::{dead_letters, demo, failure, load, output, reference, registry, tail, topics, verify, workload};
 
 /// Takes a flash sale in, counts it exactly once, and proves it.
 #[derive(Parser, Debug)]
@@ -43,6 +43,11 @@ pub enum Command {
     /// Make the topics.
     #[command(subcommand, after_help = "Example:\n  blackfriday topics create --partitions 6")]
     Topics(topics::Command),
+    /// Make workloads, and bring them into registries and back.
+    #[command(subcommand, after_help = "Example:\n  blackfriday workload make friday.toml")]
+    Workload(workload::Command),
+    /// Run a registry on this machine, until Ctrl-C.
+    Registry(registry::Arguments),
     /// Print the table of environment variables, as Markdown.
     #[command(hide = true)]
     Reference,
@@ -83,6 +88,8 @@ async fn dispatch(command: Command) -> anyhow::Result<bool> {
         Command::Tail(arguments) => tail::run(arguments).await.map(|()| true),
         Command::DeadLetters(command) => dead_letters::run(command).await,
         Command::Topics(command) => topics::run(command).await.map(|()| true),
+        Command::Workload(command) => workload::run(command).await.map(|()| true),
+        Command::Registry(arguments) => registry::run(arguments, &stopped_by_signals()).await,
         Command::Reference => {
             output::line(reference::table());
             Ok(true)

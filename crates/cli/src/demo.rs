@@ -23,6 +23,7 @@ use crate::failure::Interrupted;
 use crate::load::{Plan, Report};
 use crate::output::{self, grouped};
 use crate::receipts::Receipts;
+use crate::workload::SourceArguments;
 use crate::{load, topics, verify};
 
 /// How long counting may take after the sale's end.
@@ -60,6 +61,8 @@ pub struct Arguments {
     /// 8–9 Belleza).
     #[arg(long, value_parser = carnet)]
     carnet: Option<String>,
+    #[command(flatten)]
+    source: SourceArguments,
 }
 
 /// What runs. The services are dropped before what they lean on.
@@ -72,11 +75,12 @@ struct Demo {
 
 pub(crate) async fn run(arguments: Arguments, shutdown: &Shutdown) -> Result<bool> {
     let started = Instant::now();
+    let workload = unless(shutdown, arguments.source.read()).await?;
     let demo = unless(shutdown, Demo::start(&arguments)).await?;
     output::line(format_args!("everything runs, after {:.1} s", started.elapsed().as_secs_f64()));
     output::line(format_args!("  the page     http://{}/", demo.services.dashboard));
     output::line(format_args!("  the gateway  http://{}/venta", demo.services.gateway));
-    let holds = unless(shutdown, demo.sell_and_prove(&arguments)).await?;
+    let holds = unless(shutdown, demo.sell_and_prove(&arguments, workload)).await?;
     if arguments.keep {
         demo.explain();
         shutdown.begun().await;
@@ -114,8 +118,8 @@ impl Demo {
         Ok(Self { services, kafka, valkey, folder })
     }
 
-    async fn sell_and_prove(&self, arguments: &Arguments) -> Result<bool> {
-        let report = self.sell(arguments).await?;
+    async fn sell_and_prove(&self, arguments: &Arguments, workload: Workload) -> Result<bool> {
+        let report = self.sell(arguments, workload).await?;
         report.print();
         let mut receipts = Receipts::default();
         for path in self.receipts() {
@@ -128,9 +132,9 @@ impl Demo {
         Ok(proof.holds() && report.accepted() > 0)
     }
 
-    async fn sell(&self, arguments: &Arguments) -> Result<Report> {
+    async fn sell(&self, arguments: &Arguments, workload: Workload) -> Result<Report> {
         let [of_sales, of_weather] = self.receipts();
-        let traffic = Traffic::new(Workload::black_friday(), arguments.seed);
+        let traffic = Traffic::new(workload, arguments.seed);
         let sales = arguments.sales;
         let length = arguments.length();
         #[expect(clippy::cast_precision_loss, reason = "a rate for people to read")]

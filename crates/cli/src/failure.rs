@@ -3,11 +3,14 @@
 use blackfriday_broker::BrokerError;
 use blackfriday_stack::StackError;
 use blackfriday_store::StoreError;
+use blackfriday_workload::RegistryError;
 
 /// Exit codes of sysexits.h.
 const EX_USAGE: u8 = 64;
+const EX_DATAERR: u8 = 65;
 const EX_UNAVAILABLE: u8 = 69;
 const EX_SOFTWARE: u8 = 70;
+const EX_NOPERM: u8 = 77;
 /// As a shell reports SIGINT.
 const SIGNALED: u8 = 130;
 
@@ -26,13 +29,17 @@ pub(crate) struct Unavailable(pub(crate) String);
 #[error("stopped by a signal")]
 pub(crate) struct Interrupted;
 
-/// 64 for wrong arguments, 69 for what cannot be reached, 130 for a signal, 70 for the rest.
+/// 64 for wrong arguments, 65 for damaged data, 69 for what cannot be reached, 77 for a refusal, 130 for a signal, 70 for
+/// the rest.
 pub(crate) fn exit_code(error: &anyhow::Error) -> u8 {
     if error.downcast_ref::<Usage>().is_some() {
         return EX_USAGE;
     }
     if error.downcast_ref::<Interrupted>().is_some() {
         return SIGNALED;
+    }
+    if let Some(error) = error.downcast_ref::<RegistryError>() {
+        return of_registry(error);
     }
     let is_unavailable = |cause: &(dyn std::error::Error + 'static)| {
         cause.is::<Unavailable>()
@@ -44,6 +51,19 @@ pub(crate) fn exit_code(error: &anyhow::Error) -> u8 {
         EX_UNAVAILABLE
     } else {
         EX_SOFTWARE
+    }
+}
+
+fn of_registry(error: &RegistryError) -> u8 {
+    match error {
+        RegistryError::Reference { .. } | RegistryError::Client(_) | RegistryError::File { .. } => EX_USAGE,
+        RegistryError::Denied { .. } => EX_NOPERM,
+        RegistryError::Absent { .. } | RegistryError::Request { .. } | RegistryError::Cut { .. } => {
+            EX_UNAVAILABLE
+        }
+        RegistryError::Digest { .. }
+        | RegistryError::Manifest { .. }
+        | RegistryError::NotAWorkload { .. } => EX_DATAERR,
     }
 }
 
@@ -61,6 +81,8 @@ mod tests {
         assert_eq!(exit_code(&missing.expect_err("no such topic")), EX_UNAVAILABLE);
         let away = Err::<(), _>(Unavailable("away".to_owned())).context("load");
         assert_eq!(exit_code(&away.expect_err("away")), EX_UNAVAILABLE);
+        let denied = RegistryError::Denied { registry: "r".to_owned(), action: "read".to_owned() };
+        assert_eq!(exit_code(&anyhow::Error::from(denied).context("load")), EX_NOPERM);
         assert_eq!(exit_code(&anyhow!("a defect")), EX_SOFTWARE);
     }
 }

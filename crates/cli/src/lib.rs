@@ -1,7 +1,8 @@
 //! The command `blackfriday`: starts a demo, sends load, proves the count, and looks into the log.
 //!
-//! Exit codes: 0 what was asked for is so; 1 it is not (a difference, a refused sale); 64 wrong arguments; 69 Kafka,
-//! Valkey or the gateway cannot be reached; 70 a defect; 130 a signal ended it before it was done.
+//! Exit codes: 0 what was asked for is so; 1 it is not (a difference, a refused sale); 64 wrong arguments; 65 what came from a
+//! registry is damaged or of another kind; 69 Kafka, Valkey, the gateway or a registry cannot be reached; 70 a defect; 77 a
+//! registry refuses; 130 a signal ended it before it was done.
 
 mod command;
 mod dead_letters;
@@ -12,9 +13,11 @@ mod output;
 mod receipts;
 mod records;
 mod reference;
+mod registry;
 mod tail;
 mod topics;
 mod verify;
+mod workload;
 
 pub use command::{Cli, Command, run};
 pub use reference::table as reference_table;

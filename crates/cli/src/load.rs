@@ -32,6 +32,7 @@ use self::schedule::Schedule;
 use crate::failure::Unavailable;
 use crate::output;
 use crate::receipts::Writer;
+use crate::workload::SourceArguments;
 
 /// For the first connection, before anything is sent.
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
@@ -72,9 +73,6 @@ pub struct Arguments {
     /// Seed of the traffic; the workload's own without it.
     #[arg(long)]
     seed: Option<u64>,
-    /// The catalogue, a TOML file; the built-in one without it.
-    #[arg(long)]
-    workload: Option<PathBuf>,
     /// Write what was acknowledged, and what may have been, to this file, for `blackfriday verify`.
     #[arg(long)]
     receipts: Option<PathBuf>,
@@ -90,11 +88,14 @@ pub struct Arguments {
     /// Print the result as JSON.
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    source: SourceArguments,
 }
 
 pub(crate) async fn run(arguments: Arguments, shutdown: &Shutdown) -> Result<bool> {
     let json = arguments.json;
-    let plan = Arc::new(Plan::new(arguments)?);
+    let workload = arguments.source.read().await?;
+    let plan = Arc::new(Plan::new(arguments, workload)?);
     reach(plan.address).await?;
     output::note(plan.describe());
     let report = send(plan, shutdown).await?;

@@ -111,6 +111,18 @@ pub enum StackError {
         #[source]
         source: io::Error,
     },
+    /// A certificate, key or password could not be made or read.
+    #[error("{action}")]
+    Certificate {
+        /// What was tried.
+        action: &'static str,
+        /// Why it failed.
+        #[source]
+        source: openssl::error::ErrorStack,
+    },
+    /// A password could not be hashed.
+    #[error("hash the password")]
+    Password(#[source] bcrypt::BcryptError),
     /// A condition did not come true in time.
     #[error("the condition did not come true within {limit:?}")]
     Never {

@@ -1,22 +1,28 @@
-//! Temporary folders that do not pile up: who makes one removes those that a killed process left behind.
+//! The servers' folders. Temporary ones do not pile up: who makes one removes those that a killed process left behind.
 //!
 //! A folder in use has a file `owner` that is locked for as long as its process lives (flock(2)), however it ends.
 
 use std::env;
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
 const OWNER: &str = "owner";
 
-/// A temporary folder, removed on drop.
+/// A folder with an owner; a temporary one is removed on drop.
 #[derive(Debug)]
 pub(crate) struct Folder {
     // Before its lock, so that it is gone when the lock is.
-    folder: TempDir,
+    place: Place,
     _owner: File,
+}
+
+#[derive(Debug)]
+enum Place {
+    Temporary(TempDir),
+    Kept(PathBuf),
 }
 
 impl Folder {
@@ -25,11 +31,28 @@ impl Folder {
         remove_left_behind(&parent, prefix)?;
         let folder = tempfile::Builder::new().prefix(prefix).tempdir_in(parent)?;
         let owner = own(folder.path())?;
-        Ok(Self { folder, _owner: owner })
+        Ok(Self { place: Place::Temporary(folder), _owner: owner })
+    }
+
+    /// A folder that stays, made if it is not there. It has one owner at a time.
+    pub(crate) fn kept(path: &Path) -> io::Result<Self> {
+        fs::create_dir_all(path)?;
+        let path = path.canonicalize()?;
+        let owner = File::create(path.join(OWNER))?;
+        owner.try_lock().map_err(|error| match error {
+            TryLockError::Error(error) => error,
+            TryLockError::WouldBlock => {
+                io::Error::new(io::ErrorKind::ResourceBusy, "another process uses it")
+            }
+        })?;
+        Ok(Self { place: Place::Kept(path), _owner: owner })
     }
 
     pub(crate) fn path(&self) -> &Path {
-        self.folder.path()
+        match &self.place {
+            Place::Temporary(folder) => folder.path(),
+            Place::Kept(path) => path,
+        }
     }
 }
 
@@ -78,5 +101,15 @@ mod tests {
         let path = first.path().to_owned();
         drop(first);
         assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_kept_folder_stays_and_has_one_owner() {
+        let parent = tempfile::tempdir().expect("a folder");
+        let path = parent.path().join("a/b");
+        let first = Folder::kept(&path).expect("made");
+        assert_eq!(Folder::kept(&path).expect_err("owned").kind(), io::ErrorKind::ResourceBusy);
+        drop(first);
+        Folder::kept(&path).expect("free again, and still there");
     }
 }

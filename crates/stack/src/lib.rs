@@ -1,7 +1,7 @@
-//! Real Kafka and Valkey as child processes on free loopback ports, for tests and for `blackfriday demo`.
+//! Real Kafka, Valkey and an OCI registry as child processes on free loopback ports, for tests and for `blackfriday demo`.
 //!
-//! [`Kafka`] and [`Valkey`] can be stopped, killed, paused and started again on the same port and data;
-//! [`Process`] does the same for any other binary. [`eventually`] waits for a condition with a limit.
+//! [`Kafka`] and [`Valkey`] can be stopped, killed, paused and started again on the same port and data, [`Registry`] all of
+//! it but paused; [`Process`] does the same for any other binary. [`eventually`] waits for a condition with a limit.
 //!
 //! Invariant: no child outlives its parent. A dropped value kills its process at once; a parent that is killed
 //! takes its children along by `PR_SET_PDEATHSIG`. Data lies in a temporary folder,
@@ -14,6 +14,7 @@ mod kafka;
 mod locate;
 mod port;
 mod process;
+mod registry;
 mod server;
 mod valkey;
 
@@ -22,4 +23,5 @@ pub use eventually::eventually;
 pub use kafka::{Kafka, KafkaOptions};
 pub use port::free_port;
 pub use process::Process;
+pub use registry::{Password, Registry, RegistryOptions, RegistryProgram};
 pub use valkey::{Valkey, ValkeyOptions};

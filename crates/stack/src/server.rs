@@ -1,4 +1,4 @@
-//! What Kafka and Valkey have in common: a temporary folder, at most one process, a log for each start.
+//! What the servers have in common: a folder, at most one process, a log for each start.
 
 use std::fs;
 use std::io;
@@ -13,7 +13,8 @@ use crate::{Process, StackError, eventually};
 
 /// How many times a start is tried with other ports when somebody takes one between its choice and its use.
 const PORT_TRIES: usize = 5;
-const PORT_TAKEN: &str = "Address already in use";
+/// In the words of C and of Go, in lower case.
+const PORT_TAKEN: &str = "address already in use";
 
 /// A server's folder and its process, if it runs.
 #[derive(Debug)]
@@ -29,6 +30,12 @@ impl Server {
     pub(crate) fn new(name: &'static str) -> Result<Self, StackError> {
         let folder = Folder::new(&format!("blackfriday-{name}-"));
         let folder = folder.map_err(failed("make a folder in", &std::env::temp_dir()))?;
+        Ok(Self { name, process: Mutex::new(None), starts: AtomicU32::new(0), folder })
+    }
+
+    /// In a folder that stays.
+    pub(crate) fn in_folder(name: &'static str, path: &Path) -> Result<Self, StackError> {
+        let folder = Folder::kept(path).map_err(failed("make or lock", path))?;
         Ok(Self { name, process: Mutex::new(None), starts: AtomicU32::new(0), folder })
     }
 
@@ -139,7 +146,7 @@ pub(crate) async fn with_free_ports<T>(
 }
 
 pub(crate) fn is_port_taken(error: &StackError) -> bool {
-    matches!(error, StackError::Exited { log, .. } if log.contains(PORT_TAKEN))
+    matches!(error, StackError::Exited { log, .. } if log.to_lowercase().contains(PORT_TAKEN))
 }
 
 fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StackError {

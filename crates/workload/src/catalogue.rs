@@ -2,9 +2,8 @@ use std::collections::HashSet;
 
 use blackfriday_event::{Category, FieldError, Money, ProductId};
 use serde::Deserialize;
-use sha2::{Digest, Sha256};
 
-use crate::Arrivals;
+use crate::{Arrivals, digest};
 
 const DEFAULT: &str = include_str!("../assets/black-friday.toml");
 
@@ -44,6 +43,7 @@ pub struct Workload {
     /// How the buyers arrive.
     pub arrivals: Arrivals,
     digest: String,
+    pinned: Option<String>,
 }
 
 /// A product of the catalogue.
@@ -109,19 +109,28 @@ impl Workload {
         }
         let points = file.arrivals.into_iter().map(|point| (point.at, point.rate)).collect();
         let arrivals = Arrivals::new(points).map_err(WorkloadError::Arrivals)?;
-        let digest = Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
         Ok(Self {
             title: file.title,
             seed: file.seed,
             products,
             arrivals,
-            digest: format!("sha256:{digest}"),
+            digest: digest::sha256(text),
+            pinned: None,
         })
     }
 
     /// The SHA-256 of its file: results name it.
     pub fn digest(&self) -> &str {
         &self.digest
+    }
+
+    /// `oci://…@sha256:…` if it came from a registry: results name it.
+    pub fn pinned(&self) -> Option<&str> {
+        self.pinned.as_deref()
+    }
+
+    pub(crate) fn pulled_from(self, pinned: String) -> Self {
+        Self { pinned: Some(pinned), ..self }
     }
 }
 

@@ -1,14 +1,23 @@
 //! The workload: a product catalogue, an arrival curve, and the seeded traffic drawn from them.
 //!
 //! `load` and `demo` send what this crate draws. Sale number `n` of a workload is a function of seed and `n` alone, so
-//! any number of connections may send a share of it and the whole stays the same.
+//! any number of connections may send a share of it and the whole stays the same. A workload travels as an OCI artifact.
 //!
 //! Invariant: the same workload and seed give the same sales, on any machine and in any later version.
 
 mod arrivals;
+pub mod artifact;
 mod catalogue;
+pub mod digest;
+mod make;
+mod registry;
 mod traffic;
 
 pub use arrivals::Arrivals;
 pub use catalogue::{Product, Workload, WorkloadError};
+pub use make::{Recipe, make};
+pub use oci_client::Reference;
+pub use oci_client::manifest::{OciDescriptor, OciImageManifest};
+pub use oci_client::secrets::RegistryAuth;
+pub use registry::{Access, CHUNK, Registry, RegistryError, pinned, reference, tagged};
 pub use traffic::Traffic;

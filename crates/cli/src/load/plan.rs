@@ -1,6 +1,6 @@
 use std::io::Write as _;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
@@ -52,10 +52,10 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    pub(crate) fn new(arguments: Arguments) -> Result<Self> {
+    pub(crate) fn new(arguments: Arguments, workload: Workload) -> Result<Self> {
         let url = &arguments.url;
         let address = address(url)?;
-        let traffic = Traffic::new(workload(arguments.workload.as_deref())?, arguments.seed);
+        let traffic = Traffic::new(workload, arguments.seed);
         let batch = if arguments.route == Route::Venta { 1 } else { arguments.batch_size };
         let duration = match (arguments.duration, arguments.sales) {
             (None, None) => Some(DEFAULT_DURATION),
@@ -138,10 +138,12 @@ impl Plan {
 
     /// What a receipts file says of its run.
     pub(crate) fn about(&self) -> serde_json::Value {
+        let workload = self.traffic.workload();
         serde_json::json!({
             "url": format!("http://{}", self.host),
             "seed": self.traffic.seed(),
-            "workload": self.traffic.workload().digest(),
+            "workload": workload.digest(),
+            "workload_from": workload.pinned(),
         })
     }
 
@@ -177,12 +179,6 @@ fn address(url: &Url) -> Result<SocketAddr> {
     }
     let found = url.socket_addrs(|| Some(80)).with_context(|| Unavailable(format!("look up {url}")))?;
     found.first().copied().with_context(|| Unavailable(format!("{url} has no address")))
-}
-
-fn workload(path: Option<&Path>) -> Result<Workload> {
-    let Some(path) = path else { return Ok(Workload::black_friday()) };
-    let wrong = || Usage(format!("--workload {}", path.display()));
-    Workload::parse(&std::fs::read_to_string(path).with_context(wrong)?).with_context(wrong)
 }
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "`as` saturates")]
@@ -240,9 +236,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_is_told_as_wrong_usage() {
-        for arguments in [["--url", "https://127.0.0.1"], ["--workload", "/nonexistent.toml"]] {
-            let error = plan(&arguments).expect_err("cannot be");
-            assert_eq!(crate::failure::exit_code(&error), 64, "{error:#}");
-        }
+        let error = plan(&["--url", "https://127.0.0.1"]).expect_err("cannot be");
+        assert_eq!(crate::failure::exit_code(&error), 64, "{error:#}");
     }
 }

@@ -180,6 +180,11 @@ impl Report {
         if self.intended_sales.is_some() {
             rows.push(("  from sending", in_words(&self.latencies.sent)));
         }
+        rows.extend(
+            [("workload", "workload"), ("  from", "workload_from")]
+                .into_iter()
+                .filter_map(|(name, key)| Some((name, self.about[key].as_str()?.to_owned()))),
+        );
         output::table(&["", "sales"], rows.into_iter().map(|(name, text)| vec![name.to_owned(), text]));
     }
 }

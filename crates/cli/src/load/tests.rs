@@ -3,6 +3,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use blackfriday_stack::eventually;
+use blackfriday_workload::Workload;
 use bytes::Bytes;
 use clap::Parser;
 use http::{HeaderMap, Response, StatusCode};
@@ -26,7 +27,7 @@ struct Line {
 /// The plan of a command line.
 pub(super) fn plan(arguments: &[&str]) -> Result<Plan> {
     let all = ["load"].iter().chain(arguments);
-    Plan::new(Line::try_parse_from(all).expect("well-formed arguments").load)
+    Plan::new(Line::try_parse_from(all).expect("well-formed arguments").load, Workload::black_friday())
 }
 
 /// What a server answers; `None` closes the connection without an answer.
