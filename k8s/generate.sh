@@ -1,0 +1,194 @@
+#!/usr/bin/env bash
+# Writes generated/, the Kustomize component that every overlay takes in: secrets, made once and kept, and the images by
+# digest. Nothing of it belongs into the repository. README.md describes the files.
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+out=$here/generated
+registry=
+digests=
+pull_config=
+ca_file=
+
+usage() {
+    cat <<'USAGE'
+usage: k8s/generate.sh [--registry HOST[:PORT] --digests FILE] [--pull-config FILE] [--registry-ca FILE] [--out DIRECTORY]
+
+  --registry, --digests   where the images are; a line of FILE is NAME sha256:DIGEST, for instance: gateway sha256:4f5c…
+                          Without both, images keep their names and tags, for clusters whose nodes have them already
+  --pull-config           a config.json of docker with the registry's password, for components/registry-access
+  --registry-ca           the authority that signed the registry's certificate, for components/registry-access
+  --out                   instead of k8s/generated
+USAGE
+}
+
+die() {
+    printf 'generate: %s\n' "$*" >&2
+    exit 64
+}
+
+# once FILE COMMAND...: the command's output becomes the file, unless it is there.
+once() {
+    local file=$out/secrets/$1
+    shift
+    if [[ ! -s $file ]]; then
+        "$@" >"$file.new"
+        mv "$file.new" "$file"
+    fi
+}
+
+# Without a newline: some readers take a file as it is.
+password() { printf %s "$(openssl rand -hex 24)"; }
+
+hash_of() { sha256sum <"$out/secrets/$1" | cut -d ' ' -f 1; }
+
+authority() {
+    if [[ ! -s $out/secrets/ca.crt ]]; then
+        openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 3650 -subj /CN=blackfriday \
+            -addext basicConstraints=critical,CA:TRUE -addext keyUsage=critical,keyCertSign,cRLSign \
+            -keyout "$out/secrets/ca.key" -out "$out/secrets/ca.crt" 2>/dev/null
+    fi
+}
+
+# certificate NAME DNS...: by our authority, for two years; made anew in its last month.
+certificate() {
+    local name=$1 file=$out/secrets/$1 names
+    shift
+    if openssl x509 -checkend 2592000 -noout -in "$file.crt" >/dev/null 2>&1; then
+        return
+    fi
+    names=$(printf ',DNS:%s' "$@")
+    openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj "/CN=$name" -keyout "$file.key" 2>/dev/null |
+        openssl x509 -req -CA "$out/secrets/ca.crt" -CAkey "$out/secrets/ca.key" -days 730 -out "$file.crt" \
+            -extfile <(printf 'subjectAltName=%s\nextendedKeyUsage=serverAuth\n' "${names#,}") 2>/dev/null
+    cat "$file.key" "$file.crt" >"$file.pem"
+}
+
+# The least that each client of Valkey does: found by ACL LOG, which has to stay empty.
+valkey_users() {
+    local keys='posicion:* ventas:global:* reportes:total reportes:total:* ranking:* stats:* historial:precio:* serie:ventas clima:* country_counts total_messages'
+    local connect='+auth +client|setinfo +client|setname +hello +ping +role' read_only write_only
+    read -ra read_only <<<"$keys"
+    read -ra write_only <<<"$keys idempotencia:* esquema"
+    echo "user consumer on #$(hash_of valkey-consumer) resetchannels ${write_only[*]/#/\~} -@all $connect +exec +exists +expire +fcall +function|load +get +hget +hgetall +hset +multi +pexpireat +set +type +zadd +zincrby +zmscore +zrange +zrem +zremrangebyrank +zremrangebyscore"
+    echo "user dashboard on #$(hash_of valkey-dashboard) resetchannels ${read_only[*]/#/%R\~} -@all $connect +exec +get +hgetall +multi +zcard +zrange"
+    echo "user verify on #$(hash_of valkey-verify) resetchannels %R~* -@all $connect +exec +get +hgetall +multi +pexpiretime +scan +type +zrange"
+    echo "user grafana on #$(hash_of valkey-grafana) resetchannels ${read_only[*]/#/%R\~} -@all $connect +command +get +hget +hgetall +info +zrange"
+    echo "user sentinel on #$(hash_of valkey-sentinel) resetkeys resetchannels &__sentinel__:* -@all $connect +client|kill +config|rewrite +exec +failover +info +multi +publish +replicaof +script|kill +slaveof +subscribe"
+}
+
+secrets() {
+    local name suffix names=()
+    mkdir -p "$out/secrets"
+    chmod 700 "$out/secrets"
+    for name in kafka-{admin,writer,consumer,verify,redrive} valkey-{default,consumer,dashboard,verify,grafana,sentinel} \
+        sentinel-peer grafana-admin; do
+        once "$name" password
+    done
+    authority
+    for suffix in svc svc.cluster.local; do
+        names+=("kafka.kafka.$suffix" "*.kafka.kafka.$suffix" "blackfriday-kafka-bootstrap.kafka.$suffix"
+            "*.blackfriday-kafka-brokers.kafka.$suffix")
+    done
+    certificate kafka "${names[@]}"
+    valkey_users >"$out/secrets/users.acl"
+    printf 'sentinel-%d.sentinel.valkey.svc.cluster.local:26379\n' 0 1 2 >"$out/secrets/sentinels"
+    [[ -z $pull_config ]] || cp "$pull_config" "$out/secrets/pull.json"
+    [[ -z $ca_file ]] || cp "$ca_file" "$out/secrets/registry-ca.crt"
+}
+
+# secret NAMESPACE NAME FILE-OR-LITERAL...: a file is KEY=secrets/FILE, a literal is KEY:VALUE.
+secret() {
+    local namespace=$1 name=$2 entry
+    shift 2
+    printf '  - name: %s\n    namespace: %s\n    files:\n' "$name" "$namespace"
+    for entry in "$@"; do
+        [[ $entry == *:* ]] || printf '      - %s\n' "$entry"
+    done
+    if [[ $* == *:* ]]; then
+        printf '    literals:\n'
+        for entry in "$@"; do
+            [[ $entry != *:* ]] || printf '      - %s=%s\n' "${entry%%:*}" "${entry#*:}"
+        done
+    fi
+}
+
+secret_generators() {
+    local ca=ca.crt=secrets/ca.crt namespace n=.valkey.svc.cluster.local
+    local vm=(password=secrets/valkey-default users.acl=secrets/users.acl sentinels=secrets/sentinels sentinel-group:blackfriday)
+    secret blackfriday writer-credentials kafka-password=secrets/kafka-writer $ca
+    secret blackfriday consumer-credentials kafka-password=secrets/kafka-consumer valkey-password=secrets/valkey-consumer $ca
+    secret blackfriday dashboard-credentials valkey-password=secrets/valkey-dashboard
+    secret blackfriday verify-credentials kafka-password=secrets/kafka-verify valkey-password=secrets/valkey-verify $ca
+    secret blackfriday redrive-credentials kafka-password=secrets/kafka-redrive $ca
+    secret kafka kafka-credentials admin=secrets/kafka-admin writer=secrets/kafka-writer consumer=secrets/kafka-consumer \
+        verify=secrets/kafka-verify redrive=secrets/kafka-redrive tls.crt=secrets/kafka.crt tls.key=secrets/kafka.key \
+        kafka.pem=secrets/kafka.pem $ca
+    secret valkey valkey-0 "${vm[@]}" role:primary "announce:valkey-0$n"
+    secret valkey valkey-1 "${vm[@]}" role:replica "announce:valkey-1$n" "primary:valkey-0$n"
+    secret valkey sentinel password=secrets/valkey-sentinel peer-password=secrets/sentinel-peer \
+        sentinels=secrets/sentinels user:sentinel sentinel-group:blackfriday "primary:valkey-0$n"
+    secret monitoring grafana-credentials admin-password=secrets/grafana-admin valkey-password=secrets/valkey-grafana
+    if [[ -s $out/secrets/pull.json ]]; then
+        for namespace in blackfriday kafka monitoring valkey; do
+            secret $namespace registry-pull .dockerconfigjson=secrets/pull.json
+            printf '    type: kubernetes.io/dockerconfigjson\n'
+        done
+    fi
+}
+
+images() {
+    local name digest
+    [[ -n $registry ]] || return 0
+    echo 'images:'
+    while read -r name digest; do
+        [[ -n $name ]] || continue
+        [[ $digest =~ ^sha256:[0-9a-f]{64}$ ]] || die "$digests: no digest: $name $digest"
+        printf '  - name: blackfriday/%s\n    newName: %s/blackfriday/%s\n    digest: %s\n' "$name" "$registry" "$name" "$digest"
+    done <"$digests"
+}
+
+kustomization() {
+    cat <<'YAML'
+# By k8s/generate.sh. Not for the repository.
+apiVersion: kustomize.config.k8s.io/v1alpha1
+kind: Component
+configurations:
+  - image-fields.yaml
+generatorOptions:
+  # KafkaUsers and virtual machines name them too, where Kustomize does not look.
+  disableNameSuffixHash: true
+secretGenerator:
+YAML
+    secret_generators
+    if [[ -s $out/secrets/registry-ca.crt ]]; then
+        printf 'configMapGenerator:\n  - name: registry-ca\n    namespace: blackfriday\n    files:\n      - ca.crt=secrets/registry-ca.crt\n'
+    fi
+    images
+}
+
+image_fields() {
+    cat <<'YAML'
+# Where images stand apart from pods.
+images:
+  - kind: VirtualMachine
+    path: spec/template/spec/volumes[]/containerDisk/image
+YAML
+}
+
+while (($# > 0)); do
+    case $1 in
+        --registry) registry=${2:?} ;;
+        --digests) digests=${2:?} ;;
+        --pull-config) pull_config=${2:?} ;;
+        --registry-ca) ca_file=${2:?} ;;
+        --out) out=${2:?} ;;
+        *) usage; exit 64 ;;
+    esac
+    shift 2
+done
+[[ -n $registry && -n $digests || -z $registry$digests ]] || die "--registry and --digests belong together"
+umask 077
+secrets
+image_fields >"$out/image-fields.yaml"
+kustomization >"$out/kustomization.yaml"
