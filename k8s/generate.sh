@@ -9,15 +9,18 @@ registry=
 digests=
 pull_config=
 ca_file=
+domain=
 
 usage() {
     cat <<'USAGE'
-usage: k8s/generate.sh [--registry HOST[:PORT] --digests FILE] [--pull-config FILE] [--registry-ca FILE] [--out DIRECTORY]
+usage: k8s/generate.sh [--registry HOST[:PORT] --digests FILE] [--pull-config FILE] [--registry-ca FILE] [--domain NAME]
+                       [--out DIRECTORY]
 
   --registry, --digests   where the images are; a line of FILE is NAME sha256:DIGEST, for instance: gateway sha256:4f5c…
                           Without both, images keep their names and tags, for clusters whose nodes have them already
   --pull-config           a config.json of docker with the registry's password, for components/registry-access
   --registry-ca           the authority that signed the registry's certificate, for components/registry-access
+  --domain                NAME is the gateway's, dashboard.NAME and grafana.NAME the others', instead of blackfriday.test
   --out                   instead of k8s/generated
 USAGE
 }
@@ -148,6 +151,19 @@ images() {
     done <"$digests"
 }
 
+# The hosts of whatever lets traffic in; a target that an overlay does not have is passed over.
+hosts() {
+    local name host
+    [[ -n $domain ]] || return 0
+    echo 'patches:'
+    for name in gateway dashboard grafana; do
+        host=$domain
+        [[ $name == gateway ]] || host=$name.$domain
+        printf '  - target: {kind: Ingress, name: %s}\n    patch: '\''[{"op": "replace", "path": "/spec/rules/0/host", "value": "%s"}]'\''\n' "$name" "$host"
+        printf '  - target: {kind: HTTPRoute, name: %s}\n    patch: '\''[{"op": "replace", "path": "/spec/hostnames/0", "value": "%s"}]'\''\n' "$name" "$host"
+    done
+}
+
 kustomization() {
     cat <<'YAML'
 # By k8s/generate.sh. Not for the repository.
@@ -165,6 +181,7 @@ YAML
         printf 'configMapGenerator:\n  - name: registry-ca\n    namespace: blackfriday\n    files:\n      - ca.crt=secrets/registry-ca.crt\n'
     fi
     images
+    hosts
 }
 
 image_fields() {
@@ -182,12 +199,14 @@ while (($# > 0)); do
         --digests) digests=${2:?} ;;
         --pull-config) pull_config=${2:?} ;;
         --registry-ca) ca_file=${2:?} ;;
+        --domain) domain=${2:?} ;;
         --out) out=${2:?} ;;
         *) usage; exit 64 ;;
     esac
     shift 2
 done
 [[ -n $registry && -n $digests || -z $registry$digests ]] || die "--registry and --digests belong together"
+[[ -z $domain || $domain =~ ^[a-z0-9.-]+$ ]] || die "--domain: no domain name: $domain"
 umask 077
 secrets
 image_fields >"$out/image-fields.yaml"

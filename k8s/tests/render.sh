@@ -1,0 +1,66 @@
+#!/usr/bin/env bash
+# Renders every overlay and every combination of combinations.txt, and checks them against rules.py. Needs kustomize,
+# openssl, promtool and Python 3 with PyYAML, and no cluster.
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+images=(gateway relay writer consumer dashboard blackfriday kafka valkey valkey-disk locust)
+out=
+
+usage() {
+    cat <<'USAGE'
+usage: k8s/tests/render.sh [--out DIRECTORY]
+
+  --out   keep what is rendered, one file each: kubectl apply --server-side --dry-run=server --validate=strict -f FILE
+USAGE
+}
+
+case ${1:-} in
+    '') ;;
+    --out) out=$(mkdir -p "${2:?}" && cd "$2" && pwd) ;;
+    *) usage; exit 64 ;;
+esac
+for program in kustomize openssl promtool python3; do
+    command -v "$program" >/dev/null || { echo "render: $program is missing" >&2; exit 69; }
+done
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+chmod 755 "$work"
+cp -r "$here/.." "$work/k8s"
+rm -rf "$work/k8s/generated"
+out=${out:-$work/out}
+mkdir -p "$out"
+
+# Made-up digests, so that an image which none would be found for is seen.
+for name in "${images[@]}"; do
+    printf '%s sha256:%s\n' "$name" "$(printf %s "$name" | sha256sum | cut -d ' ' -f 1)"
+done >"$work/digests"
+echo '{"auths":{}}' >"$work/pull.json"
+"$work/k8s/generate.sh" --registry registry.test:5000 --digests "$work/digests" --pull-config "$work/pull.json" \
+    --domain shop.test
+
+# combination NAME COMPONENT...: an overlay of its own.
+combination() {
+    local folder=$work/k8s/overlays/$1 component
+    shift
+    mkdir "$folder"
+    {
+        printf 'apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources:\n  - ../../base\ncomponents:\n'
+        for component in "$@"; do printf '  - ../../components/%s\n' "$component"; done
+        printf '  - ../../generated\n'
+    } >"$folder/kustomization.yaml"
+}
+
+while read -r -a words; do
+    combination "${words[@]}"
+done < <(grep -v '^#' "$here/combinations.txt")
+
+for folder in "$work"/k8s/overlays/* "$work"/k8s/operators/kubevirt-cr*; do
+    kustomize build "$folder" >"$out/$(basename "$folder").yaml"
+done
+python3 "$here/rules.py" "$work/k8s" "$out"
+promtool check rules "$here/../components/prometheus/rules.yaml" >/dev/null
+promtool check config --syntax-only "$here/../components/prometheus/prometheus.yaml" >/dev/null
+(cd "$here" && promtool test rules rules-test.yaml)
+echo "render: $(find "$out" -name '*.yaml' | wc -l) renderings hold"
