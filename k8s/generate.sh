@@ -6,22 +6,20 @@ set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 out=$here/generated
 registry=
-digests=
-pull_config=
-ca_file=
 domain=
 
 usage() {
     cat <<'USAGE'
-usage: k8s/generate.sh [--registry HOST[:PORT] --digests FILE] [--pull-config FILE] [--registry-ca FILE] [--domain NAME]
-                       [--out DIRECTORY]
+usage: k8s/generate.sh [--registry HOST[:PORT]] [--domain NAME] [--out DIRECTORY]
 
-  --registry, --digests   where the images are; a line of FILE is NAME sha256:DIGEST, for instance: gateway sha256:4f5c…
-                          Without both, images keep their names and tags, for clusters whose nodes have them already
-  --pull-config           a config.json of docker with the registry's password, for components/registry-access
-  --registry-ca           the authority that signed the registry's certificate, for components/registry-access
-  --domain                NAME is the gateway's, dashboard.NAME and grafana.NAME the others', instead of blackfriday.test
-  --out                   instead of k8s/generated
+  --registry   let the cluster pull from there as the user BLACKFRIDAY_REGISTRY_USERNAME (blackfriday without it) with the
+               password in the file BLACKFRIDAY_REGISTRY_PASSWORD_FILE; BLACKFRIDAY_REGISTRY_CA names its authority's
+               certificate, if it has one of its own
+  --domain     NAME is the gateway's, dashboard.NAME and grafana.NAME the others', instead of blackfriday.test
+  --out        instead of k8s/generated
+
+Images are those of images/kustomization.yaml in that directory, which `blackfriday image push --kustomize` writes.
+Without it they keep their names and tags, for clusters whose nodes have them already.
 USAGE
 }
 
@@ -96,8 +94,17 @@ secrets() {
     certificate kafka "${names[@]}"
     valkey_users >"$out/secrets/users.acl"
     printf 'sentinel-%d.sentinel.valkey.svc.cluster.local:26379\n' 0 1 2 >"$out/secrets/sentinels"
-    [[ -z $pull_config ]] || cp "$pull_config" "$out/secrets/pull.json"
-    [[ -z $ca_file ]] || cp "$ca_file" "$out/secrets/registry-ca.crt"
+    registry_access
+}
+
+registry_access() {
+    local user=${BLACKFRIDAY_REGISTRY_USERNAME:-blackfriday} auth
+    [[ -n $registry ]] || return 0
+    auth=$(printf '%s:%s' "$user" "$(head -n 1 "${BLACKFRIDAY_REGISTRY_PASSWORD_FILE:?}")" | base64 -w 0)
+    printf '{"auths":{"%s":{"auth":"%s"}}}' "$registry" "$auth" >"$out/secrets/pull.json"
+    if [[ -n ${BLACKFRIDAY_REGISTRY_CA:-} ]]; then
+        cp "$BLACKFRIDAY_REGISTRY_CA" "$out/secrets/registry-ca.crt"
+    fi
 }
 
 # secret NAMESPACE NAME FILE-OR-LITERAL...: a file is KEY=secrets/FILE, a literal is KEY:VALUE.
@@ -140,15 +147,11 @@ secret_generators() {
     fi
 }
 
+# What was pushed, as it stands there: a component of its own could not say where a virtual machine names its image.
 images() {
-    local name digest
-    [[ -n $registry ]] || return 0
-    echo 'images:'
-    while read -r name digest; do
-        [[ -n $name ]] || continue
-        [[ $digest =~ ^sha256:[0-9a-f]{64}$ ]] || die "$digests: no digest: $name $digest"
-        printf '  - name: blackfriday/%s\n    newName: %s/blackfriday/%s\n    digest: %s\n' "$name" "$registry" "$name" "$digest"
-    done <"$digests"
+    if [[ -s $out/images/kustomization.yaml ]]; then
+        sed -n '/^images:/,$p' "$out/images/kustomization.yaml"
+    fi
 }
 
 # The hosts of whatever lets traffic in; a target that an overlay does not have is passed over.
@@ -165,6 +168,7 @@ hosts() {
 }
 
 kustomization() {
+    local namespace
     cat <<'YAML'
 # By k8s/generate.sh. Not for the repository.
 apiVersion: kustomize.config.k8s.io/v1alpha1
@@ -178,7 +182,10 @@ secretGenerator:
 YAML
     secret_generators
     if [[ -s $out/secrets/registry-ca.crt ]]; then
-        printf 'configMapGenerator:\n  - name: registry-ca\n    namespace: blackfriday\n    files:\n      - ca.crt=secrets/registry-ca.crt\n'
+        echo 'configMapGenerator:'
+        for namespace in blackfriday valkey; do
+            printf '  - name: registry-ca\n    namespace: %s\n    files:\n      - ca.pem=secrets/registry-ca.crt\n' $namespace
+        done
     fi
     images
     hosts
@@ -196,16 +203,13 @@ YAML
 while (($# > 0)); do
     case $1 in
         --registry) registry=${2:?} ;;
-        --digests) digests=${2:?} ;;
-        --pull-config) pull_config=${2:?} ;;
-        --registry-ca) ca_file=${2:?} ;;
         --domain) domain=${2:?} ;;
         --out) out=${2:?} ;;
-        *) usage; exit 64 ;;
+        --help) usage; exit 0 ;;
+        *) usage >&2; exit 64 ;;
     esac
     shift 2
 done
-[[ -n $registry && -n $digests || -z $registry$digests ]] || die "--registry and --digests belong together"
 [[ -z $domain || $domain =~ ^[a-z0-9.-]+$ ]] || die "--domain: no domain name: $domain"
 umask 077
 secrets

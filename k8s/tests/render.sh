@@ -33,12 +33,18 @@ out=${out:-$work/out}
 mkdir -p "$out"
 
 # Made-up digests, so that an image which none would be found for is seen.
-for name in "${images[@]}"; do
-    printf '%s sha256:%s\n' "$name" "$(printf %s "$name" | sha256sum | cut -d ' ' -f 1)"
-done >"$work/digests"
-echo '{"auths":{}}' >"$work/pull.json"
-"$work/k8s/generate.sh" --registry registry.test:5000 --digests "$work/digests" --pull-config "$work/pull.json" \
-    --domain shop.test
+mkdir -p "$work/k8s/generated/images"
+{
+    echo 'images:'
+    for name in "${images[@]}"; do
+        printf '  - name: "blackfriday/%s"\n    newName: "registry.test:5000/blackfriday/%s"\n    digest: sha256:%s\n' \
+            "$name" "$name" "$(printf %s "$name" | sha256sum | cut -d ' ' -f 1)"
+    done
+} >"$work/k8s/generated/images/kustomization.yaml"
+echo made-up >"$work/password"
+echo made-up >"$work/ca.crt"
+BLACKFRIDAY_REGISTRY_PASSWORD_FILE=$work/password BLACKFRIDAY_REGISTRY_CA=$work/ca.crt \
+    "$work/k8s/generate.sh" --registry registry.test:5000 --domain shop.test
 
 # combination NAME COMPONENT...: an overlay of its own.
 combination() {
