@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Renders every overlay and every combination of combinations.txt, and checks them against rules.py. Needs kustomize,
-# openssl, promtool and Python 3 with PyYAML, and no cluster.
+# Renders every overlay and every combination of combinations.txt, and checks them against rules.py. Needs kustomize
+# (or kubectl, which has one inside), openssl, promtool and Python 3 with PyYAML, and no cluster.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -20,9 +20,17 @@ case ${1:-} in
     --out) out=$(mkdir -p "${2:?}" && cd "$2" && pwd) ;;
     *) usage; exit 64 ;;
 esac
-for program in kustomize openssl promtool python3; do
+for program in openssl promtool python3; do
     command -v "$program" >/dev/null || { echo "render: $program is missing" >&2; exit 69; }
 done
+if command -v kustomize >/dev/null; then
+    kustomize=(kustomize build)
+elif command -v kubectl >/dev/null; then
+    kustomize=(kubectl kustomize)
+else
+    echo "render: kustomize is missing" >&2
+    exit 69
+fi
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -63,7 +71,7 @@ while read -r -a words; do
 done < <(grep -v '^#' "$here/combinations.txt")
 
 for folder in "$work"/k8s/overlays/* "$work"/k8s/operators/kubevirt-cr*; do
-    kustomize build "$folder" >"$out/$(basename "$folder").yaml"
+    "${kustomize[@]}" "$folder" >"$out/$(basename "$folder").yaml"
 done
 python3 "$here/rules.py" "$work/k8s" "$out"
 promtool check rules "$here/../components/prometheus/rules.yaml" >/dev/null
