@@ -51,31 +51,30 @@ authority() {
     fi
 }
 
-# certificate NAME DNS...: by our authority, for two years; made anew in its last month.
+# certificate NAME serverAuth|clientAuth DNS...: by our authority, for two years; made anew in its last month.
 certificate() {
-    local name=$1 file=$out/secrets/$1 names
-    shift
+    local name=$1 usage=$2 file=$out/secrets/$1 names
+    shift 2
     if openssl x509 -checkend 2592000 -noout -in "$file.crt" >/dev/null 2>&1; then
         return
     fi
     names=$(printf ',DNS:%s' "$@")
     openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj "/CN=$name" -keyout "$file.key" 2>/dev/null |
         openssl x509 -req -CA "$out/secrets/ca.crt" -CAkey "$out/secrets/ca.key" -days 730 -out "$file.crt" \
-            -extfile <(printf 'subjectAltName=%s\nextendedKeyUsage=serverAuth\n' "${names#,}") 2>/dev/null
-    cat "$file.key" "$file.crt" >"$file.pem"
+            -extfile <(printf 'subjectAltName=%s\nextendedKeyUsage=%s\n' "${names#,}" "$usage") 2>/dev/null
 }
 
-# The least that each client of Valkey does: found by ACL LOG, which has to stay empty.
+# The least that each client of Valkey does: then its ACL LOG stays empty.
 valkey_users() {
-    local keys='posicion:* ventas:global:* reportes:total reportes:total:* ranking:* stats:* historial:precio:* serie:ventas clima:* country_counts total_messages'
-    local connect='+auth +client|setinfo +client|setname +hello +ping +role' read_only write_only
-    read -ra read_only <<<"$keys"
-    read -ra write_only <<<"$keys idempotencia:* esquema"
-    echo "user consumer on #$(hash_of valkey-consumer) resetchannels ${write_only[*]/#/\~} -@all $connect +exec +exists +expire +fcall +function|load +get +hget +hgetall +hset +multi +pexpireat +set +type +zadd +zincrby +zmscore +zrange +zrem +zremrangebyrank +zremrangebyscore"
-    echo "user dashboard on #$(hash_of valkey-dashboard) resetchannels ${read_only[*]/#/%R\~} -@all $connect +exec +get +hgetall +multi +zcard +zrange"
-    echo "user verify on #$(hash_of valkey-verify) resetchannels %R~* -@all $connect +exec +get +hgetall +multi +pexpiretime +scan +type +zrange"
-    echo "user grafana on #$(hash_of valkey-grafana) resetchannels ${read_only[*]/#/%R\~} -@all $connect +command +get +hget +hgetall +info +zrange"
-    echo "user sentinel on #$(hash_of valkey-sentinel) resetkeys resetchannels &__sentinel__:* -@all $connect +client|kill +config|rewrite +exec +failover +info +multi +publish +replicaof +script|kill +slaveof +subscribe"
+    local shown='posicion:* ventas:global:* reportes:total ranking:* stats:* historial:precio:* serie:ventas country_counts total_messages'
+    local read_only write_only
+    read -ra read_only <<<"$shown"
+    read -ra write_only <<<"$shown idempotencia:* esquema reportes:total:* clima:*"
+    echo "user consumer on #$(hash_of valkey-consumer) resetchannels -@all +ping +role +multi +exec +fcall +function|load +type +exists +get +set +hget +hgetall +hset +zadd +zincrby +zmscore +zrange +zrem +zremrangebyrank +zremrangebyscore +expire +pexpireat ${write_only[*]/#/\~}"
+    echo "user dashboard on #$(hash_of valkey-dashboard) resetchannels -@all +ping +role +multi +exec +get +hgetall +zrange ${read_only[*]/#/%R\~}"
+    echo "user verify on #$(hash_of valkey-verify) resetchannels -@all +ping +role +scan +type +pexpiretime +get +hgetall +zrange ${write_only[*]/#/%R\~}"
+    echo "user grafana on #$(hash_of valkey-grafana) resetchannels -@all +ping +info +command +client|setname +get +hget +hgetall +zrange ${read_only[*]/#/%R\~}"
+    echo "user sentinel on #$(hash_of valkey-sentinel) resetkeys resetchannels &__sentinel__:* -@all +client|kill +client|setname +config|rewrite +exec +failover +hello +info +multi +ping +publish +replicaof +role +script|kill +slaveof +subscribe"
 }
 
 secrets() {
@@ -91,7 +90,10 @@ secrets() {
         names+=("kafka.kafka.$suffix" "*.kafka.kafka.$suffix" "blackfriday-kafka-bootstrap.kafka.$suffix"
             "*.blackfriday-kafka-brokers.kafka.$suffix")
     done
-    certificate kafka "${names[@]}"
+    certificate kafka serverAuth "${names[@]}"
+    cat "$out/secrets/kafka.key" "$out/secrets/kafka.crt" >"$out/secrets/kafka.pem"
+    certificate writer serverAuth writers.blackfriday.svc.cluster.local
+    certificate relay clientAuth relay.blackfriday.svc.cluster.local
     valkey_users >"$out/secrets/users.acl"
     printf 'sentinel-%d.sentinel.valkey.svc.cluster.local:26379\n' 0 1 2 >"$out/secrets/sentinels"
     registry_access
@@ -126,7 +128,8 @@ secret() {
 secret_generators() {
     local ca=ca.crt=secrets/ca.crt namespace n=.valkey.svc.cluster.local
     local vm=(password=secrets/valkey-default users.acl=secrets/users.acl sentinels=secrets/sentinels sentinel-group:blackfriday)
-    secret blackfriday writer-credentials kafka-password=secrets/kafka-writer $ca
+    secret blackfriday relay-credentials tls.crt=secrets/relay.crt tls.key=secrets/relay.key $ca
+    secret blackfriday writer-credentials kafka-password=secrets/kafka-writer tls.crt=secrets/writer.crt tls.key=secrets/writer.key $ca
     secret blackfriday consumer-credentials kafka-password=secrets/kafka-consumer valkey-password=secrets/valkey-consumer $ca
     secret blackfriday dashboard-credentials valkey-password=secrets/valkey-dashboard
     secret blackfriday verify-credentials kafka-password=secrets/kafka-verify valkey-password=secrets/valkey-verify $ca

@@ -13,13 +13,14 @@ from pathlib import Path
 import yaml
 
 import arrows
+import permissions
 
 WORKLOADS = ("Deployment", "StatefulSet", "Job", "CronJob")
 
 
 def main():
     tree, rendered = map(Path, sys.argv[1:])
-    violations = list(of_files(tree))
+    violations = list(of_files(tree)) + list(permissions.compare(tree))
     for file in sorted(rendered.glob("*.yaml")):
         objects = [one for one in yaml.safe_load_all(file.read_text()) if one]
         folder = tree / "overlays" / file.stem
