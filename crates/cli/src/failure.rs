@@ -41,6 +41,12 @@ pub(crate) fn exit_code(error: &anyhow::Error) -> u8 {
     if let Some(error) = error.downcast_ref::<RegistryError>() {
         return of_registry(error);
     }
+    let is_denied = |cause: &(dyn std::error::Error + 'static)| {
+        matches!(cause.downcast_ref(), Some(StoreError::Denied { .. }))
+    };
+    if error.chain().any(is_denied) {
+        return EX_NOPERM;
+    }
     let is_unavailable = |cause: &(dyn std::error::Error + 'static)| {
         cause.is::<Unavailable>()
             || cause.is::<BrokerError>()
