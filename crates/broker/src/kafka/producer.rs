@@ -19,7 +19,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
 use super::monitor::{PROBE_TIMEOUT, watch_broker};
-use super::{KafkaConfig, ProducerConfig, headers};
+use super::{KafkaConfig, ProducerConfig, headers, security};
 use crate::{Availability, BrokerError, OutgoingRecord, Position, PublishError};
 
 type Outcome = Result<Position, PublishError>;
@@ -191,6 +191,7 @@ impl Client {
 impl ClientContext for Deliveries {
     fn error(&self, error: KafkaError, reason: &str) {
         tracing::debug!(%error, reason, "the producer reports");
+        security::tell_denial(&error, reason);
         if error.rdkafka_error_code() == Some(RDKafkaErrorCode::AllBrokersDown) {
             self.availability.set(false);
         }
