@@ -52,18 +52,18 @@ fn lists_broker(answer: &[u8], port: u16, cluster_id: &str) -> Option<bool> {
     Some(listed && string(&mut rest)? == cluster_id.as_bytes())
 }
 
-fn take<'a>(rest: &mut &'a [u8], count: usize) -> Option<&'a [u8]> {
+pub(super) fn take<'a>(rest: &mut &'a [u8], count: usize) -> Option<&'a [u8]> {
     let (taken, left) = rest.split_at_checked(count)?;
     *rest = left;
     Some(taken)
 }
 
-fn int(rest: &mut &[u8]) -> Option<i32> {
+pub(super) fn int(rest: &mut &[u8]) -> Option<i32> {
     Some(i32::from_be_bytes(take(rest, 4)?.try_into().ok()?))
 }
 
 /// A string; null (length -1) counts as empty.
-fn string<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
+pub(super) fn string<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
     let length = i16::from_be_bytes(take(rest, 2)?.try_into().ok()?);
     take(rest, usize::try_from(length).unwrap_or(0))
 }

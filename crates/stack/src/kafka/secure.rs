@@ -5,7 +5,7 @@ use std::fs;
 use std::io;
 
 use super::Kafka;
-use super::probe::ask;
+use super::probe::{ask, int, string, take};
 use crate::{Identity, StackError};
 
 /// CreateAcls, version 1, the newest without tagged fields.
@@ -53,8 +53,7 @@ impl Kafka {
         let failed = |source| StackError::Grant { user: user.to_owned(), source };
         let body = request(user, grants).map_err(failed)?;
         let answer = ask(self.broker_port, CREATE_ACLS, &body).await.map_err(failed)?;
-        // Correlation id, throttle time, number of results, and of each an error code and a text, null if there is none.
-        if answer.get(12..) == Some(&[0, 0, 0xff, 0xff].repeat(grants.len())[..]) {
+        if is_granted(&answer) == Some(true) {
             return Ok(());
         }
         Err(failed(io::Error::other(String::from_utf8_lossy(&answer).into_owned())))
@@ -121,14 +120,25 @@ fn request(user: &str, grants: &[Grant]) -> io::Result<Vec<u8>> {
     let mut body = [&[0xff, 0xff][..], &count.to_be_bytes()].concat();
     for grant in grants {
         body.push(code(&grant.resource, &[("Topic", 2), ("Group", 3)])?);
-        string(&mut body, &grant.name)?;
+        write(&mut body, &grant.name)?;
         body.push(LITERAL);
-        string(&mut body, &format!("User:{user}"))?;
-        string(&mut body, "*")?;
+        write(&mut body, &format!("User:{user}"))?;
+        write(&mut body, "*")?;
         body.push(code(&grant.operation, &[("Read", 3), ("Write", 4), ("Describe", 8)])?);
         body.push(ALLOW);
     }
     Ok(body)
+}
+
+/// `correlation_id throttle_time_ms [error_code error_message]`; `None` if it is cut short.
+fn is_granted(mut answer: &[u8]) -> Option<bool> {
+    take(&mut answer, 8)?;
+    let mut granted = true;
+    for _ in 0..int(&mut answer)? {
+        granted &= take(&mut answer, 2)? == [0, 0];
+        string(&mut answer)?;
+    }
+    Some(granted)
 }
 
 fn code(name: &str, codes: &[(&str, u8)]) -> io::Result<u8> {
@@ -136,7 +146,7 @@ fn code(name: &str, codes: &[(&str, u8)]) -> io::Result<u8> {
     found.map(|(_, code)| *code).ok_or_else(|| io::Error::other(format!("no such word: {name}")))
 }
 
-fn string(body: &mut Vec<u8>, text: &str) -> io::Result<()> {
+fn write(body: &mut Vec<u8>, text: &str) -> io::Result<()> {
     let length = u16::try_from(text.len()).map_err(io::Error::other)?;
     body.extend(length.to_be_bytes());
     body.extend(text.as_bytes());
