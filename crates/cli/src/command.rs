@@ -31,7 +31,7 @@ pub enum Command {
     /// Send sales to a gateway, at a fixed rate or as fast as it answers.
     Load(load::Arguments),
     /// Compare what was acknowledged with what is in the broker and what is counted.
-    Verify(verify::Arguments),
+    Verify(Box<verify::Arguments>),
     /// Print records as JSON lines.
     Tail(tail::Arguments),
     /// Look at records that could not be counted, or send them again.
@@ -84,7 +84,7 @@ async fn dispatch(command: Command) -> anyhow::Result<bool> {
     match command {
         Command::Demo(arguments) => demo::run(arguments, &stopped_by_signals()).await,
         Command::Load(arguments) => load::run(arguments, &stopped_by_signals()).await,
-        Command::Verify(arguments) => verify::run(arguments).await,
+        Command::Verify(arguments) => verify::run(*arguments).await,
         Command::Tail(arguments) => tail::run(arguments).await.map(|()| true),
         Command::DeadLetters(command) => dead_letters::run(command).await,
         Command::Topics(command) => topics::run(command).await.map(|()| true),
