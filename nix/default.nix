@@ -10,6 +10,10 @@ let
     inherit (pkgs) lib runCommand;
     inherit workspace;
   };
+  valkeyDisk = import ./disk {
+    inherit pkgs;
+    inherit (source.toml.workspace.package) version;
+  };
   images = import ./images { inherit pkgs programs; };
   named = lib.mapAttrs' (name: image: lib.nameValuePair "image-${name}" image) images;
 
@@ -22,6 +26,8 @@ in
     // named
     // {
       inherit workspace;
+      inherit (valkeyDisk) disk;
+      image-disk = valkeyDisk.image;
       default = programs.blackfriday;
     };
   checks = import ./checks {
@@ -36,6 +42,11 @@ in
   };
   apps = import ./apps {
     inherit pkgs programs;
-    outputs = [ "workspace" ] ++ lib.attrNames named;
+    outputs = [
+      "workspace"
+      "disk"
+      "image-disk"
+    ]
+    ++ lib.attrNames named;
   };
 }

@@ -6,6 +6,6 @@
 }:
 runCommand "scripts" { nativeBuildInputs = [ shellcheck ]; } ''
   cd ${source.scripts}
-  shellcheck --external-sources dev .ci/run
+  grep -rlE '^#!.*(ba)?sh|^# shellcheck shell=' . | xargs shellcheck --external-sources
   touch $out
 ''
