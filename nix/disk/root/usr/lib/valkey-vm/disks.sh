@@ -6,7 +6,7 @@ readonly HEAD_MIB=64 END_MIB=1 SMALLEST_MIB=128
 
 mount_config() {
     local disk type
-    wait_for 30 find_config || refuse "no disk with a file system labelled $CONFIG_LABEL (iso9660 or vfat)"
+    wait_for 10 find_config || refuse "no disk with a file system labelled $CONFIG_LABEL (iso9660 or vfat)"
     disk=$found
     type=$(attribute TYPE "$disk")
     case $type in
@@ -32,7 +32,7 @@ find_config() {
 
 mount_data() {
     local disk=/dev/disk/by-id/virtio-$DATA_SERIAL
-    wait_for 30 find_data || refuse "no disk with the virtio serial \"$DATA_SERIAL\""
+    wait_for 10 find_data || refuse "no disk with the virtio serial \"$DATA_SERIAL\""
     mkdir -p /dev/disk/by-id
     ln -s "$found" "$disk"
     if is_ours "$disk"; then
