@@ -3,7 +3,6 @@
   dockerTools,
   disk,
   version,
-  created ? "1970-01-01T00:00:01Z",
 }:
 let
   qemu = 107;
@@ -11,7 +10,6 @@ in
 dockerTools.buildImage {
   name = "blackfriday/valkey-disk";
   tag = version;
-  inherit created;
   uid = qemu;
   gid = qemu;
   extraCommands = ''

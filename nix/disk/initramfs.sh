@@ -25,17 +25,18 @@ unpack() {
 # A program that is not static comes with its libraries and its loader, and is started by that loader: it finds nothing
 # of the build's machine in the VM.
 add_program() {
-    local name=${1##*/} place=$home/programs library loader=
+    local name=${1##*/} place=$home/programs found library loader=
     if ! ldd "$1" >/dev/null 2>&1; then
         install -m 755 "$1" "$place/$name"
         return
     fi
+    found=$(libraries "$1")
     mkdir -p "$place/lib"
     install -m 755 "$1" "$place/lib/$name"
     while read -r library; do
         install -m 755 "$library" "$place/lib/${library##*/}"
         case ${library##*/} in ld-*) loader=${library##*/} ;; esac
-    done < <(libraries "$1")
+    done <<<"$found"
     : "${loader:?of $1 was not found}"
     printf '#!/bin/sh\nexec %s --library-path %s %s "$@"\n' \
         "${place#"$root"}/lib/$loader" "${place#"$root"}/lib" "${place#"$root"}/lib/$name" >"$place/$name"
@@ -104,5 +105,6 @@ unpack
 for program in $programs; do add_program "$program"; done
 : >"$home/modules/order"
 add_modules
+chmod 755 "$root"
 chmod -R u+rwX,go=rX "$root/usr/lib/valkey-vm" "$root/init" "$root/etc/acpi" "$root/etc/inittab"
 pack

@@ -31,7 +31,7 @@ vm_start() {
         )
     fi
     # Without KVM even where there is one, so that all machines test the same.
-    qemu-system-x86_64 -machine q35 -accel tcg -cpu max -smp 1 -m 512 -nodefaults -no-reboot -display none \
+    qemu-system-x86_64 -machine q35 -accel tcg -cpu max -smp 1 -m 256 -nodefaults -no-reboot -display none \
         -drive "if=pflash,format=raw,readonly=on,file=$(firmware CODE)" -drive "if=pflash,format=raw,file=$home/vars.fd" \
         -drive "if=none,id=boot,format=raw,readonly=on,file=${disk:?}" -device virtio-blk-pci,drive=boot,bootindex=1 \
         -drive "if=none,id=data,format=raw,file=$home/data.raw" -device virtio-blk-pci,drive=data,serial=data \
