@@ -26,9 +26,12 @@ in
     // named
     // {
       inherit workspace;
+      default = programs.blackfriday;
+    }
+    # Alpine's kernel and root are pinned for this one.
+    // lib.optionalAttrs pkgs.stdenv.hostPlatform.isx86_64 {
       inherit (valkeyDisk) disk;
       image-disk = valkeyDisk.image;
-      default = programs.blackfriday;
     };
   checks = import ./checks {
     inherit
@@ -42,11 +45,6 @@ in
   };
   apps = import ./apps {
     inherit pkgs programs;
-    outputs = [
-      "workspace"
-      "disk"
-      "image-disk"
-    ]
-    ++ lib.attrNames named;
+    outputs = lib.attrNames (named // { inherit workspace; });
   };
 }

@@ -6,6 +6,7 @@
 }:
 runCommand "scripts" { nativeBuildInputs = [ shellcheck ]; } ''
   cd ${source.scripts}
-  grep -rlE '^#!.*(ba)?sh|^# shellcheck shell=' . | xargs shellcheck --external-sources
+  shellcheck nix/disk/*.sh
+  grep -rlE '^#!.*/(env )?(ba)?sh( |$)' . | xargs shellcheck --external-sources
   touch $out
 ''

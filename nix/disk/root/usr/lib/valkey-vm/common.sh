@@ -1,4 +1,4 @@
-# shellcheck shell=busybox disable=SC2034
+# shellcheck shell=dash disable=SC2034
 # Names and words that the scripts of the VM share.
 
 export PATH=/usr/lib/valkey-vm/programs:/usr/sbin:/usr/bin:/sbin:/bin

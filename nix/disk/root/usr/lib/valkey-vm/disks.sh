@@ -1,4 +1,4 @@
-# shellcheck shell=busybox
+# shellcheck shell=dash
 # The disk of the configuration, found by its label, and the disk of the data, found by its serial. Sourced by start.
 
 # A new disk is zero in its head and its end. A partition table, a LUKS or LVM header or any file system is not.

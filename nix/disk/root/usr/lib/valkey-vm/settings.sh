@@ -1,4 +1,4 @@
-# shellcheck shell=busybox
+# shellcheck shell=dash
 # Reads and checks the files of the configuration and writes what Valkey and the services start from. Sourced by start.
 #
 # Every value is of letters, digits and a few marks, so it can stand unquoted in the files that are written here.
