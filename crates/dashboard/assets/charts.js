@@ -1,5 +1,5 @@
 // Charts and bars. Every number written at an axis is one of the data, or the zero of the scale.
-import { moment, number, text } from "./texts.js";
+import { number, text, timeAxis } from "./texts.js";
 
 const MARGIN = { left: 70, right: 14, top: 22, bottom: 40 };
 
@@ -32,6 +32,8 @@ function axes(chart, title, isEmpty, y, x) {
   return area;
 }
 
+const times = (points, from, to) => (points.length ? timeAxis(from, to) : { title: text("time"), ends: [] });
+
 /** Sales per second: a bar for each second, over the last half to three minutes. Null: not known yet. */
 export function drawSeries(chart, known) {
   const points = known ?? [];
@@ -41,8 +43,7 @@ export function drawSeries(chart, known) {
   const shown = points.filter((point) => point.t_ms >= first);
   const highest = shown.reduce((most, point) => Math.max(most, point.ventas), 0);
   const ticks = shown.length ? [[0, number(0)], [1, number(highest)]] : [];
-  const ends = shown.length ? [moment(first), moment(last)] : [];
-  const area = axes(chart, text("series"), known?.length === 0, { title: text("perSecond"), ticks }, { title: text("time"), ends });
+  const area = axes(chart, text("series"), known?.length === 0, { title: text("perSecond"), ticks }, times(shown, first, last));
   const second = ((area.right - area.left) * 1000) / span;
   for (const point of shown) {
     const height = (point.ventas / highest) * (area.bottom - area.top);
@@ -61,8 +62,7 @@ export function drawHistory(chart, known) {
   const ticks = points.length ? (spread ? [low, high] : [low]).map((point) => [share(point.precio), number(point.precio)]) : [];
   const from = points.length ? points[0].t_ms : 0;
   const span = points.length ? points[points.length - 1].t_ms - from : 0;
-  const ends = points.length ? (span ? [moment(from), moment(from + span)] : [moment(from)]) : [];
-  const area = axes(chart, text("history"), known?.length === 0, { title: text("price"), ticks }, { title: text("time"), ends });
+  const area = axes(chart, text("history"), known?.length === 0, { title: text("price"), ticks }, times(points, from, from + span));
   const dot = (point) => {
     const x = area.left + (span ? (point.t_ms - from) / span : 0) * (area.right - area.left);
     return `M${x.toFixed(1)} ${(area.bottom - share(point.precio) * (area.bottom - area.top)).toFixed(1)}h0`;

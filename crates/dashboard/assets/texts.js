@@ -35,9 +35,9 @@ export const categoryName = (name) => TEXTS[language].categories[name];
 /** Groups the digits of exact decimal text, without a detour over floating point. */
 export function number(value) {
   const [whole, fraction] = String(value).split(".");
-  const format = new Intl.NumberFormat(LOCALES[language]);
-  const point = format.formatToParts(1.5).find((part) => part.type === "decimal").value;
-  return format.format(BigInt(whole)) + (fraction === undefined ? "" : point + fraction);
+  const digits = new Intl.NumberFormat(LOCALES[language]);
+  const point = digits.formatToParts(1.5).find((part) => part.type === "decimal").value;
+  return digits.format(BigInt(whole)) + (fraction === undefined ? "" : point + fraction);
 }
 
 export function age(ms) {
@@ -49,11 +49,19 @@ export function age(ms) {
   return (seconds < 172800 ? Math.floor(seconds / 3600) + " h" : Math.floor(seconds / 86400) + " d") + ago;
 }
 
+const format = (ms, options) => new Date(ms).toLocaleString(LOCALES[language], { hourCycle: "h23", ...options });
+const isSameDay = (a, b) => new Date(a).toDateString() === new Date(b).toDateString();
+
+const clock = (ms) => format(ms, { timeStyle: "medium" });
+
 /** Time of day; with the date if that is not today. */
-export function moment(ms, style = "medium") {
-  const date = new Date(ms);
-  const today = date.toDateString() === new Date().toDateString();
-  return date.toLocaleString(LOCALES[language], today ? { timeStyle: style } : { dateStyle: "short", timeStyle: style });
+export const moment = (ms) => (isSameDay(ms, Date.now()) ? clock(ms) : format(ms, { dateStyle: "medium", timeStyle: "medium" }));
+
+/** What is written below a time axis from one instant to another: its title, and the two ends. */
+export function timeAxis(from, to) {
+  if (!isSameDay(from, to)) return { title: text("time"), ends: [from, to].map((ms) => format(ms, { dateStyle: "short", timeStyle: "short" })) };
+  const day = isSameDay(to, Date.now()) ? "" : `, ${format(to, { dateStyle: "medium" })}`;
+  return { title: text("time") + day, ends: (from === to ? [from] : [from, to]).map(clock) };
 }
 
 /** What a name in `ilegibles` means. */
