@@ -118,7 +118,7 @@ fn make_file(arguments: MakeArguments) -> Result<()> {
 }
 
 /// The file is there whole, or as it was.
-fn write(file: &Path, text: &str) -> Result<()> {
+pub(crate) fn write(file: &Path, text: &str) -> Result<()> {
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut unnamed = tempfile::NamedTempFile::new_in(folder)?;
     unnamed.write_all(text.as_bytes())?;
