@@ -30,9 +30,9 @@ pub enum Command {
         blackfriday image push result registry.example:5000/blackfriday/gateway:0.1.0 --kustomize k8s/components/images\n  \
         ./result | blackfriday image push - registry.example:5000/blackfriday/gateway:0.1.0\n  \
         blackfriday image push --dry-run result\n\n\
-        Standard output has the reference by digest of each REF. Layers that the registry has are not sent again.\n\
-        Exit code 64 for wrong arguments, 65 if the file is no image archive, 69 if the registry cannot be reached,\n\
-        77 if it refuses.")]
+        Prints each REF by digest. Layers that the registry has are not sent again. Exit code 64\n\
+        for wrong arguments, 65 if the file is no image archive, 69 if the registry cannot be\n\
+        reached, 77 if it refuses.")]
     Push(PushArguments),
 }
 
@@ -53,6 +53,9 @@ pub struct PushArguments {
     /// The image's name in the manifests that the component is for; without it, the name in the archive or in the first REF.
     #[arg(long, requires = "kustomize")]
     name: Option<String>,
+    /// The registry as the cluster's nodes reach it, host[:port], in the component in place of that of the first REF.
+    #[arg(long, requires = "kustomize", value_name = "HOST")]
+    cluster_registry: Option<String>,
     #[command(flatten)]
     access: AccessArguments,
 }
@@ -72,7 +75,8 @@ pub(crate) async fn run(command: Command) -> Result<()> {
         output::line(format_args!("{}/{}@{}", at.registry(), at.repository(), image.digest));
     }
     if let (Some(folder), Some(first)) = (&arguments.kustomize, to.first()) {
-        let new_name = format!("{}/{}", first.registry(), first.repository());
+        let host = arguments.cluster_registry.as_deref().unwrap_or(first.registry());
+        let new_name = format!("{host}/{}", first.repository());
         let in_ref = || first.repository().rsplit('/').next().unwrap_or_default().to_owned();
         let name = arguments.name.clone().or_else(|| image.name.clone()).unwrap_or_else(in_ref);
         let path = kustomize::write(folder, Entry { name, new_name, digest: image.digest.clone() })?;

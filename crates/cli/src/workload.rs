@@ -29,8 +29,9 @@ pub enum Command {
     /// Bring a workload from a registry into a file: whole and unchanged, or not at all.
     #[command(
         after_help = "Example:\n  blackfriday workload pull oci://registry.example:5000/workloads/friday:1 friday.toml\n\n\
-        A transfer that broke off is continued by the next pull. Exit code 65 if what came is not what the digest says,\n\
-        or no workload; 69 if it is not there or the registry cannot be reached, 77 if the registry refuses."
+        A transfer that broke off is continued by the next pull. Exit code 65 if what came is no\n\
+        workload or not what the digest says, 69 if it is not there or the registry cannot be\n\
+        reached, 77 if the registry refuses."
     )]
     Pull(PullArguments),
     /// Show what a registry has under a reference, without pulling it.

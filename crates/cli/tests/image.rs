@@ -240,12 +240,14 @@ async fn digests_are_written_for_kustomize() -> Result<()> {
     let folder = fixture.folder.path().join("images").display().to_string();
     let at = fixture.at("blackfriday/gateway:0.1.0");
     let [pinned, _] = fixture.push(0, &[&archive, &at, "--kustomize", &folder]).await?;
-    fixture.push(0, &[&archive, &fixture.at("x/relay:1"), "--kustomize", &folder, "--name", "relay"]).await?;
+    let second = ["--kustomize", &folder, "--name", "relay", "--cluster-registry", "registry.example:5000"];
+    fixture.push(0, &[&[archive.as_str(), &fixture.at("x/relay:1")], &second[..]].concat()).await?;
     let text = fs::read_to_string(Path::new(&folder).join("kustomization.yaml"))?;
     let (new_name, digest) = pinned.trim().split_once('@').context("by digest")?;
     let first = format!("  - name: \"gateway\"\n    newName: \"{new_name}\"\n    digest: {digest}\n");
     ensure!(text.contains("kind: Component") && text.contains(&first), "{text}");
-    ensure!(text.contains("name: \"relay\""), "{text}");
+    let second = "  - name: \"relay\"\n    newName: \"registry.example:5000/x/relay\"\n";
+    ensure!(text.contains(second), "{text}");
     Ok(())
 }
 
