@@ -44,7 +44,8 @@ in
       ;
   };
   apps = import ./apps {
-    inherit pkgs programs;
+    inherit pkgs programs images;
+    disk = lib.optional pkgs.stdenv.hostPlatform.isx86_64 valkeyDisk.image;
     outputs = lib.attrNames (named // { inherit workspace; });
   };
 }
