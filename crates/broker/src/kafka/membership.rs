@@ -17,6 +17,7 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::KafkaConfig;
+use super::lifeline::Lifeline;
 use crate::{BrokerError, TopicPartition};
 
 /// How long the owner of revoked partitions may take to finish with them.
@@ -67,12 +68,15 @@ impl Membership {
         consumer.subscribe(topics).map_err(|error| BrokerError::Client(error.into()))?;
         let stop = Stop(Arc::new(AtomicBool::new(false)));
         let (polled, stopped) = (Arc::clone(&consumer), Arc::clone(&stop.0));
+        let lifeline = Lifeline::new(kafka);
+        let topic = topics.first().map(|topic| (*topic).to_owned()).unwrap_or_default();
         let poll = move || {
             while !stopped.load(Ordering::Relaxed) {
                 // Serves the group; a record that came before the pause took effect is not ours to use.
                 if let Some(Err(error)) = polled.poll(POLL) {
                     tracing::debug!(%error, "the group's client reports");
                 }
+                lifeline.look(polled.client(), &topic);
             }
         };
         let thread = thread::Builder::new().name("kafka-group".to_owned()).spawn(poll);

@@ -19,6 +19,7 @@ use tokio::sync::mpsc;
 
 use super::KafkaConfig;
 use super::headers::{Wanted, to_record};
+use super::lifeline::Lifeline;
 use crate::{BrokerError, RecordBatch, TopicPartition};
 
 const IDLE_POLL: Duration = Duration::from_millis(50);
@@ -67,6 +68,7 @@ struct Reports;
 /// The polling thread's state.
 struct Poller {
     consumer: Arc<BaseConsumer<Reports>>,
+    lifeline: Lifeline,
     commands: Receiver<Command>,
     events: mpsc::Sender<SubscriptionEvent>,
     limits: BatchLimits,
@@ -104,8 +106,9 @@ impl Subscription {
         let consumer = Arc::new(made.map_err(|error| BrokerError::Client(error.into()))?);
         let (commands, receiver) = channel();
         let (sender, events) = mpsc::channel(CHANNEL);
+        let lifeline = Lifeline::new(kafka);
         let open = HashMap::new();
-        let poller = Poller { consumer, commands: receiver, events: sender, limits, wanted, open };
+        let poller = Poller { consumer, lifeline, commands: receiver, events: sender, limits, wanted, open };
         let named = thread::Builder::new().name("kafka-fetch".to_owned());
         named.spawn(move || poller.run()).map_err(BrokerError::Thread)?;
         Ok(Self { events, commands })
@@ -143,6 +146,9 @@ impl Poller {
             };
             if !(alive && self.send_ripe()) {
                 return;
+            }
+            if let Some(partition) = self.open.keys().next() {
+                self.lifeline.look(self.consumer.client(), &partition.topic);
             }
         }
     }
