@@ -16,7 +16,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 
-LAYER = "application/vnd.blackfriday.workload.layer.v1+toml"
+LAYER = "application/vnd.blackfriday.workload.catalogue.v1+toml"
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 MAX_BYTES = 16 << 20
 TIMEOUT_S = 30
@@ -69,8 +69,8 @@ def load(source: str) -> Workload:
     """Reads a file, or pulls `oci://host/repository[:tag][@sha256:…]`.
 
     A registry is asked over TLS, with the certificates in BLACKFRIDAY_REGISTRY_CA if that names a file, and as the user
-    of BLACKFRIDAY_REGISTRY_USERNAME and BLACKFRIDAY_REGISTRY_PASSWORD if those are set. Plain HTTP is spoken only with
-    BLACKFRIDAY_REGISTRY_PLAIN_HTTP=true.
+    of BLACKFRIDAY_REGISTRY_USERNAME if that is set, with the password in the file BLACKFRIDAY_REGISTRY_PASSWORD_FILE or in
+    BLACKFRIDAY_REGISTRY_PASSWORD. Plain HTTP is spoken only with BLACKFRIDAY_REGISTRY_PLAIN_HTTP=true.
     """
     if source.startswith("oci://"):
         return Workload(_pull(source))
@@ -99,7 +99,7 @@ def _get(host: str, path: str, accept: str) -> bytes:
     request = urllib.request.Request(f"{'http' if plain else 'https'}://{host}{path}", headers={"Accept": accept})
     user = os.environ.get("BLACKFRIDAY_REGISTRY_USERNAME")
     if user:
-        secret = f"{user}:{os.environ.get('BLACKFRIDAY_REGISTRY_PASSWORD', '')}"
+        secret = f"{user}:{_password()}"
         request.add_unredirected_header("Authorization", "Basic " + base64.b64encode(secret.encode()).decode())
     context = None if plain else ssl.create_default_context(cafile=os.environ.get("BLACKFRIDAY_REGISTRY_CA"))
     try:
@@ -110,6 +110,14 @@ def _get(host: str, path: str, accept: str) -> bytes:
     if len(body) > MAX_BYTES:
         raise WorkloadError(f"{host}{path}: larger than {MAX_BYTES} bytes")
     return body
+
+
+def _password() -> str:
+    path = os.environ.get("BLACKFRIDAY_REGISTRY_PASSWORD_FILE")
+    if not path:
+        return os.environ.get("BLACKFRIDAY_REGISTRY_PASSWORD", "")
+    with open(path, encoding="utf-8") as file:
+        return file.read().rstrip("\n")
 
 
 def _check(body: bytes, digest: str, what: str) -> None:

@@ -6,6 +6,7 @@
 mod admin;
 mod config;
 mod headers;
+mod lifeline;
 mod membership;
 mod monitor;
 mod producer;

@@ -4,7 +4,9 @@ use blackfriday_service::{Shutdown, signals};
 use blackfriday_telemetry::TelemetryConfig;
 use clap::{Parser, Subcommand};
 
-use crate::{dead_letters, demo, failure, load, output, reference, registry, tail, topics, verify, workload};
+use crate::{
+    dead_letters, demo, failure, image, load, output, reference, registry, tail, topics, verify, workload,
+};
 
 /// Takes a flash sale in, counts it exactly once, and proves it.
 #[derive(Parser, Debug)]
@@ -46,6 +48,12 @@ pub enum Command {
     /// Make workloads, and bring them into registries and back.
     #[command(subcommand, after_help = "Example:\n  blackfriday workload make friday.toml")]
     Workload(workload::Command),
+    /// Bring container images into a registry.
+    #[command(
+        subcommand,
+        after_help = "Example:\n  blackfriday image push result registry.example:5000/gateway:1"
+    )]
+    Image(image::Command),
     /// Run a registry on this machine, until Ctrl-C.
     Registry(registry::Arguments),
     /// Print the table of environment variables, as Markdown.
@@ -89,6 +97,7 @@ async fn dispatch(command: Command) -> anyhow::Result<bool> {
         Command::DeadLetters(command) => dead_letters::run(command).await,
         Command::Topics(command) => topics::run(command).await.map(|()| true),
         Command::Workload(command) => workload::run(command).await.map(|()| true),
+        Command::Image(command) => image::run(command).await.map(|()| true),
         Command::Registry(arguments) => registry::run(arguments, &stopped_by_signals()).await,
         Command::Reference => {
             output::line(reference::table());

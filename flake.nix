@@ -1,0 +1,39 @@
+{
+  description = "blackfriday: takes flash-sale traffic in over HTTP and counts every accepted sale exactly once";
+
+  inputs = {
+    nixpkgs.url = "github:NixOS/nixpkgs/nixos-26.05";
+    crane.url = "github:ipetkov/crane";
+  };
+
+  outputs =
+    { nixpkgs, crane, ... }:
+    let
+      inherit (nixpkgs) lib;
+      linux = [
+        "x86_64-linux"
+        "aarch64-linux"
+      ];
+      # nix/default.nix is the index of everything that there is for one system.
+      project =
+        system:
+        import ./nix {
+          inherit crane;
+          pkgs = nixpkgs.legacyPackages.${system};
+        };
+    in
+    {
+      # Programs, images (image-*) and the disk of the Valkey VM: nix build .#gateway .#image-gateway .#disk
+      packages = lib.genAttrs linux (system: (project system).packages);
+      # nix flake check
+      checks = lib.genAttrs linux (system: (project system).checks);
+      # nix run .#demo, .#load, .#push, .#reproduce, .#zot
+      apps = lib.genAttrs linux (system: (project system).apps);
+      # nix develop
+      devShells = lib.genAttrs (linux ++ [ "aarch64-darwin" ]) (system: {
+        default = (project system).shell;
+      });
+      # nix fmt
+      formatter = lib.genAttrs linux (system: nixpkgs.legacyPackages.${system}.nixfmt);
+    };
+}

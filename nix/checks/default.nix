@@ -1,0 +1,42 @@
+# nix flake check. Everything that ./dev test does where a sandbox allows it, and what only Nix knows.
+{
+  pkgs,
+  craneLib,
+  workspace,
+  source,
+  programs,
+  images,
+}:
+let
+  inherit (workspace.passthru) common;
+  # Tests and lints share the dependencies of the dev profile; they cost less to build than those of the release.
+  dev = common // {
+    src = source.tests;
+    CARGO_PROFILE = "dev";
+    cargoExtraArgs = "--locked --workspace";
+  };
+  rust = dev // {
+    cargoArtifacts = craneLib.buildDepsOnly dev;
+  };
+in
+{
+  fmt = craneLib.cargoFmt { inherit (dev) pname version src; };
+  clippy = craneLib.cargoClippy (rust // { cargoClippyExtraArgs = "--all-targets -- -D warnings"; });
+  doc = craneLib.cargoDoc (
+    rust
+    // {
+      RUSTDOCFLAGS = "-D warnings";
+      cargoDocExtraArgs = "--no-deps";
+    }
+  );
+  deny = craneLib.cargoDeny {
+    inherit (dev) pname version src;
+    # Advisories change under an unchanged commit.
+    cargoDenyChecks = "bans licenses sources";
+  };
+  tests = pkgs.callPackage ./tests.nix { inherit craneLib rust; };
+  readme = pkgs.callPackage ./readme.nix { inherit programs source; };
+  nix = pkgs.callPackage ./nix.nix { inherit source; };
+  scripts = pkgs.callPackage ./scripts.nix { inherit source; };
+  images = pkgs.callPackage ./images.nix { inherit images; };
+}

@@ -1,0 +1,38 @@
+# OCI images, each from nothing but the closure of its programs: no package manager, no user but a number.
+# No commit id and no time of build stand inside, so equal sources give equal digests.
+{ pkgs, programs }:
+let
+  inherit (programs.blackfriday) version;
+  image = pkgs.callPackage ./image.nix { };
+  service =
+    name: ports:
+    pkgs.callPackage ./service.nix {
+      inherit image name ports;
+      program = programs.${name};
+    };
+in
+{
+  gateway = service "gateway" {
+    BLACKFRIDAY_GATEWAY_LISTEN = 8080;
+    BLACKFRIDAY_ADMIN_LISTEN = 9080;
+  };
+  relay = service "relay" {
+    BLACKFRIDAY_RELAY_LISTEN = 8081;
+    BLACKFRIDAY_ADMIN_LISTEN = 9081;
+  };
+  writer = service "writer" {
+    BLACKFRIDAY_WRITER_LISTEN = 50051;
+    BLACKFRIDAY_ADMIN_LISTEN = 9082;
+  };
+  consumer = service "consumer" { BLACKFRIDAY_ADMIN_LISTEN = 9083; };
+  dashboard = service "dashboard" {
+    BLACKFRIDAY_DASHBOARD_LISTEN = 8090;
+    BLACKFRIDAY_ADMIN_LISTEN = 9084;
+  };
+  # load, verify, tail and the rest, to be run beside the services.
+  cli = service "blackfriday" { };
+
+  valkey = pkgs.callPackage ./valkey.nix { inherit image; };
+  kafka = pkgs.callPackage ./kafka.nix { inherit image version; };
+  locust = pkgs.callPackage ./locust.nix { inherit image version; };
+}

@@ -1,0 +1,30 @@
+# Locust with our locustfile, as master, worker or alone.
+{
+  lib,
+  locust,
+  runCommand,
+  image,
+  version,
+}:
+let
+  files = runCommand "locustfile" { } ''
+    install -D -m 444 ${../../locust/locustfile.py} $out/locustfile.py
+    install -m 444 ${../../locust/workload.py} $out/workload.py
+    install -m 444 ${../../crates/workload/assets/black-friday.toml} $out/black-friday.toml
+  '';
+in
+image {
+  inherit version;
+  name = "locust";
+  description = "Locust with the traffic of a black friday";
+  contents = [ locust ];
+  entrypoint = [
+    (lib.getExe locust)
+    "--locustfile"
+    "${files}/locustfile.py"
+  ];
+  ports = [
+    8089
+    5557
+  ];
+}

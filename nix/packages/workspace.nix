@@ -1,0 +1,47 @@
+# The whole workspace in one derivation, its dependencies in another: all programs share one build of librdkafka,
+# tonic and the rest, and no `-p` resolves features anew.
+{
+  craneLib,
+  source,
+  cmake,
+  curl,
+  openssl,
+  pkg-config,
+  zlib,
+  zstd,
+}:
+let
+  common = {
+    pname = "blackfriday";
+    inherit (source.toml.workspace.package) version;
+    src = source.cargo;
+    strictDeps = true;
+
+    # librdkafka is built by its own CMake file inside of rdkafka-sys, which is run by cargo and not by stdenv.
+    nativeBuildInputs = [
+      cmake
+      pkg-config
+    ];
+    dontUseCmakeConfigure = true;
+    buildInputs = [
+      curl
+      openssl
+      zlib
+      zstd
+    ];
+
+    # Generated code is included from the build directory, whose path would stand in every panic message.
+    RUSTFLAGS = "--remap-path-prefix=/build/source=.";
+  };
+  release = craneLib.buildDepsOnly (common // { doCheck = false; });
+in
+craneLib.buildPackage (
+  common
+  // {
+    cargoArtifacts = release;
+    cargoExtraArgs = "--locked --workspace --bins";
+    # The checks run the tests, with the servers that they want.
+    doCheck = false;
+    passthru = { inherit common; };
+  }
+)

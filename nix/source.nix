@@ -1,0 +1,44 @@
+# What a build may see. A file that is not listed here changes no output: a README edit rebuilds nothing.
+{ lib }:
+let
+  inherit (lib) fileset;
+  root = ../.;
+  of =
+    files:
+    fileset.toSource {
+      inherit root;
+      fileset = fileset.unions files;
+    };
+  cargo = [
+    ../Cargo.toml
+    ../Cargo.lock
+    ../crates
+    ../proto
+  ];
+in
+{
+  # Of the programs.
+  cargo = of cargo;
+  # Of the tests and lints.
+  tests = of (
+    cargo
+    ++ [
+      ../.config/nextest.toml
+      ../clippy.toml
+      ../deny.toml
+      ../rustfmt.toml
+    ]
+  );
+  nix = of [
+    ../flake.nix
+    ../nix
+  ];
+  scripts = of [
+    ../dev
+    ../tools
+    ../.ci
+    ../nix
+  ];
+  readme = ../README.md;
+  toml = lib.importTOML ../Cargo.toml;
+}
