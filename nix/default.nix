@@ -10,6 +10,10 @@ let
     inherit (pkgs) lib runCommand;
     inherit workspace;
   };
+  valkeyDisk = import ./disk {
+    inherit pkgs;
+    inherit (source.toml.workspace.package) version;
+  };
   images = import ./images { inherit pkgs programs; };
   named = lib.mapAttrs' (name: image: lib.nameValuePair "image-${name}" image) images;
 
@@ -23,6 +27,11 @@ in
     // {
       inherit workspace;
       default = programs.blackfriday;
+    }
+    # Alpine's kernel and root are pinned for this one.
+    // lib.optionalAttrs pkgs.stdenv.hostPlatform.isx86_64 {
+      inherit (valkeyDisk) disk;
+      image-disk = valkeyDisk.image;
     };
   checks = import ./checks {
     inherit
@@ -35,7 +44,8 @@ in
       ;
   };
   apps = import ./apps {
-    inherit pkgs programs;
-    outputs = [ "workspace" ] ++ lib.attrNames named;
+    inherit pkgs programs images;
+    disk = lib.optional pkgs.stdenv.hostPlatform.isx86_64 valkeyDisk.image;
+    outputs = lib.attrNames (named // { inherit workspace; });
   };
 }

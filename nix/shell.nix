@@ -1,7 +1,6 @@
 # nix develop: what the packages are built with, what the tests start, and what the deployment is done with.
 {
   lib,
-  stdenv,
   craneLib,
   workspace,
   apacheKafka,

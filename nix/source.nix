@@ -37,6 +37,7 @@ in
     ../dev
     ../tools
     ../.ci
+    ../nix
   ];
   readme = ../README.md;
   toml = lib.importTOML ../Cargo.toml;

@@ -2,6 +2,8 @@
 {
   pkgs,
   programs,
+  images,
+  disk,
   outputs,
 }:
 let
@@ -11,6 +13,15 @@ let
     program = lib.getExe script;
     meta = { inherit description; };
   };
+  push =
+    name: description: pushed:
+    app description (
+      pkgs.callPackage ./push.nix {
+        inherit programs name;
+        images = pushed;
+        workload = ../../crates/workload/assets/black-friday.toml;
+      }
+    );
   # A command of ours, with Kafka and Valkey at hand.
   command =
     name: words: description:
@@ -31,6 +42,10 @@ in
   default = command "demo" "demo" "Run the whole pipeline, send a flash sale, prove the count";
   demo = command "demo" "demo" "Run the whole pipeline, send a flash sale, prove the count";
   load = command "load" "load" "Send sales at a fixed rate or as fast as they are answered";
+  push = push "push" "Push every image, the disk and the workload to a registry" (
+    lib.attrValues images ++ disk
+  );
+  push-plain = push "push-plain" "The same without the disk of the VM" (lib.attrValues images);
   reproduce = app "Build everything twice, compare, print a table of digests" (
     pkgs.callPackage ./reproduce.nix { inherit outputs; }
   );

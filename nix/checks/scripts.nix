@@ -6,6 +6,7 @@
 }:
 runCommand "scripts" { nativeBuildInputs = [ shellcheck ]; } ''
   cd ${source.scripts}
-  shellcheck --external-sources dev .ci/run
+  shellcheck nix/disk/*.sh
+  grep -rlE '^#!.*/(env )?(ba)?sh( |$)' . | xargs shellcheck --external-sources
   touch $out
 ''

@@ -1,5 +1,5 @@
-# Every test, with the real Kafka and the real Valkey on the sandbox's loopback. Two are left out: the page in a
-# browser, which a sandbox has no fonts and no namespaces for, and the README's table, which has a check of its own.
+# Every test, with the real Kafka and the real Valkey on the sandbox's loopback. Left out are the page in a browser, which
+# a sandbox has no fonts and no namespaces for, the README's table, which has a check of its own, and what wants a registry.
 {
   lib,
   apacheKafka,
@@ -14,7 +14,10 @@ craneLib.cargoNextest (
     nativeBuildInputs = rust.nativeBuildInputs ++ [ jre_headless ];
     # The tests of whole processes look for the programs beside themselves.
     preCheck = "cargo build --locked --workspace --bins --tests";
-    cargoNextestExtraArgs = "-E 'not (binary(reference) | test(/^page::/))'";
+    cargoNextestExtraArgs = lib.escapeShellArgs [
+      "-E"
+      "not (binary(/^(artifact|image|reference|registry)$/) | package(blackfriday-dashboard) & test(/^(connection|page)::/))"
+    ];
     BLACKFRIDAY_KAFKA_HOME = apacheKafka;
     BLACKFRIDAY_VALKEY_SERVER = lib.getExe' valkey "valkey-server";
   }

@@ -6,7 +6,7 @@
 }:
 let
   program =
-    attribute: binary: description:
+    binary: description:
     runCommand "${binary}-${workspace.version}"
       {
         inherit (workspace) version;
@@ -22,7 +22,7 @@ let
         install -D -m 555 ${workspace}/bin/${binary} $out/bin/${binary}
       '';
 in
-lib.mapAttrs (name: program name "blackfriday-${name}") {
+lib.mapAttrs (name: program "blackfriday-${name}") {
   gateway = "REST in front of everything: takes sales in";
   relay = "REST in, gRPC out, balanced over all writers";
   writer = "gRPC in, acknowledged by Kafka before it answers";
@@ -30,7 +30,5 @@ lib.mapAttrs (name: program name "blackfriday-${name}") {
   dashboard = "Read API and live page over Valkey";
 }
 // {
-  blackfriday =
-    program "blackfriday" "blackfriday"
-      "Demo, load, verification and deployment of blackfriday";
+  blackfriday = program "blackfriday" "Demo, load, verification and deployment of blackfriday";
 }

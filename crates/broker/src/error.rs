@@ -12,7 +12,7 @@ pub enum PublishError {
     /// The record may or may not have been written.
     #[error("the broker did not acknowledge in time")]
     OutcomeUnknown,
-    /// The record is larger than the producer or the topic allows; it was not written.
+    /// The record, or the batch in which it was sent, is larger than the producer or the topic allows; it was not written.
     #[error("the record is too large")]
     TooLarge,
     /// The broker or the client refused the record; it was not written.

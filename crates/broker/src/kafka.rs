@@ -6,13 +6,16 @@
 mod admin;
 mod config;
 mod headers;
+mod lifeline;
 mod membership;
 mod monitor;
 mod producer;
+mod security;
 mod subscription;
 
 pub use admin::{Admin, TopicSpec};
 pub use config::{KafkaConfig, ProducerConfig};
 pub use membership::{Membership, MembershipEvent, Release};
 pub use producer::{BatchDelivery, Producer};
+pub use security::{KafkaSecurity, SecurityProtocol};
 pub use subscription::{BatchLimits, Subscription, SubscriptionEvent};

@@ -4,7 +4,9 @@ use blackfriday_service::{Shutdown, signals};
 use blackfriday_telemetry::TelemetryConfig;
 use clap::{Parser, Subcommand};
 
-use crate::{dead_letters, demo, failure, load, output, reference, registry, tail, topics, verify, workload};
+use crate::{
+    dead_letters, demo, failure, image, load, output, reference, registry, tail, topics, verify, workload,
+};
 
 /// Takes a flash sale in, counts it exactly once, and proves it.
 #[derive(Parser, Debug)]
@@ -31,7 +33,7 @@ pub enum Command {
     /// Send sales to a gateway, at a fixed rate or as fast as it answers.
     Load(load::Arguments),
     /// Compare what was acknowledged with what is in the broker and what is counted.
-    Verify(verify::Arguments),
+    Verify(Box<verify::Arguments>),
     /// Print records as JSON lines.
     Tail(tail::Arguments),
     /// Look at records that could not be counted, or send them again.
@@ -46,6 +48,12 @@ pub enum Command {
     /// Make workloads, and bring them into registries and back.
     #[command(subcommand, after_help = "Example:\n  blackfriday workload make friday.toml")]
     Workload(workload::Command),
+    /// Bring container images into a registry.
+    #[command(
+        subcommand,
+        after_help = "Example:\n  blackfriday image push result registry.example:5000/gateway:1"
+    )]
+    Image(image::Command),
     /// Run a registry on this machine, until Ctrl-C.
     Registry(registry::Arguments),
     /// Print the table of environment variables, as Markdown.
@@ -84,11 +92,12 @@ async fn dispatch(command: Command) -> anyhow::Result<bool> {
     match command {
         Command::Demo(arguments) => demo::run(arguments, &stopped_by_signals()).await,
         Command::Load(arguments) => load::run(arguments, &stopped_by_signals()).await,
-        Command::Verify(arguments) => verify::run(arguments).await,
+        Command::Verify(arguments) => verify::run(*arguments).await,
         Command::Tail(arguments) => tail::run(arguments).await.map(|()| true),
         Command::DeadLetters(command) => dead_letters::run(command).await,
         Command::Topics(command) => topics::run(command).await.map(|()| true),
         Command::Workload(command) => workload::run(command).await.map(|()| true),
+        Command::Image(command) => image::run(command).await.map(|()| true),
         Command::Registry(arguments) => registry::run(arguments, &stopped_by_signals()).await,
         Command::Reference => {
             output::line(reference::table());

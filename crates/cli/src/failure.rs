@@ -19,6 +19,11 @@ const SIGNALED: u8 = 130;
 #[error("{0}")]
 pub(crate) struct Usage(pub(crate) String);
 
+/// A file is of another kind, or damaged.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct DataError(pub(crate) String);
+
 /// Something that is needed cannot be reached.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
@@ -35,11 +40,20 @@ pub(crate) fn exit_code(error: &anyhow::Error) -> u8 {
     if error.downcast_ref::<Usage>().is_some() {
         return EX_USAGE;
     }
+    if error.downcast_ref::<DataError>().is_some() {
+        return EX_DATAERR;
+    }
     if error.downcast_ref::<Interrupted>().is_some() {
         return SIGNALED;
     }
     if let Some(error) = error.downcast_ref::<RegistryError>() {
         return of_registry(error);
+    }
+    let is_denied = |cause: &(dyn std::error::Error + 'static)| {
+        matches!(cause.downcast_ref(), Some(StoreError::Denied { .. }))
+    };
+    if error.chain().any(is_denied) {
+        return EX_NOPERM;
     }
     let is_unavailable = |cause: &(dyn std::error::Error + 'static)| {
         cause.is::<Unavailable>()

@@ -18,8 +18,9 @@ use crate::output;
 #[command(after_help = "Examples:\n  \
     blackfriday registry\n  \
     blackfriday registry --listen 0.0.0.0:5000 --host host.minikube.internal --directory /srv/registry\n\n\
-    It is Zot if BLACKFRIDAY_ZOT or PATH has it, else docker-registry. It speaks TLS by a certificate authority of its own,\n\
-    made at the first start, and nobody gets in without the password. docs/registry.md says how a cluster trusts it.\n\
+    It is Zot if BLACKFRIDAY_ZOT or PATH has it, else docker-registry. It speaks TLS by a\n\
+    certificate authority of its own, made at the first start, and nobody gets in without the\n\
+    password. docs/registry.md says how a cluster trusts it.\n\n\
     Exit code 0 if a signal ended it, 69 if it is missing, does not start, or ends by itself.")]
 pub struct Arguments {
     /// Where authority, password and data are kept; `blackfriday/registry` in the user's data directory without it.

@@ -29,8 +29,9 @@ pub enum Command {
     /// Bring a workload from a registry into a file: whole and unchanged, or not at all.
     #[command(
         after_help = "Example:\n  blackfriday workload pull oci://registry.example:5000/workloads/friday:1 friday.toml\n\n\
-        A transfer that broke off is continued by the next pull. Exit code 65 if what came is not what the digest says,\n\
-        or no workload; 69 if it is not there or the registry cannot be reached, 77 if the registry refuses."
+        A transfer that broke off is continued by the next pull. Exit code 65 if what came is no\n\
+        workload or not what the digest says, 69 if it is not there or the registry cannot be\n\
+        reached, 77 if the registry refuses."
     )]
     Pull(PullArguments),
     /// Show what a registry has under a reference, without pulling it.
@@ -118,7 +119,7 @@ fn make_file(arguments: MakeArguments) -> Result<()> {
 }
 
 /// The file is there whole, or as it was.
-fn write(file: &Path, text: &str) -> Result<()> {
+pub(crate) fn write(file: &Path, text: &str) -> Result<()> {
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut unnamed = tempfile::NamedTempFile::new_in(folder)?;
     unnamed.write_all(text.as_bytes())?;

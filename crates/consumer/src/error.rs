@@ -1,4 +1,5 @@
 use blackfriday_broker::BrokerError;
+use blackfriday_service::Failure;
 use blackfriday_store::StoreError;
 
 /// Why the consumer ends. Everything that may pass by itself is waited for instead.
@@ -19,4 +20,17 @@ pub enum Error {
     /// A thread or task of the consumer died.
     #[error("the consumer's {0} died")]
     Died(&'static str),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Client(BrokerError::Client(_)) | Error::StoreClient(_) => {
+                Self::Configuration(error.into())
+            }
+            Error::Client(_) | Error::Gap(_) | Error::Store(_) | Error::Died(_) => {
+                Self::Internal(error.into())
+            }
+        }
+    }
 }

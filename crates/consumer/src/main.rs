@@ -3,13 +3,14 @@
 use std::process::ExitCode;
 
 use blackfriday_consumer::{Config, run};
-use blackfriday_service::{Failure, main_with};
+use blackfriday_service::main_with;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    main_with("blackfriday-consumer", |config: Config, context| async move {
-        run(config, context).await.map_err(|error| Failure::Internal(error.into()))
-    })
+    main_with(
+        "blackfriday-consumer",
+        |config: Config, context| async move { Ok(run(config, context).await?) },
+    )
 }

@@ -1,184 +1,152 @@
-"use strict";
-// Shows what the server says, and only that: no number is computed, added up or moved between two messages.
+// Shows what the server says, and only that: no number is added up or moved between two events.
+import { drawBars, drawHistory, drawSeries } from "./charts.js";
+import { age, categoryName, language, moment, number, switchLanguage, text, title } from "./texts.js";
 
-const TEXTS = {
-  es: { fresh: "última venta contada hace", sales: "Ventas", perSecond: "ventas por segundo", highest: "Precio más alto", lowest: "Precio más bajo", most: "Más vendido", least: "Menos vendido", units: "unidades", byCategory: "Reportes por categoría", top: "Productos más vendidos", meanPrice: "Precio promedio", meanUnits: "Cantidad promedio", revenue: "Ingresos", history: "Historial de precios", weather: "Reportes del clima", lost: "Sin conexión: los números son de hace", away: "Valkey no responde: los números son de hace", other: "EN" },
-  en: { fresh: "last counted sale", sales: "Sales", perSecond: "sales per second", highest: "Highest price", lowest: "Lowest price", most: "Most sold", least: "Least sold", units: "units", byCategory: "Reports by category", top: "Top products", meanPrice: "Average price", meanUnits: "Average quantity", revenue: "Revenue", history: "Price history", weather: "Weather reports", lost: "Connection lost: the numbers are from", away: "Valkey does not answer: the numbers are from", other: "ES" },
-};
+/** The server sends an event every 2 s at the least. */
+const SILENCE_MS = 6000;
 const CATEGORIES = ["Electronica", "Ropa", "Hogar", "Belleza"];
-const root = document.documentElement;
 const byId = (id) => document.getElementById(id);
+const fold = (name) => name.normalize("NFD").replace(/\p{M}/gu, "").trim().toLowerCase();
 
-let language = (localStorage.getItem("language") || navigator.language).startsWith("en") ? "en" : "es";
-let category = CATEGORIES.find((c) => c === new URLSearchParams(location.search).get("categoria")) || root.dataset.opening;
+const asked = fold(new URLSearchParams(location.search).get("categoria") || "");
+let category = CATEGORIES.find((name) => fold(name) === asked) || document.documentElement.dataset.opening;
+let events = null;
 let latest = null;
-let received = 0;
-let trouble = "lost";
+/** When the last event came, by the page's clock and by the calendar. */
+let heard = performance.now(), heardAt = null;
+/** The server's clock less the page's. */
+let ahead = null;
+/** Why the numbers cannot be trusted, and since when; null while they can. */
+let trouble = null;
 
-const locale = () => (language === "es" ? "es-GT" : "en-US");
-
-/** Formats exact decimal text without a detour over floating point. */
-function grouped(text) {
-  const [whole, fraction] = String(text).split(".");
-  const digits = new Intl.NumberFormat(locale(), { useGrouping: true }).format(BigInt(whole));
-  const point = new Intl.NumberFormat(locale()).format(1.5).charAt(1);
-  return fraction === undefined ? digits : digits + point + fraction;
-}
-
-function age(ms) {
-  if (ms < 1000) return ms + " ms";
-  const seconds = Math.floor(ms / 1000);
-  if (seconds < 60) return seconds + " s";
-  if (seconds < 3600) return Math.floor(seconds / 60) + " min";
-  return seconds < 172800 ? Math.floor(seconds / 3600) + " h" : Math.floor(seconds / 86400) + " d";
-}
-
-const FORMATS = { int: grouped, decimal: grouped, money: (text) => "Q\u00a0" + grouped(text), age, text: String };
-
-function at(object, path) {
-  return path.split(".").reduce((value, name) => (value === null || value === undefined ? null : value[name]), object);
-}
+const at = (object, path) => path.split(".").reduce((value, name) => value?.[name], object);
 
 function put(element, value) {
   const missing = value === null || value === undefined;
-  element.textContent = missing ? "–" : FORMATS[element.dataset.f || "text"](value);
-  element.classList.toggle("long", element.textContent.length > 9);
+  element.textContent = missing ? "–" : element.dataset.f === "number" ? number(value) : value;
+  const length = element.classList.contains("big") ? element.textContent.length : 0;
+  element.classList.toggle("long", length > 10 && length <= 14);
+  element.classList.toggle("longer", length > 14);
   if (missing) delete element.dataset.value; else element.dataset.value = value;
 }
 
-function svg(element, tag, attributes) {
-  const node = document.createElementNS("http://www.w3.org/2000/svg", tag);
-  for (const name in attributes) node.setAttribute(name, attributes[name]);
-  element.append(node);
-}
-
-function bars(element, rows) {
-  const highest = Math.max(1, ...rows.map((row) => row.value || 0));
-  element.replaceChildren(...rows.map((row) => {
-    const line = document.createElement("div");
-    line.className = "row";
-    const name = document.createElement("span");
-    name.textContent = row.name;
-    name.title = row.name;
-    const meter = document.createElementNS("http://www.w3.org/2000/svg", "svg");
-    meter.setAttribute("viewBox", "0 0 100 1");
-    meter.setAttribute("preserveAspectRatio", "none");
-    meter.setAttribute("aria-hidden", "true");
-    svg(meter, "rect", { width: ((row.value || 0) / highest) * 100, height: 1 });
-    const number = document.createElement("b");
-    number.dataset.f = "int";
-    number.dataset.key = row.key;
-    put(number, row.value);
-    line.append(name, meter, number);
-    return line;
-  }));
-}
-
-function drawSeries(points) {
-  const chart = byId("serie");
-  chart.replaceChildren();
-  if (points.length === 0) return;
-  const last = points[points.length - 1].t_ms;
-  const shown = points.filter((point) => last - point.t_ms < 120000);
-  const highest = Math.max(...shown.map((point) => point.ventas));
-  chart.setAttribute("viewBox", "0 0 120 100");
-  chart.setAttribute("preserveAspectRatio", "none");
-  for (const point of shown) {
-    const height = (point.ventas / highest) * 100;
-    svg(chart, "rect", { x: 119 - (last - point.t_ms) / 1000, y: 100 - height, width: 0.8, height });
-  }
-}
-
-function drawHistory(points) {
-  const chart = byId("history");
-  chart.replaceChildren();
-  const time = (ms) => new Date(ms).toLocaleTimeString(locale());
-  byId("history-from").textContent = points.length ? time(points[0].t_ms) : "";
-  byId("history-to").textContent = points.length ? time(points[points.length - 1].t_ms) : "";
-  if (points.length < 2) return;
-  const prices = points.map((point) => Number(point.precio));
-  const low = Math.min(...prices), high = Math.max(...prices);
-  const y = (price) => 96 - ((price - low) / (high - low || 1)) * 92;
-  chart.setAttribute("viewBox", "0 0 1000 100");
-  chart.setAttribute("preserveAspectRatio", "none");
-  const step = 1000 / (points.length - 1);
-  svg(chart, "path", { d: prices.map((price, n) => (n ? "L" : "M") + (n * step).toFixed(1) + " " + y(price).toFixed(1)).join("") });
+function say(element, words) {
+  // A text that is written again would be read out again.
+  if (element.textContent !== words) element.textContent = words;
+  element.hidden = words === "";
 }
 
 function show() {
-  root.lang = language;
-  for (const element of document.querySelectorAll("[data-t]")) element.textContent = TEXTS[language][element.dataset.t];
-  byId("language").textContent = TEXTS[language].other;
-  const data = latest || {};
-  const chosen = (data.categorias || []).find((c) => c.categoria === category) || {};
-  for (const element of document.querySelectorAll("main [data-f][data-key], .bar [data-key], main [data-key]:not([data-f])")) {
-    if (!element.closest(".bars")) put(element, at(data, element.dataset.key));
+  const data = latest ?? {};
+  const chosen = data.categorias?.find((of) => of.categoria === category) ?? {};
+  for (const element of document.querySelectorAll("main [data-key]:not(.row b)")) {
+    if (!element.dataset.of) put(element, at(data, element.dataset.key));
   }
-  for (const element of document.querySelectorAll("[data-ckey]")) {
-    element.dataset.key = "categorias." + category + "." + element.dataset.ckey;
-    put(element, at(chosen, element.dataset.ckey));
+  for (const element of document.querySelectorAll("[data-of]")) {
+    element.dataset.key = `categorias.${category}.${element.dataset.of}`;
+    put(element, at(chosen, element.dataset.of));
   }
-  bars(byId("bars"), CATEGORIES.map((name) => {
-    const found = (data.categorias || []).find((c) => c.categoria === name);
-    return { name, key: "reportes." + name, value: found ? found.ventas : null };
-  }));
-  bars(byId("top"), (data.productos || []).map((p) => ({ name: p.producto_id, key: "productos." + p.producto_id, value: p.unidades })));
-  bars(byId("countries"), (at(data, "clima.paises") || []).map((c) => ({ name: c.pais, key: "clima." + c.pais, value: c.reportes })));
-  drawSeries(data.serie || []);
-  drawHistory(chosen.historial || []);
-  for (const button of byId("chooser").children) button.setAttribute("aria-pressed", button.dataset.category === category);
-  warn();
+  const report = (name) => ({ name: categoryName(name), key: `reportes.${name}`, value: data.categorias?.find((of) => of.categoria === name)?.ventas });
+  const product = (prefix) => (of) => ({ name: of.producto_id, key: `${prefix}productos.${of.producto_id}`, value: of.unidades });
+  drawBars(byId("reports"), CATEGORIES.map(report), put);
+  drawBars(byId("top"), (data.productos ?? []).map(product("")), put);
+  drawBars(byId("top-of"), (chosen.productos ?? []).map(product(`categorias.${category}.`)), put);
+  drawBars(byId("countries"), (data.clima?.paises ?? []).map((of) => ({ name: of.pais, key: `clima.${of.pais}`, value: of.reportes })), put);
+  const unreadable = data.ilegibles ?? [];
+  say(byId("unreadable"), unreadable.length ? `${text("unreadable")} ${unreadable.map(title).join(", ")}` : "");
+  draw();
+  tick();
 }
 
-function warn() {
-  const banner = byId("banner");
-  const stale = trouble !== null && (latest !== null || performance.now() > 3000);
-  document.body.classList.toggle("stale", stale);
-  banner.hidden = !stale;
-  if (stale) banner.textContent = TEXTS[language][trouble] + " " + (received ? age(Math.round(performance.now() - received)) : "–");
+function draw() {
+  drawSeries(byId("series"), latest?.serie);
+  drawHistory(byId("history"), latest?.categorias?.find((of) => of.categoria === category)?.historial);
+}
+
+function label() {
+  document.documentElement.lang = language;
+  for (const element of document.querySelectorAll("[data-t]")) element.textContent = text(element.dataset.t);
+  for (const element of document.querySelectorAll("[data-label]")) element.setAttribute("aria-label", text(element.dataset.label));
+  for (const button of byId("chooser").children) {
+    button.textContent = categoryName(button.value);
+    button.setAttribute("aria-pressed", button.value === category);
+  }
+  byId("language").textContent = text("other");
+}
+
+/** What changes with time alone: the age of the newest sale, and how long nothing was heard. */
+function tick() {
+  if (performance.now() - heard > SILENCE_MS) {
+    fail("silent");
+    listen();
+  }
+  const newest = latest?.ultima_venta_ms;
+  const known = !trouble && ahead !== null && newest !== null && newest !== undefined;
+  byId("freshness").textContent = known ? age(Math.max(0, performance.now() + ahead - newest)) : "–";
+  document.body.classList.toggle("stale", trouble !== null);
+  const since = () => (trouble.at === null ? text("nothing") : `${text("asOf")} ${moment(trouble.at)}.`);
+  say(byId("banner"), trouble ? `${text(trouble.why)} ${since()}` : "");
+}
+
+function fail(why) {
+  trouble = { why, at: trouble ? trouble.at : latest && heardAt };
+}
+
+function hear(event) {
+  heard = performance.now();
+  if (!trouble) heardAt = Date.now();
+  return JSON.parse(event.data);
 }
 
 function listen() {
-  const events = new EventSource("/events");
-  events.addEventListener("resumen", (event) => {
-    latest = JSON.parse(event.data);
-    received = performance.now();
+  events?.close();
+  heard = performance.now();
+  const stream = new EventSource(`/events?categoria=${category}`);
+  events = stream;
+  stream.addEventListener("latido", (event) => { ahead = hear(event).ahora_ms - performance.now(); });
+  stream.addEventListener("estado", (event) => {
+    fail(hear(event).motivo);
+    tick();
+  });
+  stream.addEventListener("resumen", (event) => {
     trouble = null;
+    latest = hear(event);
     show();
   });
-  events.addEventListener("estado", () => { trouble = "away"; warn(); });
-  events.onerror = () => {
-    trouble = "lost";
-    warn();
+  stream.onerror = () => {
+    fail("lost");
+    tick();
     // A browser gives up after an answer that is no stream; we do not.
-    if (events.readyState === EventSource.CLOSED) setTimeout(listen, 1000);
+    if (stream.readyState === EventSource.CLOSED) setTimeout(() => { if (events === stream) listen(); }, 1000);
   };
+}
+
+function remember() {
+  const query = new URLSearchParams(location.search);
+  query.set("categoria", category);
+  query.set("lang", language);
+  history.replaceState(null, "", `?${query}`);
+  label();
+  show();
 }
 
 for (const name of CATEGORIES) {
   const button = document.createElement("button");
   button.type = "button";
-  button.dataset.category = name;
-  button.textContent = name;
+  button.value = name;
   button.addEventListener("click", () => {
     category = name;
-    history.replaceState(null, "", "?categoria=" + name);
-    show();
+    remember();
+    listen();
   });
   byId("chooser").append(button);
 }
 byId("language").addEventListener("click", () => {
-  language = language === "es" ? "en" : "es";
-  localStorage.setItem("language", language);
-  show();
+  switchLanguage();
+  remember();
 });
-byId("theme").textContent = "◐";
-byId("theme").addEventListener("click", () => {
-  const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
-  root.dataset.theme = dark ? "light" : "dark";
-  localStorage.setItem("theme", root.dataset.theme);
-});
-if (localStorage.getItem("theme")) root.dataset.theme = localStorage.getItem("theme");
-setInterval(warn, 1000);
+new ResizeObserver(draw).observe(document.body);
+setInterval(tick, 500);
+label();
 show();
 listen();

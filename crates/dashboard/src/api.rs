@@ -1,100 +1,145 @@
-//! The read API. `/api/resumen` is everything at one instant; the other routes are flat arrays of objects, as dashboards
-//! that read JSON want them. Times are milliseconds since the Unix epoch.
+//! The read API. `/api/resumen` is everything at one instant; every other route is a flat array of objects, as dashboards
+//! that read JSON want them.
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::{Query, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use blackfriday_event::{Category, FieldError};
-use blackfriday_service::{FieldProblem, Problem};
-use serde::{Deserialize, Serialize};
+use axum::routing::get;
+use axum::{Json, Router};
+use blackfriday_event::Category;
+use blackfriday_service::Problem;
+use serde::Serialize;
 
-use crate::live::Live;
-use crate::view::Resumen;
-
-const MAX_PRODUCTS: usize = 1000;
+use crate::live::{Live, Trouble};
+use crate::openapi::Refusal;
+use crate::parameters::Parameters;
+use crate::rows::{self, Extremos, Puesto, Totales};
+use crate::view::{Cifras, Pais, Precio, Resumen, Segundo};
 
 type Shared = State<Arc<Live>>;
+type Asked = Query<Vec<(String, String)>>;
+type Answer = Result<Response, Problem>;
 
-/// What may be asked for.
-#[derive(Debug, Deserialize)]
-pub(crate) struct Parameters {
-    categoria: Option<String>,
-    n: Option<String>,
+/// Every route of the API.
+pub(crate) fn router(live: Arc<Live>) -> Router {
+    Router::new()
+        .route("/api/resumen", get(resumen))
+        .route("/api/totales", get(totales))
+        .route("/api/categorias", get(categorias))
+        .route("/api/productos", get(productos))
+        .route("/api/extremos", get(extremos))
+        .route("/api/historial", get(historial))
+        .route("/api/serie", get(serie))
+        .route("/api/clima", get(clima))
+        .with_state(live)
 }
 
-pub(crate) async fn resumen(State(live): Shared) -> Response {
-    answer(&live, None, json).await
+/// Everything, at one instant.
+#[utoipa::path(get, path = "/api/resumen", tag = "api",
+    params(("n" = Option<u16>, Query, description = "Products of each ranking, 1 to 1000; without it, as configured")),
+    responses((status = 200, body = Resumen), Refusal))]
+pub(crate) async fn resumen(State(live): Shared, Query(asked): Asked) -> Answer {
+    let asked = Parameters::read(&asked, &["n"])?;
+    answer(&live, asked.rows, &Category::ALL, json).await
 }
 
-pub(crate) async fn categorias(State(live): Shared) -> Response {
-    answer(&live, None, |resumen| json(&resumen.categorias)).await
+/// Totals, highest and lowest price and freshness, in one row.
+#[utoipa::path(get, path = "/api/totales", tag = "api", responses((status = 200, body = [Totales]), Refusal))]
+pub(crate) async fn totales(State(live): Shared, Query(asked): Asked) -> Answer {
+    Parameters::read(&asked, &[])?;
+    answer(&live, None, &[], |all| json(&rows::totals(all))).await
 }
 
-pub(crate) async fn serie(State(live): Shared) -> Response {
-    answer(&live, None, |resumen| json(&resumen.serie)).await
+/// Reports, totals and averages: a row for each of the four categories.
+#[utoipa::path(get, path = "/api/categorias", tag = "api", responses((status = 200, body = [Cifras]), Refusal))]
+pub(crate) async fn categorias(State(live): Shared, Query(asked): Asked) -> Answer {
+    Parameters::read(&asked, &[])?;
+    let rows = |all: &Resumen| json(&all.cuentas.categorias.iter().map(|of| &of.cifras).collect::<Vec<_>>());
+    answer(&live, None, &[], rows).await
 }
 
-pub(crate) async fn clima(State(live): Shared) -> Response {
-    answer(&live, None, |resumen| json(&resumen.clima.paises)).await
+/// The most sold products, of all categories or of one.
+#[utoipa::path(get, path = "/api/productos", tag = "api",
+    params(("categoria" = Option<String>, Query, description = "A category; without it, all"),
+        ("n" = Option<u16>, Query, description = "Rows, 1 to 1000; without it, as configured")),
+    responses((status = 200, body = [Puesto]), Refusal))]
+pub(crate) async fn productos(State(live): Shared, Query(asked): Asked) -> Answer {
+    let asked = Parameters::read(&asked, &["categoria", "n"])?;
+    let ranking = |all: &Resumen| {
+        let counts = &all.cuentas;
+        json(&rows::ranking(asked.category.map_or(&counts.productos, |of| &counts.categoria(of).productos)))
+    };
+    answer(&live, asked.rows, &[], ranking).await
 }
 
-pub(crate) async fn productos(State(live): Shared, Query(parameters): Query<Parameters>) -> Response {
-    match (parameters.category(), parameters.count()) {
-        (Ok(category), Ok(count)) => answer(&live, count, |resumen| json(resumen.productos(category))).await,
-        (category, count) => wrong([category.err(), count.err()]),
-    }
+/// The most and the least sold product: a row for all categories together (`categoria` is null), then one for each.
+#[utoipa::path(get, path = "/api/extremos", tag = "api", responses((status = 200, body = [Extremos]), Refusal))]
+pub(crate) async fn extremos(State(live): Shared, Query(asked): Asked) -> Answer {
+    Parameters::read(&asked, &[])?;
+    answer(&live, None, &[], |all| json(&rows::extremes(all))).await
 }
 
-pub(crate) async fn historial(State(live): Shared, Query(parameters): Query<Parameters>) -> Response {
-    let required = || FieldError::new("categoria", "must be given: Electronica, Ropa, Hogar or Belleza");
-    let category = parameters.category().and_then(|category| category.ok_or_else(required));
-    match (category, parameters.count()) {
-        (Ok(category), Ok(count)) => {
-            let newest = |resumen: &Resumen| {
-                let points = &resumen.categorias[category.index()].historial;
-                json(&points[points.len().saturating_sub(count.unwrap_or(usize::MAX))..])
-            };
-            answer(&live, None, newest).await
+/// The prices of a category's newest sales, oldest first.
+#[utoipa::path(get, path = "/api/historial", tag = "api",
+    params(("categoria" = String, Query, description = "A category"),
+        ("n" = Option<u16>, Query, description = "The newest rows only, 1 to 1000")),
+    responses((status = 200, body = [Precio]), Refusal))]
+pub(crate) async fn historial(State(live): Shared, Query(asked): Asked) -> Answer {
+    let asked = Parameters::read(&asked, &["categoria", "n"])?;
+    let category = asked.required_category()?;
+    let prices = |all: &Resumen| {
+        let history = all.cuentas.categoria(category).historial.as_deref();
+        json(newest(history.unwrap_or_default(), asked.rows))
+    };
+    answer(&live, None, &[category], prices).await
+}
+
+/// Sales by second of acceptance, oldest first. A second without sales is absent.
+#[utoipa::path(get, path = "/api/serie", tag = "api",
+    params(("n" = Option<u16>, Query, description = "The newest rows only, 1 to 1000")),
+    responses((status = 200, body = [Segundo]), Refusal))]
+pub(crate) async fn serie(State(live): Shared, Query(asked): Asked) -> Answer {
+    let asked = Parameters::read(&asked, &["n"])?;
+    answer(&live, None, &[], |all| json(newest(&all.cuentas.serie, asked.rows))).await
+}
+
+/// Weather reports by country, most reports first.
+#[utoipa::path(get, path = "/api/clima", tag = "api",
+    params(("n" = Option<u16>, Query, description = "The first rows only, 1 to 1000")),
+    responses((status = 200, body = [Pais]), Refusal))]
+pub(crate) async fn clima(State(live): Shared, Query(asked): Asked) -> Answer {
+    let asked = Parameters::read(&asked, &["n"])?;
+    let first = |all: &Resumen| {
+        let countries = &all.cuentas.clima.paises;
+        json(&countries[..asked.rows.unwrap_or(usize::MAX).min(countries.len())])
+    };
+    answer(&live, None, &[], first).await
+}
+
+async fn answer(
+    live: &Live,
+    top: Option<usize>,
+    histories: &[Category],
+    part: impl FnOnce(&Resumen) -> Response,
+) -> Answer {
+    let all = live.read(top, histories).await.map_err(|error| {
+        error.log();
+        match error.trouble() {
+            Trouble::Away => Problem::unavailable("Valkey does not answer"),
+            Trouble::Unreadable => {
+                Problem::new(500, "internal", "A defect", "the store holds what cannot be read; see the log")
+            }
         }
-        (category, count) => wrong([category.err(), count.err()]),
-    }
+    })?;
+    Ok(part(&all))
 }
 
-impl Parameters {
-    fn category(&self) -> Result<Option<Category>, FieldError> {
-        self.categoria.as_deref().map(Category::parse).transpose()
-    }
-
-    fn count(&self) -> Result<Option<usize>, FieldError> {
-        let count = |text: &str| {
-            let count = text.parse().ok().filter(|count| (1..=MAX_PRODUCTS).contains(count));
-            count.ok_or_else(|| FieldError::new("n", "must be a whole number from 1 to 1000"))
-        };
-        self.n.as_deref().map(count).transpose()
-    }
-}
-
-async fn answer(live: &Live, top: Option<usize>, part: impl FnOnce(&Resumen) -> Response) -> Response {
-    match live.read(top).await {
-        Ok(resumen) => part(&resumen),
-        Err(error) if error.is_retryable() => Problem::unavailable("Valkey is away").into_response(),
-        Err(error) => {
-            tracing::error!(%error, "the counters cannot be read");
-            Problem::new(500, "internal", "A defect", "the counters cannot be read").into_response()
-        }
-    }
+fn newest<T>(rows: &[T], n: Option<usize>) -> &[T] {
+    &rows[rows.len().saturating_sub(n.unwrap_or(usize::MAX))..]
 }
 
 fn json(value: &(impl Serialize + ?Sized)) -> Response {
     ([(header::CACHE_CONTROL, "no-store")], Json(value)).into_response()
-}
-
-fn wrong(errors: [Option<FieldError>; 2]) -> Response {
-    let mut problem = Problem::new(422, "invalid-field", "A parameter is wrong", "see errors");
-    let field = |error: FieldError| FieldProblem { field: error.field.to_owned(), message: error.message };
-    problem.errors = errors.into_iter().flatten().map(field).collect();
-    problem.into_response()
 }

@@ -1,48 +1,90 @@
+//! Server-sent events. `resumen`: all counters, at first and whenever they changed. `estado`: they cannot be read now, until
+//! the next `resumen`. `latido`: the clock, also while nothing changes, so that a listener can tell silence from a dead
+//! connection.
+//!
+//! A stream keeps nothing for its reader: the next event is made when the last one is on its way, from what is known then.
+
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use axum::extract::State;
+use axum::extract::{Query, State};
 use axum::http::header;
-use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::sse::{Event, Sse};
 use axum::response::{IntoResponse, Response};
+use blackfriday_event::{Category, Timestamp};
 use blackfriday_service::Problem;
-use futures_util::stream::unfold;
+use futures_util::StreamExt;
+use futures_util::stream::{once, unfold};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 
-use crate::live::{Live, Reading, Seat};
+use crate::live::{Live, News, Seat, Trouble};
+use crate::openapi::Refusal;
+use crate::parameters::Parameters;
 
 /// A browser that lost the stream asks again after this.
 const RETRY: Duration = Duration::from_secs(1);
-const KEEP_ALIVE: Duration = Duration::from_secs(5);
+const HEARTBEAT: Duration = Duration::from_secs(2);
 
-/// Server-sent events: `resumen` with the counters whenever they changed, `estado` when Valkey is away.
-pub(crate) async fn stream(State(live): State<Arc<Live>>) -> Response {
-    let Some(mut seat) = live.join() else {
-        return Problem::unavailable("too many event streams are open").into_response();
-    };
-    // What was read last is told at once.
-    seat.readings.mark_changed();
-    let keep_alive = KeepAlive::new().interval(KEEP_ALIVE).text("");
-    ([(header::CACHE_CONTROL, "no-store")], Sse::new(unfold(seat, next)).keep_alive(keep_alive))
-        .into_response()
+struct Listener {
+    seat: Seat,
+    category: Option<Category>,
+    heartbeat: Interval,
 }
 
-/// The next change; the end of the stream at the shutdown.
-async fn next(mut seat: Seat) -> Option<(Result<Event, Infallible>, Seat)> {
-    loop {
+/// Follows the counters. Data of `resumen` is as of /api/resumen without its times of reading; of the newest three
+/// minutes of the series, of the first twenty countries, and with the prices over time of one category or none.
+#[utoipa::path(get, path = "/events", tag = "events",
+    params(("categoria" = Option<String>, Query, description = "The category whose prices over time are told")),
+    responses((status = 200, body = String, description = "Events resumen, estado and latido", content_type = "text/event-stream"),
+        Refusal))]
+pub(crate) async fn stream(
+    State(live): State<Arc<Live>>,
+    Query(asked): Query<Vec<(String, String)>>,
+) -> Result<Response, Problem> {
+    let category = Parameters::read(&asked, &["categoria"])?.category;
+    let full = || Problem::unavailable("too many event streams are open");
+    let mut seat = live.join().ok_or_else(full)?;
+    // What was read last is told at once.
+    seat.news.mark_changed();
+    let mut heartbeat = interval_at(Instant::now() + HEARTBEAT, HEARTBEAT);
+    heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let events = once(async { pulse() }).chain(unfold(Listener { seat, category, heartbeat }, next));
+    let stream = Sse::new(events.map(Ok::<_, Infallible>));
+    Ok(([(header::CACHE_CONTROL, "no-store")], stream).into_response())
+}
+
+/// The next event; the end of the stream at the shutdown.
+async fn next(mut listener: Listener) -> Option<(Event, Listener)> {
+    let Listener { seat, category, heartbeat } = &mut listener;
+    let event = loop {
         tokio::select! {
+            biased;
             () = seat.shutdown.begun() => return None,
-            changed = seat.readings.changed() => changed.ok()?,
+            _ = heartbeat.tick() => break pulse(),
+            changed = seat.news.changed() => changed.ok()?,
         }
-        let reading = seat.readings.borrow_and_update().clone();
-        let event = match reading {
-            Reading::None => continue,
-            Reading::Away => Event::default().event("estado").data(r#"{"valkey":false}"#),
-            Reading::Counters(counters) => {
-                let json = serde_json::to_string(&*counters).expect("strings and numbers always serialize");
-                Event::default().event("resumen").data(json)
-            }
-        };
-        return Some((Ok(event.retry(RETRY)), seat));
+        if let Some(event) = told(&seat.news.borrow_and_update(), *category) {
+            break event;
+        }
+    };
+    Some((event, listener))
+}
+
+fn pulse() -> Event {
+    let now = Timestamp::from(SystemTime::now());
+    Event::default().event("latido").retry(RETRY).data(format!(r#"{{"ahora_ms":{now}}}"#))
+}
+
+fn told(news: &News, category: Option<Category>) -> Option<Event> {
+    match news {
+        News::None => None,
+        News::Counts(counts) => Some(Event::default().event("resumen").data(counts.json(category))),
+        News::Trouble(Trouble::Away) => {
+            Some(Event::default().event("estado").data(r#"{"valkey":false,"motivo":"ausente"}"#))
+        }
+        News::Trouble(Trouble::Unreadable) => {
+            Some(Event::default().event("estado").data(r#"{"valkey":false,"motivo":"ilegible"}"#))
+        }
     }
 }

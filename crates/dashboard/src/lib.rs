@@ -7,11 +7,16 @@
 
 mod api;
 mod config;
+mod decimal;
 mod events;
 mod live;
+mod openapi;
 mod page;
+mod parameters;
+mod rows;
 mod view;
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,13 +25,17 @@ use axum::routing::get;
 use blackfriday_service::http::{self, HttpMetrics};
 use blackfriday_service::{Condition, Context};
 use blackfriday_store::{Store, StoreError};
+use socket2::SockRef;
 use tokio::net::TcpListener;
+use tokio::time::{sleep, timeout};
 
 pub use config::Config;
 
-use self::live::Live;
+use self::live::{Live, READ_LIMIT};
 
 const PING_INTERVAL: Duration = Duration::from_secs(1);
+/// How long a reader may leave unread what was sent, before its connection is closed.
+const READER_LIMIT: Duration = Duration::from_secs(10);
 
 /// Why the dashboard ends.
 #[derive(Debug, thiserror::Error)]
@@ -34,44 +43,63 @@ pub enum Error {
     /// The store's address cannot be used.
     #[error("make the store's client")]
     Store(#[source] StoreError),
+    /// The listening socket cannot be set up.
+    #[error("limit how long readers may take")]
+    Listener(#[source] std::io::Error),
 }
+
+/// Every route, as metrics name it.
+const ROUTES: &[&str] = &[
+    "/",
+    "/page.css",
+    "/page.js",
+    "/charts.js",
+    "/texts.js",
+    "/events",
+    "/openapi.json",
+    "/api/resumen",
+    "/api/totales",
+    "/api/categorias",
+    "/api/productos",
+    "/api/extremos",
+    "/api/historial",
+    "/api/serie",
+    "/api/clima",
+];
 
 /// Serves until the shutdown begins; event streams end at once then.
 ///
 /// # Errors
-/// The store's address cannot be used. That Valkey is away is none: readers are told so.
+/// The store's address or the listener cannot be used. That Valkey is away is none: readers are told so.
 pub async fn run(config: Config, listener: TcpListener, context: Context) -> Result<(), Error> {
+    // Accepted connections inherit it. The kernel also counts the time for which the window stays closed (Linux 5.11).
+    let socket = SockRef::from(&listener);
+    socket.set_tcp_user_timeout(Some(READER_LIMIT)).map_err(Error::Listener)?;
     let store = Store::new(&config.valkey, &config.store).map_err(Error::Store)?;
-    let ping = tokio::spawn(ping(store.clone(), context.readiness.condition("valkey")));
-    let live = Arc::new(Live::new(store, &config, context.shutdown.clone()));
+    let live = Arc::new(Live::new(store.clone(), &config, context.shutdown.clone()));
+    let ping = tokio::spawn(ping(store, context.readiness.condition("valkey")));
+    let poll = tokio::spawn(Arc::clone(&live).poll());
     let router = Router::new()
-        .route("/api/resumen", get(api::resumen))
-        .route("/api/categorias", get(api::categorias))
-        .route("/api/productos", get(api::productos))
-        .route("/api/historial", get(api::historial))
-        .route("/api/serie", get(api::serie))
-        .route("/api/clima", get(api::clima))
         .route("/events", get(events::stream))
-        .with_state(live)
+        .with_state(Arc::clone(&live))
+        .merge(api::router(live))
         .merge(page::router(config.opening()));
-    let routes = &[
-        "/",
-        "/events",
-        "/api/resumen",
-        "/api/categorias",
-        "/api/productos",
-        "/api/historial",
-        "/api/serie",
-    ];
-    let metrics = HttpMetrics::new(&context.registry, routes);
+    let metrics = HttpMetrics::new(&context.registry, ROUTES);
     http::serve(listener, router, &config.limits, Some(metrics), context.shutdown).await;
     ping.abort();
+    poll.abort();
     Ok(())
 }
 
 async fn ping(store: Store, condition: Condition) {
     loop {
-        condition.set(store.ping().await.is_ok());
-        tokio::time::sleep(PING_INTERVAL).await;
+        let mut answer = pin!(store.ping());
+        let in_time = timeout(READ_LIMIT, &mut answer).await;
+        condition.set(matches!(in_time, Ok(Ok(()))));
+        if in_time.is_err() {
+            // Awaited to its end: only the store's own limit makes it give up a dead connection, for all readers.
+            answer.await.ok();
+        }
+        sleep(PING_INTERVAL).await;
     }
 }

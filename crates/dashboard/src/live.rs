@@ -1,108 +1,195 @@
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+//! Reading the store: once for each API request, and in one shared loop for all event streams, while there are any.
 
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, SystemTime};
+
+use blackfriday_event::{Category, Timestamp};
 use blackfriday_service::Shutdown;
-use blackfriday_store::{Store, StoreError};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use blackfriday_store::{SnapshotRequest, Store, StoreError};
+use tokio::sync::watch;
+use tokio::time::{sleep, timeout};
 
 use crate::Config;
-use crate::view::Resumen;
+use crate::view::{Cuentas, Resumen};
+
+/// How long somebody waits for the store before it counts as away.
+pub(crate) const READ_LIMIT: Duration = Duration::from_secs(2);
+/// Seconds of the series that a stream tells.
+const STREAM_SECONDS: u64 = 180;
+/// Countries that a stream tells: those with the most reports.
+const STREAM_COUNTRIES: usize = 20;
+/// The topic whose positions are told.
+const TOPIC: &str = "ventas";
 
 /// What a stream is told.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Reading {
+#[derive(Debug, Clone)]
+pub(crate) enum News {
     /// Nothing was read yet.
     None,
-    /// The counters.
-    Counters(Arc<Resumen>),
-    /// Valkey is away.
-    Away,
+    Counts(Arc<Counts>),
+    Trouble(Trouble),
 }
 
-/// Reads the store: once for each API request, and in a shared loop for all event streams.
+/// Why there is nothing to show.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Trouble {
+    /// Valkey does not answer, or not now.
+    Away,
+    /// A key holds what cannot be read, or we may not enter: this does not pass by itself.
+    Unreadable,
+}
+
+/// Why the store could not be read.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ReadError {
+    #[error("the store did not answer within {READ_LIMIT:?}")]
+    Late,
+    #[error("read the counters")]
+    Store(#[source] StoreError),
+}
+
+/// What was read, and its JSON for each kind of stream, written once for all streams of the kind.
 #[derive(Debug)]
+pub(crate) struct Counts {
+    cuentas: Cuentas,
+    json: [OnceLock<String>; Category::ALL.len() + 1],
+}
+
+/// The way to the store, shared by all requests.
 pub(crate) struct Live {
-    store: StoreHandle,
+    store: Store,
     top: usize,
     interval: Duration,
-    streams: Arc<Semaphore>,
-    readings: watch::Sender<Reading>,
-    /// Whether the loop runs. Changed under the lock only, so that there is never a second loop.
-    polling: Mutex<bool>,
+    max_streams: usize,
+    streams: watch::Sender<usize>,
+    news: watch::Sender<News>,
     shutdown: Shutdown,
-}
-
-/// The store has no form that could be printed.
-struct StoreHandle(Store);
-
-impl std::fmt::Debug for StoreHandle {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Store")
-    }
 }
 
 /// One stream's place among all, for as long as it lives.
 pub(crate) struct Seat {
-    _permit: OwnedSemaphorePermit,
-    pub(crate) readings: watch::Receiver<Reading>,
+    live: Arc<Live>,
+    pub(crate) news: watch::Receiver<News>,
     pub(crate) shutdown: Shutdown,
 }
 
 impl Live {
     pub(crate) fn new(store: Store, config: &Config, shutdown: Shutdown) -> Self {
         Self {
-            store: StoreHandle(store),
+            store,
             top: config.top.into(),
             interval: config.poll_interval(),
-            streams: Arc::new(Semaphore::new(config.max_streams)),
-            readings: watch::Sender::new(Reading::None),
-            polling: Mutex::new(false),
+            max_streams: config.max_streams,
+            streams: watch::Sender::new(0),
+            news: watch::Sender::new(News::None),
             shutdown,
         }
     }
 
-    /// The counters now.
-    pub(crate) async fn read(&self, top: Option<usize>) -> Result<Resumen, StoreError> {
-        Ok(Resumen::of(&self.store.0.snapshot(top.unwrap_or(self.top)).await?))
+    /// The counters now: of each ranking the first `top` products (as configured if not given), and the prices of
+    /// `histories`.
+    pub(crate) async fn read(
+        &self,
+        top: Option<usize>,
+        histories: &[Category],
+    ) -> Result<Resumen, ReadError> {
+        let top = top.unwrap_or(self.top);
+        let request = SnapshotRequest { top, histories: histories.to_vec(), topic: TOPIC.to_owned() };
+        let read = timeout(READ_LIMIT, self.store.snapshot(request)).await;
+        let snapshot = read.map_err(|_elapsed| ReadError::Late)?.map_err(ReadError::Store)?;
+        Ok(Resumen::of(&snapshot, Timestamp::from(SystemTime::now()), histories))
     }
 
-    /// A place for one more stream; `None` if all are taken. The first one starts the loop.
+    /// A place for one more stream; `None` if all are taken.
     pub(crate) fn join(self: &Arc<Self>) -> Option<Seat> {
-        let permit = Arc::clone(&self.streams).try_acquire_owned().ok()?;
-        let readings = self.readings.subscribe();
-        let mut polling = self.polling.lock().unwrap_or_else(PoisonError::into_inner);
-        if !*polling {
-            *polling = true;
-            self.readings.send_replace(Reading::None);
-            tokio::spawn(Arc::clone(self).poll());
-        }
-        drop(polling);
-        Some(Seat { _permit: permit, readings, shutdown: self.shutdown.clone() })
+        let joined = self.streams.send_if_modified(|streams| {
+            let free = *streams < self.max_streams;
+            *streams += usize::from(free);
+            free
+        });
+        let seat =
+            || Seat { live: Arc::clone(self), news: self.news.subscribe(), shutdown: self.shutdown.clone() };
+        joined.then(seat)
     }
 
-    /// Reads again and again until nobody listens.
-    async fn poll(self: Arc<Self>) {
-        while self.goes_on() {
-            let reading = match self.read(None).await {
-                Ok(counters) => Reading::Counters(Arc::new(counters)),
-                Err(error) => {
-                    tracing::debug!(%error, "the store cannot be read");
-                    Reading::Away
-                }
-            };
-            self.readings.send_if_modified(|last| {
-                let changed = *last != reading;
-                *last = reading;
-                changed
-            });
-            tokio::time::sleep(self.interval).await;
+    /// Reads for the streams, while there are any. To be run once.
+    pub(crate) async fn poll(self: Arc<Self>) {
+        let mut streams = self.streams.subscribe();
+        loop {
+            if *streams.borrow() == 0 {
+                // Who comes later must not be told what was read long ago.
+                self.news.send_replace(News::None);
+            }
+            streams.wait_for(|streams| *streams > 0).await.expect("self holds the sender");
+            match self.read(None, &Category::ALL).await {
+                Ok(all) => self.tell_counts(all.cuentas),
+                Err(error) => self.tell_trouble(&error),
+            }
+            sleep(self.interval).await;
         }
     }
 
-    /// False once nobody listens: the loop ends, and the next stream starts another.
-    fn goes_on(&self) -> bool {
-        let mut polling = self.polling.lock().unwrap_or_else(PoisonError::into_inner);
-        *polling = self.readings.receiver_count() > 0 && !self.shutdown.is_begun();
-        *polling
+    fn tell_counts(&self, cuentas: Cuentas) {
+        self.news.send_if_modified(|news| {
+            let changed = !matches!(news, News::Counts(last) if last.cuentas == cuentas);
+            if changed {
+                *news = News::Counts(Arc::new(Counts { cuentas, json: Default::default() }));
+            }
+            changed
+        });
     }
+
+    fn tell_trouble(&self, error: &ReadError) {
+        self.news.send_if_modified(|news| {
+            let trouble = error.trouble();
+            let changed = !matches!(news, News::Trouble(last) if *last == trouble);
+            if changed {
+                error.log();
+                *news = News::Trouble(trouble);
+            }
+            changed
+        });
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.live.streams.send_modify(|streams| *streams -= 1);
+    }
+}
+
+impl ReadError {
+    pub(crate) fn trouble(&self) -> Trouble {
+        match self {
+            Self::Store(error) if !error.is_retryable() => Trouble::Unreadable,
+            Self::Store(_) | Self::Late => Trouble::Away,
+        }
+    }
+
+    pub(crate) fn log(&self) {
+        tracing::warn!(error = self as &dyn std::error::Error, "there is nothing to show");
+    }
+}
+
+impl Counts {
+    /// For a stream that shows the prices of one category, or none.
+    pub(crate) fn json(&self, category: Option<Category>) -> &str {
+        self.json[category.map_or(Category::ALL.len(), Category::index)].get_or_init(|| {
+            let lean = lean(self.cuentas.clone(), category);
+            serde_json::to_string(&lean).expect("strings and numbers always serialize")
+        })
+    }
+}
+
+/// What a stream is told of it.
+fn lean(mut cuentas: Cuentas, category: Option<Category>) -> Cuentas {
+    for of in &mut cuentas.categorias {
+        if category.is_none_or(|category| category.name() != of.cifras.categoria) {
+            of.historial = None;
+        }
+    }
+    let newest_ms = cuentas.serie.last().map_or(0, |second| second.t_ms);
+    cuentas.serie.retain(|second| second.t_ms + STREAM_SECONDS * 1000 > newest_ms);
+    cuentas.clima.paises.truncate(STREAM_COUNTRIES);
+    cuentas
 }

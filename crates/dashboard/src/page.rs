@@ -1,4 +1,4 @@
-//! The page: three files that are part of the program. Its content security policy lets it speak to its own origin only.
+//! The page: files that are part of the program. Its content security policy lets it speak to its own origin only.
 
 use axum::Router;
 use axum::http::header;
@@ -6,21 +6,33 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use blackfriday_event::Category;
 
+use crate::openapi;
+
 const PAGE: &str = include_str!("../assets/page.html");
 const STYLE: &str = include_str!("../assets/page.css");
-const SCRIPT: &str = include_str!("../assets/page.js");
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; \
+const SCRIPTS: [(&str, &str); 3] = [
+    ("/page.js", include_str!("../assets/page.js")),
+    ("/charts.js", include_str!("../assets/charts.js")),
+    ("/texts.js", include_str!("../assets/texts.js")),
+];
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; \
                       base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 pub(crate) fn router(opening: Category) -> Router {
     let page = PAGE.replace("{{opening}}", opening.name());
-    Router::new()
+    let document = openapi::document();
+    let mut router = Router::new()
         .route("/", get(move || async move { asset("text/html; charset=utf-8", page) }))
-        .route("/page.css", get(|| async { asset("text/css; charset=utf-8", STYLE.to_owned()) }))
-        .route("/page.js", get(|| async { asset("text/javascript; charset=utf-8", SCRIPT.to_owned()) }))
+        .route("/page.css", get(|| async { asset("text/css; charset=utf-8", STYLE) }))
+        .route("/openapi.json", get(move || async move { asset("application/json", document) }));
+    for (path, script) in SCRIPTS {
+        router =
+            router.route(path, get(move || async move { asset("text/javascript; charset=utf-8", script) }));
+    }
+    router
 }
 
-fn asset(content_type: &'static str, text: String) -> Response {
+fn asset(content_type: &'static str, text: impl IntoResponse) -> Response {
     let headers = [
         (header::CONTENT_TYPE, content_type),
         (header::CACHE_CONTROL, "no-cache"),

@@ -1,159 +1,125 @@
-//! The JSON of the read API. Names are Spanish, as the keys of the store; exact numbers are decimal strings.
+//! The JSON of the read API. Names are Spanish, as the keys of the store; exact decimals are strings; times are milliseconds
+//! since the Unix epoch.
+//!
+//! Invariant: a number is here only if the store holds it, or is an exact sum of such numbers. What it does not hold is
+//! `null`, never zero; what it holds but cannot be read is `null`, too, and is named in `ilegibles`.
 
-use std::time::SystemTime;
+mod read;
 
-use blackfriday_event::{Category, Timestamp};
-use blackfriday_store::{CategorySnapshot, ProductUnits, Snapshot};
+use std::collections::BTreeMap;
+
+use blackfriday_event::Category;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// Everything, at one instant.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Resumen {
-    /// Sales counted; null while there are none.
-    ventas: Option<u64>,
-    precio_maximo: Option<String>,
-    precio_minimo: Option<String>,
-    mas_vendido: Option<Producto>,
-    menos_vendido: Option<Producto>,
-    productos: Vec<Producto>,
-    pub(crate) categorias: Vec<Categoria>,
-    pub(crate) serie: Vec<Segundo>,
-    /// Age of the newest counted sale, in milliseconds.
-    frescura_ms: Option<u64>,
-    pub(crate) clima: Clima,
-    posiciones: std::collections::BTreeMap<i32, i64>,
+    /// When the store was read, by the clock of this service.
+    pub(crate) leido_ms: u64,
+    /// Milliseconds from the acceptance of the newest counted sale to the reading; 0 if the writer's clock is ahead.
+    pub(crate) frescura_ms: Option<u64>,
+    #[serde(flatten)]
+    pub(crate) cuentas: Cuentas,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub(crate) struct Categoria {
-    pub(crate) categoria: &'static str,
-    ventas: Option<u64>,
-    precio_promedio: Option<String>,
-    cantidad_promedio: Option<String>,
-    unidades: Option<String>,
-    ingresos: Option<String>,
-    mas_vendido: Option<Producto>,
-    menos_vendido: Option<Producto>,
+/// What the store holds.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub(crate) struct Cuentas {
+    /// Sales counted, of all categories.
+    pub(crate) ventas: Option<u64>,
+    /// Units sold, of all categories.
+    pub(crate) unidades: Option<String>,
+    /// Sum of price × units, of all categories.
+    pub(crate) ingresos: Option<String>,
+    pub(crate) precio_maximo: Option<String>,
+    pub(crate) precio_minimo: Option<String>,
+    /// When the newest counted sale was accepted, by the clock of its writer.
+    pub(crate) ultima_venta_ms: Option<u64>,
+    pub(crate) mas_vendido: Option<Producto>,
+    pub(crate) menos_vendido: Option<Producto>,
+    /// Most sold first.
     pub(crate) productos: Vec<Producto>,
-    pub(crate) historial: Vec<Precio>,
+    /// All four, in the order of their numbers.
+    pub(crate) categorias: Vec<Categoria>,
+    /// Sales by second of acceptance, oldest first; a second without sales is absent.
+    pub(crate) serie: Vec<Segundo>,
+    /// The newest second of the series that is over.
+    pub(crate) ultimo_segundo: Option<Segundo>,
+    /// The second of the series with the most sales, of equal ones the newest.
+    pub(crate) pico: Option<Segundo>,
+    pub(crate) clima: Clima,
+    /// Partition of the sales, and its next offset to be counted.
+    #[schema(value_type = BTreeMap<String, i64>)]
+    pub(crate) posiciones: BTreeMap<i32, i64>,
+    /// What the store should hold but does not, or not in a form that can be read: the names of values that are null for it.
+    pub(crate) ilegibles: Vec<String>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+/// One category.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub(crate) struct Categoria {
+    #[serde(flatten)]
+    pub(crate) cifras: Cifras,
+    pub(crate) mas_vendido: Option<Producto>,
+    pub(crate) menos_vendido: Option<Producto>,
+    /// Most sold first.
+    pub(crate) productos: Vec<Producto>,
+    /// Oldest first; null if it was not asked for.
+    pub(crate) historial: Option<Vec<Precio>>,
+}
+
+/// The numbers of a category.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub(crate) struct Cifras {
+    pub(crate) categoria: &'static str,
+    pub(crate) ventas: Option<u64>,
+    pub(crate) unidades: Option<String>,
+    pub(crate) ingresos: Option<String>,
+    /// Two decimals, rounded half up.
+    pub(crate) precio_promedio: Option<String>,
+    /// Two decimals, rounded half up.
+    pub(crate) cantidad_promedio: Option<String>,
+}
+
+/// A product and its units sold.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub(crate) struct Producto {
-    producto_id: String,
-    unidades: u64,
+    pub(crate) producto_id: String,
+    pub(crate) unidades: u64,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+/// The price of a sale.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub(crate) struct Precio {
-    t_ms: u64,
-    precio: String,
+    pub(crate) t_ms: u64,
+    pub(crate) precio: String,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+/// The sales of a second.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 pub(crate) struct Segundo {
-    t_ms: u64,
-    ventas: u64,
+    pub(crate) t_ms: u64,
+    pub(crate) ventas: u64,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+/// Weather reports.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub(crate) struct Clima {
-    total: Option<u64>,
+    pub(crate) total: Option<u64>,
+    /// Most reports first.
     pub(crate) paises: Vec<Pais>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+/// Weather reports of a country.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub(crate) struct Pais {
-    pais: String,
-    reportes: Option<u64>,
+    pub(crate) pais: String,
+    pub(crate) reportes: Option<u64>,
 }
 
-impl Resumen {
-    pub(crate) fn of(snapshot: &Snapshot) -> Self {
-        let categorias: Vec<_> = Category::ALL
-            .iter()
-            .map(|c| Categoria::of(c.name(), snapshot.categories.get(c.name())))
-            .collect();
-        let ventas = categorias.iter().filter_map(|categoria| categoria.ventas).reduce(|a, b| a + b);
-        let now = Timestamp::from(SystemTime::now()).millis();
-        let paises = snapshot.weather.by_country.iter();
-        Self {
-            ventas,
-            precio_maximo: snapshot.price_max.clone(),
-            precio_minimo: snapshot.price_min.clone(),
-            mas_vendido: snapshot.most_sold.first().map(Producto::of),
-            menos_vendido: snapshot.least_sold.as_ref().map(Producto::of),
-            productos: snapshot.most_sold.iter().map(Producto::of).collect(),
-            categorias,
-            serie: snapshot
-                .series
-                .iter()
-                .map(|at| Segundo { t_ms: at.second * 1000, ventas: at.sales })
-                .collect(),
-            frescura_ms: snapshot.newest_accepted_at_ms().map(|newest| now.saturating_sub(newest)),
-            clima: Clima {
-                total: snapshot.weather.total.as_ref().and_then(|total| total.parse().ok()),
-                paises: paises
-                    .map(|(pais, n)| Pais { pais: pais.clone(), reportes: n.parse().ok() })
-                    .collect(),
-            },
-            posiciones: snapshot.positions.clone(),
-        }
-    }
-
-    /// The top products, of all categories or of one.
-    pub(crate) fn productos(&self, categoria: Option<Category>) -> &[Producto] {
-        match categoria {
-            None => &self.productos,
-            Some(category) => &self.categorias[category.index()].productos,
-        }
-    }
-}
-
-impl Categoria {
-    fn of(categoria: &'static str, snapshot: Option<&CategorySnapshot>) -> Self {
-        let nothing = CategorySnapshot::default();
-        let of = snapshot.unwrap_or(&nothing);
-        Self {
-            categoria,
-            ventas: of.sales.as_ref().and_then(|sales| sales.parse().ok()),
-            precio_promedio: of.price_mean.clone(),
-            cantidad_promedio: of.units_mean.clone(),
-            unidades: of.units_sum.clone(),
-            ingresos: of.revenue_sum.clone(),
-            mas_vendido: of.most_sold.first().map(Producto::of),
-            menos_vendido: of.least_sold.as_ref().map(Producto::of),
-            productos: of.most_sold.iter().map(Producto::of).collect(),
-            historial: of
-                .history
-                .iter()
-                .map(|at| Precio { t_ms: at.at_ms, precio: at.price.clone() })
-                .collect(),
-        }
-    }
-}
-
-impl Producto {
-    fn of(product: &ProductUnits) -> Self {
-        Self { producto_id: product.product_id.clone(), unidades: product.units }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_empty_store_has_no_numbers_at_all() {
-        let json = serde_json::to_value(Resumen::of(&Snapshot::default())).expect("serializes");
-        for name in
-            ["ventas", "precio_maximo", "precio_minimo", "mas_vendido", "menos_vendido", "frescura_ms"]
-        {
-            assert!(json[name].is_null(), "{name}");
-        }
-        assert!(json["clima"]["total"].is_null());
-        for categoria in json["categorias"].as_array().expect("an array") {
-            assert!(categoria["ventas"].is_null() && categoria["ingresos"].is_null());
-        }
+impl Cuentas {
+    pub(crate) fn categoria(&self, category: Category) -> &Categoria {
+        &self.categorias[category.index()]
     }
 }

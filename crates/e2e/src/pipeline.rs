@@ -65,7 +65,7 @@ pub struct Pipeline {
     pub valkey: Valkey,
     ports: BTreeMap<Service, Ports>,
     running: BTreeMap<Service, Process>,
-    environment: Vec<(String, String)>,
+    environment: BTreeMap<Option<Service>, Vec<(String, String)>>,
     scratch: TempDir,
 }
 
@@ -84,22 +84,60 @@ impl Pipeline {
     /// Kafka, Valkey or a binary is missing or does not come up in 30 s.
     pub async fn start(environment: &[(&str, &str)]) -> Result<Self> {
         let (kafka, valkey) = tokio::try_join!(Kafka::start(), Valkey::start())?;
+        let mut pipeline = Self::prepare(kafka, valkey).await?;
+        for (name, value) in environment {
+            pipeline.set(&Service::ALL, name, value);
+        }
+        pipeline.start_all().await?;
+        Ok(pipeline)
+    }
+
+    /// Makes the topics. Starts no service yet.
+    ///
+    /// # Errors
+    /// The command's binary is missing, or the topics cannot be made.
+    pub async fn prepare(kafka: Kafka, valkey: Valkey) -> Result<Self> {
         let mut ports = BTreeMap::new();
         for service in Service::ALL {
             let port = || -> Result<SocketAddr> { Ok(SocketAddr::from(([127, 0, 0, 1], free_port()?))) };
             ports.insert(service, Ports { listen: port()?, admin: port()? });
         }
-        let environment = environment.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
         let scratch = tempfile::tempdir().context("make a scratch folder")?;
-        let mut pipeline = Self { kafka, valkey, ports, running: BTreeMap::new(), environment, scratch };
+        let (running, environment) = (BTreeMap::new(), BTreeMap::new());
+        let pipeline = Self { kafka, valkey, ports, running, environment, scratch };
         pipeline.run("topics", &["create", "--partitions", &PARTITIONS.to_string()]).await?;
-        for service in Service::ALL {
-            pipeline.spawn(service)?;
-        }
-        for service in Service::ALL {
-            pipeline.wait_ready(service, true).await?;
-        }
         Ok(pipeline)
+    }
+
+    /// Sets a variable of services that are started later.
+    pub fn set(&mut self, services: &[Service], name: &str, value: &str) {
+        for service in services {
+            self.environment.entry(Some(*service)).or_default().push((name.to_owned(), value.to_owned()));
+        }
+    }
+
+    /// Sets a variable of the commands that are run later.
+    pub fn set_of_commands(&mut self, name: &str, value: &str) {
+        self.environment.entry(None).or_default().push((name.to_owned(), value.to_owned()));
+    }
+
+    /// Starts every service and waits until all are ready.
+    ///
+    /// # Errors
+    /// A binary is missing or does not come up in 30 s.
+    pub async fn start_all(&mut self) -> Result<()> {
+        for service in Service::ALL {
+            self.spawn(service)?;
+        }
+        for service in Service::ALL {
+            self.wait_ready(service, true).await?;
+        }
+        Ok(())
+    }
+
+    /// Everything that a service has logged.
+    pub fn log(&self, service: Service) -> String {
+        std::fs::read_to_string(self.scratch.path().join(format!("{service:?}.log"))).unwrap_or_default()
     }
 
     /// Where a service listens.
@@ -141,7 +179,7 @@ impl Pipeline {
             Service::Consumer => &mut command,
             Service::Dashboard => command.env("BLACKFRIDAY_DASHBOARD_LISTEN", listen),
         };
-        command.envs(self.environment.iter().map(|(k, v)| (k, v)));
+        command.envs(self.environment_of(Some(service)));
         let process = Process::spawn(command, self.scratch.path().join(format!("{service:?}.log")))?;
         self.running.insert(service, process);
         Ok(())
@@ -156,11 +194,8 @@ impl Pipeline {
         let as_expected =
             async || get(admin, "/readyz").await.is_ok_and(|answer| answer.status.is_success() == expected);
         eventually(START_LIMIT, as_expected).await.with_context(|| {
-            let log = std::fs::read_to_string(self.scratch.path().join(format!("{service:?}.log")));
-            format!(
-                "{service:?} ready: {expected} within {START_LIMIT:?}; its log:\n{}",
-                log.unwrap_or_default()
-            )
+            let log = self.log(service);
+            format!("{service:?} ready: {expected} within {START_LIMIT:?}; its log:\n{log}")
         })
     }
 
@@ -214,11 +249,17 @@ impl Pipeline {
     /// An exit code other than 0: the error is the command's whole output.
     pub async fn run(&self, command: &str, arguments: &[&str]) -> Result<String> {
         let mut process = tokio::process::Command::new(binary("blackfriday")?);
-        process.arg(command).args(arguments).envs(self.clients()).kill_on_drop(true);
+        process.arg(command).args(arguments).envs(self.clients());
+        process.envs(self.environment_of(None)).kill_on_drop(true);
         let output = process.output().await.context("run blackfriday")?;
         let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         ensure!(output.status.success(), "{command} ended with {}:\n{out}\n{err}", output.status);
         Ok(out.into_owned())
+    }
+
+    fn environment_of(&self, service: Option<Service>) -> impl Iterator<Item = (&str, &str)> {
+        let of_it = self.environment.get(&service).into_iter().flatten();
+        of_it.map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
     fn clients(&self) -> [(&'static str, String); 2] {

@@ -26,4 +26,4 @@ pub use problem::problem_of;
 pub use sale_json::{SaleBody, parse_sale};
 pub use upstream::Upstream;
 pub use weather_json::WeatherBody;
-pub use writers::{Writers, WritersConfig, WritersError};
+pub use writers::{Writers, WritersConfig, WritersError, WritersTls};

@@ -9,18 +9,21 @@ mod gauges;
 mod link;
 mod send;
 mod targets;
+mod tls;
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use blackfriday_service::tls::ClientTls;
 use blackfriday_service::{Condition, Context};
 use tokio::sync::{Notify, watch};
 use tokio::time::sleep;
 use tokio_util::task::AbortOnDropHandle;
 
 pub use self::targets::WritersError;
+pub use self::tls::WritersTls;
 
 use self::endpoint::{Endpoint, Timing};
 use self::gauges::Gauges;
@@ -45,6 +48,9 @@ pub struct WritersConfig {
     /// Events in flight to one writer; when every writer has as many, more are answered with 429.
     #[arg(long, env = "BLACKFRIDAY_WRITER_MAX_IN_FLIGHT_EVENTS", default_value_t = 65_536)]
     pub writer_max_in_flight_events: usize,
+    /// TLS.
+    #[command(flatten)]
+    pub tls: WritersTls,
 }
 
 /// Hands events to the writers. Clones share the connections; the last one closes them.
@@ -60,6 +66,7 @@ struct Shared {
     look_again: Notify,
     timing: Timing,
     max_in_flight: usize,
+    tls: Option<ClientTls>,
     gauges: Arc<Gauges>,
 }
 
@@ -82,9 +89,11 @@ impl Writers {
     /// Reads the target and begins to look its names up. While no writer takes events, the service is not ready.
     ///
     /// # Errors
-    /// The target is not a list of `host:port`.
+    /// The target is not a list of `host:port`, or a file of TLS cannot be used.
     pub fn start(config: &WritersConfig, context: &Context) -> Result<Self, WritersError> {
         let targets = targets::parse(&config.writer_target)?;
+        let host = targets.first().map(Target::host).unwrap_or_default();
+        let tls = config.tls.client(host).map_err(WritersError::Tls)?;
         let interval = Duration::from_millis(config.writer_resolve_interval_ms).max(MIN_RESOLVE_INTERVAL);
         let shared = Arc::new(Shared {
             members: Mutex::default(),
@@ -95,6 +104,7 @@ impl Writers {
                 check_interval: interval,
             },
             max_in_flight: config.writer_max_in_flight_events.max(1),
+            tls,
             gauges: Arc::new(Gauges::new(&context.registry)),
         });
         let resolve = tokio::spawn(Arc::clone(&shared).resolve(targets, interval));
@@ -141,7 +151,8 @@ impl Shared {
         for address in addresses {
             if !members.iter().any(|member| member.endpoint.address() == *address) {
                 tracing::info!(%address, "a writer is known");
-                let endpoint = Arc::new(Endpoint::new(*address, self.timing, Arc::clone(&self.gauges)));
+                let (tls, gauges) = (self.tls.clone(), Arc::clone(&self.gauges));
+                let endpoint = Arc::new(Endpoint::new(*address, self.timing, tls, gauges));
                 let watch = AbortOnDropHandle::new(tokio::spawn(Arc::clone(&endpoint).watch()));
                 members.push(Member { endpoint, _watch: watch });
             }
@@ -189,6 +200,7 @@ mod tests {
             look_again: Notify::new(),
             timing: Timing { connect_timeout: Duration::from_secs(1), check_interval: interval },
             max_in_flight,
+            tls: None,
             gauges: Arc::new(Gauges::new(&Registry::new("test"))),
         }
     }

@@ -3,7 +3,7 @@ use blackfriday_intake::WritersError;
 /// Why the relay ends.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The writers' target cannot be read.
-    #[error("read the writers' target")]
+    /// The writers' target or certificates cannot be read.
+    #[error("find the way to the writers")]
     Target(#[source] WritersError),
 }

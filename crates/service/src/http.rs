@@ -47,7 +47,7 @@ pub async fn serve(
     let answers = Answers::new(router, limits, metrics);
     let graceful = GracefulShutdown::new();
     let mut builder = http1::Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(limits.header_read_timeout()).pipeline_flush(true);
+    builder.timer(TokioTimer::new()).header_read_timeout(limits.header_read_timeout());
 
     loop {
         let accepted = tokio::select! {

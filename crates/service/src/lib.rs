@@ -15,8 +15,10 @@ mod limits;
 mod problem;
 mod process;
 mod readiness;
-mod secret;
 mod shutdown;
+pub mod tls;
+
+pub use blackfriday_telemetry::Secret;
 
 pub use bind::{BindError, bind};
 pub use body::{BodyError, read_body};
@@ -24,5 +26,4 @@ pub use limits::HttpLimits;
 pub use problem::{FieldProblem, Problem, RETRY_AFTER_S};
 pub use process::{Context, Failure, ProcessConfig, ServiceConfig, main_with, raise_fd_limit};
 pub use readiness::{Condition, Readiness};
-pub use secret::Secret;
 pub use shutdown::{Shutdown, signals};

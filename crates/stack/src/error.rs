@@ -111,6 +111,15 @@ pub enum StackError {
         #[source]
         source: io::Error,
     },
+    /// Kafka did not take an ACL.
+    #[error("kafka: grant to {user}")]
+    Grant {
+        /// To whom.
+        user: String,
+        /// Why it failed.
+        #[source]
+        source: io::Error,
+    },
     /// A certificate, key or password could not be made or read.
     #[error("{action}")]
     Certificate {

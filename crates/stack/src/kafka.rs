@@ -3,6 +3,7 @@
 mod configuration;
 mod installation;
 mod probe;
+mod secure;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -12,6 +13,7 @@ use std::time::Duration;
 use crate::server::{Server, with_free_ports};
 use crate::{StackError, free_port};
 use installation::Installation;
+pub use secure::{Grant, SecureListener};
 
 const READY_LIMIT: Duration = Duration::from_secs(90);
 const STOP_LIMIT: Duration = Duration::from_secs(60);
@@ -29,6 +31,8 @@ pub struct KafkaOptions {
     pub for_load: bool,
     /// More lines of `server.properties`, such as `("log.retention.ms", "1000")`. They win over the ones set here.
     pub properties: BTreeMap<String, String>,
+    /// A second listener, for clients that prove who they are.
+    pub secure: Option<SecureListener>,
 }
 
 impl Default for KafkaOptions {
@@ -39,6 +43,7 @@ impl Default for KafkaOptions {
             heap_mib: 512,
             for_load: false,
             properties: BTreeMap::new(),
+            secure: None,
         }
     }
 }
@@ -52,6 +57,7 @@ pub struct Kafka {
     bootstrap: String,
     broker_port: u16,
     controller_port: u16,
+    secure_port: Option<u16>,
     cluster_id: String,
 }
 
@@ -71,7 +77,9 @@ impl Kafka {
     pub async fn start_with(options: KafkaOptions) -> Result<Self, StackError> {
         let installation = Installation::find()?;
         with_free_ports(async || {
-            let kafka = prepare(installation.clone(), [free_port()?, free_port()?], options.clone())?;
+            let secure_port = options.secure.as_ref().map(|_| free_port()).transpose()?;
+            let ports = [free_port()?, free_port()?];
+            let kafka = Self { secure_port, ..prepare(installation.clone(), ports, options.clone())? };
             kafka.launch().await?;
             Ok(kafka)
         })
@@ -143,7 +151,7 @@ impl Kafka {
     }
 
     async fn launch(&self) -> Result<(), StackError> {
-        let properties = self.server.write("server.properties", &configuration::properties(self))?;
+        let properties = self.server.write("server.properties", &configuration::properties(self)?)?;
         if !self.server.data().join("meta.properties").exists() {
             self.format(&properties).await?;
         }
@@ -158,6 +166,7 @@ impl Kafka {
         let mut command: Command = self.installation.java(&self.options);
         command.args(["kafka.tools.StorageTool", "format", "--cluster-id", &self.cluster_id, "--config"]);
         command.arg(properties);
+        command.args(self.options.secure.iter().flat_map(SecureListener::format_arguments));
         let process = self.server.spawn(command)?;
         let status = process.ended().await;
         if status.success() {
@@ -179,6 +188,7 @@ fn prepare(
         bootstrap: format!("127.0.0.1:{broker_port}"),
         broker_port,
         controller_port,
+        secure_port: None,
         cluster_id: configuration::random_cluster_id(),
     })
 }

@@ -8,14 +8,14 @@
 //! can stop it in order, and whatever it forked is killed with it. Only if the parent is killed by SIGKILL do the
 //! child's own children depend on the child.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
 use rustix::process::{
@@ -28,6 +28,9 @@ use crate::StackError;
 
 const TAIL_LINES: usize = 40;
 const TAIL_BYTES: u64 = 16 * 1024;
+/// A thread stops when it next leaves the kernel, which is not when the signal was sent.
+const PAUSE_LIMIT: Duration = Duration::from_secs(2);
+const LOOK: Duration = Duration::from_millis(1);
 
 /// A running or ended child process. Dropping it kills it with SIGKILL and waits until it is gone.
 #[derive(Debug)]
@@ -129,12 +132,18 @@ impl Process {
         }
     }
 
-    /// Stops the process and its group with SIGSTOP: connections stay open, nothing answers.
+    /// Stops the process and its group with SIGSTOP, and blocks until no thread of the process runs any more, at most
+    /// 2 s: connections stay open, nothing answers.
     ///
     /// # Errors
     /// The signal could not be sent.
     pub fn pause(&self) -> Result<(), StackError> {
-        self.signal_group(Signal::STOP)
+        self.signal_group(Signal::STOP)?;
+        let deadline = Instant::now() + PAUSE_LIMIT;
+        while runs(self.pid) && Instant::now() < deadline {
+            thread::sleep(LOOK);
+        }
+        Ok(())
     }
 
     /// Lets a paused process go on, with SIGCONT.
@@ -187,6 +196,17 @@ impl Life {
         let alive = self.ended.wait_while(self.lock(), |alive| *alive);
         drop(alive.unwrap_or_else(PoisonError::into_inner));
     }
+}
+
+/// Whether any thread of the process is neither stopped nor gone.
+fn runs(pid: Pid) -> bool {
+    let Ok(threads) = fs::read_dir(format!("/proc/{}/task", pid.as_raw_nonzero())) else { return false };
+    threads.flatten().any(|thread| {
+        let stat = fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+        // proc(5): the state follows the name, which stands in parentheses and may hold anything.
+        let state = stat.rsplit(") ").next().and_then(|rest| rest.chars().next());
+        state.is_some_and(|state| !matches!(state, 'T' | 't' | 'Z' | 'X'))
+    })
 }
 
 fn redirect(command: &mut Command, log: &Path) -> io::Result<()> {

@@ -3,7 +3,7 @@
 //!
 //! Both are set up alike: TLS by a certificate authority of their own, one user in an htpasswd file, nothing without the password.
 
-mod certificates;
+pub(crate) mod certificates;
 mod configuration;
 mod password;
 mod program;

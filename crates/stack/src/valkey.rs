@@ -1,14 +1,16 @@
 //! A Valkey of its own, with the durability that the demo and the tests reason about: an append-only file that is
 //! synced every second, and no snapshots.
 
+mod sentinel;
 mod wire;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+pub use self::sentinel::{Sentinel, SentinelOptions};
 use crate::server::{Server, with_free_ports};
-use crate::{StackError, free_port, locate};
+use crate::{Identity, StackError, free_port, locate};
 
 const VARIABLE: &str = "BLACKFRIDAY_VALKEY_SERVER";
 const WHAT: &str = "valkey-server (version 8 or newer)";
@@ -22,6 +24,9 @@ const COMMAND_LIMIT: Duration = Duration::from_secs(10);
 pub struct ValkeyOptions {
     /// More directives of `valkey.conf`, such as `("requirepass", "secret")`. They win over the ones set here.
     pub config: Vec<(String, String)>,
+    /// Serves TLS, on a port beside the plain one, as this identity. Clients must show a certificate of its authority, unless
+    /// `tls-auth-clients` says otherwise.
+    pub tls: Option<Identity>,
 }
 
 /// A running, paused or stopped Valkey server on a loopback port. Dropping it kills it and removes its data.
@@ -30,6 +35,7 @@ pub struct Valkey {
     server: Server,
     program: PathBuf,
     port: u16,
+    tls_port: Option<u16>,
     url: String,
 }
 
@@ -49,7 +55,8 @@ impl Valkey {
     pub async fn start_with(options: ValkeyOptions) -> Result<Self, StackError> {
         let program = find()?;
         with_free_ports(async || {
-            let valkey = prepare(program.clone(), free_port()?, &options)?;
+            let tls_port = options.tls.as_ref().map(|_| free_port()).transpose()?;
+            let valkey = prepare(program.clone(), free_port()?, tls_port, &options)?;
             valkey.launch().await?;
             Ok(valkey)
         })
@@ -66,6 +73,18 @@ impl Valkey {
     #[must_use]
     pub fn address(&self) -> &str {
         &self.url["redis://".len()..]
+    }
+
+    /// `rediss://127.0.0.1:<port>`, if it serves TLS; the same after a restart.
+    #[must_use]
+    pub fn tls_url(&self) -> Option<String> {
+        Some(format!("rediss://127.0.0.1:{}", self.tls_port?))
+    }
+
+    /// The plain port, the same after a restart.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
     }
 
     /// Id of the server's process, or `None` if it is stopped.
@@ -165,9 +184,14 @@ impl Valkey {
     }
 }
 
-fn prepare(program: PathBuf, port: u16, options: &ValkeyOptions) -> Result<Valkey, StackError> {
+fn prepare(
+    program: PathBuf,
+    port: u16,
+    tls_port: Option<u16>,
+    options: &ValkeyOptions,
+) -> Result<Valkey, StackError> {
     let url = format!("redis://127.0.0.1:{port}");
-    let valkey = Valkey { server: Server::new("valkey")?, program, port, url };
+    let valkey = Valkey { server: Server::new("valkey")?, program, port, tls_port, url };
     valkey.server.write("valkey.conf", &configuration(&valkey, options))?;
     Ok(valkey)
 }
@@ -186,8 +210,20 @@ fn configuration(valkey: &Valkey, options: &ValkeyOptions) -> String {
         // Without it valkey waits 5 s for replicas that lag before it obeys SIGTERM.
         ("shutdown-timeout", "0"),
     ];
+    let tls = valkey.tls_port.zip(options.tls.as_ref()).map(|(port, identity)| tls(port, identity));
+    let tls = tls.iter().flatten().map(|(name, value)| (*name, value.as_str()));
     let theirs = options.config.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-    ours.into_iter().chain(theirs).map(|(name, value)| format!("{name} {value}\n")).collect()
+    ours.into_iter().chain(tls).chain(theirs).map(|(name, value)| format!("{name} {value}\n")).collect()
+}
+
+fn tls(port: u16, identity: &Identity) -> [(&'static str, String); 4] {
+    let quoted = |path: &Path| format!("\"{}\"", path.display());
+    [
+        ("tls-port", port.to_string()),
+        ("tls-ca-cert-file", quoted(&identity.ca)),
+        ("tls-cert-file", quoted(&identity.certificate)),
+        ("tls-key-file", quoted(&identity.key)),
+    ]
 }
 
 /// Whether this very process has loaded its data (its own log says so) and answers.
@@ -246,7 +282,7 @@ mod tests {
         let taken = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("bind");
         let port = taken.local_addr().expect("bound").port();
         let valkey =
-            prepare(find().expect("on this machine"), port, &ValkeyOptions::default()).expect("files");
+            prepare(find().expect("on this machine"), port, None, &ValkeyOptions::default()).expect("files");
         assert!(crate::server::is_port_taken(&valkey.launch().await.expect_err("taken")));
     }
 }

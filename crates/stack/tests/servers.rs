@@ -83,16 +83,21 @@ async fn a_paused_valkey_answers_when_it_is_resumed() {
 #[tokio::test]
 async fn more_configuration_wins() {
     let config = vec![("appendfsync".to_owned(), "always".to_owned())];
-    let valkey = Valkey::start_with(ValkeyOptions { config }).await.expect("starts");
+    let valkey =
+        Valkey::start_with(ValkeyOptions { config, ..ValkeyOptions::default() }).await.expect("starts");
     let value = valkey.command(&["CONFIG", "GET", "appendfsync"]).await.expect("answers");
     assert_eq!(value, "appendfsync\nalways");
 
     let config = vec![("requirepass".to_owned(), "secret".to_owned())];
-    let guarded = Valkey::start_with(ValkeyOptions { config }).await.expect("is ready without the password");
+    let guarded = Valkey::start_with(ValkeyOptions { config, ..ValkeyOptions::default() })
+        .await
+        .expect("is ready without the password");
     let refused = guarded.command(&["GET", "key"]).await.expect_err("no password given");
     assert_eq!(refused.to_string(), "valkey: GET key");
 
     let config = vec![("no-such-directive".to_owned(), "1".to_owned())];
-    let error = Valkey::start_with(ValkeyOptions { config }).await.expect_err("a wrong directive");
+    let error = Valkey::start_with(ValkeyOptions { config, ..ValkeyOptions::default() })
+        .await
+        .expect_err("a wrong directive");
     assert!(error.to_string().contains("no-such-directive"), "the log is told: {error}");
 }

@@ -1,20 +1,19 @@
-use std::ffi::OsStr;
-use std::fmt;
 use std::time::Duration;
 
 use blackfriday_event::Bounds;
-use clap::builder::TypedValueParser;
-use clap::error::ErrorKind;
-use url::Url;
+
+use crate::address::UrlParser;
+use crate::{ValkeyAccess, ValkeyUrl};
 
 /// Where Valkey is.
-#[derive(clap::Args, Clone)]
+#[derive(clap::Args, Debug, Clone)]
 #[command(next_help_heading = "Valkey")]
 pub struct ValkeyConfig {
-    /// The server, `redis://[user:password@]host:port[/database]`.
+    /// The server, `redis://[user:password@]host:port[/database]`, or the Sentinels that know it,
+    /// `redis+sentinel://[user:password@]host:port,host:port/name[/database]`. With `rediss` for `redis` over TLS.
     #[arg(id = "valkey_url", long = "valkey-url", env = "BLACKFRIDAY_VALKEY_URL", default_value = "redis://127.0.0.1:6379",
           value_parser = UrlParser, hide_env_values = true)]
-    pub url: Url,
+    pub url: ValkeyUrl,
     /// Put before every key.
     #[arg(
         id = "valkey_key_prefix",
@@ -39,6 +38,9 @@ pub struct ValkeyConfig {
         default_value_t = 5_000
     )]
     pub response_timeout_ms: u64,
+    /// User, passwords and certificates.
+    #[command(flatten)]
+    pub access: ValkeyAccess,
 }
 
 /// How much the store keeps. Part of the meaning of its keys: a store that was begun with other values refuses these (but
@@ -65,16 +67,17 @@ pub struct StoreConfig {
 }
 
 impl ValkeyConfig {
-    /// For this server, with defaults otherwise.
+    /// For this server or group, with defaults otherwise.
     ///
     /// # Errors
-    /// It is no URL of a server.
+    /// It is no URL of a server or a group of Sentinels.
     pub fn new(url: &str) -> Result<Self, String> {
         Ok(Self {
-            url: server_url(url)?,
+            url: ValkeyUrl::parse(url)?,
             key_prefix: String::new(),
             connect_timeout_ms: 2_000,
             response_timeout_ms: 5_000,
+            access: ValkeyAccess::default(),
         })
     }
 
@@ -84,22 +87,6 @@ impl ValkeyConfig {
 
     pub(crate) fn response_timeout(&self) -> Duration {
         Duration::from_millis(self.response_timeout_ms)
-    }
-}
-
-impl fmt::Debug for ValkeyConfig {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut url = self.url.clone();
-        if url.password().is_some() {
-            // A URL that has a password can have another.
-            url.set_password(Some("***")).ok();
-        }
-        f.debug_struct("ValkeyConfig")
-            .field("url", &url.as_str())
-            .field("key_prefix", &self.key_prefix)
-            .field("connect_timeout_ms", &self.connect_timeout_ms)
-            .field("response_timeout_ms", &self.response_timeout_ms)
-            .finish()
     }
 }
 
@@ -129,34 +116,6 @@ impl Default for StoreConfig {
     }
 }
 
-/// As a plain function would be, but for the error: clap's own would repeat the value, and with it the password.
-#[derive(Clone)]
-struct UrlParser;
-
-impl TypedValueParser for UrlParser {
-    type Value = Url;
-
-    fn parse_ref(
-        &self,
-        command: &clap::Command,
-        _: Option<&clap::Arg>,
-        value: &OsStr,
-    ) -> Result<Url, clap::Error> {
-        server_url(&value.to_string_lossy()).map_err(|error| {
-            let text = format!("invalid value for '--valkey-url' or BLACKFRIDAY_VALKEY_URL: {error}\n");
-            clap::Error::raw(ErrorKind::ValueValidation, text).with_cmd(command)
-        })
-    }
-}
-
-fn server_url(text: &str) -> Result<Url, String> {
-    let url = Url::parse(text).map_err(|error| error.to_string())?;
-    match (url.scheme(), url.host_str()) {
-        ("redis" | "valkey", Some(host)) if !host.is_empty() => Ok(url),
-        _ => Err("must be redis://[user:password@]host:port[/database]".to_owned()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use clap::Parser;
@@ -182,13 +141,19 @@ mod tests {
         let error = Arguments::try_parse_from(arguments).expect_err("a wrong port").to_string();
         assert!(!error.contains("hunter2") && error.contains("--valkey-url"), "{error}");
         let right = ["program", "--valkey-url", "valkey://valkey:6380"];
-        assert_eq!(Arguments::try_parse_from(right).expect("a server").valkey.url.port(), Some(6380));
+        let url = Arguments::try_parse_from(right).expect("a server").valkey.url;
+        assert_eq!(format!("{url:?}"), "redis://valkey:6380/0");
     }
 
     #[test]
-    fn what_is_no_server_is_refused() {
-        for text in ["", "valkey:6379", "http://valkey", "redis://"] {
-            assert!(ValkeyConfig::new(text).is_err(), "{text}");
-        }
+    fn secrets_have_one_source_and_are_not_printed() {
+        let with = |more: &[&str]| Arguments::try_parse_from(["program"].iter().chain(more));
+        let config = with(&["--valkey-password", "hunter2", "--valkey-sentinel-password", "hunter3"]);
+        let printed = format!("{:?}", config.expect("two passwords"));
+        assert!(!printed.contains("hunter"), "{printed}");
+        let both = with(&["--valkey-password", "hunter2", "--valkey-password-file", "file"]);
+        let error = both.expect_err("two sources").to_string();
+        assert!(error.contains("--valkey-password-file") && !error.contains("hunter2"), "{error}");
+        with(&["--valkey-certificate", "file"]).expect_err("no key");
     }
 }

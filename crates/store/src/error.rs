@@ -1,3 +1,6 @@
+use std::io;
+use std::path::PathBuf;
+
 use redis::{ErrorKind, RedisError, ServerError};
 
 /// What Valkey answers while it is loading, a replica, cut off from its primary or its disk, busy or out of memory. All of
@@ -27,8 +30,45 @@ pub enum StoreError {
         #[source]
         source: RedisError,
     },
-    /// The store was begun with other bounds, one of its keys was changed from outside, or we may not enter: trying again
-    /// does not help.
+    /// A password, a permission or a certificate is wrong, on our side or on Valkey's: somebody has to mend it, perhaps
+    /// there, and then trying again helps. Nothing was changed.
+    #[error("{what}: {who} does not let us in: check {check}")]
+    Denied {
+        /// What was tried.
+        what: &'static str,
+        /// Valkey, or one of the Sentinels.
+        who: String,
+        /// The settings that may be wrong.
+        check: &'static str,
+        /// The refusal.
+        #[source]
+        source: RedisError,
+    },
+    /// A file that a setting names cannot be read, or holds something else.
+    #[error("{what}: read {}, the file of {option}", path.display())]
+    File {
+        /// What was tried.
+        what: &'static str,
+        /// The setting.
+        option: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why it cannot be read.
+        #[source]
+        source: io::Error,
+    },
+    /// A certificate or key is not what it should be.
+    #[error("{what}: the file of {option} is not in PEM, or its parts do not belong together")]
+    Certificate {
+        /// What was tried.
+        what: &'static str,
+        /// The settings.
+        option: &'static str,
+        /// Why it cannot be used.
+        #[source]
+        source: RedisError,
+    },
+    /// The store was begun with other bounds, or one of its keys was changed from outside: trying again does not help.
     #[error("{what}: Valkey refuses it")]
     Refused {
         /// What was tried.
@@ -50,38 +90,133 @@ pub enum StoreError {
 impl StoreError {
     /// Whether trying again may help.
     pub fn is_retryable(&self) -> bool {
-        matches!(self, Self::Away { .. } | Self::NotNow { .. })
+        !matches!(self, Self::Refused { .. } | Self::Malformed { .. })
+    }
+
+    pub(crate) fn new(what: &'static str, error: ConnectionError) -> Self {
+        match error {
+            ConnectionError::Server(source) => Self::of_server(what, source),
+            ConnectionError::Sentinel { sentinel, source } => match Denial::of(&source) {
+                Some(denial) => {
+                    let who = format!("the Sentinel {sentinel}");
+                    Self::Denied { what, who, check: denial.check_at_sentinel(), source }
+                }
+                // Whatever else it answers, it is not about our data.
+                None => Self::Away { what, source },
+            },
+            ConnectionError::File { option, path, source } => Self::File { what, option, path, source },
+            ConnectionError::Certificate { option, source } => Self::Certificate { what, option, source },
+        }
     }
 
     /// The worst of what went wrong: in a pipeline, one command may have to wait and another be hopeless.
-    pub(crate) fn new(what: &'static str, source: RedisError) -> Self {
-        if matches!(source.kind(), ErrorKind::AuthenticationFailed | ErrorKind::InvalidClientConfig) {
-            return Self::Refused { what, source };
-        }
-        match source.clone().into_server_errors() {
-            Some(answers) if answers.iter().all(|(_, answer)| is_passing(answer)) => {
-                Self::NotNow { what, source }
-            }
-            Some(_) => Self::Refused { what, source },
+    fn of_server(what: &'static str, source: RedisError) -> Self {
+        let denial = Denial::of(&source);
+        let answers = source.clone().into_server_errors().unwrap_or_default();
+        let is_hopeless = |answer: &ServerError| !is_passing(answer) && !is_denial(answer);
+        match denial {
+            _ if answers.iter().any(|(_, answer)| is_hopeless(answer)) => Self::Refused { what, source },
+            Some(denial) => Self::Denied { what, who: "Valkey".to_owned(), check: denial.check(), source },
+            None if !answers.is_empty() => Self::NotNow { what, source },
+            None if source.kind() == ErrorKind::InvalidClientConfig => Self::Refused { what, source },
             None if is_connection(&source) => Self::Away { what, source },
             None => Self::Malformed { what, detail: source.to_string() },
         }
     }
 }
 
-/// The connection is of no use any more, or leads to a server that no longer is the primary.
-pub(crate) fn is_of_no_use(error: &RedisError) -> bool {
-    let answers = error.clone().into_server_errors();
-    let demoted = |answer: &ServerError| matches!(answer.code(), "READONLY" | "MASTERDOWN");
-    is_connection(error) || answers.is_some_and(|answers| answers.iter().any(|(_, answer)| demoted(answer)))
+/// Below the store: what a connection says.
+#[derive(Debug)]
+pub(crate) enum ConnectionError {
+    Server(RedisError),
+    Sentinel { sentinel: String, source: RedisError },
+    File { option: &'static str, path: PathBuf, source: io::Error },
+    Certificate { option: &'static str, source: RedisError },
+}
+
+/// Why we may not enter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Denial {
+    Login,
+    Permission,
+    Certificate,
+}
+
+impl ConnectionError {
+    /// The connection is of no use any more, or leads to a server that no longer is the primary.
+    pub(crate) fn is_of_no_use(&self) -> bool {
+        let Self::Server(error) = self else { return true };
+        let answers = error.clone().into_server_errors().unwrap_or_default();
+        let useless = |answer: &ServerError| matches!(answer.code(), "READONLY" | "MASTERDOWN" | "NOAUTH");
+        is_connection(error) || answers.iter().any(|(_, answer)| useless(answer))
+    }
+
+    /// Not something that passes by itself.
+    pub(crate) fn needs_mending(&self) -> bool {
+        match self {
+            Self::Server(error) | Self::Sentinel { source: error, .. } => Denial::of(error).is_some(),
+            Self::File { .. } | Self::Certificate { .. } => true,
+        }
+    }
+
+    /// As an answer of a Sentinel.
+    pub(crate) fn of_sentinel(self, sentinel: impl ToString) -> Self {
+        match self {
+            Self::Server(source) => Self::Sentinel { sentinel: sentinel.to_string(), source },
+            error => error,
+        }
+    }
+}
+
+impl From<RedisError> for ConnectionError {
+    fn from(error: RedisError) -> Self {
+        Self::Server(error)
+    }
+}
+
+impl From<io::Error> for ConnectionError {
+    fn from(error: io::Error) -> Self {
+        Self::Server(error.into())
+    }
+}
+
+impl Denial {
+    fn of(error: &RedisError) -> Option<Self> {
+        let answers = error.clone().into_server_errors().unwrap_or_default();
+        let has = |denial: fn(&ServerError) -> bool| answers.iter().any(|(_, answer)| denial(answer));
+        if error.kind() == ErrorKind::AuthenticationFailed || has(is_login) {
+            Some(Self::Login)
+        } else if has(is_denial) {
+            Some(Self::Permission)
+        // OpenSSL's own words; a client certificate that is not accepted shows with the first answer only (TLS 1.3).
+        } else if answers.is_empty() && error.to_string().contains(" routines:") {
+            Some(Self::Certificate)
+        } else {
+            None
+        }
+    }
+
+    fn check(self) -> &'static str {
+        match self {
+            Self::Login => "--valkey-username and --valkey-password-file",
+            Self::Permission => "the user's ACL",
+            Self::Certificate => "--valkey-ca, --valkey-certificate and --valkey-key",
+        }
+    }
+
+    fn check_at_sentinel(self) -> &'static str {
+        match self {
+            Self::Login => "--valkey-sentinel-username and --valkey-sentinel-password-file",
+            Self::Permission | Self::Certificate => self.check(),
+        }
+    }
 }
 
 /// A function is called that the server does not have: it is new, was emptied, or another one took over.
-pub(crate) fn is_function_missing(error: &RedisError) -> bool {
-    error
-        .clone()
-        .into_server_errors()
-        .is_some_and(|answers| answers.iter().any(|(_, answer)| names_no_function(answer)))
+pub(crate) fn is_function_missing(error: &ConnectionError) -> bool {
+    let ConnectionError::Server(error) = error else { return false };
+    let answers = error.clone().into_server_errors().unwrap_or_default();
+    answers.iter().any(|(_, answer)| names_no_function(answer))
 }
 
 fn is_connection(error: &RedisError) -> bool {
@@ -94,6 +229,16 @@ fn is_connection(error: &RedisError) -> bool {
 /// A function that is missing again right after it was loaded was taken away meanwhile, by a failover for instance.
 fn is_passing(answer: &ServerError) -> bool {
     PASSING.contains(&answer.code()) || names_no_function(answer)
+}
+
+fn is_denial(answer: &ServerError) -> bool {
+    // A function's read that is not permitted; its writes are asked for beforehand, and are NOPERM.
+    let in_function = || answer.details().is_some_and(|details| details.starts_with("ACL failure in script"));
+    is_login(answer) || answer.code() == "NOPERM" || (answer.code() == "ERR" && in_function())
+}
+
+fn is_login(answer: &ServerError) -> bool {
+    matches!(answer.code(), "NOAUTH" | "WRONGPASS")
 }
 
 fn names_no_function(answer: &ServerError) -> bool {

@@ -7,6 +7,8 @@
 //! Invariant: every key is a commutative fold of the events below the stored positions. [`model`] says the same a second
 //! time, naively, for property tests and for `verify`.
 
+mod access;
+mod address;
 mod apply;
 mod config;
 mod connection;
@@ -15,9 +17,12 @@ mod error;
 mod functions;
 mod keys;
 pub mod model;
+mod sentinels;
 mod snapshot;
 mod store;
 
+pub use access::ValkeyAccess;
+pub use address::ValkeyUrl;
 pub use apply::{Batch, BatchTally, Outcome};
 pub use config::{StoreConfig, ValkeyConfig};
 pub use error::StoreError;

@@ -25,10 +25,10 @@ impl Store {
     /// A store at this server. Does not connect yet.
     ///
     /// # Errors
-    /// The URL is not one that the client understands.
+    /// A file that the settings name cannot be read, or is not what it should be.
     pub fn new(valkey: &ValkeyConfig, config: &StoreConfig) -> Result<Self, StoreError> {
         let connection =
-            Connection::new(valkey).map_err(|error| StoreError::new("read the Valkey URL", error))?;
+            Connection::new(valkey).map_err(|error| StoreError::new("read Valkey's settings", error))?;
         Ok(Self {
             connection: Arc::new(connection),
             keys: Arc::new(Keys::new(&valkey.key_prefix)),
@@ -46,12 +46,12 @@ impl Store {
         model::State::new(&self.keys, &self.config)
     }
 
-    /// Whether Valkey answers.
+    /// Whether Valkey answers and, where Sentinels were asked for it, is the primary.
     ///
     /// # Errors
-    /// It does not.
+    /// It does not, or is not.
     pub async fn ping(&self) -> Result<(), StoreError> {
-        self.query("ping", pipe().cmd("PING").ignore()).await
+        self.connection.ping().await.map_err(|error| StoreError::new("ping", error))
     }
 
     /// The next offset to count, by partition. A partition without a position is absent: it starts at 0.

@@ -9,6 +9,7 @@ mod error;
 mod logs;
 pub mod metrics;
 mod process;
+mod secret;
 mod traces;
 
 use std::sync::OnceLock;
@@ -18,6 +19,7 @@ use opentelemetry_sdk::trace::SdkTracerProvider;
 
 pub use error::TelemetryError;
 pub use logs::LogFormat;
+pub use secret::Secret;
 
 /// How long the last spans may take to leave.
 const FLUSH_LIMIT: Duration = Duration::from_secs(5);

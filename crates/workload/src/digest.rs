@@ -4,6 +4,22 @@ use std::io::{self, Read};
 
 use sha2::{Digest as _, Sha256};
 
+/// The digest of what comes in pieces.
+#[derive(Debug, Clone, Default)]
+pub struct Hasher(Sha256);
+
+impl Hasher {
+    /// Takes the next piece.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// The digest of all pieces.
+    pub fn finish(self) -> String {
+        in_words(&self.0.finalize())
+    }
+}
+
 /// The digest of some bytes.
 pub fn sha256(bytes: impl AsRef<[u8]>) -> String {
     in_words(&Sha256::digest(bytes))
@@ -14,11 +30,11 @@ pub fn sha256(bytes: impl AsRef<[u8]>) -> String {
 /// # Errors
 /// It cannot be read to its end.
 pub fn sha256_of(mut reader: impl Read) -> io::Result<String> {
-    let mut hash = Sha256::new();
+    let mut hash = Hasher::default();
     let mut buffer = [0; 64 * 1024];
     loop {
         match reader.read(&mut buffer)? {
-            0 => return Ok(in_words(&hash.finalize())),
+            0 => return Ok(hash.finish()),
             read => hash.update(&buffer[..read]),
         }
     }

@@ -59,10 +59,10 @@ pub fn reference(text: &str) -> Result<Reference, RegistryError> {
     bare.parse().map_err(|_| wrong("host[:port]/path:tag or host[:port]/path@sha256:… is wanted"))
 }
 
-/// As [`reference`], for a push: a digest is the outcome of a push and cannot be asked for.
+/// As [`reference()`], for a push: a digest is the outcome of a push and cannot be asked for.
 ///
 /// # Errors
-/// As [`reference`], or it has a digest.
+/// As [`reference()`], or it has a digest.
 pub fn tagged(text: &str) -> Result<Reference, RegistryError> {
     let reference = reference(text)?;
     if reference.digest().is_some() {

@@ -1,7 +1,9 @@
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use blackfriday_broker::kafka::{KafkaConfig, ProducerConfig};
+use blackfriday_service::tls::{PemFile, ServerTls};
 use blackfriday_service::{ProcessConfig, ServiceConfig};
 use clap::Parser;
 
@@ -27,6 +29,9 @@ pub struct Config {
     /// The topic of weather reports.
     #[arg(long, env = "BLACKFRIDAY_TOPIC_WEATHER", default_value = "clima")]
     pub topic_weather: String,
+    /// TLS.
+    #[command(flatten)]
+    pub tls: Tls,
     /// Limits.
     #[command(flatten)]
     pub limits: Limits,
@@ -39,6 +44,21 @@ pub struct Config {
     /// The process.
     #[command(flatten)]
     pub process: ProcessConfig,
+}
+
+/// TLS with the clients. Without a certificate there is none.
+#[derive(clap::Args, Debug, Clone, Default)]
+#[command(next_help_heading = "TLS")]
+pub struct Tls {
+    /// The writer's certificate, in PEM, and those between it and its authority: then TLS is spoken.
+    #[arg(long, env = "BLACKFRIDAY_TLS_CERTIFICATE", requires = "tls_key")]
+    pub tls_certificate: Option<PathBuf>,
+    /// The key of the certificate, in PEM.
+    #[arg(long, env = "BLACKFRIDAY_TLS_KEY", requires = "tls_certificate")]
+    pub tls_key: Option<PathBuf>,
+    /// Certificates, in PEM, of the authorities that may vouch for clients: then nobody else is let in.
+    #[arg(long, env = "BLACKFRIDAY_TLS_CLIENT_CA", requires = "tls_certificate")]
+    pub tls_client_ca: Option<PathBuf>,
 }
 
 /// What the writer takes at the most.
@@ -76,6 +96,18 @@ pub struct Limits {
     /// Milliseconds that calls in flight have to finish at a stop.
     #[arg(long, env = "BLACKFRIDAY_DRAIN_TIMEOUT_MS", default_value_t = 10_000)]
     pub drain_timeout_ms: u64,
+}
+
+impl Tls {
+    /// # Errors
+    /// A file cannot be used.
+    pub(crate) fn server(&self) -> Result<Option<ServerTls>, Error> {
+        let (Some(certificate), Some(key)) = (&self.tls_certificate, &self.tls_key) else { return Ok(None) };
+        let client_ca = self.tls_client_ca.as_ref().map(|path| PemFile { option: "--tls-client-ca", path });
+        let certificate = PemFile { option: "--tls-certificate", path: certificate };
+        let key = PemFile { option: "--tls-key", path: key };
+        ServerTls::new(certificate, key, client_ca).map(Some).map_err(Error::Tls)
+    }
 }
 
 impl Limits {

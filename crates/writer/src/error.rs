@@ -1,6 +1,7 @@
 use blackfriday_broker::{BrokerError, PublishError};
 use blackfriday_proto::{ErrorCode, SaleError};
 use blackfriday_service::Failure;
+use blackfriday_service::tls::TlsError;
 
 /// Why the writer ends.
 #[derive(Debug, thiserror::Error)]
@@ -13,6 +14,9 @@ pub enum Error {
         /// Records allowed in flight.
         in_flight: usize,
     },
+    /// A certificate or key cannot be used.
+    #[error("read the certificates")]
+    Tls(#[source] TlsError),
     /// The producer cannot be made.
     #[error("make the producer")]
     Producer(#[source] BrokerError),
@@ -27,7 +31,7 @@ pub enum Error {
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         match error {
-            Error::Limits { .. } | Error::Producer(BrokerError::Client(_)) => {
+            Error::Limits { .. } | Error::Tls(_) | Error::Producer(BrokerError::Client(_)) => {
                 Self::Configuration(error.into())
             }
             Error::Producer(_) | Error::Reflection(_) | Error::Serve(_) => Self::Internal(error.into()),

@@ -16,6 +16,7 @@ mod health;
 mod message;
 mod partition;
 mod publish;
+mod secured;
 mod serve;
 
 pub use config::Config;

@@ -15,6 +15,7 @@ use crate::config::Limits;
 use crate::connections::{PING_INTERVAL, PING_TIMEOUT, accept};
 use crate::grpc::Calls;
 use crate::publish::Publisher;
+use crate::secured::secured;
 use crate::{Config, Error, health};
 
 /// Serves gRPC until the shutdown begins, finishes the calls in flight, and flushes the producer.
@@ -23,6 +24,7 @@ use crate::{Config, Error, health};
 /// A setting is refused, or the server breaks. That the broker is away is none: calls are told so.
 pub async fn run(config: Config, listener: TcpListener, context: Context) -> Result<(), Error> {
     config.limits.check()?;
+    let tls = config.tls.server()?;
     let producer =
         Producer::new(&config.kafka, &config.producer, &config.topic_sales).map_err(Error::Producer)?;
     let broker = context.readiness.condition("broker");
@@ -52,7 +54,7 @@ pub async fn run(config: Config, listener: TcpListener, context: Context) -> Res
         .add_service(health_service)
         .add_service(reflection)
         .serve_with_incoming_shutdown(
-            accept(listener, limits.max_connections, &context.registry),
+            secured(accept(listener, limits.max_connections, &context.registry), tls),
             context.shutdown.begun(),
         );
     let served = drained(server, &context.shutdown, limits).await;

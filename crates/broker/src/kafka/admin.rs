@@ -1,3 +1,4 @@
+use std::sync::Arc;
 use std::time::Duration;
 
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
@@ -5,6 +6,7 @@ use rdkafka::client::DefaultClientContext;
 use rdkafka::types::RDKafkaErrorCode;
 
 use super::KafkaConfig;
+use super::lifeline::Lifeline;
 use crate::{BrokerError, TopicPartition, Watermarks};
 
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -21,7 +23,10 @@ pub struct TopicSpec {
 }
 
 /// Asks and tells Kafka about topics.
-pub struct Admin(std::sync::Arc<AdminClient<DefaultClientContext>>);
+pub struct Admin {
+    client: Arc<AdminClient<DefaultClientContext>>,
+    lifeline: Arc<Lifeline>,
+}
 
 impl Admin {
     /// Makes a client; it connects when it is used.
@@ -30,7 +35,8 @@ impl Admin {
     /// A setting is refused.
     pub fn new(kafka: &KafkaConfig) -> Result<Self, BrokerError> {
         let client = kafka.client().create::<AdminClient<_>>();
-        Ok(Self(std::sync::Arc::new(client.map_err(|error| BrokerError::Client(error.into()))?)))
+        let client = Arc::new(client.map_err(|error| BrokerError::Client(error.into()))?);
+        Ok(Self { client, lifeline: Arc::new(Lifeline::new(kafka)) })
     }
 
     /// Makes the topics that do not exist yet.
@@ -43,7 +49,7 @@ impl Admin {
         });
         let new: Vec<_> = new.collect();
         let options = AdminOptions::new().operation_timeout(Some(TIMEOUT)).request_timeout(Some(TIMEOUT));
-        let asked = self.0.create_topics(&new, &options).await;
+        let asked = self.client.create_topics(&new, &options).await;
         let results = asked.map_err(|error| BrokerError::Ask { what: "new topics", source: error.into() })?;
         for result in results {
             if let Err((topic, code)) = result
@@ -62,7 +68,7 @@ impl Admin {
     pub async fn partitions(&self, topic: &str) -> Result<Vec<TopicPartition>, BrokerError> {
         let name = topic.to_owned();
         let metadata = self
-            .blocking("a topic's partitions", move |client| {
+            .blocking("a topic's partitions", topic, move |client| {
                 client.inner().fetch_metadata(Some(&name), TIMEOUT)
             })
             .await?;
@@ -83,17 +89,26 @@ impl Admin {
         let fetch = move |client: &AdminClient<_>| {
             client.inner().fetch_watermarks(&asked.topic, asked.partition, TIMEOUT)
         };
-        let (low, high) = self.blocking("a partition's offsets", fetch).await?;
+        let (low, high) = self.blocking("a partition's offsets", &partition.topic, fetch).await?;
         Ok(Watermarks { low, high })
     }
 
     async fn blocking<T: Send + 'static>(
         &self,
         what: &'static str,
+        topic: &str,
         ask: impl FnOnce(&AdminClient<DefaultClientContext>) -> rdkafka::error::KafkaResult<T> + Send + 'static,
     ) -> Result<T, BrokerError> {
-        let client = std::sync::Arc::clone(&self.0);
-        let asked = tokio::task::spawn_blocking(move || ask(&client)).await;
+        let (client, lifeline, topic) =
+            (Arc::clone(&self.client), Arc::clone(&self.lifeline), topic.to_owned());
+        let asked = tokio::task::spawn_blocking(move || {
+            let answer = ask(&client);
+            if answer.is_err() {
+                lifeline.look(client.inner(), &topic);
+            }
+            answer
+        })
+        .await;
         match asked {
             Ok(asked) => asked.map_err(|error| BrokerError::Ask { what, source: error.into() }),
             Err(error) => Err(BrokerError::Ask { what, source: error.into() }),

@@ -1,5 +1,7 @@
 use rdkafka::ClientConfig;
 
+use super::KafkaSecurity;
+
 /// Where Kafka is.
 #[derive(clap::Args, Debug, Clone)]
 #[command(next_help_heading = "Kafka")]
@@ -12,6 +14,9 @@ pub struct KafkaConfig {
         default_value = "127.0.0.1:9092"
     )]
     pub brokers: String,
+    /// How Kafka lets us in.
+    #[command(flatten)]
+    pub security: KafkaSecurity,
 }
 
 /// How records are sent.
@@ -45,7 +50,7 @@ impl Default for ProducerConfig {
 impl KafkaConfig {
     /// For these bootstrap servers.
     pub fn new(brokers: impl Into<String>) -> Self {
-        Self { brokers: brokers.into() }
+        Self { brokers: brokers.into(), security: KafkaSecurity::default() }
     }
 
     /// What every client has in common.
@@ -62,6 +67,7 @@ impl KafkaConfig {
             // A broker that hangs is given up in 5 s instead of 60.
             .set("socket.timeout.ms", "5000")
             .set("socket.connection.setup.timeout.ms", "3000");
+        self.security.apply(&mut config);
         config
     }
 }

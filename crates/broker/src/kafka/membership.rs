@@ -17,6 +17,7 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::KafkaConfig;
+use super::lifeline::Lifeline;
 use crate::{BrokerError, TopicPartition};
 
 /// How long the owner of revoked partitions may take to finish with them.
@@ -41,13 +42,16 @@ pub enum MembershipEvent {
 #[derive(Debug)]
 pub struct Release(#[expect(dead_code, reason = "dropping it is the message")] Ack<()>);
 
-/// A member of a consumer group.
+/// A member of a consumer group. Dropping it leaves the group in the background.
 pub struct Membership {
     consumer: Arc<BaseConsumer<Rebalances>>,
     events: UnboundedReceiver<MembershipEvent>,
-    stop: Arc<AtomicBool>,
+    stop: Stop,
     thread: JoinHandle<()>,
 }
+
+/// Ends the polling thread when it is dropped.
+struct Stop(Arc<AtomicBool>);
 
 struct Rebalances(UnboundedSender<MembershipEvent>);
 
@@ -62,14 +66,17 @@ impl Membership {
         let consumer: Arc<BaseConsumer<Rebalances>> =
             Arc::new(made.map_err(|error| BrokerError::Client(error.into()))?);
         consumer.subscribe(topics).map_err(|error| BrokerError::Client(error.into()))?;
-        let stop = Arc::new(AtomicBool::new(false));
-        let (polled, stopped) = (Arc::clone(&consumer), Arc::clone(&stop));
+        let stop = Stop(Arc::new(AtomicBool::new(false)));
+        let (polled, stopped) = (Arc::clone(&consumer), Arc::clone(&stop.0));
+        let lifeline = Lifeline::new(kafka);
+        let topic = topics.first().map(|topic| (*topic).to_owned()).unwrap_or_default();
         let poll = move || {
             while !stopped.load(Ordering::Relaxed) {
                 // Serves the group; a record that came before the pause took effect is not ours to use.
                 if let Some(Err(error)) = polled.poll(POLL) {
                     tracing::debug!(%error, "the group's client reports");
                 }
+                lifeline.look(polled.client(), &topic);
             }
         };
         let thread = thread::Builder::new().name("kafka-group".to_owned()).spawn(poll);
@@ -99,8 +106,7 @@ impl Membership {
     /// Leaves the group, so that others take over at once.
     pub async fn leave(self) {
         let Self { consumer, events, stop, thread } = self;
-        drop(events);
-        stop.store(true, Ordering::Relaxed);
+        drop((events, stop));
         let left = tokio::task::spawn_blocking(move || {
             let ended = thread.join();
             // The last reference closes the client, which leaves the group.
@@ -110,6 +116,12 @@ impl Membership {
         if !matches!(left.await, Ok(Ok(()))) {
             tracing::warn!("the group's thread ended with a panic");
         }
+    }
+}
+
+impl Drop for Stop {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
     }
 }
 

@@ -18,8 +18,9 @@ use rdkafka::producer::{BaseRecord, Producer as _, ProducerContext, ThreadedProd
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
+use super::lifeline::Lifeline;
 use super::monitor::{PROBE_TIMEOUT, watch_broker};
-use super::{KafkaConfig, ProducerConfig, headers};
+use super::{KafkaConfig, ProducerConfig, headers, security};
 use crate::{Availability, BrokerError, OutgoingRecord, Position, PublishError};
 
 type Outcome = Result<Position, PublishError>;
@@ -76,7 +77,8 @@ impl Producer {
         let client = Arc::new(Client { current: RwLock::new(current), config, deliveries });
 
         let (weak, topic, seen) = (Arc::downgrade(&client), topic.to_owned(), availability.clone());
-        let monitor = move || watch_broker(&seen, &hints, || probe(&weak, &topic));
+        let lifeline = Lifeline::new(kafka);
+        let monitor = move || watch_broker(&seen, &hints, || probe(&weak, &topic, &lifeline));
         let named = thread::Builder::new().name("kafka-monitor".to_owned());
         named.spawn(monitor).map_err(BrokerError::Thread)?;
         Ok(Self { client, availability })
@@ -191,6 +193,7 @@ impl Client {
 impl ClientContext for Deliveries {
     fn error(&self, error: KafkaError, reason: &str) {
         tracing::debug!(%error, reason, "the producer reports");
+        security::tell_denial(&error, reason);
         if error.rdkafka_error_code() == Some(RDKafkaErrorCode::AllBrokersDown) {
             self.availability.set(false);
         }
@@ -242,10 +245,12 @@ fn make(
     made.map(Arc::new).map_err(|error| BrokerError::Client(error.into()))
 }
 
-fn probe(client: &Weak<Client>, topic: &str) -> bool {
+fn probe(client: &Weak<Client>, topic: &str, lifeline: &Lifeline) -> bool {
     let Some(client) = client.upgrade() else { return false };
     client.replace_if_fatal();
-    let metadata = client.current().client().fetch_metadata(Some(topic), PROBE_TIMEOUT);
+    let current = client.current();
+    let asked = current.client();
+    let metadata = lifeline.watch(asked, asked.fetch_metadata(Some(topic), PROBE_TIMEOUT));
     metadata.is_ok_and(|metadata| metadata.topics().iter().any(|topic| !topic.partitions().is_empty()))
 }
 

@@ -19,7 +19,8 @@ use tokio::sync::mpsc;
 
 use super::KafkaConfig;
 use super::headers::{Wanted, to_record};
-use crate::{Availability, BrokerError, RecordBatch, TopicPartition};
+use super::lifeline::Lifeline;
+use crate::{BrokerError, RecordBatch, TopicPartition};
 
 const IDLE_POLL: Duration = Duration::from_millis(50);
 /// Batches that wait for the reader.
@@ -55,7 +56,6 @@ pub enum SubscriptionEvent {
 pub struct Subscription {
     events: mpsc::Receiver<SubscriptionEvent>,
     commands: Sender<Command>,
-    availability: Availability,
 }
 
 enum Command {
@@ -63,11 +63,12 @@ enum Command {
     Stop(TopicPartition),
 }
 
-struct Reports(Availability);
+struct Reports;
 
 /// The polling thread's state.
 struct Poller {
     consumer: Arc<BaseConsumer<Reports>>,
+    lifeline: Lifeline,
     commands: Receiver<Command>,
     events: mpsc::Sender<SubscriptionEvent>,
     limits: BatchLimits,
@@ -101,16 +102,16 @@ impl Subscription {
     }
 
     fn open_with(kafka: &KafkaConfig, limits: BatchLimits, wanted: Wanted) -> Result<Self, BrokerError> {
-        let availability = Availability::new();
-        let made = BaseConsumer::from_config_and_context(&settings(kafka), Reports(availability.clone()));
+        let made = BaseConsumer::from_config_and_context(&settings(kafka), Reports);
         let consumer = Arc::new(made.map_err(|error| BrokerError::Client(error.into()))?);
         let (commands, receiver) = channel();
         let (sender, events) = mpsc::channel(CHANNEL);
-        let poller =
-            Poller { consumer, commands: receiver, events: sender, limits, wanted, open: HashMap::new() };
+        let lifeline = Lifeline::new(kafka);
+        let open = HashMap::new();
+        let poller = Poller { consumer, lifeline, commands: receiver, events: sender, limits, wanted, open };
         let named = thread::Builder::new().name("kafka-fetch".to_owned());
         named.spawn(move || poller.run()).map_err(BrokerError::Thread)?;
-        Ok(Self { events, commands, availability })
+        Ok(Self { events, commands })
     }
 
     /// Reads a partition from `offset` on. A partition that is being read already starts over there; batches of an
@@ -129,11 +130,6 @@ impl Subscription {
     pub async fn next(&mut self) -> Option<SubscriptionEvent> {
         self.events.recv().await
     }
-
-    /// Whether the broker can be reached, as far as fetching shows.
-    pub fn availability(&self) -> &Availability {
-        &self.availability
-    }
 }
 
 impl Poller {
@@ -150,6 +146,9 @@ impl Poller {
             };
             if !(alive && self.send_ripe()) {
                 return;
+            }
+            if let Some(partition) = self.open.keys().next() {
+                self.lifeline.look(self.consumer.client(), &partition.topic);
             }
         }
     }
@@ -201,7 +200,6 @@ impl Poller {
     }
 
     fn add(&mut self, message: &BorrowedMessage<'_>) {
-        self.consumer.context().0.set(true);
         let found = self
             .open
             .iter_mut()
@@ -220,10 +218,7 @@ impl Poller {
             Some(RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange) => {
                 self.events.blocking_send(SubscriptionEvent::OutOfRange).is_ok()
             }
-            code => {
-                if code == Some(RDKafkaErrorCode::AllBrokersDown) {
-                    self.consumer.context().0.set(false);
-                }
+            _ => {
                 tracing::debug!(%error, "fetching reports");
                 true
             }
@@ -258,9 +253,6 @@ impl Poller {
 impl ClientContext for Reports {
     fn error(&self, error: KafkaError, reason: &str) {
         tracing::debug!(%error, reason, "the fetching client reports");
-        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::AllBrokersDown) {
-            self.0.set(false);
-        }
     }
 }
 

@@ -1,108 +1,147 @@
+use std::time::{Duration, Instant};
+
 use anyhow::{Context as _, Result, ensure};
 use blackfriday_event::Category;
 use blackfriday_stack::eventually;
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
-use tokio::net::TcpStream;
-use tokio::time::timeout;
 
-use crate::support::{Dashboard, LIMIT};
+use crate::support::{Dashboard, LIMIT, ensure_unavailable};
 
-/// The events of a stream, as (name, data).
-struct Events(Lines<BufReader<TcpStream>>);
-
-impl Events {
-    async fn open(dashboard: &Dashboard) -> Result<Self> {
-        let mut stream = TcpStream::connect(dashboard.address).await?;
-        stream.write_all(b"GET /events HTTP/1.1\r\nhost: dashboard\r\n\r\n").await?;
-        Ok(Self(BufReader::new(stream).lines()))
-    }
-
-    /// The data of the next event that `wanted` takes; `None` at the stream's end.
-    async fn find(&mut self, name: &str, wanted: impl Fn(&Value) -> bool) -> Result<Option<Value>> {
-        let mut event = String::new();
-        timeout(LIMIT, async {
-            while let Some(line) = self.0.next_line().await? {
-                if let Some(found) = line.strip_prefix("event: ") {
-                    found.clone_into(&mut event);
-                } else if let Some(data) = line.strip_prefix("data: ") {
-                    let data: Value = serde_json::from_str(data)?;
-                    if event == name && wanted(&data) {
-                        return Ok(Some(data));
-                    }
-                }
-            }
-            Ok(None)
-        })
-        .await
-        .with_context(|| format!("event {name}"))?
-    }
-}
+const SALES: &[(Category, &str, u64, i64)] =
+    &[(Category::Ropa, "R-1", 1_050, 3), (Category::Ropa, "R-2", 2_000, 1), (Category::Hogar, "H-1", 99, 7)];
 
 #[tokio::test]
-async fn the_api_says_what_the_store_holds_and_nothing_else() -> Result<()> {
+async fn the_summary_says_what_the_store_holds_and_nothing_else() -> Result<()> {
     let mut dashboard = Dashboard::start().await?;
     let (status, empty) = dashboard.get("/api/resumen").await?;
     ensure!(status == 200 && empty["ventas"].is_null() && empty["precio_maximo"].is_null(), "{empty}");
 
-    let ropa = Category::Ropa;
-    dashboard
-        .count(&[(ropa, "R-1", 1_050, 3), (ropa, "R-2", 2_000, 1), (Category::Hogar, "H-1", 99, 7)])
-        .await?;
+    dashboard.count(SALES).await?;
     let (_, all) = dashboard.get("/api/resumen").await?;
-    ensure!(all["ventas"] == 3 && all["precio_maximo"] == "20.00" && all["precio_minimo"] == "0.99", "{all}");
+    ensure!(all["ventas"] == 3 && all["unidades"] == "11" && all["ingresos"] == "58.43", "{all}");
+    ensure!(all["precio_maximo"] == "20.00" && all["precio_minimo"] == "0.99", "{all}");
     ensure!(all["mas_vendido"] == json!({"producto_id": "H-1", "unidades": 7}), "{all}");
     ensure!(all["menos_vendido"] == json!({"producto_id": "R-2", "unidades": 1}), "{all}");
-    ensure!(all["frescura_ms"].as_u64().is_some_and(|age| age > 1_000_000), "{all}");
+    let age = all["leido_ms"].as_u64().zip(all["ultima_venta_ms"].as_u64()).map(|(read, sold)| read - sold);
+    ensure!(age.is_some() && all["frescura_ms"].as_u64() == age, "{all}");
     let of = &all["categorias"][Category::Ropa.index()];
-    ensure!(
-        of["ventas"] == 2 && of["precio_promedio"] == "15.25" && of["cantidad_promedio"] == "2.00",
-        "{of}"
-    );
-    ensure!(of["ingresos"] == "51.50" && of["historial"].as_array().is_some_and(|h| h.len() == 2), "{of}");
+    ensure!(of["ventas"] == 2 && of["precio_promedio"] == "15.25", "{of}");
+    ensure!(of["cantidad_promedio"] == "2.00" && of["ingresos"] == "51.50", "{of}");
+    ensure!(of["historial"].as_array().is_some_and(|history| history.len() == 2), "{of}");
     ensure!(all["categorias"][Category::Belleza.index()]["ventas"].is_null(), "nothing was sold there");
-    ensure!(all["serie"].as_array().is_some_and(|serie| serie.len() == 3), "{all}");
-
-    let (_, products) = dashboard.get("/api/productos?categoria=ropa&n=1").await?;
-    ensure!(products == json!([{"producto_id": "R-1", "unidades": 3}]), "{products}");
-    let (_, newest) = dashboard.get("/api/historial?categoria=Ropa&n=1").await?;
-    ensure!(newest[0]["precio"] == "20.00", "{newest}");
-    for (path, field) in [
-        ("/api/productos?categoria=Juguetes", "categoria"),
-        ("/api/productos?n=0", "n"),
-        ("/api/historial", "categoria"),
-    ] {
-        let (status, problem) = dashboard.get(path).await?;
-        ensure!(status == 422 && problem["errors"][0]["field"] == field, "{path}: {status} {problem}");
-    }
-    ensure!(dashboard.get("/nothing").await?.0 == 404, "an unknown path");
-
-    dashboard.valkey.stop().await?;
-    let (status, problem) = dashboard.get("/api/resumen").await?;
-    ensure!(status == 503 && problem["type"] == "urn:blackfriday:problem:unavailable", "{status} {problem}");
-    let unready = async || !dashboard.context.readiness.is_ready();
-    eventually(LIMIT, unready).await.context("not ready without Valkey")?;
+    ensure!(all["serie"].as_array().is_some_and(|series| series.len() == 3), "{all}");
+    ensure!(all["posiciones"] == json!({"0": 3}) && all["ilegibles"] == json!([]), "{all}");
     Ok(())
 }
 
 #[tokio::test]
-async fn the_stream_tells_changes_trouble_and_the_end() -> Result<()> {
+async fn the_other_routes_are_flat_rows_of_the_same() -> Result<()> {
     let mut dashboard = Dashboard::start().await?;
-    let mut events = Events::open(&dashboard).await?;
-    events
-        .find("resumen", |all| all["ventas"].is_null())
-        .await?
-        .context("the empty store is told at once")?;
-    dashboard.count(&[(Category::Ropa, "R-1", 100, 1)]).await?;
-    events.find("resumen", |all| all["ventas"] == 1).await?.context("a change is told")?;
+    dashboard.count(SALES).await?;
+    dashboard.valkey.command(&["HSET", "country_counts", "Belice", "2", "Guatemala", "3"]).await?;
+    dashboard.valkey.command(&["SET", "total_messages", "5"]).await?;
+    let (_, totals) = dashboard.get("/api/totales").await?;
+    ensure!(totals[0]["ventas"] == 3 && totals[0]["reportes_clima"] == 5, "{totals}");
+    ensure!(totals[0]["precio_minimo"] == "0.99" && totals[0]["frescura_ms"].is_u64(), "{totals}");
+    ensure!(totals[0]["ventas_por_segundo"] == 1, "{totals}");
+    for (path, row, expected) in [
+        ("/api/productos?categoria=ropa&n=1", 0, json!({"puesto": 1, "producto_id": "R-1", "unidades": 3})),
+        ("/api/productos", 2, json!({"puesto": 3, "producto_id": "R-2", "unidades": 1})),
+        ("/api/historial?categoria=Ropa&n=1", 0, json!({"t_ms": 1_700_000_002_000_u64, "precio": "20.00"})),
+        ("/api/serie?n=1", 0, json!({"t_ms": 1_700_000_003_000_u64, "ventas": 1})),
+        ("/api/clima?n=1", 0, json!({"pais": "Guatemala", "reportes": 3})),
+        (
+            "/api/extremos",
+            1 + Category::Ropa.index(),
+            json!({"categoria": "Ropa", "mas_vendido": "R-1", "mas_vendido_unidades": 3,
+                "menos_vendido": "R-2", "menos_vendido_unidades": 1}),
+        ),
+        (
+            "/api/categorias",
+            Category::Hogar.index(),
+            json!({"categoria": "Hogar", "ventas": 1, "unidades": "7", "ingresos": "6.93",
+                "precio_promedio": "0.99", "cantidad_promedio": "7.00"}),
+        ),
+    ] {
+        let (_, rows) = dashboard.get(path).await?;
+        ensure!(rows[row] == expected, "{path}: {rows}");
+        let flat = |row: &Value| row.as_object().is_some_and(|row| !row.values().any(Value::is_object));
+        ensure!(rows.as_array().is_some_and(|rows| rows.iter().all(flat)), "{path}: {rows}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn wrong_parameters_are_named_with_what_is_allowed() -> Result<()> {
+    let dashboard = Dashboard::start().await?;
+    for (path, field, allowed) in [
+        ("/api/productos?categoria=Juguetes", "categoria", "Belleza"),
+        ("/api/productos?n=0", "n", "1000"),
+        ("/api/productos?n=1&n=2", "n", "once"),
+        ("/api/productos?top=3", "top", "categoria"),
+        ("/api/serie?n=%FF", "n", "1000"),
+        ("/api/historial", "categoria", "Belleza"),
+        ("/api/resumen?categoria=Ropa", "categoria", "n"),
+        ("/api/totales?n=1", "n", "takes none"),
+        ("/events?categoria=x", "categoria", "Belleza"),
+    ] {
+        let (status, problem) = dashboard.get(path).await?;
+        let error = &problem["errors"][0];
+        ensure!(status == 422 && error["field"] == field, "{path}: {status} {problem}");
+        ensure!(error["message"].as_str().is_some_and(|text| text.contains(allowed)), "{path}: {problem}");
+    }
+    ensure!(dashboard.get("/nothing").await?.0 == 404, "an unknown path");
+    let (status, document) = dashboard.get("/openapi.json").await?;
+    ensure!(status == 200 && document["paths"]["/api/resumen"].is_object(), "{document}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_is_absent_and_named() -> Result<()> {
+    let mut dashboard = Dashboard::start().await?;
+    dashboard.count(SALES).await?;
+    dashboard.valkey.command(&["HSET", "stats:ingresos:suma", "Ropa", "lots"]).await?;
+    let (_, all) = dashboard.get("/api/resumen").await?;
+    ensure!(all["ingresos"].is_null() && all["ventas"] == 3, "{all}");
+    ensure!(all["categorias"][Category::Hogar.index()]["ingresos"] == "6.93", "{all}");
+    ensure!(all["ilegibles"] == json!(["categorias.Ropa.ingresos"]), "{all}");
+
+    dashboard.valkey.command(&["DEL", "serie:ventas"]).await?;
+    dashboard.valkey.command(&["SET", "serie:ventas", "x"]).await?;
+    let (status, problem) = dashboard.get("/api/resumen").await?;
+    ensure!(status == 500 && problem["type"] == "urn:blackfriday:problem:internal", "{problem}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_valkey_that_is_gone_or_hangs_is_told_in_time() -> Result<()> {
+    let mut dashboard = Dashboard::start().await?;
+    dashboard.count(SALES).await?;
+    let is_ready = async |ready| {
+        let condition = async || dashboard.context.readiness.is_ready() == ready;
+        eventually(LIMIT, condition).await.with_context(|| format!("readiness {ready}"))
+    };
+    let recovers = async || {
+        let answers = async || dashboard.get("/api/resumen").await.is_ok_and(|(status, _)| status == 200);
+        eventually(LIMIT, answers).await.context("recovers")
+    };
+    is_ready(true).await?;
+    dashboard.valkey.pause()?;
+    // Twice: the second meets a connection on which an answer is already overdue.
+    for _ in 0..2 {
+        let asked = Instant::now();
+        ensure_unavailable(&dashboard.ask("/api/resumen").await?)?;
+        ensure!(asked.elapsed() < Duration::from_secs(5), "{:?}", asked.elapsed());
+    }
+    is_ready(false).await?;
+    dashboard.valkey.resume()?;
+    recovers().await?;
+    is_ready(true).await?;
 
     dashboard.valkey.stop().await?;
-    events.find("estado", |state| state["valkey"] == false).await?.context("trouble is told")?;
+    ensure_unavailable(&dashboard.ask("/api/categorias").await?)?;
+    is_ready(false).await?;
     dashboard.valkey.restart().await?;
-    events.find("resumen", |all| all["ventas"] == 1).await?.context("its end is told")?;
-
-    dashboard.context.shutdown.begin();
-    ensure!(events.find("none", |_| false).await?.is_none(), "the stream ends at the shutdown");
-    timeout(LIMIT, dashboard.running).await.context("the service ends")??;
+    recovers().await?;
     Ok(())
 }

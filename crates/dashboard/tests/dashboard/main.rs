@@ -1,5 +1,9 @@
 //! The dashboard over a real Valkey: the read API, the event stream, and the page in a real browser.
 
 mod api;
+mod browser;
+mod connection;
 mod page;
+mod proxy;
+mod streams;
 mod support;

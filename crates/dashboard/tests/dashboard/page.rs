@@ -1,110 +1,115 @@
-use std::path::Path;
-use std::time::Duration;
-
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
 use blackfriday_event::Category;
-use blackfriday_stack::eventually;
-use chromiumoxide::cdp::browser_protocol::emulation::{
-    MediaFeature, SetDeviceMetricsOverrideParams, SetEmulatedMediaParams,
-};
-use chromiumoxide::page::ScreenshotParams;
-use chromiumoxide::{Browser, BrowserConfig, Page};
-use futures_util::StreamExt;
+use serde_json::Value;
 
-use crate::support::{Dashboard, LIMIT};
+use crate::browser::Tab;
+use crate::support::Dashboard;
 
-const CHROMIUM: &str = "/usr/bin/chromium";
-
-async fn browser(profile: &Path) -> Result<Browser> {
-    ensure!(Path::new(CHROMIUM).exists(), "{CHROMIUM} is missing: run ./dev setup");
-    let config = BrowserConfig::builder()
-        .chrome_executable(CHROMIUM)
-        .user_data_dir(profile)
-        .no_sandbox()
-        .args(["--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"])
-        .args(["--disable-component-update", "--disable-sync", "--lang=es"])
-        .build()
-        .map_err(anyhow::Error::msg)?;
-    let (browser, mut handler) = Browser::launch(config).await.context("start Chromium")?;
-    tokio::spawn(async move { while handler.next().await.is_some() {} });
-    Ok(browser)
+/// The text of a JSON value, as the page keeps it.
+fn text(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
-/// The exact text behind a number on the page; `None` if it shows a dash.
-async fn shown(page: &Page, key: &str) -> Result<Option<String>> {
-    let script = format!("document.querySelector('[data-key=\"{key}\"]').dataset.value ?? null");
-    Ok(page.evaluate(script).await?.into_value().unwrap_or_default())
-}
-
-async fn shows(page: &Page, key: &str, expected: &str) -> Result<()> {
-    let as_expected = async || shown(page, key).await.is_ok_and(|found| found.as_deref() == Some(expected));
-    let waited = eventually(LIMIT, as_expected).await;
-    waited.with_context(|| format!("{key} shows {expected}"))?;
-    Ok(())
-}
-
-async fn truth(page: &Page, script: &str) -> bool {
-    page.evaluate(script).await.ok().and_then(|found| found.into_value().ok()).unwrap_or(false)
-}
-
-async fn look(page: &Page, name: &str, width: i64, dark: bool) -> Result<()> {
-    page.execute(SetDeviceMetricsOverrideParams::new(width, 1400, 1.0, width < 600)).await?;
-    let scheme = MediaFeature::new("prefers-color-scheme", if dark { "dark" } else { "light" });
-    page.execute(SetEmulatedMediaParams::builder().feature(scheme).build()).await?;
-    let fits = "document.documentElement.scrollWidth <= innerWidth";
-    ensure!(truth(page, fits).await, "no horizontal scroll at {width} px");
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
-    let png = ScreenshotParams::builder().full_page(true).build();
-    page.save_screenshot(png, folder.join(format!("{name}.png"))).await?;
-    Ok(())
+fn sales() -> Vec<(Category, &'static str, u64, i64)> {
+    let mut sales = vec![(Category::Electronica, "E-1", 4_999_999, 2), (Category::Hogar, "H-1", 1_234, 7)];
+    let products = ["R-1", "R-2", "R-3"].into_iter().cycle();
+    sales.extend(products.zip(0_u32..40).map(|(product, n)| {
+        (Category::Ropa, product, 1_000 + u64::from(n * 37 % 400), 1 + i64::from(n % 4))
+    }));
+    sales
 }
 
 #[tokio::test]
 async fn the_page_shows_what_the_store_holds() -> Result<()> {
     let mut dashboard = Dashboard::start().await?;
-    let profile = tempfile::tempdir()?;
-    let mut browser = browser(profile.path()).await?;
-    let page = browser.new_page(format!("http://{}/", dashboard.address)).await?;
-    let empty = async || shown(&page, "ventas").await.is_ok_and(|found| found.is_none());
-    eventually(LIMIT, empty).await.context("an empty store shows no number")?;
-
-    let mut sales = vec![(Category::Electronica, "E-1", 49_999, 2), (Category::Hogar, "H-1", 1_234, 7)];
-    let ropa = |n: u64, product| {
-        (Category::Ropa, product, 1_000 + (n * 37) % 400, 1 + i64::from(n.is_multiple_of(2)))
-    };
-    sales.extend((0..40).zip(["R-1", "R-2", "R-3"].into_iter().cycle()).map(|(n, product)| ropa(n, product)));
-    dashboard.count(&sales).await?;
-    shows(&page, "ventas", "42").await?;
-    let (_, all) = dashboard.get("/api/resumen").await?;
-    let text = |value: &serde_json::Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    for key in ["precio_maximo", "precio_minimo"] {
-        shows(&page, key, &text(&all[key])).await?;
-    }
-    shows(&page, "mas_vendido.producto_id", &text(&all["mas_vendido"]["producto_id"])).await?;
+    let tab = Tab::open(dashboard.address, "/", "es").await?;
     // The student ID ends in 4: the page opens on Ropa.
-    for name in ["ventas", "precio_promedio", "cantidad_promedio", "ingresos"] {
-        let value = text(&all["categorias"][Category::Ropa.index()][name]);
-        shows(&page, &format!("categorias.Ropa.{name}"), &value).await?;
+    for key in ["ventas", "ingresos", "precio_maximo", "mas_vendido.producto_id", "categorias.Ropa.ventas"] {
+        tab.shows(key, None).await?;
     }
-    ensure!(
-        shown(&page, "reportes.Belleza").await?.is_none(),
-        "nothing was sold there, so no number is shown"
-    );
+    dashboard.count(&sales()).await?;
+    dashboard.valkey.command(&["HSET", "country_counts", "Belice", "2", "Guatemala", "3"]).await?;
+    dashboard.valkey.command(&["SET", "total_messages", "5"]).await?;
+    let (_, all) = dashboard.get("/api/resumen").await?;
+    let same = async |path: &str, key: &str| {
+        let value = all.pointer(path).filter(|value| !value.is_null());
+        ensure!(value.is_some(), "{path} in {all}");
+        tab.shows(key, value.map(text).as_deref()).await
+    };
+    let flat = ["ventas", "unidades", "ingresos", "precio_maximo", "precio_minimo"];
+    let deep = ["mas_vendido", "menos_vendido"];
+    for name in flat {
+        same(&format!("/{name}"), name).await?;
+    }
+    for (name, part) in deep.into_iter().flat_map(|name| [(name, "producto_id"), (name, "unidades")]) {
+        same(&format!("/{name}/{part}"), &format!("{name}.{part}")).await?;
+        same(&format!("/categorias/1/{name}/{part}"), &format!("categorias.Ropa.{name}.{part}")).await?;
+    }
+    for name in ["ventas", "unidades", "ingresos", "precio_promedio", "cantidad_promedio"] {
+        same(&format!("/categorias/1/{name}"), &format!("categorias.Ropa.{name}")).await?;
+    }
+    let first = format!("productos.{}", text(&all["productos"][0]["producto_id"]));
+    for (path, key) in [
+        ("/ultimo_segundo/ventas", "ultimo_segundo.ventas"),
+        ("/pico/ventas", "pico.ventas"),
+        ("/clima/total", "clima.total"),
+        ("/clima/paises/0/reportes", "clima.Guatemala"),
+        ("/productos/0/unidades", &first),
+        ("/categorias/2/ventas", "reportes.Hogar"),
+    ] {
+        same(path, key).await?;
+    }
+    tab.shows("reportes.Belleza", None).await?;
+    tab.becomes("document.querySelector('[data-key=precio_maximo]').textContent", Some("49,999.99")).await?;
 
-    look(&page, "desktop-light", 1280, false).await?;
-    look(&page, "desktop-dark", 1280, true).await?;
-    look(&page, "phone", 390, false).await?;
-
+    for (width, size) in [(1280, "desktop"), (390, "phone")] {
+        tab.picture(&format!("{size}-light"), width, false).await?;
+        tab.picture(&format!("{size}-dark"), width, true).await?;
+    }
     dashboard.count(&[(Category::Belleza, "B-1", 500, 1)]).await?;
-    shows(&page, "ventas", "43").await?;
-    shows(&page, "reportes.Belleza", "1").await?;
-    let local = "performance.getEntriesByType('resource').every(entry => new URL(entry.name).origin === location.origin)";
-    ensure!(truth(&page, local).await, "no request leaves the origin");
+    tab.shows("ventas", Some("43")).await?;
+    tab.shows("reportes.Belleza", Some("1")).await?;
 
-    dashboard.context.shutdown.begin();
-    let warned = async || truth(&page, "!document.getElementById('banner').hidden").await;
-    eventually(LIMIT, warned).await.context("the page says that it lost the connection")?;
-    browser.close().await?;
-    tokio::time::timeout(Duration::from_secs(10), browser.wait()).await.context("Chromium ends")??;
-    Ok(())
+    let origin = format!("http://{}/", dashboard.address);
+    let requests = tab.requests();
+    ensure!(requests.iter().any(|url| url.contains("/events")), "{requests:?}");
+    let is_inside =
+        |url: &String| url.starts_with(&origin) || url.starts_with("data:") || url == "about:blank";
+    ensure!(requests.iter().all(is_inside), "no request leaves the origin: {requests:?}");
+    tab.close().await
+}
+
+#[tokio::test]
+async fn category_and_language_can_be_chosen() -> Result<()> {
+    let mut dashboard = Dashboard::start().await?;
+    dashboard.count(&sales()).await?;
+    let tab = Tab::open(dashboard.address, "/?categoria=electrónica", "en-US").await?;
+    let heading = "document.querySelector('[data-t=ingresos]').textContent";
+    tab.shows("categorias.Electronica.ingresos", Some("99999.98")).await?;
+    tab.becomes(heading, Some("Revenue")).await?;
+    tab.click("#chooser [value=Hogar]").await?;
+    tab.shows("categorias.Hogar.mas_vendido.producto_id", Some("H-1")).await?;
+    tab.becomes("document.querySelector('#history .dots').getAttribute('d').includes('h0')", Some("true"))
+        .await?;
+    tab.click("#language").await?;
+    tab.becomes(heading, Some("Ingresos")).await?;
+    tab.becomes("document.documentElement.lang", Some("es")).await?;
+    tab.becomes("location.search", Some("?categoria=Hogar&lang=es")).await?;
+    tab.close().await
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_is_a_dash_with_a_note() -> Result<()> {
+    let mut dashboard = Dashboard::start().await?;
+    dashboard.count(&sales()).await?;
+    dashboard.valkey.command(&["HSET", "stats:ingresos:suma", "Ropa", "lots"]).await?;
+    let tab = Tab::open(dashboard.address, "/", "es").await?;
+    tab.shows("ventas", Some("42")).await?;
+    tab.shows("ingresos", None).await?;
+    tab.shows("categorias.Ropa.ingresos", None).await?;
+    let note = "document.getElementById('unreadable')";
+    tab.becomes(&format!("{note}.hidden"), Some("false")).await?;
+    tab.becomes(&format!("{note}.textContent.split(': ')[1]"), Some("Ropa · Ingresos")).await?;
+    tab.picture("unreadable", 390, false).await?;
+    tab.close().await
 }

@@ -1,7 +1,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use blackfriday_dashboard::{Config, run};
 use blackfriday_event::{
     Category, EventId, KeyWindow, Money, ProductId, Quantity, Sale, SaleDraft, SaleTally, Timestamp,
@@ -12,10 +12,12 @@ use blackfriday_store::{Batch, BatchTally, Outcome, Store, StoreConfig, ValkeyCo
 use clap::Parser;
 use http_body_util::{BodyExt, Empty};
 use hyper::body::Bytes;
+use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
 pub(crate) const LIMIT: Duration = Duration::from_secs(20);
 
@@ -31,8 +33,13 @@ pub(crate) struct Dashboard {
 
 impl Dashboard {
     pub(crate) async fn start() -> Result<Self> {
+        Self::start_with(&["--carnet", "202300004"]).await
+    }
+
+    pub(crate) async fn start_with(arguments: &[&str]) -> Result<Self> {
         let valkey = Valkey::start().await?;
-        let config = Config::try_parse_from(["test", "--valkey-url", valkey.url(), "--carnet", "202300004"])?;
+        let first = ["test", "--valkey-url", valkey.url()];
+        let config = Config::try_parse_from(first.iter().chain(arguments))?;
         let listener = bind(SocketAddr::from(([127, 0, 0, 1], 0)))?;
         let address = listener.local_addr()?;
         let context = Context::new("dashboard");
@@ -70,21 +77,39 @@ impl Dashboard {
         let tally = BatchTally::Sales(Box::new(tally));
         let keys = KeyWindow::default();
         let batch = Batch { topic: "ventas".into(), partition: 0, from, to: self.position, tally, keys };
-        anyhow::ensure!(self.store.apply(&[batch]).await? == [Outcome::Applied], "the batch is applied");
+        ensure!(self.store.apply(&[batch]).await? == [Outcome::Applied], "the batch is applied");
         Ok(())
     }
 
+    /// Status and JSON of the answer.
     pub(crate) async fn get(&self, path: &str) -> Result<(u16, Value)> {
+        let answer = self.ask(path).await?;
+        Ok((answer.status().as_u16(), serde_json::from_slice(answer.body()).unwrap_or(Value::Null)))
+    }
+
+    pub(crate) async fn ask(&self, path: &str) -> Result<Response<Bytes>> {
         let stream = TcpStream::connect(self.address).await?;
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
         let connection = tokio::spawn(connection);
-        let request =
-            hyper::Request::builder().uri(path).header("host", "dashboard").body(Empty::<Bytes>::new())?;
-        let response =
-            tokio::time::timeout(LIMIT, sender.send_request(request)).await.context("an answer")??;
-        let status = response.status().as_u16();
-        let body = response.into_body().collect().await?.to_bytes();
+        let request = Request::builder().uri(path).header("host", "dashboard").body(Empty::<Bytes>::new())?;
+        let answer = async {
+            let (head, body) = sender.send_request(request).await?.into_parts();
+            Ok::<_, hyper::Error>(Response::from_parts(head, body.collect().await?.to_bytes()))
+        };
+        let answer = timeout(LIMIT, answer).await.context("an answer")?;
         connection.abort();
-        Ok((status, serde_json::from_slice(&body).unwrap_or(Value::Null)))
+        Ok(answer?)
     }
+}
+
+/// That it is a refusal as problem details that says when to come again.
+pub(crate) fn ensure_unavailable(answer: &Response<Bytes>) -> Result<()> {
+    let header = |name| answer.headers().get(name).and_then(|value| value.to_str().ok());
+    ensure!(answer.status() == 503, "{answer:?}");
+    ensure!(
+        header("retry-after").is_some_and(|seconds| seconds.parse().is_ok_and(|s: u32| s > 0)),
+        "{answer:?}"
+    );
+    ensure!(header("content-type") == Some("application/problem+json"), "{answer:?}");
+    Ok(())
 }

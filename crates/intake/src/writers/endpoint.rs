@@ -3,6 +3,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use blackfriday_service::tls::ClientTls;
 use tokio::sync::{Mutex, Notify};
 use tokio::time::{Instant, sleep, timeout};
 use tonic::Code;
@@ -28,6 +29,7 @@ pub(super) struct Timing {
 pub(super) struct Endpoint {
     address: SocketAddr,
     timing: Timing,
+    tls: Option<ClientTls>,
     connection: Mutex<Connection>,
     usable: AtomicBool,
     in_flight: AtomicUsize,
@@ -49,10 +51,16 @@ pub(super) struct InFlight<'a> {
 }
 
 impl Endpoint {
-    pub(super) fn new(address: SocketAddr, timing: Timing, gauges: Arc<Gauges>) -> Self {
+    pub(super) fn new(
+        address: SocketAddr,
+        timing: Timing,
+        tls: Option<ClientTls>,
+        gauges: Arc<Gauges>,
+    ) -> Self {
         Self {
             address,
             timing,
+            tls,
             connection: Mutex::default(),
             usable: AtomicBool::new(false),
             in_flight: AtomicUsize::new(0),
@@ -92,13 +100,16 @@ impl Endpoint {
         {
             return Err(LinkError::NotSent(failure.clone()));
         }
-        match Link::connect(self.address, self.timing.connect_timeout).await {
+        match Link::connect(self.address, self.tls.as_ref(), self.timing.connect_timeout).await {
             Ok(link) => {
                 *connection = Connection { link: Some(link.clone()), failed: None };
                 Ok(link)
             }
             Err(error) => {
                 let failure = format!("connect to writer {}: {error}", self.address);
+                if connection.failed.is_none() {
+                    tracing::warn!(address = %self.address, %error, "a writer cannot be connected to");
+                }
                 connection.failed = Some((Instant::now() + MIN_BACKOFF, failure.clone()));
                 Err(LinkError::NotSent(failure))
             }

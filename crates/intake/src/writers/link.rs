@@ -11,14 +11,19 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use blackfriday_service::tls::ClientTls;
+use futures_util::TryFutureExt;
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{Request, Response, Uri};
 use hyper::body::Incoming;
 use hyper::client::conn::http2::{Builder, SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tonic::body::Body;
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_client::HealthClient;
 use tower::Service;
 
 /// A silent peer is given up after the sum of both.
@@ -32,6 +37,7 @@ const CONNECTION_WINDOW_BYTES: u32 = 8 << 20;
 #[derive(Clone)]
 pub(super) struct Link {
     sender: SendRequest<Body>,
+    scheme: Scheme,
     authority: Authority,
 }
 
@@ -50,22 +56,40 @@ impl Link {
     /// Connects.
     ///
     /// # Errors
-    /// Refused, not reachable, or not within `limit`.
-    pub(super) async fn connect(address: SocketAddr, limit: Duration) -> io::Result<Self> {
+    /// Refused, not reachable, not who it should be, or not within `limit`.
+    pub(super) async fn connect(
+        address: SocketAddr,
+        tls: Option<&ClientTls>,
+        limit: Duration,
+    ) -> io::Result<Self> {
         let connected = timeout(limit, async {
             let stream = TcpStream::connect(address).await?;
             stream.set_nodelay(true)?;
-            let mut builder = Builder::new(TokioExecutor::new());
-            builder
-                .timer(TokioTimer::new())
-                .keep_alive_interval(KEEP_ALIVE_INTERVAL)
-                .keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
-                .keep_alive_while_idle(true)
-                .initial_stream_window_size(STREAM_WINDOW_BYTES)
-                .initial_connection_window_size(CONNECTION_WINDOW_BYTES);
-            builder.handshake(TokioIo::new(stream)).await.map_err(io::Error::other)
+            match tls {
+                None => Self::over(stream, address, Scheme::HTTP).await,
+                Some(tls) => {
+                    let stream = tls.connect(stream).await.map_err(see("--writer-tls-ca"))?;
+                    let linked = Self::over(stream, address, Scheme::HTTPS).and_then(Self::let_in).await;
+                    linked.map_err(see("--writer-tls-certificate"))
+                }
+            }
         });
-        let (sender, connection) = connected.await.map_err(|_elapsed| io::ErrorKind::TimedOut)??;
+        connected.await.map_err(|_elapsed| io::ErrorKind::TimedOut)?
+    }
+
+    async fn over<S>(stream: S, address: SocketAddr, scheme: Scheme) -> io::Result<Self>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let mut builder = Builder::new(TokioExecutor::new());
+        builder
+            .timer(TokioTimer::new())
+            .keep_alive_interval(KEEP_ALIVE_INTERVAL)
+            .keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
+            .keep_alive_while_idle(true)
+            .initial_stream_window_size(STREAM_WINDOW_BYTES)
+            .initial_connection_window_size(CONNECTION_WINDOW_BYTES);
+        let (sender, connection) = builder.handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
         // Ends with the last clone of the sender, after its last stream.
         tokio::spawn(async move {
             if let Err(error) = connection.await {
@@ -73,7 +97,17 @@ impl Link {
             }
         });
         let authority = address.to_string().parse().expect("a socket address is an authority");
-        Ok(Self { sender, authority })
+        Ok(Self { sender, scheme, authority })
+    }
+
+    /// With TLS 1.3 the writer refuses our certificate after the handshake, when an event may be on its way already. So
+    /// the first call on a link is one that changes nothing; whatever the answer, we were let in.
+    async fn let_in(self) -> io::Result<Self> {
+        let asked = HealthClient::new(self.clone()).check(HealthCheckRequest::default()).await;
+        match asked.as_ref().err().and_then(Error::source) {
+            Some(broken) if broken.is::<LinkError>() => Err(io::Error::other(broken.to_string())),
+            _ => Ok(self),
+        }
     }
 
     pub(super) fn is_open(&self) -> bool {
@@ -94,7 +128,7 @@ impl Service<Request<Body>> for Link {
     }
 
     fn call(&mut self, mut request: Request<Body>) -> Answer {
-        *request.uri_mut() = absolute(&self.authority, request.uri());
+        *request.uri_mut() = absolute(&self.scheme, &self.authority, request.uri());
         let answer = self.sender.try_send_request(request);
         Box::pin(async move {
             answer.await.map_err(|mut failed| {
@@ -108,9 +142,13 @@ impl Service<Request<Body>> for Link {
     }
 }
 
-fn absolute(authority: &Authority, uri: &Uri) -> Uri {
+fn see(option: &'static str) -> impl FnOnce(io::Error) -> io::Error {
+    move |error| io::Error::other(format!("{error} (see {option})"))
+}
+
+fn absolute(scheme: &Scheme, authority: &Authority, uri: &Uri) -> Uri {
     let mut parts = http::uri::Parts::default();
-    parts.scheme = Some(Scheme::HTTP);
+    parts.scheme = Some(scheme.clone());
     parts.authority = Some(authority.clone());
     parts.path_and_query =
         Some(uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/")));

@@ -1,10 +1,18 @@
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
-/// The target of the writers cannot be read.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("writer target {0:?}: must be host:port, several separated by commas")]
-pub struct WritersError(String);
+use blackfriday_service::tls::TlsError;
+
+/// Why there is no way to the writers.
+#[derive(Debug, thiserror::Error)]
+pub enum WritersError {
+    /// The target cannot be read.
+    #[error("writer target {0:?}: must be host:port, several separated by commas")]
+    Target(String),
+    /// A certificate or key cannot be used.
+    #[error("read the certificates")]
+    Tls(#[source] TlsError),
+}
 
 /// A name and a port.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,9 +21,15 @@ pub(super) struct Target {
     port: u16,
 }
 
+impl Target {
+    pub(super) fn host(&self) -> &str {
+        &self.host
+    }
+}
+
 /// Reads `host:port,…`; a scheme `http://` before a host is taken off.
 pub(super) fn parse(text: &str) -> Result<Vec<Target>, WritersError> {
-    let wrong = || WritersError(text.to_owned());
+    let wrong = || WritersError::Target(text.to_owned());
     let target = |part: &str| {
         let part = part.trim();
         let part = part.strip_prefix("http://").unwrap_or(part).trim_end_matches('/');
@@ -49,8 +63,8 @@ mod tests {
     #[test]
     fn a_target_is_a_list_of_hosts_with_ports() {
         let of = |host: &str, port| Target { host: host.into(), port };
-        assert_eq!(parse("writers:50051"), Ok(vec![of("writers", 50051)]));
-        assert_eq!(parse("http://a:1, [::1]:2"), Ok(vec![of("a", 1), of("::1", 2)]));
+        assert_eq!(parse("writers:50051").expect("one"), [of("writers", 50051)]);
+        assert_eq!(parse("http://a:1, [::1]:2").expect("two"), [of("a", 1), of("::1", 2)]);
         for text in ["", "writers", "writers:", ":1", "a:1,,b:2", "a:99999"] {
             assert!(parse(text).is_err(), "{text}");
         }

@@ -4,12 +4,16 @@ use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
 
 use super::Kafka;
+use crate::StackError;
 
-pub(super) fn properties(kafka: &Kafka) -> String {
+pub(super) fn properties(kafka: &Kafka) -> Result<String, StackError> {
     let mut properties: BTreeMap<String, String> = place(kafka);
     properties.extend(FIXED.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())));
+    if let Some(secure) = &kafka.options.secure {
+        properties.extend(secure.properties(kafka)?);
+    }
     properties.extend(kafka.options.properties.clone());
-    properties.iter().map(|(name, value)| format!("{name}={value}\n")).collect()
+    Ok(properties.iter().map(|(name, value)| format!("{name}={value}\n")).collect())
 }
 
 /// 22 characters of URL-safe base 64, as Kafka's `Uuid` reads them: the cluster id tells this broker from a stranger
@@ -24,9 +28,10 @@ pub(super) fn random_cluster_id() -> String {
 
 fn place(kafka: &Kafka) -> BTreeMap<String, String> {
     let (broker, controller) = (kafka.broker_port, kafka.controller_port);
+    let secure = kafka.secure_bootstrap().map(|address| format!(",SECURE://{address}")).unwrap_or_default();
     let pairs = [
-        ("listeners", format!("PLAINTEXT://127.0.0.1:{broker},CONTROLLER://127.0.0.1:{controller}")),
-        ("advertised.listeners", format!("PLAINTEXT://127.0.0.1:{broker}")),
+        ("listeners", format!("PLAINTEXT://127.0.0.1:{broker},CONTROLLER://127.0.0.1:{controller}{secure}")),
+        ("advertised.listeners", format!("PLAINTEXT://127.0.0.1:{broker}{secure}")),
         ("controller.quorum.voters", format!("1@127.0.0.1:{controller}")),
         ("log.dirs", kafka.server.data().display().to_string()),
         ("num.partitions", kafka.options.partitions.to_string()),

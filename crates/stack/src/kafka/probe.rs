@@ -17,16 +17,17 @@ const LONGEST_ANSWER: usize = 64 * 1024;
 
 /// Whether the broker at that port belongs to the cluster and lists at least itself.
 pub(super) async fn serves(port: u16, cluster_id: &str) -> bool {
-    match metadata(port).await {
+    match ask(port, METADATA, &BODY).await {
         Ok(answer) => lists_broker(&answer, port, cluster_id).unwrap_or(false),
         Err(_) => false,
     }
 }
 
-async fn metadata(port: u16) -> io::Result<Vec<u8>> {
+/// The answer to a request of this kind and version, from its correlation id on.
+pub(super) async fn ask(port: u16, kind: [u8; 4], body: &[u8]) -> io::Result<Vec<u8>> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).await?;
-    let request = [&METADATA[..], &CORRELATION_ID, &BODY].concat();
-    let length = u32::try_from(request.len()).expect("15 bytes");
+    let request = [&kind[..], &CORRELATION_ID, body].concat();
+    let length = u32::try_from(request.len()).map_err(io::Error::other)?;
     stream.write_all(&[&length.to_be_bytes()[..], &request].concat()).await?;
     let length = usize::try_from(stream.read_u32().await?).map_err(io::Error::other)?;
     if length > LONGEST_ANSWER {
@@ -51,18 +52,18 @@ fn lists_broker(answer: &[u8], port: u16, cluster_id: &str) -> Option<bool> {
     Some(listed && string(&mut rest)? == cluster_id.as_bytes())
 }
 
-fn take<'a>(rest: &mut &'a [u8], count: usize) -> Option<&'a [u8]> {
+pub(super) fn take<'a>(rest: &mut &'a [u8], count: usize) -> Option<&'a [u8]> {
     let (taken, left) = rest.split_at_checked(count)?;
     *rest = left;
     Some(taken)
 }
 
-fn int(rest: &mut &[u8]) -> Option<i32> {
+pub(super) fn int(rest: &mut &[u8]) -> Option<i32> {
     Some(i32::from_be_bytes(take(rest, 4)?.try_into().ok()?))
 }
 
 /// A string; null (length -1) counts as empty.
-fn string<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
+pub(super) fn string<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
     let length = i16::from_be_bytes(take(rest, 2)?.try_into().ok()?);
     take(rest, usize::try_from(length).unwrap_or(0))
 }

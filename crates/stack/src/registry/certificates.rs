@@ -37,7 +37,8 @@ pub(super) struct Certificates {
     pub(super) key: PathBuf,
 }
 
-type Pair = (X509, PKey<Private>);
+/// A certificate and its key.
+pub(crate) type Pair = (X509, PKey<Private>);
 
 impl Certificates {
     pub(super) fn issue(folder: &Path, listen: SocketAddr, hosts: &[String]) -> Result<Self, StackError> {
@@ -46,7 +47,7 @@ impl Certificates {
         let ca = match (fs::read(&ca_file), fs::read(&ca_key_file)) {
             (Ok(certificate), Ok(key)) => read(&certificate, &key).map_err(failed("read the authority"))?,
             _ => {
-                let ca = authority().map_err(failed("make an authority"))?;
+                let ca = authority("blackfriday registry authority").map_err(failed("make an authority"))?;
                 write(&ca, &ca_file, &ca_key_file)?;
                 ca
             }
@@ -56,16 +57,16 @@ impl Certificates {
         names.extend_from_slice(hosts);
         names.sort();
         names.dedup();
-        let server = server(&ca, &names).map_err(failed("make a certificate"))?;
+        let server = issue(&ca, "blackfriday registry", &names).map_err(failed("make a certificate"))?;
         let (certificate, key) = (at("server.crt"), at("server.key"));
         write(&server, &certificate, &key)?;
         Ok(Self { ca: ca_file, certificate, key })
     }
 }
 
-fn authority() -> Result<Pair, ErrorStack> {
-    let (mut builder, key) = begin("blackfriday registry authority", CA_DAYS)?;
-    let name = named("blackfriday registry authority")?;
+pub(crate) fn authority(name: &str) -> Result<Pair, ErrorStack> {
+    let (mut builder, key) = begin(name, CA_DAYS)?;
+    let name = named(name)?;
     builder.set_issuer_name(&name)?;
     builder.append_extension(BasicConstraints::new().critical().ca().pathlen(0).build()?)?;
     builder.append_extension(KeyUsage::new().critical().key_cert_sign().crl_sign().build()?)?;
@@ -75,12 +76,13 @@ fn authority() -> Result<Pair, ErrorStack> {
     Ok((builder.build(), key))
 }
 
-fn server((ca, ca_key): &Pair, names: &[String]) -> Result<Pair, ErrorStack> {
-    let (mut builder, key) = begin("blackfriday registry", SERVER_DAYS)?;
+/// For a server at these names and addresses, which may show it as a client, too.
+pub(crate) fn issue((ca, ca_key): &Pair, name: &str, names: &[String]) -> Result<Pair, ErrorStack> {
+    let (mut builder, key) = begin(name, SERVER_DAYS)?;
     builder.set_issuer_name(ca.subject_name())?;
     builder.append_extension(BasicConstraints::new().critical().build()?)?;
     builder.append_extension(KeyUsage::new().critical().digital_signature().build()?)?;
-    builder.append_extension(ExtendedKeyUsage::new().server_auth().build()?)?;
+    builder.append_extension(ExtendedKeyUsage::new().server_auth().client_auth().build()?)?;
     let mut alternatives = SubjectAlternativeName::new();
     for name in names {
         match name.parse::<IpAddr>() {
@@ -122,7 +124,11 @@ fn read(certificate: &[u8], key: &[u8]) -> Result<Pair, ErrorStack> {
     Ok((X509::from_pem(certificate)?, PKey::private_key_from_pem(key)?))
 }
 
-fn write((certificate, key): &Pair, certificate_file: &Path, key_file: &Path) -> Result<(), StackError> {
+pub(crate) fn write(
+    (certificate, key): &Pair,
+    certificate_file: &Path,
+    key_file: &Path,
+) -> Result<(), StackError> {
     let key = key.private_key_to_pem_pkcs8().map_err(failed("write a key"))?;
     write_private(key_file, &key)?;
     let certificate = certificate.to_pem().map_err(failed("write a certificate"))?;
@@ -130,7 +136,7 @@ fn write((certificate, key): &Pair, certificate_file: &Path, key_file: &Path) ->
     fs::write(certificate_file, certificate).map_err(failed)
 }
 
-fn failed(action: &'static str) -> impl Fn(ErrorStack) -> StackError {
+pub(crate) fn failed(action: &'static str) -> impl Fn(ErrorStack) -> StackError {
     move |source| StackError::Certificate { action, source }
 }
 

@@ -104,14 +104,15 @@ async fn while_busy(setup: &Setup) -> StoreError {
 #[test]
 fn who_may_not_enter_is_told_so() {
     let setup = Setup::with(&[("requirepass", "secret")], |config| {
-        config.url.set_password(Some("secret")).expect("a URL with a host");
+        config.access.password = Some("secret".parse().expect("any text"));
     });
     let at = |user: &str| setup.store_at(&format!("redis://{user}{}", setup.valkey.address()), &CONFIG);
     for user in ["", ":wrong@", "nobody:secret@"] {
         let error = apply(&setup, &at(user), 0).expect_err("locked");
-        assert!(matches!(error, StoreError::Refused { .. }), "{user}: {error:?}");
+        assert!(matches!(error, StoreError::Denied { .. }), "{user}: {error:?}");
         let error = setup.runtime.block_on(at(user).snapshot(1)).expect_err("locked");
-        assert!(matches!(error, StoreError::Refused { .. }), "{user}: {error:?}");
+        assert!(matches!(error, StoreError::Denied { .. }) && error.is_retryable(), "{user}: {error:?}");
+        assert!(error.to_string().contains("--valkey-password-file"), "{error}");
         assert!(!format!("{error:?}").contains("wrong"), "{error:?}");
     }
     assert_eq!(apply(&setup, &setup.store, 0).expect("the right password"), Outcome::Applied);
@@ -122,7 +123,7 @@ fn who_may_not_enter_is_told_so() {
         grant(&setup, command);
         let error = apply(&setup, &at("clerk:pen@"), 1).expect_err("one permission is missing");
         let cause = std::error::Error::source(&error).expect("Valkey's answer").to_string();
-        assert!(matches!(error, StoreError::Refused { .. }), "{error:?}");
+        assert!(matches!(error, StoreError::Denied { check: "the user's ACL", .. }), "{error:?}");
         assert!(cause.to_lowercase().contains(&format!("permission for {command} on ")), "{cause}");
         assert_eq!(setup.runtime.block_on(admin.dump()).expect("answers"), before, "{command}");
         denied += 1;

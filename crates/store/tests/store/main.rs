@@ -1,7 +1,10 @@
 //! The store against the naive model, through a real Valkey: what is counted, what is refused, what is read.
 
+mod access;
 mod failures;
+mod permissions;
 mod properties;
 mod reads;
+mod sentinels;
 mod setup;
 mod tampering;

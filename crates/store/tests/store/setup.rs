@@ -34,7 +34,8 @@ impl Setup {
     pub(crate) fn with(directives: &[(&str, &str)], configure: impl FnOnce(&mut ValkeyConfig)) -> Self {
         let runtime = Runtime::new().expect("a runtime");
         let text = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
-        let options = ValkeyOptions { config: directives.iter().map(text).collect() };
+        let config = directives.iter().map(text).collect();
+        let options = ValkeyOptions { config, ..ValkeyOptions::default() };
         let valkey = runtime.block_on(Valkey::start_with(options)).expect("Valkey");
         let mut config = ValkeyConfig::new(valkey.url()).expect("a server");
         configure(&mut config);

@@ -1,0 +1,93 @@
+//! Looks into the broker, and lets go of records as its retention does.
+
+use std::collections::HashMap;
+
+use anyhow::{Context, Result, bail};
+use blackfriday_broker::kafka::{Admin, BatchLimits, Subscription, SubscriptionEvent};
+use blackfriday_broker::{Record, RecordBatch, TopicPartition};
+use blackfriday_stack::Kafka;
+use rdkafka::ClientConfig;
+use rdkafka::admin::{AdminClient, AdminOptions};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use tokio::time::timeout;
+
+use crate::{LIMIT, config, id};
+
+/// The records of each partition of a topic, as they lie there.
+pub(crate) async fn read(kafka: &Kafka, topic: &str) -> Result<HashMap<i32, Vec<Record>>> {
+    let admin = Admin::new(&config(kafka))?;
+    let mut subscription = Subscription::open_with_headers(&config(kafka), BatchLimits::default())?;
+    let mut missing = HashMap::new();
+    for partition in admin.partitions(topic).await? {
+        let log = admin.watermarks(&partition).await?;
+        if log.low < log.high {
+            subscription.start(partition.clone(), log.low, 0);
+            missing.insert(partition, log.high);
+        }
+    }
+    let mut found: HashMap<i32, Vec<Record>> = HashMap::new();
+    while !missing.is_empty() {
+        let batch = next_batch(&mut subscription).await?;
+        missing.retain(|partition, end| *partition != batch.partition || batch.to < *end);
+        found.entry(batch.partition.partition).or_default().extend(batch.records);
+    }
+    Ok(found)
+}
+
+/// The ids in one partition, in the order of their offsets.
+pub(crate) async fn ids(kafka: &Kafka, topic: &str, partition: i32) -> Result<Vec<usize>> {
+    let records = read(kafka, topic).await?.remove(&partition).unwrap_or_default();
+    records.iter().map(|record| id(&record.payload)).collect()
+}
+
+/// The next event, which must be records.
+pub(crate) async fn next_batch(subscription: &mut Subscription) -> Result<RecordBatch> {
+    match timeout(LIMIT, subscription.next()).await.context("the next records")? {
+        Some(SubscriptionEvent::Batch(batch)) => Ok(batch),
+        other => bail!("{other:?} instead of records"),
+    }
+}
+
+/// Deletes what lies before `offset`, as retention does.
+pub(crate) async fn delete_before(kafka: &Kafka, partition: &TopicPartition, offset: i64) -> Result<()> {
+    let client: AdminClient<DefaultClientContext> = raw(kafka).create()?;
+    let mut list = TopicPartitionList::new();
+    list.add_partition_offset(&partition.topic, partition.partition, Offset::Offset(offset))?;
+    let options = AdminOptions::new().operation_timeout(Some(LIMIT)).request_timeout(Some(LIMIT));
+    let deleted = client.delete_records(&list, &options).await?;
+    for element in deleted.elements() {
+        element.error()?;
+    }
+    Ok(())
+}
+
+/// What a group has committed for these partitions, as tools that show lag see it.
+pub(crate) async fn committed(
+    kafka: &Kafka,
+    group: &str,
+    partitions: &[TopicPartition],
+) -> Result<Vec<Option<i64>>> {
+    let client: BaseConsumer = raw(kafka).set("group.id", group).create()?;
+    let mut list = TopicPartitionList::new();
+    for partition in partitions {
+        list.add_partition(&partition.topic, partition.partition);
+    }
+    let asked = tokio::task::spawn_blocking(move || client.committed_offsets(list, LIMIT)).await??;
+    let offset = |partition: &TopicPartition| match asked
+        .find_partition(&partition.topic, partition.partition)?
+        .offset()
+    {
+        Offset::Offset(offset) => Some(offset),
+        _ => None,
+    };
+    Ok(partitions.iter().map(offset).collect())
+}
+
+/// A client that shares no setting with ours.
+fn raw(kafka: &Kafka) -> ClientConfig {
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", kafka.bootstrap());
+    config
+}

@@ -1,0 +1,134 @@
+//! From the store's snapshot. Its numbers are text that anybody may have changed, so each is read before it is passed on.
+
+use std::cmp::Reverse;
+
+use blackfriday_event::{Category, Timestamp};
+use blackfriday_store::{CategorySnapshot, PriceAt, ProductUnits, SalesAt, Snapshot, WeatherSnapshot};
+
+use super::{Categoria, Cifras, Clima, Cuentas, Pais, Precio, Producto, Resumen, Segundo};
+use crate::decimal;
+
+/// Decimal places of prices, revenue and averages.
+const PLACES: usize = 2;
+
+/// Names of what should be there and cannot be read.
+#[derive(Default)]
+struct Unreadable(Vec<String>);
+
+impl Resumen {
+    /// What `snapshot` says, read at `now`, if the prices of `histories` were asked for.
+    pub(crate) fn of(snapshot: &Snapshot, now: Timestamp, histories: &[Category]) -> Self {
+        let leido_ms = now.millis();
+        let cuentas = Cuentas::of(snapshot, leido_ms, histories);
+        let frescura_ms = cuentas.ultima_venta_ms.map(|newest| leido_ms.saturating_sub(newest));
+        Self { leido_ms, frescura_ms, cuentas }
+    }
+}
+
+impl Cuentas {
+    fn of(snapshot: &Snapshot, leido_ms: u64, histories: &[Category]) -> Self {
+        let mut unreadable = Unreadable::default();
+        let category = |of: &Category| Categoria::of(*of, snapshot, histories.contains(of), &mut unreadable);
+        let categorias: Vec<_> = Category::ALL.iter().map(category).collect();
+        let is_held = |of: &&Cifras| snapshot.categories.contains_key(of.categoria);
+        let held = || categorias.iter().map(|of| &of.cifras).filter(is_held);
+        let series = || snapshot.series.iter().map(Segundo::of);
+        let any = !snapshot.categories.is_empty();
+        Self {
+            ventas: total(held().map(|of| of.ventas)),
+            unidades: decimal::sum(held().map(|of| of.unidades.as_deref()), 0),
+            ingresos: decimal::sum(held().map(|of| of.ingresos.as_deref()), PLACES),
+            precio_maximo: unreadable.decimal("precio_maximo", any, snapshot.price_max.as_deref(), PLACES),
+            precio_minimo: unreadable.decimal("precio_minimo", any, snapshot.price_min.as_deref(), PLACES),
+            ultima_venta_ms: snapshot.newest_accepted_at_ms(),
+            mas_vendido: snapshot.most_sold.first().map(Producto::of),
+            menos_vendido: snapshot.least_sold.as_ref().map(Producto::of),
+            productos: snapshot.most_sold.iter().map(Producto::of).collect(),
+            serie: series().collect(),
+            ultimo_segundo: series().rfind(|second| second.t_ms + 1000 <= leido_ms),
+            pico: series().max_by_key(|second| second.ventas),
+            clima: Clima::of(&snapshot.weather, &mut unreadable),
+            posiciones: snapshot.positions.clone(),
+            ilegibles: unreadable.0,
+            categorias,
+        }
+    }
+}
+
+impl Categoria {
+    fn of(category: Category, snapshot: &Snapshot, with_history: bool, unreadable: &mut Unreadable) -> Self {
+        let nothing = CategorySnapshot::default();
+        let held = snapshot.categories.get(category.name());
+        let of = held.unwrap_or(&nothing);
+        let price = |at: &PriceAt| Precio { t_ms: at.at_ms, precio: at.price.clone() };
+        let mut decimal = |name: &str, text: &Option<String>, places| {
+            let name = format!("categorias.{category}.{name}");
+            unreadable.decimal(&name, held.is_some(), text.as_deref(), places)
+        };
+        let cifras = Cifras {
+            categoria: category.name(),
+            ventas: decimal("ventas", &of.sales, 0).and_then(|sales| sales.parse().ok()),
+            unidades: decimal("unidades", &of.units_sum, 0),
+            ingresos: decimal("ingresos", &of.revenue_sum, PLACES),
+            precio_promedio: decimal("precio_promedio", &of.price_mean, PLACES),
+            cantidad_promedio: decimal("cantidad_promedio", &of.units_mean, PLACES),
+        };
+        Self {
+            cifras,
+            mas_vendido: of.most_sold.first().map(Producto::of),
+            menos_vendido: of.least_sold.as_ref().map(Producto::of),
+            productos: of.most_sold.iter().map(Producto::of).collect(),
+            historial: with_history.then(|| of.history.iter().map(price).collect()),
+        }
+    }
+}
+
+impl Clima {
+    fn of(weather: &WeatherSnapshot, unreadable: &mut Unreadable) -> Self {
+        let any = !weather.by_country.is_empty();
+        let mut count = |name: &str, expected, text: Option<&str>| -> Option<u64> {
+            unreadable.decimal(name, expected, text, 0)?.parse().ok()
+        };
+        let total = count("clima.total", any, weather.total.as_deref());
+        let country = |(pais, reports): (&String, &String)| Pais {
+            pais: pais.clone(),
+            reportes: count(&format!("clima.paises.{pais}"), true, Some(reports)),
+        };
+        let mut paises: Vec<_> = weather.by_country.iter().map(country).collect();
+        // Stable: countries with equally many stay in the order of their names.
+        paises.sort_by_key(|pais| Reverse(pais.reportes));
+        Self { total, paises }
+    }
+}
+
+impl Producto {
+    fn of(product: &ProductUnits) -> Self {
+        Self { producto_id: product.product_id.clone(), unidades: product.units }
+    }
+}
+
+impl Segundo {
+    fn of(at: &SalesAt) -> Self {
+        Self { t_ms: at.second.saturating_mul(1000), ventas: at.sales }
+    }
+}
+
+impl Unreadable {
+    /// The text if it is a decimal. Else it is named here, unless it is rightly absent.
+    fn decimal(&mut self, name: &str, expected: bool, text: Option<&str>, places: usize) -> Option<String> {
+        let read = text.filter(|text| decimal::is_readable(text, places));
+        if read.is_none() && (expected || text.is_some()) {
+            self.0.push(name.to_owned());
+        }
+        read.map(str::to_owned)
+    }
+}
+
+/// `None` if there is nothing to add, or if any term is missing.
+fn total(mut terms: impl Iterator<Item = Option<u64>>) -> Option<u64> {
+    let first = terms.next()??;
+    terms.try_fold(first, |sum, term| sum.checked_add(term?))
+}
+
+#[cfg(test)]
+mod tests;

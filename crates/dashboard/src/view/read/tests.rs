@@ -1,0 +1,99 @@
+use serde_json::{Value, json};
+
+use super::*;
+
+fn read(snapshot: &Snapshot, now_ms: u64) -> Resumen {
+    Resumen::of(snapshot, Timestamp::from_millis(now_ms).expect("in range"), &Category::ALL)
+}
+
+fn category(sales: &str, units: &str, revenue: &str) -> CategorySnapshot {
+    let text = |text: &str| Some(text.to_owned());
+    CategorySnapshot {
+        sales: text(sales),
+        units_sum: text(units),
+        revenue_sum: text(revenue),
+        price_mean: text("1.00"),
+        units_mean: text("1.00"),
+        newest_at_ms: Some(5_500),
+        ..CategorySnapshot::default()
+    }
+}
+
+fn snapshot(categories: [(&'static str, CategorySnapshot); 2]) -> Snapshot {
+    let price = Some("1.00".to_owned());
+    let categories = categories.into_iter().collect();
+    Snapshot { price_min: price.clone(), price_max: price, categories, ..Snapshot::default() }
+}
+
+#[test]
+fn an_empty_store_has_no_numbers_at_all() {
+    let json = serde_json::to_value(read(&Snapshot::default(), 7_000)).expect("serializes");
+    let numbers = ["ventas", "unidades", "ingresos", "precio_maximo", "precio_minimo", "mas_vendido"];
+    let more = ["menos_vendido", "ultimo_segundo", "pico", "ultima_venta_ms", "frescura_ms"];
+    for name in numbers.iter().chain(&more) {
+        assert!(json.get(name).is_some_and(Value::is_null), "{name} in {json}");
+    }
+    assert!(json["clima"]["total"].is_null());
+    assert_eq!(json["categorias"].as_array().map(Vec::len), Some(4));
+    for categoria in json["categorias"].as_array().expect("an array") {
+        assert!(categoria["ventas"].is_null() && categoria["ingresos"].is_null());
+    }
+    assert_eq!((&json["leido_ms"], &json["ilegibles"]), (&json!(7_000), &json!([])));
+}
+
+#[test]
+fn totals_are_exact_sums_of_what_the_categories_hold() {
+    let ropa = category("2", "18446744073709551615", "0.10");
+    let all =
+        read(&snapshot([("Ropa", ropa), ("Hogar", category("3", "1", "99999999999999999999.90"))]), 7_000);
+    assert_eq!(all.cuentas.ventas, Some(5));
+    assert_eq!(all.cuentas.unidades.as_deref(), Some("18446744073709551616"));
+    assert_eq!(all.cuentas.ingresos.as_deref(), Some("100000000000000000000.00"));
+    assert_eq!(all.frescura_ms, Some(1_500));
+    assert!(all.cuentas.ilegibles.is_empty());
+}
+
+#[test]
+fn what_cannot_be_read_is_named_and_has_no_total() {
+    let mut ropa = category("2", "many", "1.0");
+    ropa.price_mean = None;
+    let mut snapshot = snapshot([("Ropa", ropa), ("Hogar", category("3", "1", "2.00"))]);
+    snapshot.price_max = Some("-1.00".to_owned());
+    snapshot.weather.by_country.insert("Belice".to_owned(), "x".to_owned());
+    let counts = read(&snapshot, 7_000).cuentas;
+    let ropa = ["unidades", "ingresos", "precio_promedio"].map(|name| format!("categorias.Ropa.{name}"));
+    let others = ["precio_maximo", "clima.total", "clima.paises.Belice"].map(str::to_owned);
+    assert_eq!(counts.ilegibles, [ropa, others].concat());
+    assert_eq!((counts.ventas, counts.unidades, counts.ingresos), (Some(5), None, None));
+    assert_eq!(counts.precio_minimo.as_deref(), Some("1.00"));
+}
+
+#[test]
+fn a_writer_ahead_of_our_clock_has_no_negative_age() {
+    let snapshot = snapshot([("Ropa", category("1", "1", "0.10")), ("Hogar", category("1", "1", "0.10"))]);
+    assert_eq!(read(&snapshot, 5_000).frescura_ms, Some(0));
+}
+
+#[test]
+fn a_second_counts_as_the_last_only_when_it_is_over() {
+    let series = [(4, 9), (5, 9), (6, 1)];
+    let series = series.map(|(second, sales)| SalesAt { second, sales }).to_vec();
+    let snapshot = Snapshot { series, ..Snapshot::default() };
+    let last = |now| read(&snapshot, now).cuentas.ultimo_segundo;
+    assert_eq!(last(6_999), Some(Segundo { t_ms: 5_000, ventas: 9 }));
+    assert_eq!(last(7_000), Some(Segundo { t_ms: 6_000, ventas: 1 }));
+    assert_eq!(last(4_999), None);
+    let peak = read(&snapshot, 7_000).cuentas.pico;
+    assert_eq!(peak, Some(Segundo { t_ms: 5_000, ventas: 9 }), "of equal ones the newest");
+}
+
+#[test]
+fn countries_with_the_most_reports_come_first() {
+    let mut snapshot = Snapshot::default();
+    for (country, reports) in [("Belice", "2"), ("Guatemala", "10"), ("Honduras", "2")] {
+        snapshot.weather.by_country.insert(country.to_owned(), reports.to_owned());
+    }
+    let countries = read(&snapshot, 0).cuentas.clima.paises;
+    let names: Vec<_> = countries.into_iter().map(|country| country.pais).collect();
+    assert_eq!(names, ["Guatemala", "Belice", "Honduras"]);
+}

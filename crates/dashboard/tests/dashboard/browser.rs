@@ -1,0 +1,128 @@
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use blackfriday_stack::eventually;
+use chromiumoxide::cdp::browser_protocol::emulation::{
+    MediaFeature, SetDeviceMetricsOverrideParams, SetEmulatedMediaParams,
+};
+use chromiumoxide::cdp::browser_protocol::network::{
+    EnableParams, EventRequestWillBeSent, SetUserAgentOverrideParams,
+};
+use chromiumoxide::page::ScreenshotParams;
+use chromiumoxide::{Browser, BrowserConfig, Page};
+use futures_util::StreamExt;
+use tempfile::TempDir;
+
+use crate::support::LIMIT;
+
+const CHROMIUM: &str = "/usr/bin/chromium";
+
+/// A page in a browser of its own, with the address of everything it asked for.
+pub(crate) struct Tab {
+    page: Page,
+    browser: Browser,
+    requests: Arc<Mutex<Vec<String>>>,
+    _profile: TempDir,
+}
+
+impl Tab {
+    /// Opens `path` in a browser that speaks `language`.
+    pub(crate) async fn open(address: SocketAddr, path: &str, language: &str) -> Result<Self> {
+        let profile = tempfile::tempdir()?;
+        let browser = launch(profile.path()).await?;
+        let page = browser.new_page("about:blank").await?;
+        page.execute(EnableParams::default()).await?;
+        let agent = browser.version().await?.user_agent;
+        let speaks =
+            SetUserAgentOverrideParams::builder().user_agent(agent).accept_language(language).build();
+        page.execute(speaks.map_err(anyhow::Error::msg)?).await?;
+        let mut sent = page.event_listener::<EventRequestWillBeSent>().await?;
+        let requests = Arc::new(Mutex::new(Vec::new()));
+        let seen = Arc::clone(&requests);
+        tokio::spawn(async move {
+            while let Some(event) = sent.next().await {
+                seen.lock().unwrap_or_else(PoisonError::into_inner).push(event.request.url.clone());
+            }
+        });
+        page.goto(format!("http://{address}{path}")).await?;
+        Ok(Self { page, browser, requests, _profile: profile })
+    }
+
+    pub(crate) fn requests(&self) -> Vec<String> {
+        self.requests.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What an expression is, as text; `None` if it is null.
+    pub(crate) async fn value(&self, expression: &str) -> Result<Option<String>> {
+        let found = self.page.evaluate(format!("String({expression} ?? '') || null")).await?;
+        Ok(found.into_value().unwrap_or_default())
+    }
+
+    /// Waits until an expression is this text.
+    pub(crate) async fn becomes(&self, expression: &str, expected: Option<&str>) -> Result<()> {
+        let as_expected =
+            async || self.value(expression).await.is_ok_and(|found| found.as_deref() == expected);
+        if eventually(LIMIT, as_expected).await.is_err() {
+            anyhow::bail!("{expression} is {:?}, not {expected:?}", self.value(expression).await?);
+        }
+        Ok(())
+    }
+
+    /// Waits until the exact text behind a number on the page is this; `None` for a dash.
+    pub(crate) async fn shows(&self, key: &str, expected: Option<&str>) -> Result<()> {
+        let element = format!("document.querySelector('[data-key=\"{key}\"]')");
+        self.becomes(&format!("{element}.dataset.value"), expected).await?;
+        if expected.is_none() {
+            self.becomes(&format!("{element}.textContent"), Some("–")).await?;
+        }
+        Ok(())
+    }
+
+    pub(crate) async fn click(&self, selector: &str) -> Result<()> {
+        self.page.find_element(selector).await?.click().await?;
+        Ok(())
+    }
+
+    /// Takes a picture of the whole page, to be looked at by people.
+    pub(crate) async fn picture(&self, name: &str, width: i64, dark: bool) -> Result<()> {
+        let size = SetDeviceMetricsOverrideParams::new(width, 900, 1.0, width < 600);
+        self.page.execute(size).await?;
+        let scheme = MediaFeature::new("prefers-color-scheme", if dark { "dark" } else { "light" });
+        self.page.execute(SetEmulatedMediaParams::builder().feature(scheme).build()).await?;
+        // Charts are drawn anew for the new width.
+        let drawn = "document.getElementById('series').getAttribute('viewBox').split(' ')[2] == document.getElementById('series').clientWidth";
+        self.becomes(drawn, Some("true")).await?;
+        let fits = self.value("document.documentElement.scrollWidth <= innerWidth").await?;
+        ensure!(fits.as_deref() == Some("true"), "no horizontal scroll at {width} px");
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
+        let png = ScreenshotParams::builder().full_page(true).build();
+        self.page.save_screenshot(png, folder.join(format!("{name}.png"))).await?;
+        Ok(())
+    }
+
+    pub(crate) async fn close(mut self) -> Result<()> {
+        self.browser.close().await?;
+        tokio::time::timeout(Duration::from_secs(10), self.browser.wait())
+            .await
+            .context("Chromium ends")??;
+        Ok(())
+    }
+}
+
+async fn launch(profile: &Path) -> Result<Browser> {
+    ensure!(Path::new(CHROMIUM).exists(), "{CHROMIUM} is missing: run ./dev setup");
+    let config = BrowserConfig::builder()
+        .chrome_executable(CHROMIUM)
+        .user_data_dir(profile)
+        .no_sandbox()
+        .args(["--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"])
+        .args(["--disable-component-update", "--disable-sync"])
+        .build()
+        .map_err(anyhow::Error::msg)?;
+    let (browser, mut handler) = Browser::launch(config).await.context("start Chromium")?;
+    tokio::spawn(async move { while handler.next().await.is_some() {} });
+    Ok(browser)
+}

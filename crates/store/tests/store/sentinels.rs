@@ -1,0 +1,115 @@
+//! The primary by Sentinels: found by any that knows it, left when it no longer is the primary.
+
+use std::time::Duration;
+
+use blackfriday_event::Category;
+use blackfriday_stack::{Sentinel, SentinelOptions, Valkey, ValkeyOptions, eventually, free_port};
+use blackfriday_store::{Outcome, Store, StoreError, ValkeyConfig};
+
+use crate::setup::{CONFIG, batch, sale};
+
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// Sentinels by these addresses.
+fn config(addresses: &[String]) -> ValkeyConfig {
+    let url = format!("valkey+sentinel://{}/blackfriday/0", addresses.join(","));
+    ValkeyConfig::new(&url).expect("a list of Sentinels")
+}
+
+async fn apply(store: &Store, from: usize) -> Result<Outcome, StoreError> {
+    let sales = [sale(Category::Ropa, "P-1", 7 + from as u128)];
+    store.apply(&[batch(store, from, &sales)]).await.map(|outcomes| outcomes[0])
+}
+
+/// With a replica that has all of the primary's data.
+async fn replica_of(primary: &Valkey) -> Valkey {
+    let config = vec![("replicaof".to_owned(), format!("127.0.0.1 {}", primary.port()))];
+    let replica = Valkey::start_with(ValkeyOptions { config, ..ValkeyOptions::default() }).await;
+    let replica = replica.expect("a replica");
+    let linked = async || {
+        let info = replica.command(&["INFO", "replication"]).await.expect("answers");
+        info.contains("master_link_status:up")
+    };
+    eventually(LIMIT, linked).await.expect("in sync");
+    replica
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failover_is_followed() {
+    let primary = Valkey::start().await.expect("Valkey");
+    let replica = replica_of(&primary).await;
+    let alone = SentinelOptions { quorum: 1, ..SentinelOptions::default() };
+    let sentinel = Sentinel::start(&primary, &alone).await.expect("a Sentinel");
+    let other = SentinelOptions { name: "other".to_owned(), ..SentinelOptions::default() };
+    let ignorant = Sentinel::start(&primary, &other).await.expect("a Sentinel");
+    let away = format!("127.0.0.1:{}", free_port().expect("a port"));
+    let named = sentinel.address().replace("127.0.0.1", "localhost");
+    let store = Store::new(&config(&[away, ignorant.address(), named]), &CONFIG).expect("a store");
+
+    assert_eq!(apply(&store, 0).await.expect("an empty store"), Outcome::Applied);
+    store.ping().await.expect("the primary");
+    let copied = async || replica.command(&["HGET", "posicion:ventas", "0"]).await.expect("answers") == "1";
+    eventually(LIMIT, copied).await.expect("replicated");
+    primary.kill().expect("runs");
+    let mut applied = None;
+    let again = async || match apply(&store, 1).await {
+        Ok(outcome) => {
+            applied = Some(outcome);
+            true
+        }
+        Err(error) => {
+            assert!(error.is_retryable(), "{error:?}");
+            false
+        }
+    };
+    eventually(LIMIT, again).await.expect("the replica takes over");
+    assert_eq!(applied, Some(Outcome::Applied));
+    assert_eq!(sentinel.primary().await.expect("answers"), replica.address());
+    assert_eq!(replica.command(&["GET", "reportes:total:Ropa"]).await.expect("answers"), "2");
+}
+
+/// The Sentinel alone cannot elect another, so it goes on naming a server that was demoted.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_was_demoted_is_not_written_to_and_not_read_from_for_long() {
+    let valkey = Valkey::start().await.expect("Valkey");
+    let sentinel = Sentinel::start(&valkey, &SentinelOptions::default()).await.expect("a Sentinel");
+    let store = Store::new(&config(&[sentinel.address()]), &CONFIG).expect("a store");
+    let reader = Store::new(&config(&[sentinel.address()]), &CONFIG).expect("a store");
+    assert_eq!(apply(&store, 0).await.expect("an empty store"), Outcome::Applied);
+    reader.snapshot(1).await.expect("the counters");
+
+    valkey.command(&["REPLICAOF", "127.0.0.1", "1"]).await.expect("demoted");
+    // What broke the connection, if the demotion did, is found by one call.
+    drop(apply(&store, 1).await);
+    for error in
+        [apply(&store, 1).await.expect_err("no primary"), reader.ping().await.expect_err("no primary")]
+    {
+        assert!(matches!(error, StoreError::Away { .. }), "{error:?}");
+    }
+    let error = reader.snapshot(1).await.expect_err("no primary");
+    let cause = std::error::Error::source(&error).expect("why").to_string();
+    assert!(cause.contains("no primary \"blackfriday\" by 127.0.0.1:"), "{cause}");
+
+    valkey.command(&["REPLICAOF", "NO", "ONE"]).await.expect("promoted");
+    assert_eq!(apply(&store, 1).await.expect("the primary"), Outcome::Applied);
+    reader.ping().await.expect("the primary");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sentinels_may_want_a_password_of_their_own() {
+    let valkey = Valkey::start().await.expect("Valkey");
+    let locked = vec![("requirepass".to_owned(), "watch".to_owned())];
+    let options = SentinelOptions { config: locked, ..SentinelOptions::default() };
+    let sentinel = Sentinel::start(&valkey, &options).await.expect("a Sentinel");
+    let mut config = config(&[sentinel.address()]);
+    for password in [None, Some("wrong")] {
+        config.access.sentinel_password = password.map(|text| text.parse().expect("any text"));
+        let store = Store::new(&config, &CONFIG).expect("a store");
+        let error = apply(&store, 0).await.expect_err("locked");
+        assert!(matches!(error, StoreError::Denied { .. }) && error.is_retryable(), "{error:?}");
+        assert!(error.to_string().contains("--valkey-sentinel-password-file"), "{error}");
+    }
+    config.access.sentinel_password = Some("watch".parse().expect("any text"));
+    let store = Store::new(&config, &CONFIG).expect("a store");
+    assert_eq!(apply(&store, 0).await.expect("the right password"), Outcome::Applied);
+}
