@@ -15,6 +15,7 @@
   locust,
   minikube,
   nixfmt,
+  python3,
   shellcheck,
   skopeo,
   valkey,
@@ -28,6 +29,7 @@ craneLib.devShell {
     cargo-nextest
     nixfmt
     shellcheck
+    (python3.withPackages (python: [ python.pyyaml ]))
 
     apacheKafka
     jre_headless

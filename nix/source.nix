@@ -38,6 +38,15 @@ in
     ../tools
     ../.ci
     ../nix
+    ../k8s/generate.sh
+    ../k8s/tests
+  ];
+  # And what they are compared with.
+  manifests = of [
+    (fileset.difference ../k8s (fileset.maybeMissing ../k8s/generated))
+    ../docs/operations.md
+    ../crates/broker/acl
+    ../crates/store/acl
   ];
   readme = ../README.md;
   toml = lib.importTOML ../Cargo.toml;

@@ -37,6 +37,11 @@ in
   tests = pkgs.callPackage ./tests.nix { inherit craneLib rust; };
   readme = pkgs.callPackage ./readme.nix { inherit programs source; };
   nix = pkgs.callPackage ./nix.nix { inherit source; };
+  manifests = pkgs.callPackage ./manifests.nix { inherit source; };
   scripts = pkgs.callPackage ./scripts.nix { inherit source; };
   images = pkgs.callPackage ./images.nix { inherit images; };
+}
+# A package set may be without it.
+// pkgs.lib.optionalAttrs (pkgs ? prometheus) {
+  alerts = pkgs.callPackage ./alerts.nix { inherit source; };
 }

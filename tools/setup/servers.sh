@@ -133,13 +133,6 @@ setup_registry() {
         return
     fi
     say "fetching an OCI registry"
-    has apt-get || die "$EX_UNAVAILABLE" "$REGISTRY_BY_HAND"
-    rm -rf "$tools/registry" "$tools/apt"
-    mkdir -p "$tools/apt/packages"
-    apt_update
-    (cd "$tools/apt/packages" && apt-get -o APT::Sandbox::User= download -qq docker-registry >&2) ||
-        die "$EX_UNAVAILABLE" "this release does not have it. $REGISTRY_BY_HAND"
-    dpkg-deb --extract "$tools"/apt/packages/docker-registry_*.deb "$tools/registry"
+    unpack docker-registry "$tools/registry" "$REGISTRY_BY_HAND"
     have_registry || die "$EX_UNAVAILABLE" "what was fetched does not run. $REGISTRY_BY_HAND"
-    rm -rf "$tools/apt"
 }

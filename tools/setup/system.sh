@@ -129,6 +129,20 @@ apt_install() {
     logged as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@"
 }
 
+# unpack PACKAGE FOLDER BY_HAND: Debian's package into a folder of ours; the system does not learn of it.
+unpack() {
+    local package=$1 folder=$2 by_hand=$3
+    has apt-get || die "$EX_UNAVAILABLE" "$by_hand"
+    rm -rf "$folder" "$tools/apt"
+    mkdir -p "$tools/apt/packages"
+    apt_update
+    # As ourselves and not as apt's own user, who may not write here.
+    (cd "$tools/apt/packages" && apt-get -o APT::Sandbox::User= download -qq "$package" >&2) ||
+        die "$EX_UNAVAILABLE" "this release does not have it. $by_hand"
+    dpkg-deb --extract "$tools/apt/packages/$package"_*.deb "$folder"
+    rm -rf "$tools/apt"
+}
+
 # What an installer tells is only of interest if it fails.
 logged() {
     if ! "$@" >"$tools/setup.log" 2>&1; then
