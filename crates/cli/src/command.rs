@@ -5,7 +5,8 @@ use blackfriday_telemetry::TelemetryConfig;
 use clap::{Parser, Subcommand};
 
 use crate::{
-    dead_letters, demo, failure, image, load, output, reference, registry, tail, topics, verify, workload,
+    dead_letters, demo, deploy, failure, image, load, output, reference, registry, tail, topics, verify,
+    workload,
 };
 
 /// Takes a flash sale in, counts it exactly once, and proves it.
@@ -56,6 +57,8 @@ pub enum Command {
     Image(image::Command),
     /// Run a registry on this machine, until Ctrl-C.
     Registry(registry::Arguments),
+    /// Bring everything into a Kubernetes cluster, wait until it works, and prove it; or take it down.
+    Deploy(Box<deploy::Arguments>),
     /// Print the table of environment variables, as Markdown.
     #[command(hide = true)]
     Reference,
@@ -99,6 +102,7 @@ async fn dispatch(command: Command) -> anyhow::Result<bool> {
         Command::Workload(command) => workload::run(command).await.map(|()| true),
         Command::Image(command) => image::run(command).await.map(|()| true),
         Command::Registry(arguments) => registry::run(arguments, &stopped_by_signals()).await,
+        Command::Deploy(arguments) => deploy::run(*arguments, &stopped_by_signals()).await,
         Command::Reference => {
             output::line(reference::table());
             Ok(true)

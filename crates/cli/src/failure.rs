@@ -29,6 +29,11 @@ pub(crate) struct DataError(pub(crate) String);
 #[error("{0}")]
 pub(crate) struct Unavailable(pub(crate) String);
 
+/// Something that is needed refuses whoever asks.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Denied(pub(crate) String);
+
 /// A signal ended the command before it was done.
 #[derive(Debug, thiserror::Error)]
 #[error("stopped by a signal")]
@@ -48,6 +53,9 @@ pub(crate) fn exit_code(error: &anyhow::Error) -> u8 {
     }
     if let Some(error) = error.downcast_ref::<RegistryError>() {
         return of_registry(error);
+    }
+    if error.downcast_ref::<Denied>().is_some() {
+        return EX_NOPERM;
     }
     let is_denied = |cause: &(dyn std::error::Error + 'static)| {
         matches!(cause.downcast_ref(), Some(StoreError::Denied { .. }))

@@ -10,10 +10,10 @@ mod kustomize;
 mod layer;
 mod push;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use blackfriday_workload::tagged;
+use blackfriday_workload::{Registry, tagged};
 
 use self::archive::Archive;
 use self::convert::Image;
@@ -83,6 +83,30 @@ pub(crate) async fn run(command: Command) -> Result<()> {
         output::note(format_args!("wrote {}", path.display()));
     }
     Ok(())
+}
+
+/// Pushes an archive as `host/name:tag`, and sets that name to the digest in the component. Gives the reference by digest,
+/// and what was sent.
+pub(crate) async fn push_as(
+    registry: &Registry,
+    archive: &Path,
+    to: &str,
+    component: &Path,
+) -> Result<(String, String)> {
+    let at = tagged(to)?;
+    let image = read(archive.to_owned()).await?;
+    let sent = push::push(registry, &at, &image).await?.to_string();
+    let (new_name, digest) = (format!("{}/{}", at.registry(), at.repository()), image.digest.clone());
+    let pinned = format!("{new_name}@{digest}");
+    let name = image.name.unwrap_or_else(|| at.repository().to_owned());
+    kustomize::write(component, Entry { name, new_name, digest })?;
+    Ok((pinned, sent))
+}
+
+/// What an archive calls its image, with the tag.
+pub(crate) fn name_in(path: &Path) -> Result<Option<String>> {
+    let name = Archive::open(path).and_then(|archive| convert::tagged_name(&archive));
+    name.with_context(|| DataError(format!("{} is no image archive", path.display())))
 }
 
 async fn read(path: PathBuf) -> Result<Image> {

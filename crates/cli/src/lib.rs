@@ -7,6 +7,7 @@
 mod command;
 mod dead_letters;
 mod demo;
+mod deploy;
 mod failure;
 mod image;
 mod load;

@@ -82,6 +82,15 @@ impl Image {
     }
 }
 
+/// What the archive calls its image, with the tag.
+pub(super) fn tagged_name(archive: &Archive) -> Result<Option<String>> {
+    if !archive.has("manifest.json") {
+        return Ok(None);
+    }
+    let images: Vec<Saved> = json(archive, "manifest.json")?;
+    Ok(images.into_iter().flat_map(|image| image.repo_tags.unwrap_or_default()).next())
+}
+
 /// The format of `docker save`: its configuration is the image's, byte for byte; its layers are compressed.
 fn saved(archive: &Archive) -> Result<Image> {
     let images: Vec<Saved> = json(archive, "manifest.json")?;

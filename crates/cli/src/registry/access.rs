@@ -34,6 +34,11 @@ impl AccessArguments {
         Ok(Registry::new(&Access { ca, auth: self.auth()?, plain_http: self.plain_http })?)
     }
 
+    /// The user, the password's file and the authorities' certificates: what a cluster has to know to pull.
+    pub(crate) fn parts(&self) -> (Option<&str>, Option<&Path>, Option<&Path>) {
+        (self.username.as_deref(), self.password_file.as_deref(), self.ca.as_deref())
+    }
+
     fn auth(&self) -> Result<RegistryAuth> {
         let Some(username) = self.username.clone() else { return Ok(RegistryAuth::Anonymous) };
         let password = match &self.password_file {
