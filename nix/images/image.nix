@@ -12,7 +12,8 @@
 dockerTools.buildLayeredImage {
   inherit contents;
   name = "blackfriday/${name}";
-  tag = version;
+  # SemVer's build metadata has a character that no tag may have.
+  tag = lib.replaceStrings [ "+" ] [ "_" ] version;
   # A layer for each store path while there is room: a new build of a program then moves one layer.
   maxLayers = 60;
   config = {

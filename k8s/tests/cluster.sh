@@ -1,0 +1,98 @@
+#!/usr/bin/env bash
+# Tries the overlay `plain` on a real cluster. README.md beside this file describes the steps.
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+export CLUSTER_KUBECTL=kubectl CLUSTER_LOAD='' CLUSTER_IMAGES='' CLUSTER_BLACKFRIDAY='' CLUSTER_OUT=cluster-results
+# Every step with its limit in seconds, in the order in which they are run.
+steps=(deploy:900 sale:240 policies:300 rolling-update:900 kills:1500 failover:420 autoscaler:600 writers:900 faults:600)
+
+usage() {
+    cat <<'USAGE'
+usage: k8s/tests/cluster.sh [OPTIONS] [STEP...]
+
+  --kubectl 'COMMAND'      kubectl, and how it finds the cluster (kubectl)
+  --images DIRECTORY       image archives to bring to the nodes first; without it images are where they have to be
+  --load 'COMMAND'         brings one archive to the nodes: it is called as COMMAND ARCHIVE
+  --blackfriday 'COMMAND'  deploys by `COMMAND deploy`; without it by kubectl, as ../README.md has it
+  --out DIRECTORY          results.md, logs, and the passwords of what was deployed (cluster-results)
+
+Without STEP all are run: deploy sale policies rolling-update kills failover autoscaler writers faults
+Exit code 0 if every step passed, 1 if one did not.
+USAGE
+}
+
+limit_of() {
+    local step
+    for step in "${steps[@]}"; do
+        if [[ ${step%:*} == "$1" ]]; then
+            echo "${step#*:}"
+            return
+        fi
+    done
+    usage >&2
+    exit 64
+}
+
+# A step's file says what was seen in STEP.seen, its tables in STEP.md, everything else in STEP.log.
+run_step() {
+    local step=$1 limit=$2 began=$SECONDS code=0 verdict
+    rm -f "$CLUSTER_OUT/$step".{seen,md,verdict}
+    echo "cluster: $step, at the most $limit s" >&2
+    timeout --kill-after=30 "$limit" bash "$here/cluster/$step.sh" >"$CLUSTER_OUT/$step.log" 2>&1 || code=$?
+    case $code in
+        0) verdict=passed ;;
+        77) verdict='not run' ;;
+        124 | 137) verdict="FAILED: not done in $limit s" ;;
+        *) verdict=FAILED ;;
+    esac
+    printf '%s\t%s\n' "$verdict" "$((SECONDS - began))" >"$CLUSTER_OUT/$step.verdict"
+    echo "cluster: $step $verdict after $((SECONDS - began)) s: $(tail -n 1 "$CLUSTER_OUT/$step.log")" >&2
+    [[ $code == 0 || $code == 77 ]]
+}
+
+# Of every step that was ever run with this --out.
+write_results() {
+    local step verdict seconds
+    printf '| step | verdict | s | seen |\n|---|---|---|---|\n'
+    for step in "${steps[@]%:*}"; do
+        if [[ -e $CLUSTER_OUT/$step.verdict ]]; then
+            IFS=$'\t' read -r verdict seconds <"$CLUSTER_OUT/$step.verdict"
+            printf '| %s | %s | %s | %s |\n' "$step" "$verdict" "$seconds" \
+                "$(paste -s -d ' ' "$CLUSTER_OUT/$step.seen" 2>/dev/null || true)"
+        fi
+    done
+    for step in "${steps[@]%:*}"; do
+        if [[ -e $CLUSTER_OUT/$step.md ]]; then
+            printf '\n## %s\n\n' "$step"
+            cat "$CLUSTER_OUT/$step.md"
+        fi
+    done
+}
+
+chosen=()
+while (($# > 0)); do
+    case $1 in
+        --kubectl) CLUSTER_KUBECTL=${2:?} && shift ;;
+        --load) CLUSTER_LOAD=${2:?} && shift ;;
+        --images) CLUSTER_IMAGES=$(realpath "${2:?}") && shift ;;
+        --blackfriday) CLUSTER_BLACKFRIDAY=${2:?} && shift ;;
+        --out) CLUSTER_OUT=${2:?} && shift ;;
+        --help) usage; exit 0 ;;
+        -*) usage >&2; exit 64 ;;
+        *) chosen+=("$1") ;;
+    esac
+    shift
+done
+((${#chosen[@]} > 0)) || chosen=("${steps[@]%:*}")
+for step in "${chosen[@]}"; do limit_of "$step" >/dev/null; done
+mkdir -p "$CLUSTER_OUT"
+CLUSTER_OUT=$(realpath "$CLUSTER_OUT")
+
+failed=0
+for step in "${chosen[@]}"; do
+    run_step "$step" "$(limit_of "$step")" || failed=1
+    write_results >"$CLUSTER_OUT/results.md"
+done
+cat "$CLUSTER_OUT/results.md"
+exit $failed

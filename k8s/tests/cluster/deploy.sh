@@ -1,0 +1,47 @@
+#!/usr/bin/env bash
+# The overlay `plain` from the images in --images: everything becomes ready.
+# shellcheck source=k8s/tests/cluster/lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+bring_images() {
+    local archive
+    read -r -a load <<<"$CLUSTER_LOAD"
+    ((${#load[@]} > 0)) || fail "--images without --load"
+    for archive in "$CLUSTER_IMAGES"/*.tar*; do
+        "${load[@]}" "$archive"
+        say "the nodes have $archive"
+    done
+    mkdir -p "$tree/generated/images"
+    python3 "$here/images.py" "$CLUSTER_IMAGES" >"$tree/generated/images/kustomization.yaml"
+}
+
+# The secrets of the last time are kept, as the volumes are.
+refresh_tree() {
+    mkdir -p "$tree"
+    find "$tree" -mindepth 1 -maxdepth 1 ! -name generated -exec rm -rf {} +
+    tar -C "$here/../.." --exclude=./generated -cf - . | tar -C "$tree" -xf -
+}
+
+deploy() {
+    if [[ -n $CLUSTER_BLACKFRIDAY ]]; then
+        read -r -a blackfriday <<<"$CLUSTER_BLACKFRIDAY"
+        (cd "$tree/.." && "${blackfriday[@]}" deploy --overlay plain --no-push)
+        return
+    fi
+    "$tree/generate.sh"
+    kubectl apply --server-side -k "$tree/base/namespaces"
+    kubectl -n kafka delete job kafka-setup --ignore-not-found
+    kubectl apply --server-side --force-conflicts -k "$tree/overlays/plain"
+}
+
+refresh_tree
+if [[ -n $CLUSTER_IMAGES ]]; then bring_images; fi
+deploy
+began=$SECONDS
+everything_ready 600
+if kubectl -n kafka get job kafka-setup >/dev/null 2>&1; then
+    kubectl -n kafka wait --for=condition=Complete job/kafka-setup --timeout=300s
+fi
+await 60 "Sentinels name a primary" test -n "$(primary)"
+seen "everything is ready $((SECONDS - began)) s after it was applied; the primary is $(primary)."
+kubectl get pods -A -o wide

@@ -1,0 +1,102 @@
+# shellcheck shell=bash
+# What the steps have in common: waiting, load, the proof. Sourced by each of them; ../cluster.sh sets CLUSTER_*.
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+step=$(basename "$0" .sh)
+tree=$CLUSTER_OUT/tree/k8s
+# Sales per second where the load only has to be there.
+rate=${CLUSTER_RATE:-200}
+read -r -a kubectl_words <<<"$CLUSTER_KUBECTL"
+export PYTHONDONTWRITEBYTECODE=1
+
+kubectl() { command "${kubectl_words[@]}" "$@"; }
+b() { kubectl --namespace blackfriday "$@"; }
+
+say() { printf '%s %s\n' "$(date -u +%T)" "$*"; }
+seen() { say "$@" && echo "$*" >>"$CLUSTER_OUT/$step.seen"; }
+table() { printf '%s\n' "$*" >>"$CLUSTER_OUT/$step.md"; }
+fail() { seen "FAILED: $*" && exit 1; }
+not_run() { seen "$*" && exit 77; }
+
+# await SECONDS WHAT COMMAND...: tries again until it succeeds.
+await() {
+    local limit=$1 what=$2 end=$((SECONDS + $1))
+    shift 2
+    until "$@" >/dev/null 2>&1; do
+        ((SECONDS < end)) || fail "waited $limit s, and it is not so that $what"
+        sleep 0.5
+    done
+    say "$what"
+}
+
+rolled_out() { kubectl --namespace "$1" rollout status "$2" --timeout=1s; }
+
+# Every workload of the overlay.
+everything_ready() {
+    local limit=$1 name
+    await "$limit" "kafka is ready" rolled_out kafka statefulset/kafka
+    await "$limit" "valkey is ready" rolled_out valkey statefulset/valkey
+    await "$limit" "sentinels are ready" rolled_out valkey statefulset/sentinel
+    for name in writer-a writer-b relay gateway consumer dashboard; do
+        await "$limit" "$name is ready" rolled_out blackfriday "deployment/$name"
+    done
+}
+
+# job NAME CRONJOB ARGUMENTS...: that CronJob's job with other arguments, and the claim `receipts` beside it.
+job() {
+    local name=$1 from=$2
+    shift 2
+    b get persistentvolumeclaim receipts >/dev/null 2>&1 || b create -f "$here/receipts.persistent-volume-claim.yaml"
+    b delete job "$name" --ignore-not-found >/dev/null
+    b create job "$name" --from="cronjob/$from" --dry-run=client -o json | python3 "$here/job.py" "$@" | b create -f - >/dev/null
+}
+
+job_runs() { [[ $(b get pods -l "job-name=$1" -o jsonpath='{.items[*].status.phase}') =~ Running|Succeeded|Failed ]]; }
+job_is_over() { [[ $(b get job "$1" -o jsonpath='{.status.conditions[*].type}') =~ Complete|Failed ]]; }
+# What it printed as JSON.
+job_result() { b logs "job/$1" | grep '^{' | tail -n 1; }
+
+# load_begin NAME ARGUMENTS...: returns when the load runs.
+load_begin() {
+    local name=$1
+    shift
+    job "load-$name" smoke load --url http://gateway:8080 --json --receipts "/receipts/$name" "$@"
+    await 60 "the load $name runs" job_runs "load-$name"
+}
+
+# load_end NAME: sets accepted, refused, unknown, not_sent, per_second, p50, p99, longest.
+load_end() {
+    await 180 "the load $1 is over" job_is_over "load-$1"
+    job_result "load-$1" >"$CLUSTER_OUT/$1.load.json" || fail "the load $1 printed no result: $(b logs "job/load-$1" | tail -n 1)"
+    # shellcheck disable=SC2034 # the steps use them
+    read -r accepted refused unknown not_sent per_second p50 p99 longest < <(python3 "$here/figures.py" load "$CLUSTER_OUT/$1.load.json")
+    say "load $1: accepted $accepted, refused $refused, unknown $unknown, not sent $not_sent"
+}
+
+# prove NAME...: of these loads nothing is lost, and nothing of the whole log is doubled or counted wrong.
+prove() {
+    local name receipts=() holds lost doubled accepted counted written not_written
+    for name in "$@"; do receipts+=(--receipts "/receipts/$name"); done
+    job "verify-$step" verify verify --json --wait 60s "${receipts[@]}"
+    await 180 "the proof is there" job_is_over "verify-$step"
+    job_result "verify-$step" >"$CLUSTER_OUT/$step.proof.json" || fail "no proof: $(b logs "job/verify-$step" | tail -n 1)"
+    read -r holds lost doubled accepted counted written not_written < <(python3 "$here/figures.py" proof "$CLUSTER_OUT/$step.proof.json")
+    seen "verify: accepted $accepted, lost $lost, doubled $doubled, counted in all $counted," \
+        "unknown outcomes $((written + not_written)) ($written written)."
+    [[ $holds == True && $lost == 0 && $doubled == 0 ]] || fail "the proof does not hold: $CLUSTER_OUT/$step.proof.json"
+}
+
+# primary: the server that the Sentinels name.
+primary() {
+    kubectl --namespace valkey exec sentinel-0 -c sentinel -- /bin/valkey-cli -p 26379 sentinel get-primary-addr-by-name blackfriday |
+        head -n 1 | cut -d . -f 1
+}
+
+# healed NAMESPACE SELECTOR COUNT UID: so many pods, all ready, and none is that one.
+healed() {
+    local pods
+    pods=$(kubectl --namespace "$1" get pods -l "$2" --field-selector=status.phase=Running \
+        -o jsonpath='{range .items[*]}{.metadata.uid} {.status.conditions[?(@.type=="Ready")].status} {.metadata.deletionTimestamp}{"\n"}{end}')
+    [[ $pods != *"$4"* && $(grep -c ' True $' <<<"$pods") -ge $3 ]]
+}
