@@ -5,8 +5,8 @@ use blackfriday_telemetry::TelemetryConfig;
 use clap::{Parser, Subcommand};
 
 use crate::{
-    dead_letters, demo, deploy, failure, image, load, output, reference, registry, tail, topics, verify,
-    workload,
+    dead_letters, demo, deploy, failure, image, load, output, reference, registry, tail, topics,
+    valkey_config, verify, workload,
 };
 
 /// Takes a flash sale in, counts it exactly once, and proves it.
@@ -57,6 +57,9 @@ pub enum Command {
     Image(image::Command),
     /// Run a registry on this machine, until Ctrl-C.
     Registry(registry::Arguments),
+    /// Write the configuration of Valkey's servers and Sentinels, as the first container of their pods.
+    #[command(subcommand)]
+    ValkeyConfig(valkey_config::Command),
     /// Bring everything into a Kubernetes cluster, wait until it works, and prove it; or take it down.
     Deploy(Box<deploy::Arguments>),
     /// Print the table of environment variables, as Markdown.
@@ -102,6 +105,7 @@ async fn dispatch(command: Command) -> anyhow::Result<bool> {
         Command::Workload(command) => workload::run(command).await.map(|()| true),
         Command::Image(command) => image::run(command).await.map(|()| true),
         Command::Registry(arguments) => registry::run(arguments, &stopped_by_signals()).await,
+        Command::ValkeyConfig(command) => valkey_config::run(command).await.map(|()| true),
         Command::Deploy(arguments) => deploy::run(*arguments, &stopped_by_signals()).await,
         Command::Reference => {
             output::line(reference::table());

@@ -10,6 +10,7 @@ const EX_USAGE: u8 = 64;
 const EX_DATAERR: u8 = 65;
 const EX_UNAVAILABLE: u8 = 69;
 const EX_SOFTWARE: u8 = 70;
+const EX_IOERR: u8 = 74;
 const EX_NOPERM: u8 = 77;
 /// As a shell reports SIGINT.
 const SIGNALED: u8 = 130;
@@ -23,6 +24,11 @@ pub(crate) struct Usage(pub(crate) String);
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(crate) struct DataError(pub(crate) String);
+
+/// A file cannot be written, or not be read back.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct FileError(pub(crate) String);
 
 /// Something that is needed cannot be reached.
 #[derive(Debug, thiserror::Error)]
@@ -39,14 +45,17 @@ pub(crate) struct Denied(pub(crate) String);
 #[error("stopped by a signal")]
 pub(crate) struct Interrupted;
 
-/// 64 for wrong arguments, 65 for damaged data, 69 for what cannot be reached, 77 for a refusal, 130 for a signal, 70 for
-/// the rest.
+/// 64 for wrong arguments, 65 for damaged data, 69 for what cannot be reached, 74 for a file that cannot be written, 77 for a
+/// refusal, 130 for a signal, 70 for the rest.
 pub(crate) fn exit_code(error: &anyhow::Error) -> u8 {
     if error.downcast_ref::<Usage>().is_some() {
         return EX_USAGE;
     }
     if error.downcast_ref::<DataError>().is_some() {
         return EX_DATAERR;
+    }
+    if error.downcast_ref::<FileError>().is_some() {
+        return EX_IOERR;
     }
     if error.downcast_ref::<Interrupted>().is_some() {
         return SIGNALED;

@@ -63,6 +63,14 @@ impl Valkey {
         .await
     }
 
+    /// The program that is started, for who has a configuration of their own: to be run by [`crate::Process`].
+    ///
+    /// # Errors
+    /// No `valkey-server` of version 8 or newer is on this machine.
+    pub fn program() -> Result<PathBuf, StackError> {
+        find()
+    }
+
     /// `redis://127.0.0.1:<port>`, the same after a restart.
     #[must_use]
     pub fn url(&self) -> &str {

@@ -91,10 +91,32 @@ impl Sentinels {
         let mut question = cmd("SENTINEL");
         question.arg("GET-MASTER-ADDR-BY-NAME").arg(&self.name);
         let answer = timeout(config.connect_timeout(), question.query_async(&mut connection)).await;
-        let named: Option<(String, u16)> = answer
-            .unwrap_or_else(|_elapsed| Err(RedisError::from(io::Error::from(io::ErrorKind::TimedOut))))?;
+        let named: Option<(String, u16)> = answer.unwrap_or_else(|_elapsed| Err(timed_out()))?;
         Ok(named.map(|(host, port)| Endpoint { host, port }))
     }
+
+    /// The server that the first of them names who knows the group. Each is given the connection timeout.
+    ///
+    /// # Errors
+    /// None of them answers. Of several reasons, one that somebody has to mend.
+    pub(crate) async fn named(&self, config: &ValkeyConfig) -> Result<Option<Endpoint>, ConnectionError> {
+        let mut answered = false;
+        let mut worst = self.no_primary();
+        for sentinel in &self.sentinels {
+            let named = timeout(config.connect_timeout(), self.named_by(sentinel, config)).await;
+            match named.unwrap_or_else(|_elapsed| Err(timed_out().into())) {
+                Ok(Some(named)) => return Ok(Some(named)),
+                Ok(None) => answered = true,
+                Err(error) if !worst.needs_mending() => worst = error.of_sentinel(sentinel),
+                Err(_) => {}
+            }
+        }
+        if answered { Ok(None) } else { Err(worst) }
+    }
+}
+
+fn timed_out() -> RedisError {
+    io::Error::from(io::ErrorKind::TimedOut).into()
 }
 
 /// Whether the server says that it is the primary.
