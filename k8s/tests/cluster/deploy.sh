@@ -22,10 +22,18 @@ refresh_tree() {
     tar -C "$here/../.." --exclude=./generated -cf - . | tar -C "$tree" -xf -
 }
 
+# generated/ comes last.
+add_components() {
+    local component
+    for component in $CLUSTER_COMPONENTS; do
+        sed -i "s|^  - ../../generated$|  - ../../components/$component\n&|" "$tree/overlays/plain/kustomization.yaml"
+    done
+}
+
 deploy() {
     if [[ -n $CLUSTER_BLACKFRIDAY ]]; then
         read -r -a blackfriday <<<"$CLUSTER_BLACKFRIDAY"
-        (cd "$tree/.." && "${blackfriday[@]}" deploy --overlay plain --no-push)
+        "${blackfriday[@]}" deploy --manifests "$tree" --overlay plain --no-push --yes
         return
     fi
     "$tree/generate.sh"
@@ -35,6 +43,7 @@ deploy() {
 }
 
 refresh_tree
+add_components
 if [[ -n $CLUSTER_IMAGES ]]; then bring_images; fi
 deploy
 began=$SECONDS
@@ -43,5 +52,6 @@ if kubectl -n kafka get job kafka-setup >/dev/null 2>&1; then
     kubectl -n kafka wait --for=condition=Complete job/kafka-setup --timeout=300s
 fi
 await 60 "Sentinels name a primary" test -n "$(primary)"
+if [[ -n $CLUSTER_COMPONENTS ]]; then seen "With$CLUSTER_COMPONENTS:"; fi
 seen "everything is ready $((SECONDS - began)) s after it was applied; the primary is $(primary)."
 kubectl get pods -A -o wide
