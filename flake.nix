@@ -27,7 +27,7 @@
       packages = lib.genAttrs linux (system: (project system).packages);
       # nix flake check
       checks = lib.genAttrs linux (system: (project system).checks);
-      # nix run .#demo, .#load, .#push, .#reproduce, .#zot
+      # nix run .#demo, .#load, .#push, .#deploy, .#reproduce, .#zot
       apps = lib.genAttrs linux (system: (project system).apps);
       # nix develop
       devShells = lib.genAttrs (linux ++ [ "aarch64-darwin" ]) (system: {

@@ -27,6 +27,8 @@ in
       ../clippy.toml
       ../deny.toml
       ../rustfmt.toml
+      # What deploy's plans are made from.
+      ../k8s/overlays
     ]
   );
   nix = of [

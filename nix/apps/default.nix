@@ -13,15 +13,22 @@ let
     program = lib.getExe script;
     meta = { inherit description; };
   };
-  push =
-    name: description: pushed:
+  # What goes into a registry: where it lies, and what it is called there.
+  archive = image: {
+    file = image;
+    reference = "${image.imageName}:${image.imageTag}";
+  };
+  withImages =
+    leaf: name: description: pushed:
     app description (
-      pkgs.callPackage ./push.nix {
+      pkgs.callPackage leaf {
         inherit programs name;
-        images = pushed;
+        archives = map archive pushed;
         workload = ../../crates/workload/assets/black-friday.toml;
       }
     );
+  push = withImages ./push.nix;
+  deploy = withImages ./deploy.nix;
   # A command of ours, with Kafka and Valkey at hand.
   command =
     name: words: description:
@@ -41,6 +48,10 @@ in
 {
   default = command "demo" "demo" "Run the whole pipeline, send a flash sale, prove the count";
   demo = command "demo" "demo" "Run the whole pipeline, send a flash sale, prove the count";
+  deploy = deploy "deploy" "Bring everything into a Kubernetes cluster, wait until it works, prove it" (
+    lib.attrValues images ++ disk
+  );
+  deploy-plain = deploy "deploy-plain" "The same without the disk of the VM" (lib.attrValues images);
   load = command "load" "load" "Send sales at a fixed rate or as fast as they are answered";
   push = push "push" "Push every image, the disk and the workload to a registry" (
     lib.attrValues images ++ disk

@@ -5,14 +5,14 @@
   lib,
   writeShellApplication,
   programs,
-  images,
+  archives,
   name,
   workload,
 }:
 let
   inherit (programs.blackfriday) version;
-  push = image: ''
-    blackfriday image push ${image} "$registry/${image.imageName}:${image.imageTag}" --kustomize "$component" "$@"
+  push = archive: ''
+    blackfriday image push ${archive.file} "$registry/${archive.reference}" --kustomize "$component" "$@"
   '';
 in
 writeShellApplication {
@@ -23,7 +23,7 @@ writeShellApplication {
     shift
     component=''${BLACKFRIDAY_IMAGES_COMPONENT:-k8s/generated/images}
     mkdir -p "$component"
-    ${lib.concatMapStrings push images}
+    ${lib.concatMapStrings push archives}
     blackfriday workload push "$registry/blackfriday/workload:${version}" ${workload}
   '';
 }

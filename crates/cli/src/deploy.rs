@@ -90,7 +90,7 @@ pub struct Arguments {
     #[arg(long)]
     yes: bool,
     /// Remove it all, but the data.
-    #[arg(long, conflicts_with_all = ["images", "no_push"])]
+    #[arg(long)]
     delete: bool,
     /// With --delete: the data, too. Claims, Secrets, namespaces, and the passwords in generated/.
     #[arg(long, requires = "delete")]

@@ -7,7 +7,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
 use tokio::time::timeout;
@@ -99,12 +99,18 @@ impl Shell {
             return Ok(Value::Null);
         }
         let done = self.checked(words, done)?;
-        if done.stdout.trim_ascii().is_empty() {
-            return Ok(Value::Null);
-        }
-        let words: Vec<_> = words.iter().map(AsRef::as_ref).collect();
-        serde_json::from_slice(&done.stdout)
-            .with_context(|| Unavailable(format!("{}: no JSON came", self.line(words))))
+        let values =
+            serde_json::Deserializer::from_slice(&done.stdout).into_iter().collect::<Result<Vec<_>, _>>();
+        let mut values: Vec<Value> = values.with_context(|| {
+            let words: Vec<_> = words.iter().map(AsRef::as_ref).collect();
+            Unavailable(format!("{}: no JSON came", self.line(words)))
+        })?;
+        // Some of kubectl's commands make a list of several objects, others write one after the other.
+        Ok(match values.len() {
+            0 => Value::Null,
+            1 => values.remove(0),
+            _ => json!({"items": values}),
+        })
     }
 
     /// Runs any program with these variables.

@@ -96,10 +96,9 @@ impl<'a> Wait<'a> {
             return Ok(Some(fault.clone()));
         }
         let (after, target) = (self.pace.timeout.as_secs(), self.target);
-        let namespace = target.namespace.unwrap_or("default");
-        let advice = format!(
-            "type: kubectl -n {namespace} get events --sort-by=.lastTimestamp; with more time: deploy --timeout"
-        );
+        let namespace = target.namespace.map_or("--all-namespaces".to_owned(), |name| format!("-n {name}"));
+        let look = format!("type: kubectl get events {namespace} --sort-by=.lastTimestamp");
+        let advice = format!("{look}; or give it more time: deploy --timeout");
         Err(Unavailable(format!("{target} is not ready after {after} s: {missing}\n  {advice}")).into())
     }
 
