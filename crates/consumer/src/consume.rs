@@ -219,9 +219,14 @@ impl Consumer {
 
     fn tick(&self, membership: &Membership) {
         self.progress.tell();
+        self.progress.keep_lags(
+            |Partition { messaging_destination_name: topic, messaging_destination_partition_id: id }| {
+                self.owned.contains_key(&TopicPartition::new(topic.as_str(), *id))
+            },
+        );
         let positions = self.positions();
         if positions.is_empty() {
-            return;
+            return self.progress.lag(std::iter::empty());
         }
         membership.commit(&positions);
         let (store, admin, progress) =

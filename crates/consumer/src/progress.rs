@@ -1,3 +1,4 @@
+use std::collections::HashSet;
 use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -23,6 +24,8 @@ pub(crate) struct Progress {
     durations: Histogram,
     freshness_ms: Gauge,
     lag: Family<Partition, Gauge>,
+    /// The partitions in it.
+    lagging: Mutex<HashSet<Partition>>,
     newest: Mutex<Option<Timestamp>>,
     told: Mutex<(Instant, u64)>,
     total_lag: AtomicU64,
@@ -55,6 +58,7 @@ impl Progress {
             freshness_ms: registry
                 .gauge("blackfriday_freshness_milliseconds", "Age of the newest counted event"),
             lag: registry.gauges("blackfriday_consumer_lag_records", "Records that are not counted yet"),
+            lagging: Mutex::default(),
             newest: Mutex::new(None),
             told: Mutex::new((Instant::now(), 0)),
             total_lag: AtomicU64::new(0),
@@ -90,11 +94,21 @@ impl Progress {
 
     pub(crate) fn lag(&self, lags: impl Iterator<Item = (Partition, i64)>) {
         let mut total = 0;
+        let mut lagging = self.lagging.lock().unwrap_or_else(PoisonError::into_inner);
         for (partition, lag) in lags {
             self.lag.get_or_create(&partition).set(lag);
             total += u64::try_from(lag).unwrap_or(0);
+            lagging.insert(partition);
         }
         self.total_lag.store(total, Ordering::Relaxed);
+    }
+
+    /// Forgets the lag of partitions that are not ours any more: whose they are now tells it.
+    pub(crate) fn keep_lags(&self, is_ours: impl Fn(&Partition) -> bool) {
+        let mut lagging = self.lagging.lock().unwrap_or_else(PoisonError::into_inner);
+        for partition in lagging.extract_if(|partition| !is_ours(partition)) {
+            self.lag.remove(&partition);
+        }
     }
 
     /// One line, where something was counted since the last.

@@ -1,6 +1,6 @@
 //! The consumer over real Kafka and Valkey: whatever happens, the store is what the log adds up to.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, Result, ensure};
@@ -103,6 +103,14 @@ impl Bench {
 }
 
 impl Consumer {
+    /// Partitions of `ventas` whose lag it tells.
+    fn lagging(&self) -> BTreeSet<String> {
+        let metrics = self.context.registry.encode();
+        let lags = metrics.lines().filter(|line| line.starts_with("blackfriday_consumer_lag_records{"));
+        let lags = lags.filter(|line| line.contains("\"ventas\""));
+        lags.filter_map(|line| Some(line.rsplit_once(' ')?.0.to_owned())).collect()
+    }
+
     async fn stop(self) -> Result<()> {
         self.context.shutdown.begin();
         Ok(timeout(LIMIT, self.running).await.context("the consumer ends")???)
@@ -172,6 +180,26 @@ async fn the_store_is_what_the_log_adds_up_to() -> Result<()> {
     bench.valkey.restart().await?;
     bench.publish_sales(30).await?;
     bench.counts_exactly().await?;
+    second.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_lag_is_told_by_whose_partition_it_is() -> Result<()> {
+    let mut bench = Bench::start().await?;
+    let first = bench.consumer(&[])?;
+    bench.publish_sales(9).await?;
+    eventually(LIMIT, async || first.lagging().len() == 3).await.context("the first tells all")?;
+
+    let second = bench.consumer(&[])?;
+    let shared = async || {
+        let (one, other) = (first.lagging(), second.lagging());
+        !one.is_empty() && !other.is_empty() && one.is_disjoint(&other) && one.len() + other.len() == 3
+    };
+    eventually(LIMIT, shared)
+        .await
+        .with_context(|| format!("{:?} {:?}", first.lagging(), second.lagging()))?;
+    first.stop().await?;
+    eventually(LIMIT, async || second.lagging().len() == 3).await.context("the second tells all")?;
     second.stop().await
 }
 
