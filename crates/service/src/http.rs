@@ -19,7 +19,7 @@ use hyper_util::server::graceful::GracefulShutdown;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 pub use metrics::HttpMetrics;
 
@@ -28,14 +28,17 @@ use crate::{HttpLimits, Shutdown};
 
 /// Pause after an accept that failed for want of file descriptors or memory.
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(50);
+/// How long answers say at a stop that their connection ends, before idle connections are closed. A client that sends
+/// into a connection while it is being closed cannot know whether its request was read (RFC 9112, 9.6).
+const FAREWELL: Duration = Duration::from_secs(1);
 /// What a client over the connection limit gets.
 const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/problem+json\r\n\
 retry-after: 1\r\nconnection: close\r\ncontent-length: 137\r\n\r\n\
 {\"type\":\"urn:blackfriday:problem:unavailable\",\"title\":\"Not available; nothing was written\",\"status\":503,\
 \"detail\":\"too many connections\"}\n";
 
-/// Serves `router` until `shutdown`, then drains: stops accepting, closes idle connections, and gives requests in
-/// flight the drain timeout.
+/// Serves `router` until `shutdown`, then drains: stops accepting, ends connections with their next answer, closes those
+/// that stay idle, and gives requests in flight the drain timeout.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
@@ -44,7 +47,7 @@ pub async fn serve(
     shutdown: Shutdown,
 ) {
     let connections = Arc::new(Semaphore::new(limits.max_connections));
-    let answers = Answers::new(router, limits, metrics);
+    let answers = Answers::new(router, limits, metrics, shutdown.clone());
     let graceful = GracefulShutdown::new();
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(limits.header_read_timeout());
@@ -71,7 +74,12 @@ pub async fn serve(
         });
     }
     drop(listener);
-    if timeout(limits.drain_timeout(), graceful.shutdown()).await.is_err() {
+    let drained_by = Instant::now() + limits.drain_timeout();
+    let farewell = (Instant::now() + FAREWELL).min(drained_by);
+    let all = u32::try_from(limits.max_connections).unwrap_or(u32::MAX);
+    // Every permit is free when no connection is left.
+    let everybody_left = timeout_at(farewell, connections.acquire_many(all)).await.is_ok();
+    if !everybody_left && timeout_at(drained_by, graceful.shutdown()).await.is_err() {
         tracing::warn!(
             limit_ms = limits.drain_timeout_ms,
             "requests were still in flight at the drain limit"

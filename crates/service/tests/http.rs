@@ -180,3 +180,21 @@ async fn a_drain_finishes_what_is_in_flight_and_takes_no_more() {
     assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("connection: close"), "{answer}");
     timeout(LIMIT, server.running).await.expect("in time").expect("the server ends");
 }
+
+#[tokio::test]
+async fn who_keeps_a_connection_is_told_to_let_go_before_it_is_closed() {
+    const KEPT: &str = "GET /nothing HTTP/1.1\r\nhost: a\r\n\r\n";
+    let server = Server::start(HttpLimits { header_read_timeout_ms: 60_000, ..limits() });
+    let mut kept = server.open(KEPT).await;
+    let answer = read_some(&mut kept).await;
+    assert!(answer.starts_with("HTTP/1.1 404") && !answer.contains("connection: close"), "{answer}");
+    let _idle = server.open("").await;
+    server.shutdown.begin();
+    while TcpStream::connect(server.address).await.is_ok() {
+        tokio::task::yield_now().await;
+    }
+    kept.write_all(KEPT.as_bytes()).await.expect("takes");
+    let answer = read_all(kept).await;
+    assert!(answer.starts_with("HTTP/1.1 404") && answer.contains("connection: close"), "{answer}");
+    timeout(LIMIT, server.running).await.expect("in time").expect("the server ends");
+}

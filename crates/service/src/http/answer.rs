@@ -7,14 +7,15 @@ use axum::Router;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
-use http::Request;
+use http::header::CONNECTION;
+use http::{HeaderValue, Request};
 use hyper::body::Incoming;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tower::Service;
 
 use super::HttpMetrics;
-use crate::{HttpLimits, Problem};
+use crate::{HttpLimits, Problem, Shutdown};
 
 /// Past the request timeout: what a route may take to tell its own timeout better than we can.
 const GRACE: Duration = Duration::from_millis(500);
@@ -26,10 +27,16 @@ pub(super) struct Answers {
     in_flight: Arc<Semaphore>,
     hard_limit: Duration,
     metrics: Option<HttpMetrics>,
+    shutdown: Shutdown,
 }
 
 impl Answers {
-    pub(super) fn new(router: Router, limits: &HttpLimits, metrics: Option<HttpMetrics>) -> Self {
+    pub(super) fn new(
+        router: Router,
+        limits: &HttpLimits,
+        metrics: Option<HttpMetrics>,
+        shutdown: Shutdown,
+    ) -> Self {
         let router = router
             .fallback(|| async { Problem::not_found() })
             .method_not_allowed_fallback(|| async { Problem::method_not_allowed() });
@@ -38,6 +45,7 @@ impl Answers {
             in_flight: Arc::new(Semaphore::new(limits.max_in_flight)),
             hard_limit: limits.request_timeout() + GRACE,
             metrics,
+            shutdown,
         }
     }
 
@@ -45,10 +53,13 @@ impl Answers {
         let started = Instant::now();
         let observed =
             self.metrics.as_ref().map(|metrics| metrics.begin(request.method(), request.uri().path()));
-        let response =
+        let mut response =
             limited(self.router.clone(), &self.in_flight, self.hard_limit, request.map(Body::new)).await;
         if let Some(observed) = observed {
             observed.end(response.status(), started.elapsed());
+        }
+        if self.shutdown.is_begun() {
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
         Ok(response)
     }
