@@ -3,7 +3,7 @@
 # shellcheck source=k8s/tests/cluster/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-peak=${CLUSTER_PEAK_SECONDS:-60}
+peak=${CLUSTER_PEAK_SECONDS:-90}
 connections=${CLUSTER_CONNECTIONS:-32}
 
 # Utilization, wanted replicas, ready replicas.

@@ -32,8 +32,7 @@ add_components() {
 
 deploy() {
     if [[ -n $CLUSTER_BLACKFRIDAY ]]; then
-        read -r -a blackfriday <<<"$CLUSTER_BLACKFRIDAY"
-        "${blackfriday[@]}" deploy --manifests "$tree" --overlay plain --no-push --yes
+        blackfriday_deploy "$tree"
         return
     fi
     "$tree/generate.sh"

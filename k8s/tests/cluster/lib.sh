@@ -43,6 +43,13 @@ everything_ready() {
     done
 }
 
+# blackfriday_deploy MANIFESTS: from images that are on the nodes.
+blackfriday_deploy() {
+    local words
+    read -r -a words <<<"$CLUSTER_BLACKFRIDAY"
+    "${words[@]}" deploy --manifests "$1" --overlay plain --no-push --yes
+}
+
 # job NAME CRONJOB ARGUMENTS...: that CronJob's job with other arguments, and the claim `receipts` beside it.
 job() {
     local name=$1 from=$2
