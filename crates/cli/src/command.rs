@@ -5,7 +5,7 @@ use blackfriday_telemetry::TelemetryConfig;
 use clap::{Parser, Subcommand};
 
 use crate::{
-    dead_letters, demo, deploy, failure, image, load, output, reference, registry, tail, topics,
+    dead_letters, demo, deploy, doctor, failure, image, load, output, reference, registry, tail, topics,
     valkey_config, verify, workload,
 };
 
@@ -60,6 +60,8 @@ pub enum Command {
     /// Write the configuration of Valkey's servers and Sentinels, as the first container of their pods.
     #[command(subcommand)]
     ValkeyConfig(valkey_config::Command),
+    /// Look at a Kubernetes cluster before anything is deployed to it, and say what to type.
+    Doctor(Box<doctor::Arguments>),
     /// Bring everything into a Kubernetes cluster, wait until it works, and prove it; or take it down.
     Deploy(Box<deploy::Arguments>),
     /// Print the table of environment variables, as Markdown.
@@ -106,6 +108,7 @@ async fn dispatch(command: Command) -> anyhow::Result<bool> {
         Command::Image(command) => image::run(command).await.map(|()| true),
         Command::Registry(arguments) => registry::run(arguments, &stopped_by_signals()).await,
         Command::ValkeyConfig(command) => valkey_config::run(command).await.map(|()| true),
+        Command::Doctor(arguments) => doctor::run(*arguments).await,
         Command::Deploy(arguments) => deploy::run(*arguments, &stopped_by_signals()).await,
         Command::Reference => {
             output::line(reference::table());

@@ -8,6 +8,7 @@ mod command;
 mod dead_letters;
 mod demo;
 mod deploy;
+mod doctor;
 mod failure;
 mod image;
 mod load;

@@ -10,15 +10,15 @@ const COMPONENTS: &str = "../../components/";
 
 /// A place to deploy to: a folder in `overlays/`, and what it takes in.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Overlay {
-    pub(super) name: String,
+pub(crate) struct Overlay {
+    pub(crate) name: String,
     /// Where base, components, operators and overlays are.
-    pub(super) manifests: PathBuf,
+    pub(crate) manifests: PathBuf,
     components: BTreeSet<String>,
 }
 
 impl Overlay {
-    pub(super) fn read(manifests: &Path, name: &str) -> Result<Self> {
+    pub(crate) fn read(manifests: &Path, name: &str) -> Result<Self> {
         ensure!(
             !name.is_empty() && !name.contains('/') && !name.starts_with('.'),
             Usage(format!("--overlay {name:?}: the name of a folder in {} is wanted", manifests.display()))
@@ -62,11 +62,11 @@ impl Overlay {
     }
 
     /// A folder below the manifests, as a word of a command.
-    pub(super) fn folder(&self, below: &str) -> String {
+    pub(crate) fn folder(&self, below: &str) -> String {
         self.manifests.join(below).display().to_string()
     }
 
-    pub(super) fn own_folder(&self) -> String {
+    pub(crate) fn own_folder(&self) -> String {
         self.folder(&format!("overlays/{}", self.name))
     }
 

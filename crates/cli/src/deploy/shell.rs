@@ -17,7 +17,7 @@ use crate::failure::{Denied, Unavailable};
 
 /// Which programs, with which words before all others.
 #[derive(Debug, Clone)]
-pub(super) struct Shell {
+pub(crate) struct Shell {
     kubectl: Vec<String>,
     kustomize: Vec<String>,
     /// For one command.
@@ -26,14 +26,14 @@ pub(super) struct Shell {
 
 /// What a program did.
 #[derive(Debug)]
-pub(super) struct Done {
-    pub(super) is_ok: bool,
-    pub(super) stdout: Vec<u8>,
-    pub(super) stderr: String,
+pub(crate) struct Done {
+    pub(crate) is_ok: bool,
+    pub(crate) stdout: Vec<u8>,
+    pub(crate) stderr: String,
 }
 
 impl Shell {
-    pub(super) fn new(context: Option<&str>, kubeconfig: Option<&Path>, limit: Duration) -> Self {
+    pub(crate) fn new(context: Option<&str>, kubeconfig: Option<&Path>, limit: Duration) -> Self {
         let mut kubectl = vec!["kubectl".to_owned()];
         if let Some(kubeconfig) = kubeconfig {
             kubectl.extend(["--kubeconfig".to_owned(), kubeconfig.display().to_string()]);
@@ -45,7 +45,7 @@ impl Shell {
     }
 
     /// kubectl has a Kustomize inside, which does when there is no other.
-    pub(super) fn with_what_is_there(mut self) -> Self {
+    pub(crate) fn with_what_is_there(mut self) -> Self {
         if !is_on_path("kustomize") {
             self.kustomize = vec!["kubectl".to_owned(), "kustomize".to_owned()];
         }
@@ -61,7 +61,7 @@ impl Shell {
     }
 
     /// Renders a folder. What comes holds secrets: it goes to kubectl and nowhere else.
-    pub(super) async fn build(&self, folder: &str) -> Result<Vec<u8>> {
+    pub(crate) async fn build(&self, folder: &str) -> Result<Vec<u8>> {
         let words: Vec<_> = self.kustomize.iter().cloned().chain([folder.to_owned()]).collect();
         let done = self.run(&words, None, &BTreeMap::new()).await?;
         if done.is_ok {
@@ -72,7 +72,7 @@ impl Shell {
     }
 
     /// Runs kubectl, whatever comes of it.
-    pub(super) async fn attempt<W: AsRef<str>>(&self, words: &[W], input: Option<&[u8]>) -> Result<Done> {
+    pub(crate) async fn attempt<W: AsRef<str>>(&self, words: &[W], input: Option<&[u8]>) -> Result<Done> {
         let all: Vec<_> =
             self.kubectl.iter().cloned().chain(words.iter().map(|word| word.as_ref().to_owned())).collect();
         self.run(&all, input, &BTreeMap::new()).await
@@ -93,7 +93,7 @@ impl Shell {
     }
 
     /// The JSON that kubectl prints; null if it prints nothing, or if the cluster does not know what is asked for.
-    pub(super) async fn json<W: AsRef<str>>(&self, words: &[W], input: Option<&[u8]>) -> Result<Value> {
+    pub(crate) async fn json<W: AsRef<str>>(&self, words: &[W], input: Option<&[u8]>) -> Result<Value> {
         let done = self.attempt(words, input).await?;
         if done.is_unknown_kind() {
             return Ok(Value::Null);
@@ -146,7 +146,7 @@ impl Shell {
 }
 
 impl Done {
-    pub(super) fn is_unknown_kind(&self) -> bool {
+    pub(crate) fn is_unknown_kind(&self) -> bool {
         !self.is_ok && self.stderr.contains("doesn't have a resource type")
     }
 }
@@ -175,7 +175,7 @@ pub(super) fn last_lines(text: &str) -> String {
     lines[lines.len().saturating_sub(20)..].join("\n  ")
 }
 
-pub(super) fn is_on_path(program: &str) -> bool {
+pub(crate) fn is_on_path(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
 }

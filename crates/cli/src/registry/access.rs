@@ -14,7 +14,7 @@ const PASSWORD: &str = "BLACKFRIDAY_REGISTRY_PASSWORD";
 #[command(next_help_heading = "Registry")]
 pub(crate) struct AccessArguments {
     /// Certificates, in PEM, of the authorities that may vouch for the registry, instead of the machine's own.
-    #[arg(long, env = "BLACKFRIDAY_REGISTRY_CA", value_name = "FILE")]
+    #[arg(long, visible_alias = "registry-ca", env = "BLACKFRIDAY_REGISTRY_CA", value_name = "FILE")]
     ca: Option<PathBuf>,
     /// User of the registry; nobody without it.
     #[arg(long, env = "BLACKFRIDAY_REGISTRY_USERNAME", value_name = "NAME")]
