@@ -44,13 +44,13 @@ deploy() {
 refresh_tree
 add_components
 if [[ -n $CLUSTER_IMAGES ]]; then bring_images; fi
-deploy
 began=$SECONDS
+deploy
 everything_ready 600
 if kubectl -n kafka get job kafka-setup >/dev/null 2>&1; then
     kubectl -n kafka wait --for=condition=Complete job/kafka-setup --timeout=300s
 fi
 await 60 "Sentinels name a primary" test -n "$(primary)"
 if [[ -n $CLUSTER_COMPONENTS ]]; then seen "With$CLUSTER_COMPONENTS:"; fi
-seen "everything is ready $((SECONDS - began)) s after it was applied; the primary is $(primary)."
+seen "everything is ready after $((SECONDS - began)) s; the primary is $(primary)."
 kubectl get pods -A -o wide
