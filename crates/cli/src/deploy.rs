@@ -12,6 +12,7 @@ pub(crate) mod overlay;
 mod plan;
 mod progress;
 mod push;
+mod query;
 mod removal;
 pub(crate) mod shell;
 mod step;
@@ -31,6 +32,7 @@ use self::plan::{NodeAccess, Request};
 use self::shell::{Shell, is_on_path};
 use self::step::Step;
 use self::wait::Pace;
+use crate::doctor::DoctorArguments;
 use crate::failure::{Interrupted, Unavailable, Usage};
 use crate::output;
 use crate::registry::AccessArguments;
@@ -122,7 +124,7 @@ pub(crate) async fn run(arguments: Arguments, shutdown: &Shutdown) -> Result<boo
         if !agreed(&arguments, &request, &shell).await? {
             return Ok(false);
         }
-        let mut run = Run::new(&request, &shell, pace, registry);
+        let mut run = Run::new(&request, &shell, pace, registry, doctor(&arguments));
         let done = run.all(&steps).await?;
         if done && !arguments.delete {
             output::note(format_args!(
@@ -168,6 +170,19 @@ fn request(arguments: &Arguments) -> Result<Request> {
         run: since.as_secs().to_string(),
         data: arguments.data,
     })
+}
+
+fn doctor(arguments: &Arguments) -> DoctorArguments {
+    DoctorArguments {
+        overlay: arguments.overlay.clone(),
+        registry: arguments.registry.clone(),
+        emulation: arguments.emulation,
+        probe: false,
+        manifests: arguments.manifests.clone(),
+        context: arguments.context.clone(),
+        kubeconfig: arguments.kubeconfig.clone(),
+        access: arguments.access.clone(),
+    }
 }
 
 fn print(step: &Step, shell: &Shell) {

@@ -121,6 +121,20 @@ async fn nobody_is_surprised() -> Result<()> {
 }
 
 #[tokio::test]
+async fn a_cluster_that_is_not_fit_is_left_alone() -> Result<()> {
+    let fixture = Fixture::new()?;
+    // There is nothing at all in it.
+    fixture.answer("get *", 0, "")?;
+    fixture
+        .deploy("plain", &["--no-push", "--yes"])
+        .await?
+        .is(1, &["nothing was changed", "--skip-preflight"])?;
+    let asked = fixture.asked()?;
+    ensure!(!asked.iter().any(|line| line.contains("apply")), "{asked:#?}");
+    Ok(())
+}
+
+#[tokio::test]
 async fn context_and_kubeconfig_go_to_every_kubectl() -> Result<()> {
     let fixture = Fixture::new()?;
     let flags = ["--no-push", "--skip-preflight", "--yes", "--context", "there", "--kubeconfig", "config"];

@@ -19,6 +19,7 @@ use super::shell::{Shell, last_lines};
 use super::step::{Release, Step};
 use super::target::Target;
 use super::wait::{Pace, Wait, told};
+use crate::doctor::{self, DoctorArguments};
 use crate::failure::Unavailable;
 use crate::image;
 use crate::output;
@@ -29,6 +30,7 @@ pub(super) struct Run<'a> {
     shell: &'a Shell,
     pace: Pace,
     registry: Option<Registry>,
+    doctor: DoctorArguments,
     /// Operators that somebody else installed.
     foreign: BTreeSet<&'static str>,
     changes: Changes,
@@ -40,8 +42,10 @@ impl<'a> Run<'a> {
         shell: &'a Shell,
         pace: Pace,
         registry: Option<Registry>,
+        doctor: DoctorArguments,
     ) -> Self {
-        Self { request, shell, pace, registry, foreign: BTreeSet::new(), changes: Changes::default() }
+        let (foreign, changes) = (BTreeSet::new(), Changes::default());
+        Self { request, shell, pace, registry, doctor, foreign, changes }
     }
 
     /// False if a step's answer was no: the rest is not done.
@@ -87,7 +91,14 @@ impl<'a> Run<'a> {
     }
 
     async fn preflight(&self) -> Result<bool> {
-        Ok(true)
+        let report = doctor::examine(&self.doctor).await?;
+        output::note(&report);
+        if !report.works() {
+            output::note(
+                "the cluster is not fit for it yet, and nothing was changed; --skip-preflight goes on all the same",
+            );
+        }
+        Ok(report.works())
     }
 
     async fn of(&mut self, release: &Release, step: &Step) -> Result<()> {

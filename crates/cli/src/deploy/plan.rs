@@ -41,7 +41,7 @@ pub(super) fn deploy(request: &Request) -> Vec<Step> {
     let overlay = &request.overlay;
     let mut steps = Vec::new();
     if request.preflight {
-        steps.push(Step::Preflight { overlay: overlay.name.clone(), registry: request.registry.clone() });
+        steps.push(preflight(request));
     }
     steps.extend(pushes(request));
     steps.push(generate(request));
@@ -71,6 +71,14 @@ pub(super) fn deploy(request: &Request) -> Vec<Step> {
     }
     steps.push(Step::Addresses);
     steps
+}
+
+fn preflight(request: &Request) -> Step {
+    let manifests = request.overlay.manifests.display().to_string();
+    let mut arguments = words(["--overlay", &request.overlay.name, "--manifests", &manifests]);
+    arguments.extend(request.registry.iter().flat_map(|host| words(["--registry", host])));
+    arguments.extend(request.emulation.then(|| "--emulation".to_owned()));
+    Step::Preflight { arguments }
 }
 
 fn pushes(request: &Request) -> Vec<Step> {

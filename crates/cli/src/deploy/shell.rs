@@ -52,6 +52,11 @@ impl Shell {
         self
     }
 
+    /// What goes to kubectl before every other word.
+    pub(super) fn flags(&self) -> &[String] {
+        &self.kubectl[1..]
+    }
+
     pub(super) fn line<W: Into<String>>(&self, words: impl IntoIterator<Item = W>) -> Line {
         Line::new(self.kubectl.iter().cloned().chain(words.into_iter().map(Into::into)))
     }

@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 use super::line::Line;
+use super::query;
 use super::shell::Shell;
-use super::target::Target;
+use super::target::{Kind, Target};
 
 /// The namespaces that the base brings.
 pub(super) const NAMESPACES: [&str; 4] = ["blackfriday", "kafka", "monitoring", "valkey"];
@@ -19,7 +20,7 @@ pub(super) const SETUP: &str = "kafka-setup";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Step {
     /// `blackfriday doctor`.
-    Preflight { overlay: String, registry: Option<String> },
+    Preflight { arguments: Vec<String> },
     /// An image archive, to this reference; its digest goes into the component in the folder.
     Push { archive: PathBuf, to: String, component: PathBuf },
     /// The workload's file, to this reference.
@@ -115,20 +116,6 @@ pub(super) fn words<'a>(words: impl IntoIterator<Item = &'a str>) -> Vec<String>
     words.into_iter().map(str::to_owned).collect()
 }
 
-/// What asks for all objects of a rendering, as they are.
-pub(super) const LIVE: [&str; 6] = ["get", "--ignore-not-found", "-o", "json", "-f", "-"];
-
-pub(super) fn apply(force: bool) -> Vec<String> {
-    let force = force.then_some("--force-conflicts");
-    words(["apply", "--server-side"].into_iter().chain(force).chain(["-o", "json", "-f", "-"]))
-}
-
-/// Whether the setup job could be changed into what it is to be.
-pub(super) fn try_setup() -> Vec<String> {
-    let label = format!("app.kubernetes.io/name={SETUP}");
-    words(["apply", "--server-side", "--force-conflicts", "--dry-run=server", "-l", &label, "-f", "-"])
-}
-
 impl Step {
     /// What it does, in one line.
     pub(super) fn title(&self) -> String {
@@ -161,10 +148,9 @@ impl Step {
             |folder: &str, words: &[String]| shell.build_line(folder).pipe(shell.line(words.iter().cloned()));
         let kubectl = |line: &[&str]| shell.line(line.iter().copied());
         match self {
-            Self::Preflight { overlay, registry } => {
-                let registry = registry.iter().flat_map(|host| ["--registry".to_owned(), host.clone()]);
-                let doctor = words(["blackfriday", "doctor", "--overlay", overlay]);
-                vec![Line::new(doctor.into_iter().chain(registry))]
+            Self::Preflight { arguments } => {
+                let words = words(["blackfriday", "doctor"]).into_iter().chain(arguments.iter().cloned());
+                vec![Line::new(words.chain(shell.flags().iter().cloned()))]
             }
             Self::Push { archive, to, component } => {
                 let (archive, component) = (archive.display().to_string(), component.display().to_string());
@@ -174,50 +160,43 @@ impl Step {
                 vec![Line::new(["blackfriday", "workload", "push", to, &file.display().to_string()])]
             }
             Self::Generate { line, .. } => vec![line.clone()],
-            Self::Namespaces { folder } => vec![shell.line(namespaces()), piped(folder, &apply(false))],
+            Self::Namespaces { folder } => {
+                vec![shell.line(query::namespaces()), piped(folder, &query::apply(false))]
+            }
             Self::Install { release, folder } => {
-                vec![shell.line(release.find()), piped(folder, &words(LIVE)), piped(folder, &apply(false))]
+                vec![
+                    shell.line(release.find()),
+                    piped(folder, &words(query::LIVE)),
+                    piped(folder, &query::apply(false)),
+                ]
             }
             Self::Of(_, step) => step.commands(shell),
             Self::RenewSetup { overlay } => {
-                vec![shell.line(find_setup()), piped(overlay, &try_setup()), shell.line(delete_setup())]
-            }
-            Self::RestoreLog { overlay } => vec![
-                shell.line(find_log()),
-                shell.line(find_log_id()),
-                shell
-                    .build_line(overlay)
-                    .pipe(shell.line(paused()))
-                    .pipe(Line::new(["jq", ".items[] | select(.kind == \"Kafka\")"]))
-                    .pipe(shell.line(apply(true))),
-                shell.line(give_log_id("ID")),
-            ],
-            Self::Apply { folder, force } => vec![piped(folder, &words(LIVE)), piped(folder, &apply(*force))],
-            Self::Await(target) => vec![shell.line(target.query())],
-            Self::Try { cron_job, job } => {
-                let from = format!("--from=cronjob/{cron_job}");
-                let target = Target::new(super::target::Kind::Job, "blackfriday", job.clone());
                 vec![
-                    kubectl(&["-n", "blackfriday", "create", "job", job, &from]),
-                    shell.line(target.query()),
-                    kubectl(&["-n", "blackfriday", "logs", &format!("job/{job}")]),
-                    kubectl(&["-n", "blackfriday", "delete", "job", job]),
+                    shell.line(query::find_setup()),
+                    piped(overlay, &query::try_setup()),
+                    shell.line(query::delete_setup()),
                 ]
             }
+            Self::RestoreLog { overlay } => restore(shell, overlay),
+            Self::Apply { folder, force } => {
+                vec![piped(folder, &words(query::LIVE)), piped(folder, &query::apply(*force))]
+            }
+            Self::Await(target) => vec![shell.line(target.query())],
+            Self::Try { cron_job, job } => trial(shell, cron_job, job),
             Self::Addresses => vec![kubectl(&["-n", "blackfriday", "get", "ingress", "-o", "json"])],
             Self::SaveLogId => {
-                vec![shell.line(find_log()), shell.line(log_id("ID")).pipe(shell.line(apply(true)))]
+                vec![
+                    shell.line(query::find_log()),
+                    shell.line(query::log_id("ID")).pipe(shell.line(query::apply(true))),
+                ]
             }
-            Self::ReleaseTopics => vec![shell.line(release_topics())],
+            Self::ReleaseTopics => vec![shell.line(query::release_topics())],
             Self::Delete { words, .. } => vec![shell.line(words.iter().cloned())],
-            Self::Uninstall(release) => {
-                let find = words(["get", release.resource(), "--all-namespaces", "-o", "json"]);
-                let removal = uninstall(release);
-                [release.find(), find].into_iter().chain(removal).map(|words| shell.line(words)).collect()
-            }
+            Self::Uninstall(release) => removal(shell, release),
             Self::RemoveNamespace(name) => {
                 vec![
-                    shell.line(foreign_in(name)),
+                    shell.line(query::foreign_in(name)),
                     kubectl(&["delete", "namespace", name, "--ignore-not-found"]),
                 ]
             }
@@ -226,78 +205,32 @@ impl Step {
     }
 }
 
-pub(super) fn namespaces() -> Vec<String> {
-    let flags = ["--ignore-not-found", "-o", "json"];
-    words(["get", "namespaces"].into_iter().chain(NAMESPACES).chain(flags))
+fn restore(shell: &Shell, overlay: &str) -> Vec<Line> {
+    let kafka = Line::new(["jq", "select(.kind == \"Kafka\")"]);
+    vec![
+        shell.line(query::find_log()),
+        shell.line(query::find_log_id()),
+        shell
+            .build_line(overlay)
+            .pipe(shell.line(query::paused()))
+            .pipe(kafka)
+            .pipe(shell.line(query::apply(true))),
+        shell.line(query::give_log_id("ID")),
+    ]
 }
 
-pub(super) fn find_setup() -> Vec<String> {
-    words(["-n", "kafka", "get", "job", SETUP, "--ignore-not-found", "-o", "json"])
+fn trial(shell: &Shell, cron_job: &str, job: &str) -> Vec<Line> {
+    let kubectl = |line: &[&str]| shell.line(["-n", "blackfriday"].iter().chain(line).copied());
+    vec![
+        kubectl(&["create", "job", job, &format!("--from=cronjob/{cron_job}")]),
+        shell.line(Target::new(Kind::Job, "blackfriday", job).query()),
+        kubectl(&["logs", &format!("job/{job}")]),
+        kubectl(&["delete", "job", job]),
+    ]
 }
 
-pub(super) fn delete_setup() -> Vec<String> {
-    words(["-n", "kafka", "delete", "job", SETUP, "--ignore-not-found"])
-}
-
-pub(super) fn find_log() -> Vec<String> {
-    words(["-n", "kafka", "get", "kafka", "blackfriday", "--ignore-not-found", "-o", "json"])
-}
-
-pub(super) fn find_log_id() -> Vec<String> {
-    words(["-n", "kafka", "get", "configmap", LOG_ID, "--ignore-not-found", "-o", "json"])
-}
-
-/// As Strimzi's documentation recovers a deleted cluster: paused until its status has the id.
-pub(super) fn paused() -> Vec<String> {
-    let pause = "strimzi.io/pause-reconciliation=true";
-    words(["annotate", "--local", "-f", "-", pause, "-o", "json"])
-}
-
-pub(super) fn give_log_id(id: &str) -> Vec<String> {
-    let patch = format!(r#"{{"status":{{"clusterId":"{id}"}}}}"#);
-    words([
-        "-n",
-        "kafka",
-        "patch",
-        "kafka",
-        "blackfriday",
-        "--subresource=status",
-        "--type=merge",
-        "-p",
-        &patch,
-    ])
-}
-
-pub(super) fn log_id(id: &str) -> Vec<String> {
-    let id = format!("--from-literal=id={id}");
-    words(["-n", "kafka", "create", "configmap", LOG_ID, &id, "--dry-run=client", "-o", "json"])
-}
-
-/// Without this, deleting a topic's object deletes the topic with all of its records.
-pub(super) fn release_topics() -> Vec<String> {
-    words(["-n", "kafka", "annotate", "kafkatopics", "--all", "strimzi.io/managed=false", "--overwrite"])
-}
-
-pub(super) fn uninstall(release: &Release) -> Vec<Vec<String>> {
-    let label = release.label();
-    let end = ["-l", &label, "--ignore-not-found"];
-    let delete = |head: &[&'static str]| words(head.iter().copied().chain(end));
-    let mut lines = Vec::new();
-    if release.name == "kubevirt" {
-        // Its operator takes down the rest, and must be there to do so.
-        lines.push(words(["-n", "kubevirt", "delete", "kubevirt", "kubevirt", "--ignore-not-found"]));
-    }
-    lines.push(delete(&["-n", release.namespace, "delete", release.kinds()]));
-    lines.push(delete(&["delete", "clusterroles,clusterrolebindings,priorityclasses"]));
-    lines.push(delete(&["delete", "crd"]));
-    if release.namespace != release.used_in {
-        lines.push(delete(&["delete", "namespaces"]));
-    }
-    lines
-}
-
-/// What is in a namespace and not of this deployment.
-pub(super) fn foreign_in(namespace: &str) -> Vec<String> {
-    let kinds = "deployments,statefulsets,daemonsets";
-    words(["-n", namespace, "get", kinds, "-l", "app.kubernetes.io/part-of!=blackfriday", "-o", "json"])
+fn removal(shell: &Shell, release: &Release) -> Vec<Line> {
+    let find = words(["get", release.resource(), "--all-namespaces", "-o", "json"]);
+    let all = [release.find(), find].into_iter().chain(query::uninstall(release));
+    all.map(|words| shell.line(words)).collect()
 }

@@ -69,6 +69,8 @@ impl Target {
     pub(super) fn standing(&self, answer: &Value) -> Standing {
         let waiting = |what: &str| Standing::Waiting(what.to_owned());
         match (answer["items"].as_array(), answer.is_object()) {
+            // One that failed is taken away before it is applied again: what has gone since by its time to live had ended well.
+            (_, false) if self.kind == Kind::Job => Standing::Ready,
             (_, false) => waiting("not there yet"),
             (None, true) => self.kind.standing(answer),
             (Some(items), true) if items.is_empty() => waiting("none there yet"),

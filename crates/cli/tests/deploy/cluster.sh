@@ -41,6 +41,7 @@ case $words in
         [[ ! -e $CLUSTER/live.json ]] || cat "$CLUSTER/live.json"
         ;;
     *' -f -') cat >/dev/null ;;
+    version*) echo '{"clientVersion":{"gitVersion":"v1.36.0"},"kustomizeVersion":"v5.8.0","serverVersion":{"gitVersion":"v1.36.0"}}' ;;
     *'config view'*) echo '{"current-context":"test","clusters":[{"cluster":{"server":"https://cluster.test:6443"}}]}' ;;
     *'get namespaces'*) echo '{"kind":"List","items":[{},{},{},{}]}' ;;
     *'get crd kafkas'*) ready strimzi ;;

@@ -3,8 +3,9 @@ use serde_json::{Value, json};
 
 use super::Run;
 use crate::deploy::changes::Changes;
+use crate::deploy::query::{self, LIVE};
 use crate::deploy::shell::last_lines;
-use crate::deploy::step::{self, LIVE, NAMESPACES, Release, SETUP};
+use crate::deploy::step::{self, NAMESPACES, Release, SETUP};
 use crate::deploy::target::holds;
 use crate::failure::Unavailable;
 use crate::output;
@@ -14,7 +15,7 @@ const KAFKA_PASSWORDS: &str = "secret kafka/kafka-credentials";
 
 impl Run<'_> {
     pub(super) async fn namespaces(&mut self, folder: &str) -> Result<()> {
-        let there = self.shell.json(&step::namespaces(), None).await?;
+        let there = self.shell.json(&query::namespaces(), None).await?;
         let count = there["items"].as_array().map_or(usize::from(there.is_object()), Vec::len);
         if count == NAMESPACES.len() {
             // The overlay may have changed their labels: applied again they would go back and forth.
@@ -37,14 +38,14 @@ impl Run<'_> {
     pub(super) async fn apply(&mut self, folder: &str, force: bool) -> Result<()> {
         let rendered = self.shell.build(folder).await?;
         let before = self.shell.json(&LIVE, Some(&rendered)).await?;
-        let after = self.shell.json(&step::apply(force), Some(&rendered)).await?;
+        let after = self.shell.json(&query::apply(force), Some(&rendered)).await?;
         let changes = Changes::between(&before, &after);
         output::note(format_args!("  {changes}"));
         let setup = format!("job kafka/{SETUP}");
         if changes.changed.iter().any(|name| name == KAFKA_PASSWORDS) && changes.unchanged.contains(&setup) {
             output::note(format_args!("  {KAFKA_PASSWORDS} changed: {setup} runs again"));
-            self.shell.kubectl(&step::delete_setup(), None).await?;
-            self.shell.json(&step::apply(force), Some(&rendered)).await?;
+            self.shell.kubectl(&query::delete_setup(), None).await?;
+            self.shell.json(&query::apply(force), Some(&rendered)).await?;
         }
         self.changes.add(changes);
         Ok(())
@@ -52,7 +53,7 @@ impl Run<'_> {
 
     /// A job cannot be changed, only made anew; and one that failed does not begin again.
     pub(super) async fn renew_setup(&self, overlay: &str) -> Result<()> {
-        let job = self.shell.json(&step::find_setup(), None).await?;
+        let job = self.shell.json(&query::find_setup(), None).await?;
         if !job.is_object() {
             output::note("  it is not there");
             return Ok(());
@@ -61,7 +62,7 @@ impl Run<'_> {
             "it failed"
         } else {
             let rendered = self.shell.build(overlay).await?;
-            let tried = self.shell.attempt(&step::try_setup(), Some(&rendered)).await?;
+            let tried = self.shell.attempt(&query::try_setup(), Some(&rendered)).await?;
             match (tried.is_ok, tried.stderr.contains("immutable")) {
                 (true, _) => {
                     output::note("  it is not");
@@ -75,36 +76,36 @@ impl Run<'_> {
                 }
             }
         };
-        self.shell.kubectl(&step::delete_setup(), None).await?;
+        self.shell.kubectl(&query::delete_setup(), None).await?;
         output::note(format_args!("  deleted, as {why}: it is made anew"));
         Ok(())
     }
 
     pub(super) async fn restore_log(&self, overlay: &str) -> Result<()> {
-        if self.shell.json(&step::find_log(), None).await?.is_object() {
+        if self.shell.json(&query::find_log(), None).await?.is_object() {
             return Ok(());
         }
-        let kept = self.shell.json(&step::find_log_id(), None).await?;
+        let kept = self.shell.json(&query::find_log_id(), None).await?;
         let Some(id) = kept["data"]["id"].as_str() else { return Ok(()) };
         let rendered = self.shell.build(overlay).await?;
-        let paused = self.shell.json(&step::paused(), Some(&rendered)).await?;
+        let paused = self.shell.json(&query::paused(), Some(&rendered)).await?;
         let kafka = objects(&paused).into_iter().find(|object| object["kind"] == "Kafka");
         let kafka = kafka.with_context(|| Unavailable(format!("{overlay} has no Kafka")))?;
-        self.shell.kubectl(&step::apply(true), Some(kafka.to_string().as_bytes())).await?;
-        self.shell.kubectl(&step::give_log_id(id), None).await?;
+        self.shell.kubectl(&query::apply(true), Some(kafka.to_string().as_bytes())).await?;
+        self.shell.kubectl(&query::give_log_id(id), None).await?;
         output::note(format_args!("  Kafka gets its old log, {id}"));
         Ok(())
     }
 
     pub(super) async fn save_log_id(&self) -> Result<()> {
-        let kafka = self.shell.json(&step::find_log(), None).await?;
+        let kafka = self.shell.json(&query::find_log(), None).await?;
         let Some(id) = kafka["status"]["clusterId"].as_str() else {
             output::note("  there is no log");
             return Ok(());
         };
-        let made = self.shell.json(&step::log_id(id), None).await?;
+        let made = self.shell.json(&query::log_id(id), None).await?;
         let input = json!(made).to_string();
-        self.shell.kubectl(&step::apply(true), Some(input.as_bytes())).await?;
+        self.shell.kubectl(&query::apply(true), Some(input.as_bytes())).await?;
         output::note(format_args!("  {id}, in configmap kafka/{}", step::LOG_ID));
         Ok(())
     }

@@ -6,7 +6,8 @@ use anyhow::{Context, Result};
 
 use super::Run;
 use super::apply::is_ours;
-use crate::deploy::step::{self, NAMESPACES, Release, words};
+use crate::deploy::query;
+use crate::deploy::step::{NAMESPACES, Release, words};
 use crate::failure::{Unavailable, Usage};
 use crate::output;
 
@@ -27,14 +28,14 @@ impl Run<'_> {
     }
 
     pub(super) async fn release_topics(&self) -> Result<()> {
-        let done = self.shell.attempt(&step::release_topics(), None).await?;
+        let done = self.shell.attempt(&query::release_topics(), None).await?;
         if done.is_unknown_kind()
             || done.stderr.contains("no objects")
             || done.stderr.contains("resources were provided")
         {
             return Ok(());
         }
-        self.shell.checked(&step::release_topics(), done).map(drop)
+        self.shell.checked(&query::release_topics(), done).map(drop)
     }
 
     pub(super) async fn uninstall(&self, release: &'static Release) -> Result<()> {
@@ -54,14 +55,14 @@ impl Run<'_> {
             output::note(format_args!("  {elsewhere} needs {}: left as it is", release.name));
             return Ok(());
         }
-        for words in step::uninstall(release) {
+        for words in query::uninstall(release) {
             self.delete(&words).await?;
         }
         Ok(())
     }
 
     pub(super) async fn remove_namespace(&self, name: &str) -> Result<()> {
-        let found = self.shell.json(&step::foreign_in(name), None).await?;
+        let found = self.shell.json(&query::foreign_in(name), None).await?;
         let items = found["items"].as_array().into_iter().flatten();
         let names: Vec<_> = items.filter_map(|object| object["metadata"]["name"].as_str()).collect();
         if !names.is_empty() {

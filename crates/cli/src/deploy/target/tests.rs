@@ -53,6 +53,8 @@ fn a_custom_resource_says_itself_what_it_waits_for() {
     assert!(waiting(target.standing(&json!({"metadata": {"generation": 1}}))).contains("not seen"));
     assert_eq!(waiting(target.standing(&Value::Null)), "not there yet");
 
+    assert_eq!(Target::new(Kind::Job, "kafka", "kafka-setup").standing(&Value::Null), Standing::Ready);
+
     let machine = Target::new(Kind::VirtualMachine, "valkey", "valkey-0");
     let status = |ready: &str, printable: &str| {
         json!({"status": {"printableStatus": printable, "conditions": [{"type": "Ready", "status": ready,
