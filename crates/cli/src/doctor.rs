@@ -39,16 +39,16 @@ const LIMIT: Duration = Duration::from_secs(60);
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Examples:\n  \
     blackfriday doctor --overlay plain\n  \
-    blackfriday doctor --overlay minikube --registry registry.example:5000 --registry-ca ca.crt --probe\n\n\
+    blackfriday doctor --overlay gke --registry registry.example:5000 --registry-ca ca.crt\n\n\
     A line for each check: ok, warning or problem, what was seen, and what to type.\n\n\
     Exit code 0 if a deployment could work, 1 if it could not, 64 for wrong arguments, 69 if no\n\
     cluster answers, 77 if it refuses.")]
 pub struct Arguments {
-    #[command(flatten)]
-    doctor: DoctorArguments,
     /// Print it as JSON.
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    doctor: DoctorArguments,
 }
 
 /// What is looked at.

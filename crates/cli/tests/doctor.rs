@@ -130,7 +130,7 @@ async fn a_cluster_that_could_work_is_told_by_a_line_for_each_check() -> Result<
         "ok       storage         default class standard",
         "ok       autoscaler      gateway from 1 to 3",
         "ok       clock           the API server's is ours",
-        ", 0 problems, 2 warnings",
+        "; problems: 0, warnings: 2",
     ] {
         ensure!(report.contains(line), "{line}\n{report}");
     }

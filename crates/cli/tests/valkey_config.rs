@@ -160,6 +160,14 @@ impl Node {
         eventually(LIMIT, is_so).await.with_context(log)
     }
 
+    async fn has_the_data(&self) -> Result<()> {
+        let copied =
+            async || self.ask("GET ventas:x").await.is_ok_and(|answer| answer.contains("\r\n17\r\n"));
+        eventually(LIMIT, copied)
+            .await
+            .with_context(|| format!("it has the data: {}", self.process.log_tail()))
+    }
+
     /// Whether it is a Sentinel that knows the replica and the two other Sentinels, and takes this server for the primary.
     async fn knows(&self, primary: &str) -> bool {
         let known = self.ask("SENTINEL MASTER blackfriday").await.unwrap_or_default().replace("\r\n", " ");
@@ -219,6 +227,8 @@ async fn the_roles_turn_round_and_a_former_primary_comes_back_as_a_replica() -> 
     ensure!(primary.said.contains("primary, as the Sentinels of blackfriday say"), "{}", primary.said);
     replica.becomes("role:slave master_link_status:up").await?;
     users_may_what_they_should(&primary).await?;
+    // A replica whose link is up has not been sent everything yet.
+    replica.has_the_data().await?;
     all_know(&sentinels, &first).await?;
     for (forbidden, refusal) in
         [("SENTINEL FAILOVER blackfriday", "-NOPERM"), ("AUTH peer wrong", "-WRONGPASS")]
@@ -233,8 +243,7 @@ async fn the_roles_turn_round_and_a_former_primary_comes_back_as_a_replica() -> 
     let former = group.server("valkey-0", "primary").await?;
     ensure!(former.said.contains(&format!("replica of {second}:6379, as the Sentinels")), "{}", former.said);
     former.becomes(&format!("role:slave master_host:{second} master_link_status:up")).await?;
-    let copied = async || former.ask("GET ventas:x").await.is_ok_and(|answer| answer.contains("\r\n17\r\n"));
-    eventually(LIMIT, copied).await.context("it has the data")?;
+    former.has_the_data().await?;
 
     // A Sentinel keeps what it has learnt; one that lost everything is told by the others.
     let learnt = sentinels.remove(0);

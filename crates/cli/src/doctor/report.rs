@@ -85,7 +85,7 @@ impl fmt::Display for Report {
             }
         }
         let (problems, warnings) = (self.count(Verdict::Problem), self.count(Verdict::Warning));
-        write!(f, "{} checks, {problems} problems, {warnings} warnings", self.checks.len())
+        write!(f, "{} checks; problems: {problems}, warnings: {warnings}", self.checks.len())
     }
 }
 
@@ -103,7 +103,7 @@ mod tests {
         let expected = "ok       nodes           1 ready\n\
             warning  metrics-server  not there\n         type: a\n               b\n\
             problem  storage         no class\n         type: c\n\
-            3 checks, 1 problems, 1 warnings";
+            3 checks; problems: 1, warnings: 1";
         assert_eq!(report.to_string(), expected);
         let json = serde_json::to_value(&report).expect("JSON");
         assert_eq!(json["checks"][2]["verdict"], "problem");
