@@ -75,10 +75,10 @@ pub async fn serve(
     }
     drop(listener);
     let drained_by = Instant::now() + limits.drain_timeout();
-    let farewell = (Instant::now() + FAREWELL).min(drained_by);
+    let farewell = FAREWELL.min(limits.drain_timeout() / 2);
     let all = u32::try_from(limits.max_connections).unwrap_or(u32::MAX);
     // Every permit is free when no connection is left.
-    let everybody_left = timeout_at(farewell, connections.acquire_many(all)).await.is_ok();
+    let everybody_left = timeout(farewell, connections.acquire_many(all)).await.is_ok();
     if !everybody_left && timeout_at(drained_by, graceful.shutdown()).await.is_err() {
         tracing::warn!(
             limit_ms = limits.drain_timeout_ms,
