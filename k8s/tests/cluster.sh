@@ -5,7 +5,7 @@ set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 export CLUSTER_KUBECTL=kubectl CLUSTER_LOAD='' CLUSTER_IMAGES='' CLUSTER_BLACKFRIDAY='' CLUSTER_COMPONENTS='' CLUSTER_OUT=cluster-results
 # Every step with its limit in seconds, in the order in which they are run.
-steps=(deploy:900 sale:240 policies:300 rolling-update:900 kills:1500 failover:420 autoscaler:600 writers:900 faults:600)
+steps=(deploy:900 sale:240 policies:300 rolling-update:1200 kills:1500 failover:420 autoscaler:600 writers:900 faults:600)
 
 usage() {
     cat <<'USAGE'

@@ -1,23 +1,32 @@
 #!/usr/bin/env bash
-# Every service is replaced under load, one after the other: no request fails, nothing is lost or doubled.
+# Every service, the Valkey servers and the Sentinels are replaced under load, one after the other: no request fails, nothing
+# is lost or doubled.
 # shellcheck source=k8s/tests/cluster/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-services=(gateway relay writer-a writer-b consumer dashboard)
 failed=0
-table "| service | replaced in s | accepted | refused | unknown | p99 ms | max ms |" && table "|---|---|---|---|---|---|---|"
-for service in "${services[@]}"; do
-    load_begin "update-$service" --rate "$rate" --duration 30s
+names=()
+
+# replace NAMESPACE KIND/NAME SECONDS: within a load of so many seconds.
+replace() {
+    local namespace=$1 what=$2 seconds=$3 name=${2#*/} began took
+    load_begin "update-$name" --rate "$rate" --duration "${seconds}s"
     began=$SECONDS
-    b rollout restart "deployment/$service" >/dev/null
-    # A new object first, else the old one's completeness is what is seen.
-    await 10 "$service is being replaced" b rollout status "deployment/$service" --watch=false
-    await 60 "$service is replaced" rolled_out blackfriday "deployment/$service"
+    kubectl --namespace "$namespace" rollout restart "$what" >/dev/null
+    await "$((seconds + 60))" "$name is replaced" rolled_out "$namespace" "$what"
     took=$((SECONDS - began))
-    load_end "update-$service"
-    table "| $service | $took | $accepted | $refused | $unknown | $p99 | $longest |"
-    ((failed += refused + unknown + not_sent)) || true
+    load_end "update-$name"
+    table "| $name | $took | $accepted | $refused | $unknown | $p99 | $longest |"
+    failed=$((failed + refused + unknown + not_sent))
+    names+=("update-$name")
+}
+
+table "| what | replaced in s | accepted | refused | unknown | p99 ms | max ms |" && table "|---|---|---|---|---|---|---|"
+for service in gateway relay writer-a writer-b consumer dashboard; do
+    replace blackfriday "deployment/$service" 30
 done
-seen "${#services[@]} services replaced under $rate sales a second; $failed requests failed."
-prove "${services[@]/#/update-}"
+replace valkey statefulset/sentinel 70
+replace valkey statefulset/valkey 90
+seen "${#names[@]} workloads replaced under $rate sales a second; $failed requests failed."
+prove "${names[@]}"
 ((failed == 0)) || fail "$failed requests failed"
