@@ -170,6 +170,9 @@ fn settings(kafka: &KafkaConfig, group: &str) -> rdkafka::ClientConfig {
         // A dead member is noticed in 6 s, the least that a broker allows by default.
         .set("session.timeout.ms", "6000")
         .set("heartbeat.interval.ms", "1500")
+        // A topic that is made after the member came, or gets more partitions, is seen at the next look, by default every
+        // five minutes: sales of a new deployment would not be counted until then.
+        .set("topic.metadata.refresh.interval.ms", "5000")
         // Positions lie in the store.
         .set("enable.auto.commit", "false")
         .set("enable.auto.offset.store", "false")

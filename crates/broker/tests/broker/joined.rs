@@ -105,6 +105,16 @@ async fn the_partitions_of_a_member_that_was_killed_are_given_to_the_other() -> 
 }
 
 #[tokio::test]
+async fn a_topic_that_is_made_later_is_assigned_too() -> Result<()> {
+    let kafka = Kafka::start().await?;
+    create_topic(&kafka, "clima", 2).await?;
+    let mut member = Member::join(&config(&kafka))?;
+    member.until_owned(2).await?;
+    create_topic(&kafka, "ventas", 4).await?;
+    member.until_owned(6).await
+}
+
+#[tokio::test]
 #[ignore = "a member for the test above, which starts it as a process that can be killed"]
 async fn a_member_in_a_process_of_its_own() -> Result<()> {
     let brokers =
