@@ -2,7 +2,8 @@
 //! topic's metadata says that it can again.
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use crate::Availability;
 
@@ -15,11 +16,14 @@ pub(super) const PROBE_TIMEOUT: Duration = Duration::from_millis(1_500);
 /// Looks until `stop` is closed, on a thread of its own, because the client's request blocks.
 pub(super) fn watch_broker(availability: &Availability, hints: &Receiver<()>, probe: impl Fn() -> bool) {
     loop {
+        let looked = Instant::now();
         availability.set(probe());
         let interval = if availability.is_available() { INTERVAL_UP } else { INTERVAL_DOWN };
         match hints.recv_timeout(interval) {
             Ok(()) | Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return,
         }
+        // A client that may not write fails again as soon as it is made anew: its errors must not keep us busy.
+        thread::sleep(INTERVAL_DOWN.saturating_sub(looked.elapsed()));
     }
 }
