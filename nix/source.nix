@@ -27,7 +27,9 @@ in
       ../clippy.toml
       ../deny.toml
       ../rustfmt.toml
-      # What deploy's plans are made from.
+      # What deploy's plans are made from, and what doctor renders.
+      ../k8s/base
+      ../k8s/components
       ../k8s/overlays
     ]
   );

@@ -16,7 +16,7 @@ craneLib.cargoNextest (
     preCheck = "cargo build --locked --workspace --bins --tests";
     cargoNextestExtraArgs = lib.escapeShellArgs [
       "-E"
-      "not (binary(/^(artifact|image|reference|registry)$/) | package(blackfriday-dashboard) & test(/^(connection|page)::/))"
+      "not (binary(/^(artifact|image|reference|registry)$/) | package(blackfriday-cli) & test(/^doctor::registry::/) | package(blackfriday-dashboard) & test(/^(connection|page)::/))"
     ];
     BLACKFRIDAY_KAFKA_HOME = apacheKafka;
     BLACKFRIDAY_VALKEY_SERVER = lib.getExe' valkey "valkey-server";

@@ -107,7 +107,7 @@ impl Group {
         let data = self.folder.path().join(name).join("data");
         fs::create_dir_all(&data)?;
         let host = self.host(name);
-        let limits = ["--quorum", "2", "--down-after-ms", "1000", "--failover-timeout-ms", "5000"];
+        let limits = ["--quorum", "2", "--down-after-ms", "3000", "--failover-timeout-ms", "5000"];
         let said =
             configure("sentinel", &config, &data, &[&["--announce", &host][..], &limits].concat()).await?;
         self.start(name, "26379", &data.join("sentinel.conf"), said).await
