@@ -12,9 +12,12 @@ pub struct IntakeConfig {
     /// Single sales that wait for an upstream call; one more is answered with 429.
     #[arg(long, env = "BLACKFRIDAY_LANE_QUEUE_SALES", default_value_t = 8_192, value_parser = positive)]
     pub lane_queue_sales: usize,
-    /// Upstream calls of single sales in flight; a free one takes whatever waits.
+    /// Upstream calls of single sales in flight, at the most.
     #[arg(long, env = "BLACKFRIDAY_LANE_CALLS", default_value_t = 16, value_parser = positive)]
     pub lane_calls: usize,
+    /// Upstream calls of single sales that begin at once; while as many are in flight, another gathers sales, for 5 ms at most.
+    #[arg(long, env = "BLACKFRIDAY_LANE_EAGER_CALLS", default_value_t = 2, value_parser = positive)]
+    pub lane_eager_calls: usize,
     /// Sales in one upstream call of single sales.
     #[arg(long, env = "BLACKFRIDAY_LANE_BATCH_SALES", default_value_t = 512, value_parser = positive)]
     pub lane_batch_sales: usize,
@@ -27,6 +30,7 @@ impl Default for IntakeConfig {
             max_bodies_kbytes: 131_072,
             lane_queue_sales: 8_192,
             lane_calls: 16,
+            lane_eager_calls: 2,
             lane_batch_sales: 512,
         }
     }

@@ -1,11 +1,13 @@
 //! Puts concurrent single sales into shared upstream calls.
 //!
-//! A fixed number of calls may be in flight. A free one takes whatever waits at that moment, without delay: with little
-//! traffic a call holds one sale, under load hundreds. The queue is bounded; over it a sale is refused at once.
+//! A fixed number of calls may be in flight. The first few take whatever waits at that moment, without delay: with little
+//! traffic a call holds one sale. While these are under way a further one gathers sales until one of them lands, at most
+//! for [`PATIENCE`]: so calls are large under load, and a writer that is stuck does not stop the others. The queue is
+//! bounded; over it a sale is refused at once.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use blackfriday_event::EventId;
@@ -15,13 +17,16 @@ use blackfriday_telemetry::metrics::types::histogram::Histogram;
 use blackfriday_telemetry::metrics::{BATCH_BUCKETS, DURATION_BUCKETS, Registry};
 use futures_util::FutureExt;
 use tokio::sync::mpsc::error::TrySendError;
-use tokio::sync::{Mutex, mpsc, oneshot};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::sync::{Mutex, Notify, mpsc, oneshot};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use crate::{IntakeConfig, Upstream};
 
 /// Past a sale's deadline: upstream has the same one, and tells better than we can why there is no answer.
 const GRACE: Duration = Duration::from_millis(50);
+
+/// The longest that a call gathers sales while others are under way: some calls' time at a writer that is well.
+const PATIENCE: Duration = Duration::from_millis(5);
 
 type Outcome = Result<EventId, SaleError>;
 
@@ -47,9 +52,21 @@ struct Reply {
 #[derive(Clone, Default)]
 struct Claim(Arc<AtomicBool>);
 
+/// The calls under way.
+struct Flights {
+    eager: usize,
+    patience: Duration,
+    count: AtomicUsize,
+    landed: Notify,
+}
+
+/// A call under way, until it is dropped.
+struct Flight(Arc<Flights>);
+
 struct Caller<U> {
     upstream: Arc<U>,
     waiting: Arc<Mutex<mpsc::Receiver<Waiting>>>,
+    flights: Arc<Flights>,
     batch: usize,
     queued: Gauge,
     sizes: Histogram,
@@ -59,6 +76,15 @@ struct Caller<U> {
 impl Lane {
     /// Starts the callers, which end when the lane is dropped.
     pub(crate) fn start<U: Upstream>(upstream: Arc<U>, config: &IntakeConfig, registry: &Registry) -> Self {
+        Self::with_patience(upstream, config, registry, PATIENCE)
+    }
+
+    fn with_patience<U: Upstream>(
+        upstream: Arc<U>,
+        config: &IntakeConfig,
+        registry: &Registry,
+        patience: Duration,
+    ) -> Self {
         let (sender, receiver) = mpsc::channel(config.lane_queue_sales.max(1));
         let receiver = Arc::new(Mutex::new(receiver));
         let queued =
@@ -70,10 +96,17 @@ impl Lane {
             "Duration of upstream calls of single sales",
             &DURATION_BUCKETS,
         );
+        let flights = Arc::new(Flights {
+            eager: config.lane_eager_calls.max(1),
+            patience,
+            count: AtomicUsize::new(0),
+            landed: Notify::new(),
+        });
         for _ in 0..config.lane_calls.max(1) {
             let caller = Caller {
                 upstream: Arc::clone(&upstream),
                 waiting: Arc::clone(&receiver),
+                flights: Arc::clone(&flights),
                 batch: config.lane_batch_sales.max(1),
                 queued: queued.clone(),
                 sizes: sizes.clone(),
@@ -122,10 +155,8 @@ impl<U: Upstream> Caller<U> {
     async fn run(self) {
         let mut taken = Vec::with_capacity(self.batch);
         loop {
-            let count = self.take(&mut taken).await;
-            if count == 0 {
-                return;
-            }
+            let Some(_flight) = self.take(&mut taken).await else { return };
+            let count = taken.len();
             self.queued.dec_by(i64::try_from(count).unwrap_or(i64::MAX));
             let (commands, replies) = sendable(&mut taken);
             if !commands.is_empty() {
@@ -137,20 +168,23 @@ impl<U: Upstream> Caller<U> {
         }
     }
 
-    /// Waits until a sale is there and takes whatever waits; 0 when the lane has ended.
-    async fn take(&self, taken: &mut Vec<Waiting>) -> usize {
+    /// Waits until a sale is there and it is this caller's turn, and takes whatever waits; none when the lane has ended.
+    async fn take(&self, taken: &mut Vec<Waiting>) -> Option<Flight> {
+        // Held while this caller waits: the others' turn is after it.
         let mut waiting = self.waiting.lock().await;
-        let mut count = waiting.recv_many(taken, self.batch).await;
-        if 0 < count && count < self.batch {
+        if waiting.recv_many(taken, self.batch).await == 0 {
+            return None;
+        }
+        if taken.len() < self.batch {
             // Requests whose bytes have already arrived are read before we are polled again, and share this call.
             tokio::task::yield_now().await;
-            while count < self.batch {
+            self.flights.turn().await;
+            while taken.len() < self.batch {
                 let Ok(more) = waiting.try_recv() else { break };
                 taken.push(more);
-                count += 1;
             }
         }
-        count
+        Some(Flights::begin(&self.flights))
     }
 
     async fn call(&self, commands: Vec<SaleCommand>, replies: Vec<Reply>) {
@@ -163,6 +197,33 @@ impl<U: Upstream> Caller<U> {
             // The client may have gone.
             reply.to.send(outcome).ok();
         }
+    }
+}
+
+impl Flights {
+    /// Waits until fewer than the eager calls are under way, or patience is at its end.
+    async fn turn(&self) {
+        let patience = sleep(self.patience);
+        tokio::pin!(patience);
+        while self.count.load(Ordering::Relaxed) >= self.eager {
+            tokio::select! {
+                () = self.landed.notified() => {}
+                () = &mut patience => return,
+            }
+        }
+    }
+
+    fn begin(this: &Arc<Self>) -> Flight {
+        this.count.fetch_add(1, Ordering::Relaxed);
+        Flight(Arc::clone(this))
+    }
+}
+
+impl Drop for Flight {
+    fn drop(&mut self) {
+        self.0.count.fetch_sub(1, Ordering::Relaxed);
+        // One caller at most waits for its turn. The notification is kept for it if it comes a moment later.
+        self.0.landed.notify_one();
     }
 }
 
@@ -186,3 +247,6 @@ impl Claim {
         !self.0.swap(true, Ordering::Relaxed)
     }
 }
+
+#[cfg(test)]
+mod tests;
