@@ -10,6 +10,7 @@ mod lifeline;
 mod membership;
 mod monitor;
 mod producer;
+mod scheduling;
 mod security;
 mod subscription;
 

@@ -20,6 +20,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::lifeline::Lifeline;
 use super::monitor::{PROBE_TIMEOUT, watch_broker};
+use super::scheduling::batched;
 use super::{KafkaConfig, ProducerConfig, headers, security};
 use crate::{Availability, BrokerError, OutgoingRecord, Position, PublishError};
 
@@ -241,7 +242,8 @@ fn make(
     config: &rdkafka::ClientConfig,
     deliveries: &Deliveries,
 ) -> Result<Arc<ThreadedProducer<Deliveries>>, BrokerError> {
-    let made = ThreadedProducer::from_config_and_context(config, deliveries.clone());
+    let start = || ThreadedProducer::from_config_and_context(config, deliveries.clone());
+    let made = batched(start).map_err(BrokerError::Thread)?;
     made.map(Arc::new).map_err(|error| BrokerError::Client(error.into()))
 }
 
