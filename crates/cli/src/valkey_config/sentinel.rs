@@ -14,7 +14,10 @@ use crate::output;
 
 const FILE: &str = "sentinel.conf";
 /// What is not learnt but configured, and may have been changed since; all else in an existing file stays.
-const OURS: [&[&str]; 6] = [
+const OURS: [&[&str]; 9] = [
+    &["sentinel", "down-after-milliseconds"],
+    &["sentinel", "failover-timeout"],
+    &["sentinel", "parallel-syncs"],
     &["sentinel", "auth-user"],
     &["sentinel", "auth-pass"],
     &["sentinel", "sentinel-user"],
@@ -59,7 +62,7 @@ pub(super) async fn run(arguments: &SentinelArguments) -> Result<()> {
     let sentinel = Sentinel::read(&Files::in_folder(&arguments.config), &arguments.announce)?;
     let lines = match files::written(&arguments.directory, FILE)? {
         Some(text) => {
-            output::note("valkey-config: sentinel.conf is kept, with the secrets of now");
+            output::note("valkey-config: sentinel.conf is kept, with the secrets, times and quorum of now");
             sentinel.renewed(&text, arguments)?
         }
         None => {
@@ -101,8 +104,7 @@ impl Sentinel {
     }
 
     fn begun(&self, primary: &Endpoint, arguments: &SentinelArguments) -> Vec<String> {
-        let SentinelArguments { directory, announce, quorum, down_after_ms, failover_timeout_ms, .. } =
-            arguments;
+        let SentinelArguments { directory, announce, quorum, .. } = arguments;
         let Endpoint { host, port } = primary;
         let group = &self.group;
         let mut lines = vec![
@@ -118,12 +120,7 @@ impl Sentinel {
             format!("sentinel monitor {group} {host} {port} {quorum}"),
         ];
         lines.extend(self.login_at_servers());
-        lines.extend([
-            format!("sentinel down-after-milliseconds {group} {down_after_ms}"),
-            format!("sentinel failover-timeout {group} {failover_timeout_ms}"),
-            // Replicas are turned to a new primary one after the other, so that one can always be read.
-            format!("sentinel parallel-syncs {group} 1"),
-        ]);
+        lines.extend(self.times(arguments));
         lines.extend(self.login_at_sentinels());
         lines.extend(users::of_sentinel(&self.peer_password));
         lines
@@ -131,7 +128,8 @@ impl Sentinel {
 
     /// An existing file with what is [`OURS`] put anew at its end. Sentinel reads its lines in an order of its own.
     fn renewed(&self, text: &str, arguments: &SentinelArguments) -> Result<Vec<String>> {
-        let watches = |line: &str| begins_with(line, &["sentinel", "monitor", &self.group]);
+        let monitor = ["sentinel", "monitor", &self.group];
+        let watches = |line: &str| begins_with(line, &monitor);
         if !text.lines().any(watches) {
             let path = arguments.directory.join(FILE);
             let text = format!(
@@ -141,12 +139,28 @@ impl Sentinel {
             return Err(Usage(text).into());
         }
         let is_learnt = |line: &&str| !OURS.iter().any(|ours| begins_with(line, ours));
-        let mut lines: Vec<_> = text.lines().filter(is_learnt).map(str::to_owned).collect();
+        let with_quorum = |line: &str| match line.rsplit_once(' ') {
+            Some((primary, _quorum)) if watches(line) => format!("{primary} {}", arguments.quorum),
+            _ => line.to_owned(),
+        };
+        let mut lines: Vec<_> = text.lines().filter(is_learnt).map(with_quorum).collect();
         lines.push(format!("sentinel announce-ip {}", arguments.announce.host));
         lines.extend(self.login_at_servers());
+        lines.extend(self.times(arguments));
         lines.extend(self.login_at_sentinels());
         lines.extend(users::of_sentinel(&self.peer_password));
         Ok(lines)
+    }
+
+    fn times(&self, arguments: &SentinelArguments) -> [String; 3] {
+        let SentinelArguments { down_after_ms, failover_timeout_ms, .. } = arguments;
+        let group = &self.group;
+        [
+            format!("sentinel down-after-milliseconds {group} {down_after_ms}"),
+            format!("sentinel failover-timeout {group} {failover_timeout_ms}"),
+            // Replicas are turned to a new primary one after the other, so that one can always be read.
+            format!("sentinel parallel-syncs {group} 1"),
+        ]
     }
 
     fn login_at_servers(&self) -> [String; 2] {

@@ -57,22 +57,30 @@ async fn a_new_file_has_all_lines_in_order() {
 }
 
 #[tokio::test]
-async fn an_existing_file_keeps_what_was_learnt() {
+async fn an_existing_file_keeps_what_was_learnt_and_gets_what_is_configured_now() {
     let folder = folder();
     let before = conf(&folder).await;
-    let learnt = "sentinel monitor blackfriday valkey-1 6379 2\nsentinel known-replica blackfriday valkey-0 6379\n\
-        sentinel myid 8f4e\nsentinel current-epoch 7\n";
-    let text = before.replace("sentinel monitor blackfriday valkey-0 6379 2\n", learnt);
+    let monitor = "sentinel monitor blackfriday valkey-1 6379";
+    let learnt = "sentinel known-replica blackfriday valkey-0 6379\nsentinel myid 8f4e\nsentinel current-epoch 7\n";
+    let before_them = "sentinel monitor blackfriday valkey-0 6379 2\n";
+    let text = before.replace(before_them, &format!("{monitor} 9\n{learnt}"));
+    // As an earlier configuration had it, and Sentinel leaves out what is its default.
+    let text = text.replace("failover-timeout blackfriday 30000", "failover-timeout blackfriday 60000");
+    let text = text.replace("sentinel parallel-syncs blackfriday 1\n", "");
     let text = text.replace("announce-ip sentinel-0", "announce-ip \"sentinel-9\"")
         + "user left-over on nopass +@all\n";
     fs::write(folder.path().join(FILE), &text).expect("written");
     fs::write(folder.path().join("password"), "another password".replace(' ', "-")).expect("written");
 
     let after = conf(&folder).await;
-    assert!(
-        after.contains(learnt) && after.contains("sentinel down-after-milliseconds blackfriday 5000\n"),
-        "{after}"
-    );
+    assert!(after.contains(&format!("{monitor} 2\n{learnt}")), "{after}");
+    for renewed in [
+        "sentinel down-after-milliseconds blackfriday 5000\n",
+        "sentinel failover-timeout blackfriday 30000\n",
+        "sentinel parallel-syncs blackfriday 1\n",
+    ] {
+        assert!(after.contains(renewed), "{renewed} {after}");
+    }
     assert!(after.contains("sentinel auth-pass blackfriday another-password\n"), "{after}");
     assert!(after.contains("sentinel announce-ip sentinel-0\n"), "{after}");
     for gone in [PASSWORD, "sentinel-9", "left-over"] {
@@ -84,6 +92,9 @@ async fn an_existing_file_keeps_what_was_learnt() {
         "sentinel-user",
         "sentinel-pass",
         "announce-ip",
+        "down-after-milliseconds",
+        "failover-timeout",
+        "parallel-syncs",
         "\nuser default",
         "\nuser peer",
     ] {
