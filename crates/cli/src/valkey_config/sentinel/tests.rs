@@ -61,7 +61,8 @@ async fn an_existing_file_keeps_what_was_learnt_and_gets_what_is_configured_now(
     let folder = folder();
     let before = conf(&folder).await;
     let monitor = "sentinel monitor blackfriday valkey-1 6379";
-    let learnt = "sentinel known-replica blackfriday valkey-0 6379\nsentinel myid 8f4e\nsentinel current-epoch 7\n";
+    let learnt =
+        "sentinel known-replica blackfriday valkey-0 6379\nsentinel myid 8f4e\nsentinel current-epoch 7\n";
     let before_them = "sentinel monitor blackfriday valkey-0 6379 2\n";
     let text = before.replace(before_them, &format!("{monitor} 9\n{learnt}"));
     // As an earlier configuration had it, and Sentinel leaves out what is its default.
