@@ -5,7 +5,7 @@ set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 export CLUSTER_KUBECTL=kubectl CLUSTER_LOAD='' CLUSTER_IMAGES='' CLUSTER_BLACKFRIDAY='' CLUSTER_COMPONENTS='' CLUSTER_OUT=cluster-results
 # Every step with its limit in seconds, in the order in which they are run.
-steps=(deploy:900 sale:240 policies:300 rolling-update:1200 kills:1500 failover:420 autoscaler:600 writers:900 faults:600)
+steps=(deploy:900 sale:240 locust:420 policies:300 rolling-update:1200 kills:1500 failover:420 autoscaler:600 writers:900 faults:600)
 
 usage() {
     cat <<'USAGE'
@@ -18,7 +18,7 @@ usage: k8s/tests/cluster.sh [OPTIONS] [STEP...]
   --component NAME         a component more in the overlay, for instance small-node; may be given several times
   --out DIRECTORY          results.md, logs, and the passwords of what was deployed (cluster-results)
 
-Without STEP all are run: deploy sale policies rolling-update kills failover autoscaler writers faults
+Without STEP all are run: deploy sale locust policies rolling-update kills failover autoscaler writers faults
 Exit code 0 if every step passed, 1 if one did not.
 USAGE
 }

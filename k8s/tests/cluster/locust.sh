@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# A flash sale by Locust's master and workers in the cluster: every answer is 202 with an id, and all of it is counted.
+# shellcheck source=k8s/tests/cluster/lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+b get deployment locust-master >/dev/null 2>&1 || not_run "wants --component locust"
+
+begin() { b set env deployment/locust-master LOCUST_HEADLESS=true LOCUST_EXPECT_WORKERS=2 BLACKFRIDAY_SALE_USERS=40 BLACKFRIDAY_SALE_SECONDS=30; }
+restore() { b set env deployment/locust-master LOCUST_HEADLESS- LOCUST_EXPECT_WORKERS- BLACKFRIDAY_SALE_USERS- BLACKFRIDAY_SALE_SECONDS-; }
+# The master's container ends with the run, and Kubernetes starts it again.
+of_run() { b get pods -l app.kubernetes.io/name=locust,app.kubernetes.io/component=master -o jsonpath="{.items[0]$1}"; }
+ended() { of_run '.status.containerStatuses[0].lastState.terminated.exitCode'; }
+run_is_over() { [[ -n $(ended) ]]; }
+
+trap restore EXIT
+begin
+await 300 "the run is over" run_is_over
+code=$(ended)
+b logs "$(of_run .metadata.name)" --previous >"$CLUSTER_OUT/locust.master.log"
+read -r requests failures < <(awk '$1 == "Aggregated" {requests = $2; failures = $3} END {print requests + 0, failures}' "$CLUSTER_OUT/locust.master.log")
+seen "Locust, 2 workers: $requests requests, $failures failed, exit code $code."
+((code == 0 && requests > 0)) || fail "see $CLUSTER_OUT/locust.master.log"
+# shellcheck disable=SC2119 # Locust writes no receipts: broker and store are compared
+prove
