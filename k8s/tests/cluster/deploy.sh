@@ -22,11 +22,11 @@ refresh_tree() {
     tar -C "$here/../.." --exclude=./generated -cf - . | tar -C "$tree" -xf -
 }
 
-# generated/ comes last.
+# registry-access comes after everything that brings accounts, and generated/ last.
 add_components() {
     local component
     for component in $CLUSTER_COMPONENTS; do
-        sed -i "s|^  - ../../generated$|  - ../../components/$component\n&|" "$tree/overlays/plain/kustomization.yaml"
+        sed -i "s|^  - ../../components/registry-access$|  - ../../components/$component\n&|" "$tree/overlays/plain/kustomization.yaml"
     done
 }
 

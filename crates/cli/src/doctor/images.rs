@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::object::{Answer, ContainerStatus, List, Object, Pod};
-use super::report::Check;
+use super::report::{Check, Verdict};
 
 /// What somebody who pulls says, in the words of Go and of containerd, when the registry's certificate is not trusted.
 const UNTRUSTED: [&str; 4] =
@@ -66,23 +66,33 @@ pub(super) fn by_nodes(registry: &str, pods: &Answer<List<Pod>>) -> Check {
     let name = "registry, nodes";
     let check = || {
         let pods = pods.seen(name)?.map(|list| list.items.as_slice()).unwrap_or_default();
-        let mut pulled = 0;
+        let (mut pulled, mut refused) = (0, None);
         for pod in pods {
             for status in pod.status.init_container_statuses.iter().chain(&pod.status.container_statuses) {
                 match outcome(status, registry) {
                     Some(Err(message)) => {
-                        return Ok(failed(pull(&message), registry, &pod.metadata.name, &message));
+                        let pull = pull(&message);
+                        let check = failed(pull, registry, &pod.metadata.name, &message);
+                        if pull == Pull::Untrusted {
+                            return Ok(check);
+                        }
+                        // So it was when the kubelet last tried, minutes ago. The registry may have been started since,
+                        // and a deployment brings what is missing: the image, or the password.
+                        refused.get_or_insert(Check { verdict: Verdict::Warning, ..check });
                     }
                     Some(Ok(())) => pulled += 1,
                     None => {}
                 }
             }
         }
-        Ok(if pulled > 0 {
-            Check::ok(name, format!("{pulled} containers run from it"))
-        } else {
-            let remedy = "blackfriday doctor --probe     # lets each node pull something that is not there";
-            Check::warning(name, "not to be seen before a pod pulls from it", remedy)
+        Ok(match refused {
+            Some(check) => check,
+            None if pulled > 0 => Check::ok(name, format!("{pulled} containers run from it")),
+            None => {
+                let remedy =
+                    "blackfriday doctor --probe     # lets each node pull something that is not there";
+                Check::warning(name, "not to be seen before a pod pulls from it", remedy)
+            }
         })
     };
     check().unwrap_or_else(|denied| denied)
@@ -120,7 +130,7 @@ pub(super) fn failed(pull: Pull, registry: &str, pod: &str, message: &str) -> Ch
         Pull::Unreachable => Check::problem(
             name,
             format!(
-                "{pod}: the node does not reach {registry}: {}",
+                "{pod}: the node did not reach {registry}: {}",
                 message.lines().next().unwrap_or_default()
             ),
             format!("curl --insecure https://{registry}/v2/     # on the node: names and firewalls"),

@@ -8,7 +8,8 @@ pub(super) fn advice(message: &str) -> &'static str {
         "the node does not trust the registry: docs/registry.md says how it learns to; then run deploy again"
     } else if says(&["unauthorized", "authorization failed", "401", "403", "denied", "no basic auth"]) {
         "the registry refuses the password of the Secret registry-pull: run deploy again with --registry and the right \
-         BLACKFRIDAY_REGISTRY_USERNAME and BLACKFRIDAY_REGISTRY_PASSWORD_FILE"
+         BLACKFRIDAY_REGISTRY_USERNAME and BLACKFRIDAY_REGISTRY_PASSWORD_FILE; or the pod's account names no such Secret: \
+         in the overlay components/registry-access comes after whatever brings accounts"
     } else if says(&["not found", "notfound", "manifest unknown"]) {
         "the registry has no such image: push it again, by deploy without --no-push"
     } else if says(&["no such host", "connection refused", "timeout", "dial tcp", "no route"]) {

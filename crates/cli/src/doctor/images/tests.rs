@@ -44,6 +44,11 @@ fn nodes_are_judged_by_what_they_pulled() {
     assert_eq!(verdict(&pods(image, "sha256:1", &json!({"running": {}}))), Verdict::Ok);
     assert_eq!(verdict(&pods(image, "", &waiting("ErrImagePull", "x509: bad"))), Verdict::Problem);
     assert_eq!(verdict(&pods(image, "", &waiting("ContainerCreating", ""))), Verdict::Warning);
+    // Otherwise nothing could be deployed that repairs it.
+    let denied =
+        by_nodes("r.example:5000", &pods(image, "", &waiting("ImagePullBackOff", "401 Unauthorized")));
+    assert_eq!(denied.verdict, Verdict::Warning);
+    assert!(denied.seen.contains("gateway-1: 401 Unauthorized"), "{denied:?}");
     assert_eq!(
         verdict(&pods("other.example/x:1", "", &waiting("ErrImagePull", "x509: bad"))),
         Verdict::Warning
