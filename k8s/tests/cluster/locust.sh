@@ -22,5 +22,9 @@ read -r requests failures < <(awk '$1 == "Aggregated" && /[|]/ {requests = $2; f
     "$CLUSTER_OUT/locust.master.log")
 seen "Locust, 2 workers: $requests requests, $failures failed, exit code $code."
 ((code == 0 && requests > 0 && failures == 0)) || fail "see $CLUSTER_OUT/locust.master.log"
+# What is compared must not grow meanwhile.
+restore
+trap - EXIT
+await 120 "the master is idle" rolled_out blackfriday deployment/locust-master
 # shellcheck disable=SC2119 # Locust writes no receipts: broker and store are compared
 prove

@@ -45,10 +45,11 @@ fn nodes_are_judged_by_what_they_pulled() {
     assert_eq!(verdict(&pods(image, "", &waiting("ErrImagePull", "x509: bad"))), Verdict::Problem);
     assert_eq!(verdict(&pods(image, "", &waiting("ContainerCreating", ""))), Verdict::Warning);
     // Otherwise nothing could be deployed that repairs it.
-    let denied =
-        by_nodes("r.example:5000", &pods(image, "", &waiting("ImagePullBackOff", "401 Unauthorized")));
-    assert_eq!(denied.verdict, Verdict::Warning);
-    assert!(denied.seen.contains("gateway-1: 401 Unauthorized"), "{denied:?}");
+    for message in ["401 Unauthorized", "dial tcp 10.0.0.7:5000: connect: connection refused"] {
+        let refused = by_nodes("r.example:5000", &pods(image, "", &waiting("ImagePullBackOff", message)));
+        assert_eq!(refused.verdict, Verdict::Warning, "{refused:?}");
+        assert!(refused.seen.contains("gateway-1: ") && refused.seen.contains(message), "{refused:?}");
+    }
     assert_eq!(
         verdict(&pods("other.example/x:1", "", &waiting("ErrImagePull", "x509: bad"))),
         Verdict::Warning
