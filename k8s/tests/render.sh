@@ -75,5 +75,15 @@ done < <(grep -v '^#' "$here/combinations.txt")
 for folder in "$work"/k8s/overlays/* "$work"/k8s/operators/kubevirt-cr*; do
     "${kustomize[@]}" "$folder" >"$out/$(basename "$folder").yaml"
 done
+
+# What we change in the releases of operators, seen on something of their shape.
+mkdir -p "$out/operators"
+for release in "$here"/releases/*.yaml; do
+    name=$(basename "$release")
+    folder=$work/k8s/operators/${name%.yaml}
+    cp "$release" "$folder"
+    sed -i "s|https://.*/releases/download/.*|$name|" "$folder/kustomization.yaml"
+    "${kustomize[@]}" "$folder" >"$out/operators/$name"
+done
 "$python" "$here/rules.py" "$work/k8s" "$out"
 echo "render: $(find "$out" -name '*.yaml' | wc -l) renderings hold"

@@ -29,9 +29,28 @@ def main():
             found += list(arrows.compare(tree, objects, components(folder)))
             found += list(of_partitions(objects))
         violations += [f"{file.stem}: {violation}" for violation in found]
+    for file in sorted(rendered.glob("operators/*.yaml")):
+        objects = [one for one in yaml.safe_load_all(file.read_text()) if one]
+        violations += [f"operators/{file.stem}: {violation}" for violation in of_operator(file.stem, objects)]
     for violation in violations:
         print(f"rules: {violation}", file=sys.stderr)
     return 1 if violations else 0
+
+
+def of_operator(name, objects):
+    """It is known as ours, and its roles go to the account that it runs by."""
+    accounts = {f"{namespace(one)}/{one['metadata']['name']}" for one in objects if one["kind"] == "ServiceAccount"}
+    for one in objects:
+        title = f"{one['kind']} {one['metadata']['name']}"
+        if one["metadata"].get("labels", {}).get("blackfriday/operator") != name:
+            yield f"{title} has no label blackfriday/operator: {name}"
+        for subject in one.get("subjects", []):
+            if f"{subject['namespace']}/{subject['name']}" not in accounts:
+                yield f"{title} is for an account that is not there: {subject['namespace']}/{subject['name']}"
+        if one["kind"] == "Deployment":
+            account = f"{namespace(one)}/{one['spec']['template']['spec']['serviceAccountName']}"
+            if account not in accounts:
+                yield f"{title} runs by an account that is not there: {account}"
 
 
 def components(folder):
