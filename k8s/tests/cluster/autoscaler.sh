@@ -16,6 +16,11 @@ sample() {
 
 replicas_are() { [[ $(b get deployment gateway -o jsonpath='{.status.replicas}/{.status.readyReplicas}') == "$1/$1" ]]; }
 
+# What keeps a gateway from any node.
+without_a_node() {
+    b get pods -l app.kubernetes.io/name=gateway -o jsonpath='{.items[*].status.conditions[?(@.reason=="Unschedulable")].message}'
+}
+
 # watch UNTIL LIMIT: a row at each change of what the HPA sees or does.
 watch() {
     local until=$1 end=$((SECONDS + $2)) last='' now cpu wanted ready
@@ -29,7 +34,7 @@ watch() {
         if replicas_are "$until"; then return; fi
         sleep 2
     done
-    fail "not $until gateways after $2 s"
+    fail "not $until gateways after $2 s. $(without_a_node)"
 }
 
 await 240 "there is one gateway" replicas_are 1
