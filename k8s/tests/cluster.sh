@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# Tries the overlay `plain` on a real cluster. README.md beside this file describes the steps.
+# Tries an overlay on a real cluster. README.md beside this file describes the steps.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 export CLUSTER_KUBECTL=kubectl CLUSTER_LOAD='' CLUSTER_IMAGES='' CLUSTER_BLACKFRIDAY='' CLUSTER_COMPONENTS='' CLUSTER_OUT=cluster-results
+export CLUSTER_OVERLAY=plain CLUSTER_MANIFESTS=$here/..
 # Every step with its limit in seconds, in the order in which they are run.
 steps=(deploy:900 sale:240 locust:420 policies:300 rolling-update:1200 kills:1500 failover:420 autoscaler:600 writers:900 faults:600)
 
@@ -15,7 +16,9 @@ usage: k8s/tests/cluster.sh [OPTIONS] [STEP...]
   --images DIRECTORY       image archives to bring to the nodes first; without it images are where they have to be
   --load 'COMMAND'         brings one archive to the nodes: it is called as COMMAND ARCHIVE
   --blackfriday 'COMMAND'  deploys by `COMMAND deploy`; without it by kubectl, as ../README.md has it
-  --component NAME         a component more in the overlay, for instance small-node; may be given several times
+  --overlay NAME           plain (without it), or another, for which --blackfriday is needed
+  --manifests DIRECTORY    manifests that are not these
+  --component NAME         a component more in the overlay, for instance small-node; may be given several times, in this order
   --out DIRECTORY          results.md, logs, and the passwords of what was deployed (cluster-results)
 
 Without STEP all are run: deploy sale locust policies rolling-update kills failover autoscaler writers faults
@@ -78,6 +81,8 @@ while (($# > 0)); do
         --load) CLUSTER_LOAD=${2:?} && shift ;;
         --images) CLUSTER_IMAGES=$(realpath "${2:?}") && shift ;;
         --blackfriday) CLUSTER_BLACKFRIDAY=${2:?} && shift ;;
+        --overlay) CLUSTER_OVERLAY=${2:?} && shift ;;
+        --manifests) CLUSTER_MANIFESTS=$(realpath "${2:?}") && shift ;;
         --component) CLUSTER_COMPONENTS+=" ${2:?}" && shift ;;
         --out) CLUSTER_OUT=${2:?} && shift ;;
         --help) usage; exit 0 ;;

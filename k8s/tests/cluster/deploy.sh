@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The overlay `plain` from the images in --images: everything becomes ready.
+# The overlay from the images in --images: everything becomes ready.
 # shellcheck source=k8s/tests/cluster/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
@@ -19,14 +19,14 @@ bring_images() {
 refresh_tree() {
     mkdir -p "$tree"
     find "$tree" -mindepth 1 -maxdepth 1 ! -name generated -exec rm -rf {} +
-    tar -C "$here/../.." --exclude=./generated -cf - . | tar -C "$tree" -xf -
+    tar -C "$CLUSTER_MANIFESTS" --exclude=./generated -cf - . | tar -C "$tree" -xf -
 }
 
 # registry-access comes after everything that brings accounts, and generated/ last.
 add_components() {
     local component
     for component in $CLUSTER_COMPONENTS; do
-        sed -i "s|^  - ../../components/registry-access$|  - ../../components/$component\n&|" "$tree/overlays/plain/kustomization.yaml"
+        sed -i "s|^  - ../../components/registry-access$|  - ../../components/$component\n&|" "$tree/overlays/$CLUSTER_OVERLAY/kustomization.yaml"
     done
 }
 
@@ -35,6 +35,7 @@ deploy() {
         blackfriday_deploy "$tree"
         return
     fi
+    [[ $CLUSTER_OVERLAY == plain ]] || fail "--overlay $CLUSTER_OVERLAY without --blackfriday"
     "$tree/generate.sh"
     kubectl apply --server-side -k "$tree/base/namespaces"
     kubectl -n kafka delete job kafka-setup --ignore-not-found

@@ -4,20 +4,23 @@
 # shellcheck source=k8s/tests/cluster/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
+# A server's own pod, or the one that its machine is in.
+pod_of() { kubectl -n valkey get pods -o name -l "vm.kubevirt.io/name=$1" | grep . || echo "pod/$1"; }
+
 # A pod that comes back within the 5 s of the Sentinels is still the primary, so it is deleted until they have chosen.
 deleted_until_promoted() {
-    kubectl -n valkey delete pod "$old" --grace-period=0 --force --wait=false >/dev/null 2>&1 || true
+    kubectl -n valkey delete "$(pod_of "$old")" --grace-period=0 --force --wait=false >/dev/null 2>&1 || true
     chosen=$(primary) && [[ -n $chosen && $chosen != "$old" ]]
 }
 
 role_of() {
-    kubectl -n valkey exec "$1" -c valkey -- /bin/valkey-cli --no-auth-warning --user sentinel \
+    kubectl -n valkey exec sentinel-0 -c sentinel -- /bin/valkey-cli --no-auth-warning -h "$1.valkey" --user sentinel \
         --pass "$(<"$tree/generated/secrets/valkey-sentinel")" info replication | tr -d '\r' | sed -n "s/^$2://p"
 }
 
 is_replica_of_new() { [[ $(role_of "$old" role) == slave && $(role_of "$old" master_host) == "$new".* && $(role_of "$old" master_link_status) == up ]]; }
 
-await 60 "valkey is ready" rolled_out valkey statefulset/valkey
+valkey_ready 60
 old=$(primary)
 new=valkey-$((1 - ${old#valkey-}))
 say "the primary is $old"

@@ -31,23 +31,37 @@ await() {
 }
 
 rolled_out() { kubectl --namespace "$1" rollout status "$2" --timeout=1s; }
+there_is() { kubectl --namespace "$1" get "$2" >/dev/null 2>&1; }
+holds() { kubectl --namespace "$1" wait "$2" --for=condition="$3" --timeout=1s; }
 
 # Every workload of the overlay.
 everything_ready() {
     local limit=$1 name
-    await "$limit" "kafka is ready" rolled_out kafka statefulset/kafka
-    await "$limit" "valkey is ready" rolled_out valkey statefulset/valkey
+    if there_is kafka statefulset/kafka; then
+        await "$limit" "kafka is ready" rolled_out kafka statefulset/kafka
+    else
+        await "$limit" "kafka is ready" holds kafka kafka/blackfriday Ready
+    fi
+    valkey_ready "$limit"
     await "$limit" "sentinels are ready" rolled_out valkey statefulset/sentinel
     for name in writer-a writer-b relay gateway consumer dashboard; do
         await "$limit" "$name is ready" rolled_out blackfriday "deployment/$name"
     done
 }
 
+valkey_ready() {
+    if there_is valkey statefulset/valkey; then
+        await "$1" "valkey is ready" rolled_out valkey statefulset/valkey
+    else
+        for name in valkey-0 valkey-1; do await "$1" "$name is ready" holds valkey "virtualmachine/$name" Ready; done
+    fi
+}
+
 # blackfriday_deploy MANIFESTS: from images that are on the nodes.
 blackfriday_deploy() {
     local words
     read -r -a words <<<"$CLUSTER_BLACKFRIDAY"
-    "${words[@]}" deploy --manifests "$1" --overlay plain --no-push --yes
+    "${words[@]}" deploy --manifests "$1" --overlay "$CLUSTER_OVERLAY" --no-push --yes
 }
 
 # job NAME CRONJOB ARGUMENTS...: that CronJob's job with other arguments, and the claim `receipts` beside it.

@@ -1,6 +1,7 @@
 """Pods that try each server from each client's place in the network, and what came of them.
 
 usage: probes.py make IMAGE | over <PODS | table PODS | judge PODS
+The variable PROBES_COMPONENTS names the overlay's components.
 
 Each pod has a client's labels and a container for each server. What connects is `blackfriday load`, which ends with 69 if
 nothing answers on that address. It has no way to speak to most of these servers: that it was let through is all. Its second
@@ -8,19 +9,21 @@ try counts: until a network plugin knows a new pod, it has neither its rights no
 """
 
 import json
+import os
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import arrows
 
-COMPONENTS = {"base", "kafka-plain", "valkey-plain"}
+COMPONENTS = {"base", *os.environ["PROBES_COMPONENTS"].split()}
+KAFKA = "blackfriday-kafka-bootstrap" if "kafka-strimzi" in COMPONENTS else "kafka-0.kafka"
 # By arrows.txt's names. Each has a client that is let in, so that a refusal is not merely its absence.
 SERVERS = {
     "blackfriday/gateway 8080/TCP": "gateway.blackfriday",
     "blackfriday/relay 8081/TCP": "relay.blackfriday",
     "blackfriday/writer 50051/TCP": "writer-a.blackfriday",
-    "kafka/kafka 9092/TCP": "kafka-0.kafka.kafka",
+    "kafka/kafka 9092/TCP": f"{KAFKA}.kafka",
     "valkey/sentinel 26379/TCP": "sentinel-0.sentinel.valkey",
     "valkey/valkey 6379/TCP": "valkey-0.valkey",
 }
