@@ -51,6 +51,8 @@ def of_operator(name, objects):
             account = f"{namespace(one)}/{one['spec']['template']['spec']['serviceAccountName']}"
             if account not in accounts:
                 yield f"{title} runs by an account that is not there: {account}"
+            if "requiredDuringScheduling" in json.dumps(one):
+                yield f"{title} has no node where none has the role that it requires"
 
 
 def components(folder):
