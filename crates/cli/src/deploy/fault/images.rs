@@ -9,7 +9,8 @@ pub(super) fn advice(message: &str) -> &'static str {
     } else if says(&["unauthorized", "authorization failed", "401", "403", "denied", "no basic auth"]) {
         "the registry refuses the password of the Secret registry-pull: run deploy again with --registry and the right \
          BLACKFRIDAY_REGISTRY_USERNAME and BLACKFRIDAY_REGISTRY_PASSWORD_FILE; or the pod's account names no such Secret: \
-         in the overlay components/registry-access comes after whatever brings accounts"
+         in the overlay components/registry-access comes after whatever brings accounts, and pods that wait from before \
+         that are to be deleted"
     } else if says(&["not found", "notfound", "manifest unknown"]) {
         "the registry has no such image: push it again, by deploy without --no-push"
     } else if says(&["no such host", "connection refused", "timeout", "dial tcp", "no route"]) {

@@ -51,10 +51,11 @@ fn unscheduled(pod: &Value) -> Option<Fault> {
     let message = text(scheduled, "/message");
     let advice = if message.contains("PersistentVolumeClaim") || message.contains("persistentvolumeclaim") {
         "type: kubectl get storageclass (one must be the default), and kubectl get pvc --all-namespaces"
+    } else if message.contains("devices.kubevirt.io/") {
+        "no node has the device that machines want, /dev/kvm or /dev/vhost-net: give nodes nested virtualization and the \
+         module vhost_net, or type: kubectl -n valkey delete vmi --all, and deploy with --emulation"
     } else if message.contains("Insufficient") {
         "the nodes are too small or too full: docs/ says how much the overlay needs; type: kubectl describe nodes"
-    } else if message.contains("kubevirt.io/kvm") {
-        "no node has /dev/kvm: deploy with --emulation"
     } else {
         "type: kubectl describe nodes"
     };

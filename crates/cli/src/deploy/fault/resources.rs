@@ -78,7 +78,7 @@ fn of_machine(object: &Value) -> Option<Fault> {
         "ErrImagePull" | "ImagePullBackOff" => (Patience::Short, look),
         "ErrorPvcNotFound" | "ErrorDataVolumeNotFound" | "DataVolumeError" => (Patience::Short, look),
         "CrashLoopBackOff" => (
-            Patience::Short,
+            Patience::Long,
             format!("its disk refuses the configuration and says so: virtctl -n {namespace} console {name}"),
         ),
         _ if holds(object, "Failure") => (Patience::Long, look),

@@ -113,7 +113,8 @@ fn a_pod_without_a_node_and_its_claim_are_told() {
     for (message, advice) in [
         ("0/1 nodes are available: 1 Insufficient cpu.", "describe nodes"),
         ("0/1 nodes are available: pod has unbound immediate PersistentVolumeClaims.", "storageclass"),
-        ("0/1 nodes are available: 1 Insufficient devices.kubevirt.io/kvm.", "nodes"),
+        ("0/1 nodes are available: 1 Insufficient devices.kubevirt.io/kvm.", "--emulation"),
+        ("0/1 nodes are available: 1 Insufficient devices.kubevirt.io/vhost-net.", "vhost_net"),
     ] {
         let fault = only(&unscheduled(message), &[]);
         assert_eq!((fault.reason.as_str(), fault.patience), ("Unschedulable", Patience::Long));
