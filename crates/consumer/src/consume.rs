@@ -29,8 +29,9 @@ pub async fn run(config: Config, context: Context) -> Result<(), Error> {
     let with_traces = config.process.telemetry.otlp_endpoint.is_some();
     let subscription =
         Subscription::open(&config.kafka, config.batch_limits(), with_traces).map_err(Error::Client)?;
-    let producer = Producer::new(&config.kafka, &ProducerConfig::default(), &config.topic_sales)
-        .map_err(Error::Client)?;
+    // Counting waits for dead letters. One that is written twice does no harm: it is redriven once.
+    let settings = ProducerConfig { message_timeout_ms: 3_000, ..ProducerConfig::default() };
+    let producer = Producer::new(&config.kafka, &settings, &config.topic_sales).map_err(Error::Client)?;
     let follow = tokio::spawn(follow_broker(producer.clone(), context.clone()));
     let topics = [config.topic_sales.as_str(), config.topic_weather.as_str()];
     let mut membership = Membership::join(&config.kafka, &config.group, &topics).map_err(Error::Client)?;

@@ -23,8 +23,9 @@ pub struct KafkaConfig {
 #[derive(clap::Args, Debug, Clone)]
 #[command(next_help_heading = "Kafka producer")]
 pub struct ProducerConfig {
-    /// Milliseconds for a record from the queue to the acknowledgement; after that it is given up.
-    #[arg(long = "kafka-message-timeout-ms", env = "BLACKFRIDAY_KAFKA_MESSAGE_TIMEOUT_MS", default_value_t = 3_000,
+    /// Milliseconds after which a record without an acknowledgement is given up. Long, whatever a caller waits: librdkafka
+    /// sends the others on their way again under a new identity then, and what was written unseen is written twice.
+    #[arg(long = "kafka-message-timeout-ms", env = "BLACKFRIDAY_KAFKA_MESSAGE_TIMEOUT_MS", default_value_t = 300_000,
           value_parser = clap::value_parser!(u32).range(100..=300_000))]
     pub message_timeout_ms: u32,
     /// Milliseconds that a record waits for others to share its batch.
@@ -43,7 +44,12 @@ pub struct ProducerConfig {
 
 impl Default for ProducerConfig {
     fn default() -> Self {
-        Self { message_timeout_ms: 3_000, linger_ms: 0, queue_max_records: 200_000, queue_max_kbytes: 65_536 }
+        Self {
+            message_timeout_ms: 300_000,
+            linger_ms: 0,
+            queue_max_records: 200_000,
+            queue_max_kbytes: 65_536,
+        }
     }
 }
 

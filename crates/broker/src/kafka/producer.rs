@@ -135,7 +135,7 @@ impl Producer {
 }
 
 impl BatchDelivery {
-    /// Waits for every outcome. Bounded by the producer's message timeout.
+    /// Waits for every outcome. Bounded by the producer's message timeout, which is long.
     pub async fn outcomes(self) -> Vec<Outcome> {
         self.0.wait().await;
         self.0.take()
@@ -220,7 +220,8 @@ fn settings(kafka: &KafkaConfig, producer: &ProducerConfig) -> rdkafka::ClientCo
         // A retry of the client must not write a record twice (KIP-98); implies acks=all, stated for the reader.
         .set("enable.idempotence", "true")
         .set("acks", "all")
-        // Given up before the request's own deadline, so that the client can be told what happened.
+        // A record that times out bumps the producer's epoch, and what is to be sent again goes out under the new one: the
+        // broker cannot tell then that it has it already. So callers give up waiting, and records do not time out.
         .set("message.timeout.ms", producer.message_timeout_ms.to_string())
         // Default 5 ms; requests arrive in batches already, so little is won by waiting longer.
         .set("linger.ms", producer.linger_ms.to_string())

@@ -122,6 +122,38 @@ async fn what_was_on_its_way_when_the_broker_was_killed_is_written_once_when_it_
     Ok(())
 }
 
+/// With a timeout of 3 s the first record is given up while those behind it are still to be sent again: under a new epoch, by
+/// which the broker does not know that it has them. Most times it then has one twice.
+#[tokio::test]
+async fn what_was_sent_while_the_broker_hung_is_written_once_however_long_its_callers_waited() -> Result<()> {
+    let kafka = Kafka::start().await?;
+    create_topic(&kafka, "ventas", 1).await?;
+    let producer = producer(&kafka, &ProducerConfig::default(), "ventas").await?;
+    publish(&producer, "ventas", 0, 0..10).await?;
+
+    pause(&kafka).await?;
+    let mut deliveries = Vec::new();
+    for id in 10..15 {
+        deliveries.push(producer.publish_batch(vec![record("ventas", 0, id)]));
+        tokio::time::sleep(Duration::from_millis(600)).await;
+    }
+    tokio::time::sleep(Duration::from_millis(400)).await;
+    kafka.resume()?;
+    until_available(&producer, true).await?;
+    producer.flush(LIMIT).await?;
+
+    let mut written: Vec<_> = (0..10).collect();
+    for (id, delivery) in (10..).zip(deliveries) {
+        match delivery.outcomes().await.remove(0) {
+            Ok(_) => written.push(id),
+            Err(error) => assert_eq!(error, Unavailable, "{id}"),
+        }
+    }
+    assert!(written.len() > 11, "more than one was on its way: {written:?}");
+    assert_eq!(log::ids(&kafka, "ventas", 0).await?, written);
+    Ok(())
+}
+
 async fn refuses_at_once(producer: &Producer) {
     let began = Instant::now();
     let outcomes = producer.publish_batch(vec![record("ventas", 0, 9_999_999); 20]).outcomes().await;

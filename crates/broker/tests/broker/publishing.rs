@@ -30,7 +30,9 @@ async fn an_acknowledged_record_lies_where_it_is_said_to_and_as_it_was_given() -
         Kafka::start_with(KafkaOptions { max_message_bytes: BROKER_MAX_BYTES, ..KafkaOptions::default() })
             .await?;
     create_topic(&kafka, "ventas", PARTITIONS).await?;
-    let producer = producer(&kafka, &ProducerConfig::default(), "ventas").await?;
+    // What has no place is given up only then.
+    let settings = ProducerConfig { message_timeout_ms: 3_000, ..ProducerConfig::default() };
+    let producer = producer(&kafka, &settings, "ventas").await?;
 
     lies_where_it_is_said_to(&kafka, &producer).await?;
     a_key_has_its_partition(&kafka, &producer).await?;
