@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use anyhow::{Context, Result, bail};
 use blackfriday_broker::kafka::{Admin, BatchLimits, Subscription, SubscriptionEvent};
 use blackfriday_broker::{Record, RecordBatch, TopicPartition};
-use blackfriday_stack::Kafka;
+use blackfriday_stack::{Kafka, eventually};
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
@@ -21,6 +21,9 @@ pub(crate) async fn read(kafka: &Kafka, topic: &str) -> Result<HashMap<i32, Vec<
     let mut subscription = Subscription::open_with_headers(&config(kafka), BatchLimits::default())?;
     let mut missing = HashMap::new();
     for partition in admin.partitions(topic).await? {
+        // A broker that hung for long has to take its place again.
+        let has_leader = eventually(LIMIT, async || admin.watermarks(&partition).await.is_ok()).await;
+        has_leader.context("the partition's leader")?;
         let log = admin.watermarks(&partition).await?;
         if log.low < log.high {
             subscription.start(partition.clone(), log.low, 0);
