@@ -221,7 +221,7 @@ fn settings(kafka: &KafkaConfig, producer: &ProducerConfig) -> rdkafka::ClientCo
         .set("enable.idempotence", "true")
         .set("acks", "all")
         // A record that times out bumps the producer's epoch, and what is to be sent again goes out under the new one: the
-        // broker cannot tell then that it has it already. So callers give up waiting, and records do not time out.
+        // broker cannot tell then that it has it already. So callers give up waiting long before a record does.
         .set("message.timeout.ms", producer.message_timeout_ms.to_string())
         // Default 5 ms; requests arrive in batches already, so little is won by waiting longer.
         .set("linger.ms", producer.linger_ms.to_string())

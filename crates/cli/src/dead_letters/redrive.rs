@@ -120,7 +120,9 @@ async fn sent_before(kafka: &KafkaConfig, letters: &[DeadLetter]) -> Result<Hash
 }
 
 async fn producer(which: &Which) -> Result<Producer> {
-    let producer = Producer::new(&which.kafka, &ProducerConfig::default(), &which.topic)?;
+    // One record at a time, so that none is sent again behind one that is given up.
+    let settings = ProducerConfig { message_timeout_ms: 3_000, ..ProducerConfig::default() };
+    let producer = Producer::new(&which.kafka, &settings, &which.topic)?;
     let mut available = producer.availability().watch();
     let there = timeout(BROKER_LIMIT, available.wait_for(|available| *available)).await;
     there.with_context(|| Unavailable(format!("Kafka is not reached in {BROKER_LIMIT:?}")))??;
