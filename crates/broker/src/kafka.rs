@@ -10,6 +10,7 @@ mod lifeline;
 mod membership;
 mod monitor;
 mod producer;
+mod progress;
 mod scheduling;
 mod security;
 mod subscription;

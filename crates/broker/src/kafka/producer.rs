@@ -20,6 +20,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::lifeline::Lifeline;
 use super::monitor::{PROBE_TIMEOUT, watch_broker};
+use super::progress::{Mark, Progress};
 use super::scheduling::batched;
 use super::{KafkaConfig, ProducerConfig, headers, security};
 use crate::{Availability, BrokerError, OutgoingRecord, Position, PublishError};
@@ -31,6 +32,7 @@ type Outcome = Result<Position, PublishError>;
 pub struct Producer {
     client: Arc<Client>,
     availability: Availability,
+    progress: Arc<Progress>,
 }
 
 /// The live client, which is replaced after a fatal error.
@@ -55,6 +57,8 @@ struct Slot {
 }
 
 struct Batch {
+    progress: Arc<Progress>,
+    mark: Mark,
     outcomes: Mutex<Vec<Option<Outcome>>>,
     pending: AtomicUsize,
     done: Notify,
@@ -82,7 +86,7 @@ impl Producer {
         let monitor = move || watch_broker(&seen, &hints, || probe(&weak, &topic, &lifeline));
         let named = thread::Builder::new().name("kafka-monitor".to_owned());
         named.spawn(monitor).map_err(BrokerError::Thread)?;
-        Ok(Self { client, availability })
+        Ok(Self { client, availability, progress: Arc::new(Progress::new()) })
     }
 
     /// Whether the broker can be reached.
@@ -91,14 +95,16 @@ impl Producer {
     }
 
     /// Hands records over without waiting. Each gets its outcome in the delivery, in order: a record that the queue does
-    /// not take, or any while the broker is away, has failed already.
+    /// not take, or any while the broker is away or takes no records, has failed already.
     pub fn publish_batch(&self, records: Vec<OutgoingRecord>) -> BatchDelivery {
         let batch = Arc::new(Batch {
+            progress: Arc::clone(&self.progress),
+            mark: self.progress.mark(),
             outcomes: Mutex::new(vec![None; records.len()]),
             pending: AtomicUsize::new(records.len()),
             done: Notify::new(),
         });
-        let available = self.availability.is_available();
+        let available = self.availability.is_available() && self.progress.admits();
         let client = self.client.current();
         for (at, record) in records.into_iter().enumerate() {
             let slot = Box::new(Slot { batch: Arc::clone(&batch), at });
@@ -146,6 +152,14 @@ impl BatchDelivery {
         // An elapsed deadline shows in the outcomes that are missing.
         drop(timeout_at(deadline, self.0.wait()).await);
         self.0.take()
+    }
+}
+
+impl Drop for BatchDelivery {
+    fn drop(&mut self) {
+        if self.0.pending.load(Ordering::Acquire) > 0 {
+            self.0.progress.gave_up(self.0.mark);
+        }
     }
 }
 
@@ -207,6 +221,7 @@ impl ProducerContext for Deliveries {
     type DeliveryOpaque = Box<Slot>;
 
     fn delivery(&self, result: &DeliveryResult<'_>, slot: Box<Slot>) {
+        slot.batch.progress.told();
         slot.fill(match result {
             Ok(message) => Ok(Position { partition: message.partition(), offset: message.offset() }),
             Err((error, message)) => Err(of_delivery_error(error, message)),

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use anyhow::{Context, Result, bail};
-use blackfriday_broker::kafka::{Admin, BatchLimits, Subscription, SubscriptionEvent};
+use blackfriday_broker::kafka::{Admin, BatchLimits, KafkaConfig, Subscription, SubscriptionEvent};
 use blackfriday_broker::{Record, RecordBatch, TopicPartition};
 use blackfriday_stack::{Kafka, eventually};
 use rdkafka::ClientConfig;
@@ -17,8 +17,12 @@ use crate::{LIMIT, config, id};
 
 /// The records of each partition of a topic, as they lie there.
 pub(crate) async fn read(kafka: &Kafka, topic: &str) -> Result<HashMap<i32, Vec<Record>>> {
-    let admin = Admin::new(&config(kafka))?;
-    let mut subscription = Subscription::open_with_headers(&config(kafka), BatchLimits::default())?;
+    read_at(&config(kafka), topic).await
+}
+
+async fn read_at(kafka: &KafkaConfig, topic: &str) -> Result<HashMap<i32, Vec<Record>>> {
+    let admin = Admin::new(kafka)?;
+    let mut subscription = Subscription::open_with_headers(kafka, BatchLimits::default())?;
     let mut missing = HashMap::new();
     for partition in admin.partitions(topic).await? {
         // A broker that hung for long has to take its place again.
@@ -41,7 +45,12 @@ pub(crate) async fn read(kafka: &Kafka, topic: &str) -> Result<HashMap<i32, Vec<
 
 /// The ids in one partition, in the order of their offsets.
 pub(crate) async fn ids(kafka: &Kafka, topic: &str, partition: i32) -> Result<Vec<usize>> {
-    let records = read(kafka, topic).await?.remove(&partition).unwrap_or_default();
+    ids_at(&config(kafka), topic, partition).await
+}
+
+/// Likewise, of whatever speaks Kafka's protocol.
+pub(crate) async fn ids_at(kafka: &KafkaConfig, topic: &str, partition: i32) -> Result<Vec<usize>> {
+    let records = read_at(kafka, topic).await?.remove(&partition).unwrap_or_default();
     records.iter().map(|record| id(&record.payload)).collect()
 }
 

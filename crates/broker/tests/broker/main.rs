@@ -8,6 +8,7 @@ mod positions;
 mod publishing;
 mod reading;
 mod reconnecting;
+mod refusing;
 
 use std::ops::Range;
 use std::time::Duration;
