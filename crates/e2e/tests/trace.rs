@@ -16,12 +16,14 @@ use opentelemetry_proto::tonic::collector::trace::v1::{
 use opentelemetry_proto::tonic::common::v1::any_value::Value as AnyValue;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
+use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::{Request, Response, Status};
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+const REFUSED: &str = "5bf92f3577b34da6a3ce929d0e0e4736";
 const CLIENT: &str = "00f067aa0ba902b7";
 const SALE: &str = r#"{"categoria":"Ropa","producto_id":"P-1","precio":10.5,"cantidad_vendida":1}"#;
 
@@ -93,6 +95,16 @@ fn text<'a>(span: &'a Span, key: &str) -> Option<&'a str> {
     }
 }
 
+/// The status that a server's span tells, and whether the span is one of an error.
+fn answered(span: &Span) -> (Option<i64>, bool) {
+    let status = span.attributes.iter().find(|attribute| attribute.key == "http.response.status_code");
+    let status = match status.and_then(|attribute| attribute.value.as_ref()?.value.as_ref()) {
+        Some(AnyValue::IntValue(status)) => Some(*status),
+        _ => None,
+    };
+    (status, span.status.as_ref().is_some_and(|status| status.code() == StatusCode::Error))
+}
+
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
@@ -100,7 +112,7 @@ fn hex(bytes: &[u8]) -> String {
 #[tokio::test]
 async fn a_sampled_sale_is_one_story_from_the_client_to_the_store() -> Result<()> {
     let (receiver, endpoint) = Receiver::start().await?;
-    let pipeline = Pipeline::start(&[
+    let mut pipeline = Pipeline::start(&[
         ("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint),
         ("OTEL_BSP_SCHEDULE_DELAY", "200"),
         ("BLACKFRIDAY_TRACE_SAMPLE_RATIO", "0"),
@@ -161,5 +173,15 @@ async fn a_sampled_sale_is_one_story_from_the_client_to_the_store() -> Result<()
     ] {
         ensure!(span.kind() == kind, "{kind:?}: {span:?}");
     }
+    ensure!(answered(&at_gateway) == (Some(202), false), "{at_gateway:?}");
+    ensure!(answered(&at_relay) == (Some(202), false), "{at_relay:?}");
+
+    pipeline.kill(Service::Relay)?;
+    let traceparent = format!("00-{REFUSED}-{CLIENT}-01");
+    let refused = post_with(gateway, "/venta", SALE, &[("traceparent", &traceparent)]).await?;
+    ensure!(refused.status == 503, "{refused:?}");
+    let at_gateway = receiver.find("blackfriday-gateway", |span| hex(&span.trace_id) == REFUSED).await?;
+    ensure!(answered(&at_gateway) == (Some(503), true), "{at_gateway:?}");
+    ensure!(text(&at_gateway, "error.type") == Some("unavailable"), "{at_gateway:?}");
     Ok(())
 }

@@ -18,7 +18,7 @@ use crate::answer::{Accepted, BatchAnswer};
 use crate::deadline::deadline;
 use crate::lane::Lane;
 use crate::sale_json::parse_sale;
-use crate::trace::{of_request, traced};
+use crate::trace::{conclude, of_request, traced};
 use crate::weather_json::parse_weather;
 use crate::{IntakeConfig, Item, Upstream, idempotency, parse_many, problem_of};
 
@@ -121,18 +121,16 @@ impl<U: Upstream> Front<U> {
             Ok((headers, Media::Json, body, _held)) => (headers, body),
             Err(refusal) => return refusal,
         };
-        let outcome = async {
-            let key = request_key(&headers)?;
-            let mut command = parse_weather(&body, key, self.trust == Trust::Hop)?;
-            let parent = command.traceparent.take();
-            let parent = parent.as_deref().or_else(|| of_request(&headers));
-            let span = traced(route, parent, &mut command.traceparent);
-            Ok((self.upstream.weather(command, deadline).await?, span))
+        let command =
+            request_key(&headers).and_then(|key| parse_weather(&body, key, self.trust == Trust::Hop));
+        let mut command = match command {
+            Ok(command) => command,
+            Err(error) => return problem_of(error).into_response(),
         };
-        match outcome.await {
-            Ok((id, span)) => accepted(id, span.as_ref()),
-            Err(error) => problem_of(error).into_response(),
-        }
+        let parent = command.traceparent.take();
+        let span =
+            traced(route, parent.as_deref().or_else(|| of_request(&headers)), &mut command.traceparent);
+        answer(self.upstream.weather(command, deadline).await, span.as_ref())
     }
 
     async fn one_body(
@@ -149,15 +147,7 @@ impl<U: Upstream> Front<U> {
         };
         let parent = command.traceparent.take();
         let span = traced(route, parent.as_deref().or_else(|| of_request(headers)), &mut command.traceparent);
-        match self.lane.send(command, deadline).await {
-            Ok(id) => accepted(id, span.as_ref()),
-            Err(error) => {
-                if let Some(span) = span {
-                    span.record("http.response.status_code", error.code.http_status());
-                }
-                problem_of(error).into_response()
-            }
-        }
+        answer(self.lane.send(command, deadline).await, span.as_ref())
     }
 
     async fn many_body(
@@ -179,7 +169,9 @@ impl<U: Upstream> Front<U> {
         // Each sampled item is a story of its own; without a context of its own it belongs to the request's.
         let spans = trace_items(route, &mut items, of_request(headers));
         let outcomes = self.send_many(items, deadline).await;
-        drop(spans);
+        for (at, span) in spans {
+            conclude(&span, code_of(&outcomes[at]));
+        }
         batch_answer(&outcomes)
     }
 
@@ -236,11 +228,14 @@ fn request_key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, SaleError>
     idempotency::of_request(headers).map_err(|error| FieldErrors::from(error).into())
 }
 
-fn trace_items(route: &'static str, items: &mut [Item], request: Option<&str>) -> Vec<Span> {
+/// The spans of the items that have one, with their places.
+fn trace_items(route: &'static str, items: &mut [Item], request: Option<&str>) -> Vec<(usize, Span)> {
     let mut spans = Vec::new();
-    for command in items.iter_mut().flatten() {
+    for (at, item) in items.iter_mut().enumerate() {
+        let Ok(command) = item else { continue };
         let parent = command.traceparent.take();
-        spans.extend(traced(route, parent.as_deref().or(request), &mut command.traceparent));
+        let span = traced(route, parent.as_deref().or(request), &mut command.traceparent);
+        spans.extend(span.map(|span| (at, span)));
     }
     spans
 }
@@ -266,12 +261,18 @@ const PROBLEM_JSON: (http::HeaderName, HeaderValue) =
 const JSON: (http::HeaderName, HeaderValue) =
     (header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
 
-fn accepted(id: EventId, span: Option<&Span>) -> Response {
+fn answer(outcome: Result<EventId, SaleError>, span: Option<&Span>) -> Response {
     if let Some(span) = span {
-        span.record("http.response.status_code", 202);
-        span.record("blackfriday.event.id", tracing::field::display(id));
+        conclude(span, code_of(&outcome));
     }
-    (StatusCode::ACCEPTED, [JSON], Accepted::body(id)).into_response()
+    match outcome {
+        Ok(id) => (StatusCode::ACCEPTED, [JSON], Accepted::body(id)).into_response(),
+        Err(error) => problem_of(error).into_response(),
+    }
+}
+
+fn code_of(outcome: &Result<EventId, SaleError>) -> Result<EventId, ErrorCode> {
+    outcome.as_ref().map(|id| *id).map_err(|error| error.code)
 }
 
 /// `202` when all were accepted, the common status when all were refused alike, `207` otherwise.

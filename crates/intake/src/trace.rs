@@ -1,5 +1,7 @@
+use blackfriday_event::EventId;
+use blackfriday_proto::ErrorCode;
 use blackfriday_telemetry::context::{self, TraceParent};
-use http::HeaderMap;
+use http::{HeaderMap, StatusCode};
 use tracing::Span;
 
 use crate::DEADLINE_HEADER;
@@ -29,6 +31,25 @@ pub(crate) fn traced(
     span
 }
 
+/// Tells an event's span how the event is answered. What was the caller's fault is no error of a server's span, says
+/// OpenTelemetry.
+pub(crate) fn conclude(span: &Span, outcome: Result<EventId, ErrorCode>) {
+    let status = outcome.map_or_else(ErrorCode::http_status, |_| StatusCode::ACCEPTED.as_u16());
+    // Other widths become text.
+    span.record("http.response.status_code", i64::from(status));
+    match outcome {
+        Ok(id) => {
+            span.record("blackfriday.event.id", tracing::field::display(id));
+        }
+        Err(code) => {
+            span.record("error.type", code.name());
+            if status >= 500 {
+                span.record("otel.status_code", "ERROR");
+            }
+        }
+    }
+}
+
 fn records(traceparent: &str) -> bool {
     traceparent.parse().is_ok_and(|parent: TraceParent| parent.is_sampled())
 }
@@ -47,6 +68,8 @@ fn server_span(route: &'static str, parent: Option<&str>) -> Option<Span> {
         http.route = route,
         http.response.status_code = tracing::field::Empty,
         blackfriday.event.id = tracing::field::Empty,
+        error.type = tracing::field::Empty,
+        otel.status_code = tracing::field::Empty,
     );
     if let Some(parent) = parent {
         context::set_parent(&span, parent);
