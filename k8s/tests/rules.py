@@ -257,7 +257,7 @@ def of_partitions(objects):
                 if arguments[arguments.index("--topic") + 1] == "ventas":
                     partitions = int(arguments[arguments.index("--partitions") + 1])
         elif (kind, name) == ("Deployment", "consumer"):
-            limits["replicas"] = one["spec"]["replicas"]
+            limits["replicas"] = one["spec"].get("replicas", 1)
         elif (kind, name) == ("ScaledObject", "consumer"):
             limits["maxReplicaCount of KEDA"] = one["spec"]["maxReplicaCount"]
     if partitions is None:

@@ -15,7 +15,7 @@ deleted_until_promoted() {
 
 role_of() {
     kubectl -n valkey exec sentinel-0 -c sentinel -- /bin/valkey-cli --no-auth-warning -h "$1.valkey" --user sentinel \
-        --pass "$(<"$tree/generated/secrets/valkey-sentinel")" info replication | tr -d '\r' | sed -n "s/^$2://p"
+        --pass "$(<"$deployed/generated/secrets/valkey-sentinel")" info replication | tr -d '\r' | sed -n "s/^$2://p"
 }
 
 is_replica_of_new() { [[ $(role_of "$old" role) == slave && $(role_of "$old" master_host) == "$new".* && $(role_of "$old" master_link_status) == up ]]; }

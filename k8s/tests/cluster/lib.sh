@@ -5,6 +5,9 @@ set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 step=$(basename "$0" .sh)
 tree=$CLUSTER_OUT/tree/k8s
+# What was not deployed by the step `deploy` has its secrets where it was deployed from.
+deployed=$tree
+[[ -d $deployed ]] || deployed=$CLUSTER_MANIFESTS
 # Sales per second where the load only has to be there.
 rate=${CLUSTER_RATE:-200}
 read -r -a kubectl_words <<<"$CLUSTER_KUBECTL"

@@ -8,7 +8,7 @@ all_over() { probes >"$CLUSTER_OUT/policies.pods.json" && python3 "$here/probes.
 remove() { kubectl delete pods --all-namespaces -l blackfriday.test/probe --grace-period=0 --force >/dev/null 2>&1 || true; }
 
 export PROBES_COMPONENTS
-PROBES_COMPONENTS=$(sed -n 's|^  - ../../components/||p' "$tree/overlays/$CLUSTER_OVERLAY/kustomization.yaml")
+PROBES_COMPONENTS=$(sed -n 's|^  - ../../components/||p' "$deployed/overlays/$CLUSTER_OVERLAY/kustomization.yaml")
 trap remove EXIT
 remove
 image=$(b get cronjob verify -o jsonpath='{.spec.jobTemplate.spec.template.spec.containers[0].image}')
