@@ -6,7 +6,7 @@ pub enum PublishError {
     /// The producer's queue is full; the record was not taken.
     #[error("the producer's queue is full")]
     QueueFull,
-    /// The broker is away; the record was surely not written.
+    /// The broker is away, or takes no records; the record was surely not written.
     #[error("the broker is not available")]
     Unavailable,
     /// The record may or may not have been written.

@@ -221,11 +221,14 @@ impl ProducerContext for Deliveries {
     type DeliveryOpaque = Box<Slot>;
 
     fn delivery(&self, result: &DeliveryResult<'_>, slot: Box<Slot>) {
-        slot.batch.progress.told();
-        slot.fill(match result {
+        let outcome = match result {
             Ok(message) => Ok(Position { partition: message.partition(), offset: message.offset() }),
             Err((error, message)) => Err(of_delivery_error(error, message)),
-        });
+        };
+        if !matches!(outcome, Err(PublishError::OutcomeUnknown | PublishError::Unavailable)) {
+            slot.batch.progress.told();
+        }
+        slot.fill(outcome);
     }
 }
 

@@ -1,12 +1,13 @@
 //! Whether the broker takes records, which it may fail to do while it answers everything else: fewer replicas in sync than
 //! it wants, a disk that hangs.
 //!
-//! Records wait in the client's queue then, and each caller that gives up does not know its outcome. So after a caller
-//! waited in vain, and nothing at all was told meanwhile, others are refused before they hand anything over. One batch a
-//! second is let through: the records that wait may be of another partition than those that would be taken.
+//! Records wait in the client's queue then, and each caller that gives up does not know its outcome. So after callers waited
+//! in vain for a second, and the broker told nothing at all about records meanwhile, others are refused before they hand
+//! anything over. One batch a second is let through: the records that wait may be of another partition than those that would
+//! be taken, and when it is told about, the refusing ends.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How long nothing was told, at least, until batches are refused.
@@ -14,14 +15,21 @@ const SILENCE: Duration = Duration::from_secs(1);
 /// Between two batches that are let through nevertheless.
 const TRY: Duration = Duration::from_secs(1);
 
-/// What was told about records, of one producer.
+/// What the broker told about the records of one producer.
 #[derive(Debug)]
 pub(super) struct Progress {
-    /// Records whose outcome was told, and 1.
+    /// Records about which it told, and 1.
     told: AtomicU64,
-    /// `told` when a caller had waited in vain; 0 is never. It is in force while `told` is the same.
+    /// `told` when callers had waited in vain; 0 is never. It is in force while `told` is the same.
     stuck_at: AtomicU64,
-    tried: Mutex<Instant>,
+    waits: Mutex<Waits>,
+}
+
+#[derive(Debug)]
+struct Waits {
+    /// The oldest batch that was given up while `told` was what it is in this mark.
+    oldest: Option<Mark>,
+    tried: Instant,
 }
 
 /// When a batch was handed over.
@@ -33,7 +41,8 @@ pub(super) struct Mark {
 
 impl Progress {
     pub(super) fn new() -> Self {
-        Self { told: AtomicU64::new(1), stuck_at: AtomicU64::new(0), tried: Mutex::new(Instant::now()) }
+        let waits = Waits { oldest: None, tried: Instant::now() };
+        Self { told: AtomicU64::new(1), stuck_at: AtomicU64::new(0), waits: Mutex::new(waits) }
     }
 
     /// Before a batch is handed over.
@@ -41,22 +50,28 @@ impl Progress {
         Mark { told: self.told.load(Ordering::Acquire), at: Instant::now() }
     }
 
-    /// The outcome of a record is there, whichever.
+    /// The broker has taken a record, or refused it. That the client gave one up by itself, by time or because it ends, says
+    /// nothing of the broker.
     pub(super) fn told(&self) {
         let before = self.told.fetch_add(1, Ordering::AcqRel);
         if before == self.stuck_at.load(Ordering::Acquire) {
-            tracing::info!("outcomes of records arrive again");
+            tracing::info!("the broker takes records again");
         }
     }
 
     /// The caller of a batch waits no longer, and records of it have no outcome.
     pub(super) fn gave_up(&self, mark: Mark) {
-        let silent = self.told.load(Ordering::Acquire) == mark.told;
-        if silent
-            && mark.at.elapsed() >= SILENCE
-            && self.stuck_at.swap(mark.told, Ordering::AcqRel) != mark.told
-        {
-            *self.tried.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        if self.told.load(Ordering::Acquire) != mark.told {
+            return;
+        }
+        let mut waits = self.waits();
+        let oldest = match waits.oldest {
+            Some(oldest) if oldest.told == mark.told => oldest.at.min(mark.at),
+            _ => mark.at,
+        };
+        waits.oldest = Some(Mark { at: oldest, ..mark });
+        if oldest.elapsed() >= SILENCE && self.stuck_at.swap(mark.told, Ordering::AcqRel) != mark.told {
+            waits.tried = Instant::now();
             tracing::warn!("the broker takes no records");
         }
     }
@@ -66,12 +81,16 @@ impl Progress {
         if self.stuck_at.load(Ordering::Acquire) != self.told.load(Ordering::Acquire) {
             return true;
         }
-        let mut tried = self.tried.lock().unwrap_or_else(PoisonError::into_inner);
-        let due = tried.elapsed() >= TRY;
+        let mut waits = self.waits();
+        let due = waits.tried.elapsed() >= TRY;
         if due {
-            *tried = Instant::now();
+            waits.tried = Instant::now();
         }
         due
+    }
+
+    fn waits(&self) -> MutexGuard<'_, Waits> {
+        self.waits.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -91,7 +110,7 @@ mod tests {
         assert!(progress.admits(), "it did not wait long enough to tell");
         progress.gave_up(ago(mark, SILENCE));
         assert!(!progress.admits());
-        *progress.tried.lock().expect("one thread") = ago(mark, TRY).at;
+        progress.waits().tried = ago(mark, TRY).at;
         assert!(progress.admits());
         assert!(!progress.admits(), "one only");
         // Others give up, too.
@@ -100,6 +119,20 @@ mod tests {
         progress.told();
         assert!(progress.admits());
         assert!(progress.admits());
+    }
+
+    #[test]
+    fn callers_that_wait_for_a_moment_each_tell_together() {
+        let progress = Progress::new();
+        let mark = progress.mark();
+        progress.gave_up(ago(mark, SILENCE / 2));
+        assert!(progress.admits());
+        progress.waits().oldest = Some(ago(mark, SILENCE));
+        progress.gave_up(mark);
+        assert!(!progress.admits(), "the first of them has no outcome either");
+        progress.told();
+        progress.gave_up(progress.mark());
+        assert!(progress.admits(), "what was before that does not count");
     }
 
     #[test]

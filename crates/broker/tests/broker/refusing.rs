@@ -5,8 +5,10 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use blackfriday_broker::PublishError::{OutcomeUnknown, Unavailable};
 use blackfriday_broker::kafka::{KafkaConfig, Producer, ProducerConfig};
+use blackfriday_stack::eventually;
 use rdkafka::mocking::MockCluster;
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
+use tokio::task::JoinSet;
 
 use crate::{LIMIT, log, record, until_available};
 
@@ -52,6 +54,38 @@ async fn while_replicas_are_missing_few_are_left_without_an_outcome_and_each_is_
     assert_eq!(publish_for(&producer, 200, LIMIT).await, Ok(()));
     written.push(200);
     assert_eq!(log::ids_at(&kafka, "ventas", 0).await?, written);
+    Ok(())
+}
+
+/// A record that the client gives up by itself says nothing of the broker.
+#[tokio::test]
+async fn records_that_time_out_do_not_end_the_refusing() -> Result<()> {
+    let cluster = MockCluster::new(1)?;
+    cluster.create_topic("ventas", 1, 1)?;
+    let kafka = KafkaConfig::new(cluster.bootstrap_servers());
+    let settings = ProducerConfig { message_timeout_ms: 2_000, ..ProducerConfig::default() };
+    let producer = Producer::new(&kafka, &settings, "ventas")?;
+    until_available(&producer, true).await?;
+    producer.publish(record("ventas", 0, 0)).await?;
+
+    cluster.request_errors(RDKafkaApiKey::Produce, &REFUSED);
+    assert_eq!(publish_for(&producer, 1, PATIENCE).await, Err(OutcomeUnknown));
+    let began = Instant::now();
+    let mut callers = JoinSet::new();
+    // Of those that are tried the first have timed out in the middle of it.
+    while began.elapsed() < Duration::from_secs(7) {
+        let producer = producer.clone();
+        callers.spawn(async move { publish_for(&producer, 2, PATIENCE).await });
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let most = began.elapsed().as_secs() + 1;
+    let outcomes = callers.join_all().await;
+    let tried = outcomes.iter().filter(|outcome| **outcome == Err(OutcomeUnknown)).count() as u64;
+    assert!((2..=most).contains(&tried), "one a second: {tried} of {}", outcomes.len());
+    assert!(outcomes.iter().all(|outcome| matches!(outcome, Err(OutcomeUnknown | Unavailable))));
+
+    cluster.clear_request_errors(RDKafkaApiKey::Produce);
+    eventually(LIMIT, async || producer.publish(record("ventas", 0, 3)).await.is_ok()).await?;
     Ok(())
 }
 
