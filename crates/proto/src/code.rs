@@ -1,7 +1,12 @@
 use blackfriday_event::{EventId, FieldError, FieldErrors};
+use tonic::metadata::MetadataValue;
 use tonic::{Code, Status};
 
 use crate::blackfriday::{CampoInvalido, CodigoError, ProductSaleError};
+
+/// Metadata of every error status that a writer gives; its value is [`ErrorCode::name`]. A status without it is the word
+/// of something in between, a proxy for instance, and says nothing about what was written.
+pub const WRITER_MARK: &str = "blackfriday-error";
 
 /// Why an event was not accepted, or is not known to be. The same code on every hop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -115,6 +120,18 @@ impl ErrorCode {
         }
     }
 
+    /// The code of that name.
+    pub fn of_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|code| code.name() == name)
+    }
+
+    /// What the writer's mark on a status says; nothing if the writer did not give the status. A name that this version
+    /// does not know says nothing about the outcome.
+    pub fn of_writer(status: &Status) -> Option<Self> {
+        let mark = status.metadata().get(WRITER_MARK)?;
+        Some(mark.to_str().ok().and_then(Self::of_name).unwrap_or(Self::OutcomeUnknown))
+    }
+
     const fn to_wire(self) -> CodigoError {
         match self {
             Self::NotJson => CodigoError::NotJson,
@@ -205,7 +222,9 @@ impl From<ProductSaleError> for SaleError {
 
 impl From<SaleError> for Status {
     fn from(error: SaleError) -> Self {
-        Self::new(error.code.grpc_code(), error.message)
+        let mut status = Self::new(error.code.grpc_code(), error.message);
+        status.metadata_mut().insert(WRITER_MARK, MetadataValue::from_static(error.code.name()));
+        status
     }
 }
 
@@ -235,6 +254,18 @@ mod tests {
         assert_eq!(ErrorCode::of_wire(0), ErrorCode::OutcomeUnknown);
         assert_eq!(ErrorCode::of_wire(4711), ErrorCode::OutcomeUnknown);
         assert_eq!(ErrorCode::of_http(502), ErrorCode::OutcomeUnknown);
+    }
+
+    #[test]
+    fn the_writers_mark_tells_its_word_from_that_of_something_in_between() {
+        for code in ErrorCode::ALL {
+            let status = Status::from(SaleError::new(code, "refused"));
+            assert_eq!(ErrorCode::of_writer(&status), Some(code));
+        }
+        assert_eq!(ErrorCode::of_writer(&Status::unavailable("a proxy's")), None);
+        let mut newer = Status::unavailable("a later version's");
+        newer.metadata_mut().insert(WRITER_MARK, MetadataValue::from_static("something-new"));
+        assert_eq!(ErrorCode::of_writer(&newer), Some(ErrorCode::OutcomeUnknown));
     }
 
     #[test]

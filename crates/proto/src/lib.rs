@@ -11,7 +11,7 @@ mod record_codec;
 mod sale;
 mod weather;
 
-pub use code::{ErrorCode, SaleError};
+pub use code::{ErrorCode, SaleError, WRITER_MARK};
 pub use record_codec::{CONTENT_TYPE, DecodeError, Event, decode_record, encode_sale, encode_weather};
 pub use sale::SaleCommand;
 pub use weather::WeatherCommand;

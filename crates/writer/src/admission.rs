@@ -13,7 +13,9 @@ use std::task::{Context, Poll};
 use blackfriday_telemetry::metrics::Registry;
 use futures_util::future::BoxFuture;
 use http_body_util::Full;
+use prost::bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::spawn_blocking;
 use tokio::time::timeout_at;
 use tonic::body::Body;
 use tonic::server::NamedService;
@@ -22,10 +24,12 @@ use tower::Service;
 
 use crate::calls::{AnswerBy, CallMetrics};
 use crate::config::Limits;
-use crate::message;
+use crate::{gzip, message};
 
 type Request = http::Request<Body>;
 type Response = http::Response<Body>;
+/// Of the budget of bytes; a small message takes none.
+type Room = Option<OwnedSemaphorePermit>;
 
 /// A larger message takes room in the budget of bytes.
 const SMALL_MESSAGE_BYTES: usize = 16 << 10;
@@ -52,7 +56,7 @@ pub(crate) struct Admitted<S> {
 /// Room that a call takes until it is answered.
 struct Held {
     _call: OwnedSemaphorePermit,
-    _kbytes: Option<OwnedSemaphorePermit>,
+    _kbytes: Room,
 }
 
 impl Gate {
@@ -78,7 +82,10 @@ impl Gate {
         let (mut parts, body) = request.into_parts();
         let read = message::read(body, self.limits.max_message_bytes, |bytes| self.hold(bytes));
         let late = |_| Status::resource_exhausted("the message did not arrive in time; nothing was written");
-        let (message, kbytes) = timeout_at(by.0, read).await.map_err(late)??;
+        let (mut message, mut kbytes) = timeout_at(by.0, read).await.map_err(late)??;
+        if gzip::is_gzip(&mut parts.headers, &message)? {
+            (message, kbytes) = self.inflate(message, kbytes).await?;
+        }
         if method == BATCH_METHOD {
             self.check_count(message::count_field_1(&message)?)?;
         }
@@ -87,7 +94,15 @@ impl Gate {
         Ok((request, Held { _call: call, _kbytes: kbytes }))
     }
 
-    fn hold(&self, bytes: usize) -> Result<Option<OwnedSemaphorePermit>, Status> {
+    /// Room for what the message inflates to is taken before it is inflated; the compressed one's is given back after.
+    async fn inflate(&self, message: Bytes, _compressed: Room) -> Result<(Bytes, Room), Status> {
+        let length = gzip::inflated_length(&message, self.limits.max_message_bytes)?;
+        let room = self.hold(length)?;
+        let inflated = spawn_blocking(move || gzip::inflate(&message, length)).await;
+        Ok((inflated.map_err(|error| Status::internal(error.to_string()))??, room))
+    }
+
+    fn hold(&self, bytes: usize) -> Result<Room, Status> {
         if bytes <= SMALL_MESSAGE_BYTES {
             return Ok(None);
         }

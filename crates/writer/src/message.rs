@@ -7,7 +7,7 @@ use tonic::Status;
 use tonic::body::Body;
 
 /// A compression flag and a length (gRPC over HTTP/2, "Length-Prefixed-Message").
-const PREFIX_BYTES: usize = 5;
+pub(crate) const PREFIX_BYTES: usize = 5;
 
 /// Reads the one message of a call, with its prefix. `hold` is asked for room as soon as its length is known.
 ///

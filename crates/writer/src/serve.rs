@@ -9,11 +9,13 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_util::task::AbortOnDropHandle;
 use tonic::transport::Server;
+use tower::util::MapResponseLayer;
 
 use crate::admission::Gate;
 use crate::config::Limits;
 use crate::connections::{PING_INTERVAL, PING_TIMEOUT, accept};
 use crate::grpc::Calls;
+use crate::mark::marked;
 use crate::publish::Publisher;
 use crate::secured::secured;
 use crate::{Config, Error, health};
@@ -33,11 +35,14 @@ pub async fn run(config: Config, listener: TcpListener, context: Context) -> Res
     // Before the first call, because a new reporter says that it serves.
     health::report(&reporter, false).await;
     let _health = spawn(health::follow(reporter, context.readiness.clone(), context.shutdown.clone()));
-    let reflection = tonic_reflection::server::Builder::configure()
-        .register_encoded_file_descriptor_set(DESCRIPTORS)
-        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-        .build_v1()
-        .map_err(Error::Reflection)?;
+    let reflection = || {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(DESCRIPTORS)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+    };
+    let reflection_v1 = reflection().build_v1().map_err(Error::Reflection)?;
+    // What tools of before 2023 ask for.
+    let reflection_v1alpha = reflection().build_v1alpha().map_err(Error::Reflection)?;
 
     let limits = &config.limits;
     let calls = Calls::new(Publisher::new(producer.clone(), &config, &context.registry));
@@ -49,10 +54,12 @@ pub async fn run(config: Config, listener: TcpListener, context: Context) -> Res
         .max_concurrent_streams(limits.max_streams)
         .http2_keepalive_interval(Some(PING_INTERVAL))
         .http2_keepalive_timeout(Some(PING_TIMEOUT))
+        .layer(MapResponseLayer::new(marked))
         .add_service(gate.before(sales))
         .add_service(gate.before(weather))
         .add_service(health_service)
-        .add_service(reflection)
+        .add_service(reflection_v1)
+        .add_service(reflection_v1alpha)
         .serve_with_incoming_shutdown(
             secured(accept(listener, limits.max_connections, &context.registry), tls),
             context.shutdown.begun(),

@@ -1,14 +1,19 @@
 //! What is refused before it reaches a broker, of which there is none here.
 
 use std::collections::BTreeSet;
+use std::io::Write;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use blackfriday_proto::ErrorCode;
 use blackfriday_proto::blackfriday::{ProductSaleBatchRequest, ProductSaleRequest};
 use blackfriday_stack::{eventually, free_port};
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use h2::SendStream;
 use h2::client::ResponseFuture;
 use http::{HeaderMap, Request};
+use prost::Message;
 use prost::bytes::Bytes;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
@@ -19,6 +24,7 @@ use tonic_reflection::pb::v1::ServerReflectionRequest;
 use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
 use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
 use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
+use tonic_reflection::pb::v1alpha;
 
 use crate::{LIMIT, SERVICES, Writer, sale, sales, within};
 
@@ -64,6 +70,39 @@ async fn health_and_reflection_tell_what_is_served_and_that_the_broker_is_away()
     let file = client.server_reflection_info(ask(symbol)).await?;
     let answer = file.into_inner().next().await.context("an answer")??.message_response;
     assert!(matches!(answer, Some(MessageResponse::FileDescriptorResponse(_))), "{answer:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn reflection_of_older_tools_is_served_too() -> Result<()> {
+    let writer = without_a_broker(&[])?;
+    let message_request =
+        Some(v1alpha::server_reflection_request::MessageRequest::ListServices(String::new()));
+    let request = v1alpha::ServerReflectionRequest { host: String::new(), message_request };
+    let mut client = v1alpha::server_reflection_client::ServerReflectionClient::new(writer.channel().await?);
+    let list = client.server_reflection_info(tokio_stream::iter([request])).await?;
+    let answer = list.into_inner().next().await.context("an answer")??.message_response;
+    let Some(v1alpha::server_reflection_response::MessageResponse::ListServicesResponse(list)) = answer
+    else {
+        panic!("{answer:?}")
+    };
+    assert!(list.service.iter().any(|service| service.name == "blackfriday.ProductSaleService"), "{list:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn every_error_status_has_the_writers_mark() -> Result<()> {
+    let writer = without_a_broker(&["--max-message-bytes", "1000"])?;
+    let mut client = writer.sales().await?;
+    let away = client.procesar_venta(sale("a")).await.expect_err("no broker");
+    assert_eq!(ErrorCode::of_writer(&away), Some(ErrorCode::Unavailable), "{away:?}");
+    assert!(away.metadata().get("id").is_some(), "{away:?}");
+    let wrong = client.procesar_venta(sale("")).await.expect_err("a wrong field");
+    assert_eq!(ErrorCode::of_writer(&wrong), Some(ErrorCode::InvalidField), "{wrong:?}");
+    let large = client.procesar_venta(sale(&"x".repeat(2_000))).await.expect_err("the gate refuses it");
+    assert_eq!(ErrorCode::of_writer(&large), Some(ErrorCode::TooLarge), "{large:?}");
+    let nobody = writer.health("blackfriday.Nobody").await.expect_err("not served");
+    assert!(ErrorCode::of_writer(&nobody.downcast()?).is_some(), "what the server itself answers, too");
     Ok(())
 }
 
@@ -159,6 +198,56 @@ async fn one_connection_too_many_is_closed_and_the_others_are_served() -> Result
     let mut again = writer.sales().await?;
     assert_eq!(again.procesar_venta(sale("a")).await.expect_err("no broker").code(), Code::Unavailable);
     Ok(())
+}
+
+#[tokio::test]
+async fn a_compressed_message_is_read_under_the_limits_of_one_that_is_not() -> Result<()> {
+    let writer = without_a_broker(&["--max-batch-sales", "100", "--max-message-bytes", "100000"])?;
+    let call = async |encoding, batch: ProductSaleBatchRequest| {
+        let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
+        gzip.write_all(&batch.encode_to_vec())?;
+        compressed_call(&writer, encoding, gzip.finish()?).await
+    };
+    assert_eq!(call("gzip", sales(100)).await?.code(), Code::Ok);
+    let too_many = call("gzip", sales(101)).await?;
+    assert_eq!(
+        (too_many.code(), ErrorCode::of_writer(&too_many)),
+        (Code::OutOfRange, Some(ErrorCode::TooLarge))
+    );
+    // Some hundred bytes on the wire, a megabyte when inflated.
+    let bomb = ProductSaleBatchRequest { ventas: vec![sale(&"x".repeat(1_000_000))] };
+    assert_eq!(call("gzip", bomb).await?.code(), Code::OutOfRange);
+    let unknown = call("br", sales(1)).await?;
+    assert_eq!(unknown.code(), Code::Unimplemented);
+    let known = unknown.metadata().get("grpc-accept-encoding").context("what is known")?;
+    assert_eq!(known.to_str()?, "identity,gzip");
+    Ok(())
+}
+
+/// Sends one compressed message, and returns how the call ended.
+async fn compressed_call(writer: &Writer, encoding: &str, message: Vec<u8>) -> Result<Status> {
+    let (client, connection) = h2::client::handshake(TcpStream::connect(writer.address).await?).await?;
+    tokio::spawn(connection);
+    let request =
+        Request::post(format!("http://{}/blackfriday.ProductSaleService/ProcesarVentas", writer.address))
+            .header("content-type", "application/grpc")
+            .header("grpc-encoding", encoding)
+            .header("te", "trailers")
+            .body(())?;
+    let (response, mut body) = client.ready().await?.send_request(request, false)?;
+    let prefix = [&[1], &u32::try_from(message.len())?.to_be_bytes()[..]].concat();
+    body.send_data(Bytes::from([prefix, message].concat()), true)?;
+    let response = tokio::time::timeout(LIMIT, response).await??;
+    if let Some(status) = Status::from_header_map(response.headers()) {
+        return Ok(status);
+    }
+    let mut body = response.into_body();
+    while let Some(data) = body.data().await {
+        let length = data?.len();
+        body.flow_control().release_capacity(length)?;
+    }
+    let trailers = body.trailers().await?.context("an end")?;
+    Status::from_header_map(&trailers).context("a status")
 }
 
 /// A batch call whose message is announced, but of which nothing more is sent.
