@@ -14,6 +14,8 @@
         "x86_64-linux"
         "aarch64-linux"
       ];
+      # Where one can write code, but not build what runs.
+      all = linux ++ [ "aarch64-darwin" ];
       # nix/default.nix is the index of everything that there is for one system.
       project =
         system:
@@ -29,11 +31,9 @@
       checks = lib.genAttrs linux (system: (project system).checks);
       # nix run .#demo, .#load, .#push, .#deploy, .#reproduce, .#zot
       apps = lib.genAttrs linux (system: (project system).apps);
-      # nix develop
-      devShells = lib.genAttrs (linux ++ [ "aarch64-darwin" ]) (system: {
-        default = (project system).shell;
-      });
+      # nix develop, and nix develop .#code without the command itself
+      devShells = lib.genAttrs all (system: (project system).shells);
       # nix fmt
-      formatter = lib.genAttrs linux (system: nixpkgs.legacyPackages.${system}.nixfmt);
+      formatter = lib.genAttrs all (system: nixpkgs.legacyPackages.${system}.nixfmt-tree);
     };
 }

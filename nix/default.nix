@@ -2,8 +2,21 @@
 { pkgs, crane }:
 let
   inherit (pkgs) lib;
+  inherit (pkgs.stdenv) hostPlatform;
   craneLib = import ./toolchain.nix { inherit crane pkgs; };
   source = import ./source.nix { inherit lib; };
+
+  # What nixpkgs lacks, or has in another form.
+  kafka = pkgs.callPackage ./packages/kafka.nix { };
+  locust = pkgs.callPackage ./packages/locust.nix { };
+  valkeyStatic = pkgs.callPackage ./packages/valkey-static.nix { };
+  zot = pkgs.callPackage ./packages/zot.nix { };
+  # By these, demo and tests find the servers.
+  servers = {
+    BLACKFRIDAY_KAFKA_HOME = kafka.home;
+    BLACKFRIDAY_VALKEY_SERVER = lib.getExe' pkgs.valkey "valkey-server";
+    JAVA_HOME = "${kafka.java}";
+  };
 
   workspace = pkgs.callPackage ./packages/workspace.nix { inherit craneLib source; };
   programs = import ./packages/programs.nix {
@@ -13,14 +26,38 @@ let
   valkeyDisk = import ./disk {
     inherit pkgs;
     inherit (source.toml.workspace.package) version;
+    valkey = valkeyStatic;
   };
-  images = import ./images { inherit pkgs programs; };
+  images = import ./images {
+    inherit
+      pkgs
+      programs
+      kafka
+      locust
+      ;
+    valkey = valkeyStatic;
+  };
   named = lib.mapAttrs' (name: image: lib.nameValuePair "image-${name}" image) images;
 
-  shell = pkgs.callPackage ./shell.nix { inherit craneLib workspace; };
-in
-{
-  inherit shell;
+  shell =
+    programs:
+    pkgs.callPackage ./shell.nix {
+      inherit
+        craneLib
+        workspace
+        servers
+        programs
+        locust
+        zot
+        ;
+    };
+  shells = {
+    # The guides call blackfriday by its name. Its programs are for Linux.
+    default = shell (lib.optional hostPlatform.isLinux programs.blackfriday);
+    # Without it: who changes the code does not want it built before the shell opens.
+    code = shell [ ];
+  };
+
   packages =
     programs
     // named
@@ -29,10 +66,24 @@ in
       default = programs.blackfriday;
     }
     # Alpine's kernel and root are pinned for this one.
-    // lib.optionalAttrs pkgs.stdenv.hostPlatform.isx86_64 {
+    // lib.optionalAttrs hostPlatform.isx86_64 {
       inherit (valkeyDisk) disk;
       image-disk = valkeyDisk.image;
     };
+  apps = import ./apps {
+    inherit
+      pkgs
+      programs
+      images
+      servers
+      zot
+      ;
+    disk = lib.optional hostPlatform.isx86_64 valkeyDisk.image;
+    outputs = lib.attrNames (named // { inherit workspace; });
+  };
+in
+{
+  inherit packages apps shells;
   checks = import ./checks {
     inherit
       pkgs
@@ -41,11 +92,8 @@ in
       source
       programs
       images
+      locust
+      servers
       ;
-  };
-  apps = import ./apps {
-    inherit pkgs programs images;
-    disk = lib.optional pkgs.stdenv.hostPlatform.isx86_64 valkeyDisk.image;
-    outputs = lib.attrNames (named // { inherit workspace; });
   };
 }

@@ -1,53 +1,64 @@
-# nix develop: what the packages are built with, what the tests start, and what the deployment is done with.
+# nix develop: what the packages are built with, what the tests start, and what the guides in docs/ call.
 {
-  lib,
   craneLib,
   workspace,
-  apacheKafka,
+  # Variables that say where Kafka, Java and Valkey are.
+  servers,
+  # The product's own.
+  programs,
+  locust,
+  zot,
   cargo-deny,
   cargo-nextest,
+  curl,
   grpcurl,
-  jre_headless,
+  jq,
   k9s,
+  kind,
   kubectl,
   kubernetes-helm,
+  kubevirt,
   kustomize,
-  locust,
   minikube,
   nixfmt,
+  openssl,
+  prometheus,
   python3,
   shellcheck,
   skopeo,
   valkey,
-  zot,
 }:
-craneLib.devShell {
-  # Compiler, CMake, pkg-config and the libraries, from the build itself.
-  inputsFrom = [ workspace ];
-  packages = [
-    cargo-deny
-    cargo-nextest
-    nixfmt
-    shellcheck
-    (python3.withPackages (python: [ python.pyyaml ]))
+craneLib.devShell (
+  servers
+  // {
+    # Compiler, CMake, pkg-config and the libraries, from the build itself.
+    inputsFrom = [ workspace ];
+    packages = programs ++ [
+      cargo-deny
+      cargo-nextest
+      nixfmt
+      # promtool
+      prometheus.cli
+      (python3.withPackages (python: [ python.pyyaml ]))
+      shellcheck
 
-    apacheKafka
-    jre_headless
-    valkey
-    grpcurl
+      curl
+      grpcurl
+      jq
+      openssl
+      valkey
 
-    k9s
-    kubectl
-    kubernetes-helm
-    kustomize
-    locust
-    minikube
-    skopeo
-    zot
-  ];
-
-  # By these, demo and tests find the servers.
-  BLACKFRIDAY_KAFKA_HOME = apacheKafka;
-  BLACKFRIDAY_VALKEY_SERVER = lib.getExe' valkey "valkey-server";
-  JAVA_HOME = jre_headless.home or jre_headless;
-}
+      k9s
+      kind
+      kubectl
+      kubernetes-helm
+      # virtctl
+      kubevirt
+      kustomize
+      locust
+      minikube
+      skopeo
+      zot
+    ];
+  }
+)

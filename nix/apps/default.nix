@@ -4,6 +4,9 @@
   programs,
   images,
   disk,
+  # Where Kafka, Java and Valkey are, as variables.
+  servers,
+  zot,
   outputs,
 }:
 let
@@ -29,30 +32,40 @@ let
     );
   push = withImages ./push.nix;
   deploy = withImages ./deploy.nix;
-  # A command of ours, with Kafka and Valkey at hand.
+  # A command of ours, with the variables of what it starts, and of nothing else. Our own may be set otherwise by who calls;
+  # JAVA_HOME is other programs', too, and may be a Java that is too old.
   command =
-    name: words: description:
+    name: words: variables: description:
+    let
+      set =
+        variable: value:
+        if lib.hasPrefix "BLACKFRIDAY_" variable then
+          "export ${variable}=\"\${${variable}:-${value}}\"\n"
+        else
+          "export ${variable}=${value}\n";
+    in
     app description (
       pkgs.writeShellApplication {
         name = "blackfriday-${name}";
         text = ''
-          export BLACKFRIDAY_KAFKA_HOME=''${BLACKFRIDAY_KAFKA_HOME:-${pkgs.apacheKafka}}
-          export BLACKFRIDAY_VALKEY_SERVER=''${BLACKFRIDAY_VALKEY_SERVER:-${lib.getExe' pkgs.valkey "valkey-server"}}
-          export BLACKFRIDAY_ZOT=''${BLACKFRIDAY_ZOT:-${lib.getExe pkgs.zot}}
-          export JAVA_HOME=''${JAVA_HOME:-${pkgs.jre_headless}}
+          ${lib.concatStrings (lib.mapAttrsToList set variables)}
           exec ${lib.getExe programs.blackfriday} ${words} "$@"
         '';
       }
     );
+  registry = {
+    BLACKFRIDAY_ZOT = lib.getExe zot;
+  };
+  demo = command "demo" "demo" servers "Run the whole pipeline, send a flash sale, prove the count";
 in
 {
-  default = command "demo" "demo" "Run the whole pipeline, send a flash sale, prove the count";
-  demo = command "demo" "demo" "Run the whole pipeline, send a flash sale, prove the count";
+  inherit demo;
+  default = demo;
   deploy = deploy "deploy" "Bring everything into a Kubernetes cluster, wait until it works, prove it" (
     lib.attrValues images ++ disk
   );
   deploy-plain = deploy "deploy-plain" "The same without the disk of the VM" (lib.attrValues images);
-  load = command "load" "load" "Send sales at a fixed rate or as fast as they are answered";
+  load = command "load" "load" { } "Send sales at a fixed rate or as fast as they are answered";
   push = push "push" "Push every image, the disk and the workload to a registry" (
     lib.attrValues images ++ disk
   );
@@ -60,6 +73,6 @@ in
   reproduce = app "Build everything twice, compare, print a table of digests" (
     pkgs.callPackage ./reproduce.nix { inherit outputs; }
   );
-  zot = command "zot" "registry" "Run an OCI registry of one's own: Zot with TLS and a password";
-  verify = command "verify" "verify" "Compare what was accepted with the log and the counters";
+  zot = command "zot" "registry" registry "Run an OCI registry of one's own: Zot, TLS, a password";
+  verify = command "verify" "verify" { } "Compare what was accepted with the log and the counters";
 }

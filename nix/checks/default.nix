@@ -6,6 +6,8 @@
   source,
   programs,
   images,
+  locust,
+  servers,
 }:
 let
   inherit (workspace.passthru) common;
@@ -34,14 +36,12 @@ in
     # Advisories change under an unchanged commit.
     cargoDenyChecks = "bans licenses sources";
   };
-  tests = pkgs.callPackage ./tests.nix { inherit craneLib rust; };
+  tests = pkgs.callPackage ./tests.nix { inherit craneLib rust servers; };
   readme = pkgs.callPackage ./readme.nix { inherit programs source; };
   nix = pkgs.callPackage ./nix.nix { inherit source; };
   manifests = pkgs.callPackage ./manifests.nix { inherit source; };
   scripts = pkgs.callPackage ./scripts.nix { inherit source; };
-  images = pkgs.callPackage ./images.nix { inherit images; };
-}
-# A package set may be without it.
-// pkgs.lib.optionalAttrs (pkgs ? prometheus) {
   alerts = pkgs.callPackage ./alerts.nix { inherit source; };
+  images = pkgs.callPackage ./images.nix { inherit images; };
+  locust = pkgs.callPackage ./locust.nix { inherit locust; };
 }

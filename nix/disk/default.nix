@@ -3,12 +3,10 @@
 {
   pkgs,
   version,
+  # Linked with nothing shared: there is no library on the disk.
+  valkey,
   alpine ? pkgs.callPackage ./alpine.nix { },
-  kernel ? pkgs.callPackage ./kernel.nix {
-    inherit (alpine) netboot;
-    squashfsTools = pkgs.squashfsTools or null;
-  },
-  valkey ? pkgs.pkgsStatic.valkey,
+  kernel ? pkgs.callPackage ./kernel.nix { inherit (alpine) netboot; },
 }:
 let
   initramfs = pkgs.callPackage ./initramfs.nix {

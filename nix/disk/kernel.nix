@@ -2,7 +2,6 @@
 {
   runCommand,
   netboot,
-  # Null only where a package set has none; then this cannot be built, but all the rest can.
   squashfsTools,
 }:
 runCommand "valkey-vm-kernel"

@@ -1,6 +1,13 @@
 # OCI images, each from nothing but the closure of its programs: no package manager, no user but a number.
 # No commit id and no time of build stand inside, so equal sources give equal digests.
-{ pkgs, programs }:
+{
+  pkgs,
+  programs,
+  kafka,
+  locust,
+  # Linked with nothing shared.
+  valkey,
+}:
 let
   inherit (programs.blackfriday) version;
   image = pkgs.callPackage ./image.nix { };
@@ -32,7 +39,7 @@ in
   # load, verify, tail and the rest, to be run beside the services.
   cli = service "blackfriday" { };
 
-  valkey = pkgs.callPackage ./valkey.nix { inherit image; };
-  kafka = pkgs.callPackage ./kafka.nix { inherit image version; };
-  locust = pkgs.callPackage ./locust.nix { inherit image version; };
+  valkey = pkgs.callPackage ./valkey.nix { inherit image valkey; };
+  kafka = pkgs.callPackage ./kafka.nix { inherit image version kafka; };
+  locust = pkgs.callPackage ./locust.nix { inherit image version locust; };
 }

@@ -3,25 +3,27 @@
 #   kafka.tools.StorageTool format --ignore-formatted --cluster-id ID --config FILE   # once, before
 #   kafka.Kafka FILE [--override KEY=VALUE]...
 {
-  apacheKafka,
-  jre_headless,
   runCommand,
+  kafka,
   image,
   version,
 }:
 let
-  jars = runCommand "kafka-jars-${apacheKafka.version}" { } ''
-    mkdir -p $out/opt/kafka
-    cp -r ${apacheKafka}/libs $out/opt/kafka/libs
+  log4j2 = runCommand "kafka-log4j2" { } ''
+    install -D -m 444 ${./log4j2.properties} $out/opt/kafka/config/log4j2.properties
   '';
 in
 image {
   inherit version;
   name = "kafka";
-  description = "Apache Kafka ${apacheKafka.version} in KRaft mode";
-  contents = [ jars ];
+  description = "Apache Kafka ${kafka.version} in KRaft mode";
+  contents = [
+    kafka.jars
+    log4j2
+  ];
   entrypoint = [
-    "${jre_headless}/bin/java"
+    "${kafka.java}/bin/java"
+    "-Dlog4j2.configurationFile=/opt/kafka/config/log4j2.properties"
     "-cp"
     "/opt/kafka/libs/*"
   ];

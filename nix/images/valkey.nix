@@ -1,10 +1,10 @@
 # Valkey as server and as Sentinel, for clusters without virtual machines. Static: the image is three files.
-{ pkgsStatic, image }:
+{ valkey, image }:
 image {
   name = "valkey";
-  inherit (pkgsStatic.valkey) version;
+  inherit (valkey) version;
   description = "Valkey: valkey-server, valkey-sentinel, valkey-cli";
-  contents = [ pkgsStatic.valkey ];
+  contents = [ valkey ];
   entrypoint = [ "/bin/valkey-server" ];
   ports = [
     6379

@@ -4,7 +4,6 @@
   craneLib,
   source,
   cmake,
-  curl,
   openssl,
   pkg-config,
   zlib,
@@ -24,7 +23,6 @@ let
     ];
     dontUseCmakeConfigure = true;
     buildInputs = [
-      curl
       openssl
       zlib
       zstd

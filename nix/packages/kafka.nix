@@ -1,0 +1,39 @@
+# What runs Kafka: its jars and a Java of the modules that they use. nixpkgs' apacheKafka brings shell scripts and a whole
+# JDK along, and its jre_headless is one.
+{
+  apacheKafka,
+  jdk_headless,
+  jre_minimal,
+  runCommand,
+}:
+let
+  inherit (apacheKafka) version;
+  jars = runCommand "kafka-jars-${version}" { } ''
+    mkdir -p $out/opt/kafka
+    cp -r ${apacheKafka}/libs $out/opt/kafka/libs
+  '';
+in
+{
+  inherit version jars;
+  # As BLACKFRIDAY_KAFKA_HOME wants it: libs/ is inside.
+  home = "${jars}/opt/kafka";
+  # As JAVA_HOME wants it: bin/java is inside.
+  java = jre_minimal.override {
+    # That of a desktop is linked with GTK.
+    jdk = jdk_headless;
+    # The first six by jdeps, which sees neither what is found by reflection nor what a provider of TLS needs.
+    modules = [
+      "java.base"
+      "java.logging"
+      "java.management"
+      "java.security.jgss"
+      "java.security.sasl"
+      "jdk.unsupported"
+      # Of Log4j.
+      "java.naming"
+      "java.xml"
+      # Elliptic curves, which all of TLS 1.3 is made with.
+      "jdk.crypto.ec"
+    ];
+  };
+}
