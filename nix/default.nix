@@ -95,5 +95,7 @@ in
       locust
       servers
       ;
+    shell = shells.default;
+    outputs = lib.attrNames (packages // apps // shells);
   };
 }

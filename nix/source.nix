@@ -53,5 +53,12 @@ in
     ../crates/store/acl
   ];
   readme = ../README.md;
+  # Everything that is to be read, and what it tells to start.
+  docs = of [
+    (fileset.difference (fileset.fileFilter (file: file.hasExt "md") root) ../nix)
+    ../dev
+    ../k8s/generate.sh
+    ../k8s/tests
+  ];
   toml = lib.importTOML ../Cargo.toml;
 }

@@ -8,6 +8,9 @@
   images,
   locust,
   servers,
+  shell,
+  # Names of everything that can follow `.#`.
+  outputs,
 }:
 let
   inherit (workspace.passthru) common;
@@ -38,6 +41,14 @@ in
   };
   tests = pkgs.callPackage ./tests.nix { inherit craneLib rust servers; };
   readme = pkgs.callPackage ./readme.nix { inherit programs source; };
+  docs = pkgs.callPackage ./docs.nix {
+    inherit
+      source
+      shell
+      programs
+      outputs
+      ;
+  };
   nix = pkgs.callPackage ./nix.nix { inherit source; };
   manifests = pkgs.callPackage ./manifests.nix { inherit source; };
   scripts = pkgs.callPackage ./scripts.nix { inherit source; };
