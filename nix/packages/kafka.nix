@@ -21,7 +21,7 @@ in
   java = jre_minimal.override {
     # That of a desktop is linked with GTK.
     jdk = jdk_headless;
-    # The first six by jdeps, which sees neither what is found by reflection nor what a provider of TLS needs.
+    # The first six are what jdeps finds in Kafka's jars.
     modules = [
       "java.base"
       "java.logging"
@@ -29,10 +29,11 @@ in
       "java.security.jgss"
       "java.security.sasl"
       "jdk.unsupported"
-      # Of Log4j.
+      # Log4j does not start without java.beans, which is in this one.
+      "java.desktop"
       "java.naming"
       "java.xml"
-      # Elliptic curves, which all of TLS 1.3 is made with.
+      # Elliptic curves, by which TLS 1.3 agrees on keys; found by its provider's name only.
       "jdk.crypto.ec"
     ];
   };
