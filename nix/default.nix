@@ -92,6 +92,7 @@ in
       source
       programs
       images
+      kafka
       locust
       servers
       ;

@@ -6,6 +6,7 @@
   source,
   programs,
   images,
+  kafka,
   locust,
   servers,
   shell,
@@ -54,5 +55,6 @@ in
   scripts = pkgs.callPackage ./scripts.nix { inherit source; };
   alerts = pkgs.callPackage ./alerts.nix { inherit source; };
   images = pkgs.callPackage ./images.nix { inherit images; };
+  kafka = pkgs.callPackage ./kafka.nix { inherit kafka source; };
   locust = pkgs.callPackage ./locust.nix { inherit locust; };
 }
