@@ -1,5 +1,6 @@
 # The bootable disk, raw.
 {
+  lib,
   runCommand,
   mtools,
   dosfstools,
@@ -21,6 +22,11 @@ runCommand "valkey-vm-disk"
     efi_name = "BOOTX64.EFI";
     console = "ttyS0";
     allowedReferences = [ ];
+    meta = {
+      description = "Bootable disk of a virtual machine that runs Valkey on Alpine Linux";
+      license = lib.licenses.asl20;
+      platforms = [ "x86_64-linux" ];
+    };
   }
   ''
     mkdir $out
