@@ -92,6 +92,7 @@ in
       source
       programs
       images
+      apps
       kafka
       locust
       servers

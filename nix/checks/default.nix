@@ -6,6 +6,7 @@
   source,
   programs,
   images,
+  apps,
   kafka,
   locust,
   servers,
@@ -54,6 +55,7 @@ in
   manifests = pkgs.callPackage ./manifests.nix { inherit source; };
   scripts = pkgs.callPackage ./scripts.nix { inherit source; };
   alerts = pkgs.callPackage ./alerts.nix { inherit source; };
+  apps = pkgs.callPackage ./apps.nix { inherit apps; };
   images = pkgs.callPackage ./images.nix { inherit images; };
   kafka = pkgs.callPackage ./kafka.nix { inherit kafka source; };
   locust = pkgs.callPackage ./locust.nix { inherit locust; };
