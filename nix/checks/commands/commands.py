@@ -18,7 +18,10 @@ import sys
 
 import shell
 
-LANGUAGES = {"sh", "bash", "shell", "zsh", "console", "shell-session", "sh-session"}
+LANGUAGES = {"sh", "bash", "shell", "zsh", "console", "terminal", "shell-session", "shellsession", "sh-session"}
+
+# `$ ` or `user@host:~$ `, in front of what is typed where the answers are shown, too.
+PROMPT = re.compile(r"\s*(?:[\w.-]+@[\w.-]+:\S*)?[$%] ")
 
 # What no shell can bring along, and the words by which a document says that it wants it.
 OUTSIDE = {
@@ -86,11 +89,12 @@ def blocks(text):
         mark = re.match(r"\s*(```+|~~~+)\s*(.*)", line)
         if fence is None and mark:
             fence, info, block, first = mark[1], mark[2].split(), [], number + 1
-            wanted = not info or (info[0].lower() in LANGUAGES and not any(word.startswith("@") for word in info))
+            language = re.match(r"\W*([\w-]*)", mark[2])[1].lower()
+            wanted = not info or (language in LANGUAGES and not any(word.startswith("@") for word in info))
             unnamed = not info
         elif fence and mark and mark[1].startswith(fence) and not mark[2]:
             # Without a language it is a shell's if somebody is asked to type.
-            if wanted and (not unnamed or any(line.lstrip().startswith("$ ") for line in block)):
+            if wanted and (not unnamed or any(map(PROMPT.match, block))):
                 yield first, block
             fence = None
         elif fence:
@@ -99,14 +103,15 @@ def blocks(text):
 
 def scripts(first, lines):
     """What is typed: the whole block, or, where there are prompts, what is behind them up to the end of the command."""
-    if not any(line.lstrip().startswith("$ ") for line in lines):
+    if not any(map(PROMPT.match, lines)):
         yield first, "\n".join(lines) + "\n"
         return
     numbered = iter(enumerate(lines, first))
     for number, line in numbered:
-        if not line.lstrip().startswith("$ "):
+        prompt = PROMPT.match(line)
+        if not prompt:
             continue
-        script = line.lstrip().removeprefix("$ ") + "\n"
+        script = line[prompt.end() :] + "\n"
         while shell.is_open(script):
             more = next(numbered, None)
             if more is None:
@@ -170,7 +175,8 @@ def is_there(word, arguments):
         if built:
             return built[1] in arguments.program
         return not word.startswith(("/", "~")) and file.is_file() and os.access(file, os.X_OK)
-    return subprocess.run(["bash", "-c", 'type -t -- "$1"', "bash", word], stdout=subprocess.DEVNULL, check=False).returncode == 0
+    asked = subprocess.run(["bash", "-c", 'type -t -- "$1"', "bash", word], stdout=subprocess.DEVNULL, check=False)
+    return asked.returncode == 0
 
 
 def prose(text):

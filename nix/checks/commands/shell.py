@@ -20,11 +20,13 @@ class Open(Unreadable):
 
 def commands(script):
     """Each simple command as its line, from 0, and its words. Assignments are words; redirections are left out."""
-    return [found for found in Scanner(script).script("") if found[1]]
+    return Scanner(script).script("")
 
 
 def is_open(script):
     """Whether a shell would ask for another line."""
+    if re.search(r"((?<!\\)(\\\\)*\\|\||&&)\s*$", script):
+        return True
     try:
         commands(script)
     except Open:
@@ -42,72 +44,76 @@ def substituted(line):
         yield from (words for _, words in inside.script(")"))
 
 
+class Command:
+    """A simple command that is being read."""
+
+    def __init__(self):
+        self.line, self.words, self.skipped = 0, [], False
+
+    def finished(self, functions):
+        """It, unless it is one of the script's own; the next one begins."""
+        found = [(self.line, self.words)] if self.words and self.words[0] not in functions else []
+        self.words, self.skipped = [], False
+        return found
+
+
 class Scanner:
     def __init__(self, text):
         self.text, self.at, self.heredocs, self.functions, self.backquoted = text, 0, [], set(), False
 
     def script(self, end):
         """Commands up to `end`: the end of the text, or the parenthesis or backquote that closes a substitution."""
-        found, words, line = [], [], None
-        arguments = False
-
-        def finish():
-            nonlocal words, arguments
-            if words and words[0] not in self.functions:
-                found.append((line, words))
-            words, arguments = [], False
-
+        found, command = [], Command()
         while True:
             self.blanks()
             char = self.peek()
-            if char == "":
-                if end or self.heredocs:
-                    raise Open(f"{end or 'the end of a here-document'} is missing")
-                break
-            if end and char == end:
-                self.at += 1
+            if char in ("", end):
                 break
             if char == "\n":
                 self.at += 1
-                found += self.bodies()
-                finish()
+                found += command.finished(self.functions) + self.bodies()
             elif char == "#":
                 self.at = self.until("\n")
-            elif self.text.startswith("((", self.at) and not words:
-                self.at = self.behind("))")
             elif char in ";&|" and not self.text.startswith("&>", self.at):
                 self.at += 1
-                finish()
-            elif char == "(" and not words:
-                self.at += 1
-                found += self.script(")")
+                found += command.finished(self.functions)
             elif char == "(":
-                if len(words) != 1 or not re.match(r"\(\s*\)", self.text[self.at :]):
-                    raise Unreadable("a parenthesis within a command")
-                self.functions.add(words.pop())
-                self.at = self.behind(")")
-            elif self.redirection(found):
-                pass
-            else:
-                start = self.line()
-                word = self.word(found)
-                if not words and not arguments:
-                    line = start
-                    if word in UNKNOWN:
-                        raise Unreadable(f"{word} is more than this check knows")
-                    if word in OPENING | CLOSING:
-                        continue
-                    if word == "for":
-                        # The name and the list; what is done is behind `do`.
-                        arguments = True
-                        continue
-                    if word == "[[":
-                        self.at = self.behind("]]")
-                        continue
-                if not arguments:
-                    words.append(word)
-        finish()
-        return found
+                self.parenthesis(command, found)
+            elif not self.redirection(found):
+                self.argument(command, found)
+        if char != end or self.heredocs:
+            raise Open(f"{end or 'the end of a here-document'} is missing")
+        self.at += len(end)
+        return found + command.finished(self.functions)
+
+    def parenthesis(self, command, found):
+        """Arithmetic, a subshell or, behind a word, a function."""
+        if command.words:
+            if len(command.words) != 1 or not re.match(r"\(\s*\)", self.text[self.at :]):
+                raise Unreadable("a parenthesis within a command")
+            self.functions.add(command.words.pop())
+            self.at = self.behind(")")
+        elif self.text.startswith("((", self.at):
+            self.at = self.behind("))")
+        else:
+            self.at += 1
+            found += self.script(")")
+
+    def argument(self, command, found):
+        """A word, which is a keyword where a command begins."""
+        line = self.text.count("\n", 0, self.at)
+        word = self.word(found)
+        if command.words or command.skipped:
+            command.words += [] if command.skipped else [word]
+        elif word in UNKNOWN:
+            raise Unreadable(f"{word} is more than this check knows")
+        elif word == "for":
+            # The name and the list; what is done is behind `do`.
+            command.skipped = True
+        elif word == "[[":
+            self.at = self.behind("]]")
+        elif word not in OPENING | CLOSING:
+            command.line, command.words = line, [word]
 
     def redirection(self, found):
         mark = re.compile(r"\d*(<<<|<<-?|>>|>\||[<>]&|&>>?|<>|[<>](?!\())").match(self.text, self.at)
@@ -134,7 +140,8 @@ class Scanner:
                 if (line.lstrip("\t") if tabs else line) == end:
                     break
                 if not quoted:
-                    found += [(self.line() - 1, words) for words in substituted(line)]
+                    at = self.text.count("\n", 0, self.at) - 1
+                    found += [(at, words) for words in substituted(line)]
         self.heredocs = []
         return found
 
@@ -207,9 +214,6 @@ class Scanner:
 
     def peek(self):
         return self.text[self.at : self.at + 1]
-
-    def line(self):
-        return self.text.count("\n", 0, self.at)
 
     def until(self, mark):
         found = self.text.find(mark, self.at)
