@@ -6,17 +6,17 @@ pub enum PublishError {
     /// The producer's queue is full; the record was not taken.
     #[error("the producer's queue is full")]
     QueueFull,
-    /// The broker is away, or takes no records; the record was surely not written.
+    /// The broker is away, or takes no records, for a reason that this record is not to blame for; it was surely not written.
     #[error("the broker is not available")]
     Unavailable,
     /// The record may or may not have been written.
     #[error("the broker did not acknowledge in time")]
     OutcomeUnknown,
-    /// The record, or the batch in which it was sent, is larger than the producer or the topic allows; it was not written.
+    /// The record by itself is larger than the producer or the topic allows; it was not written.
     #[error("the record is too large")]
     TooLarge,
-    /// The broker or the client refused the record; it was not written.
-    #[error("the broker refused the record: {0}")]
+    /// The client refused the record; it was not written.
+    #[error("the client refused the record: {0}")]
     Rejected(String),
 }
 
@@ -65,6 +65,21 @@ pub enum BrokerError {
         "{partition}: offset {position} lies past the end of the log, which holds {low} to {high}: the topic was made anew"
     )]
     PastEnd {
+        /// Where.
+        partition: TopicPartition,
+        /// The next offset to read.
+        position: i64,
+        /// First offset of the log.
+        low: i64,
+        /// One past the last offset of the log.
+        high: i64,
+    },
+    /// The record before the position is not the one that was read there: the log lost its tail and grew again, or the topic
+    /// was made again.
+    #[error(
+        "{partition}: the record before offset {position} is another one than was read, the log holds {low} to {high}: it lost its tail, or the topic was made again"
+    )]
+    Replaced {
         /// Where.
         partition: TopicPartition,
         /// The next offset to read.

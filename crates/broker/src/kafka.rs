@@ -4,7 +4,10 @@
 //! librdkafka's CONFIGURATION.md.
 
 mod admin;
+mod complaints;
 mod config;
+mod faults;
+mod fetched;
 mod headers;
 mod lifeline;
 mod membership;
@@ -17,7 +20,8 @@ mod subscription;
 
 pub use admin::{Admin, TopicSpec};
 pub use config::{KafkaConfig, ProducerConfig};
+pub use faults::Reasons;
 pub use membership::{Membership, MembershipEvent, Release};
-pub use producer::{BatchDelivery, Producer};
+pub use producer::{BatchDelivery, Destination, Producer};
 pub use security::{KafkaSecurity, SecurityProtocol};
 pub use subscription::{BatchLimits, Subscription, SubscriptionEvent};

@@ -14,4 +14,6 @@ mod record;
 
 pub use availability::Availability;
 pub use error::{BrokerError, Cause, PublishError};
-pub use record::{OutgoingRecord, Position, Record, RecordBatch, Topic, TopicPartition, Watermarks};
+pub use record::{
+    LastRead, OutgoingRecord, Position, Record, RecordBatch, Topic, TopicPartition, Watermarks,
+};

@@ -1,6 +1,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use sha2::{Digest, Sha256};
+
 use crate::BrokerError;
 
 /// A topic's name, cheap to clone.
@@ -39,8 +41,10 @@ pub struct Position {
 pub struct Record {
     /// The offset in its partition.
     pub offset: i64,
-    /// Milliseconds since the Unix epoch, as the producer gave them.
+    /// Milliseconds since the Unix epoch.
     pub timestamp_ms: i64,
+    /// Whether that is when the log appended the record; otherwise its producer's clock says so.
+    pub appended: bool,
     /// The partitioning key.
     pub key: Option<Vec<u8>>,
     /// The bytes.
@@ -49,6 +53,30 @@ pub struct Record {
     pub traceparent: Option<String>,
     /// All headers, where the reader asked for them.
     pub headers: Vec<(String, Vec<u8>)>,
+}
+
+impl Record {
+    /// Tells this record from any other that may be at its offset, in a topic that was made again for instance: the first
+    /// bytes of SHA-256 over timestamp, key and payload. The same each time that the record is read.
+    pub fn digest(&self) -> [u8; 8] {
+        let mut hash = Sha256::new();
+        hash.update(self.timestamp_ms.to_be_bytes());
+        // No key is not the same as an empty one.
+        hash.update(self.key.as_ref().map_or(u64::MAX, |key| key.len() as u64).to_be_bytes());
+        hash.update(self.key.as_deref().unwrap_or_default());
+        hash.update(&self.payload);
+        let whole: [u8; 32] = hash.finalize().into();
+        *whole.first_chunk().expect("SHA-256 has 32 bytes")
+    }
+}
+
+/// The record before a position, by which reading on from there is checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LastRead {
+    /// Its offset.
+    pub offset: i64,
+    /// Its [`Record::digest`].
+    pub digest: [u8; 8],
 }
 
 /// One partition of one topic.
@@ -75,7 +103,8 @@ impl fmt::Display for TopicPartition {
 
 /// Consecutive records of one partition: everything that the log holds from `from` up to, not including, `to`.
 ///
-/// There may be fewer records than offsets: the log's own control records take offsets, too.
+/// There may be fewer records than offsets, or none: the log's own control records take offsets, too, as do records of
+/// aborted transactions. The first batch after a start may cover no offset at all: it says that the position is the end.
 #[derive(Debug)]
 pub struct RecordBatch {
     /// Where.
@@ -120,6 +149,29 @@ impl Watermarks {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_part_of_a_record_that_is_counted_shows_in_its_digest() {
+        let record = Record {
+            offset: 7,
+            timestamp_ms: 1_700_000_000_000,
+            appended: true,
+            key: None,
+            payload: b"ab".to_vec(),
+            traceparent: None,
+            headers: Vec::new(),
+        };
+        let other = Record { traceparent: Some("00-".into()), offset: 8, ..record.clone() };
+        assert_eq!(record.digest(), other.digest());
+        for other in [
+            Record { timestamp_ms: 1_700_000_000_001, ..record.clone() },
+            Record { key: Some(Vec::new()), ..record.clone() },
+            Record { key: Some(b"a".to_vec()), payload: b"b".to_vec(), ..record.clone() },
+            Record { payload: b"ac".to_vec(), ..record.clone() },
+        ] {
+            assert_ne!(record.digest(), other.digest(), "{other:?}");
+        }
+    }
 
     #[test]
     fn a_position_outside_of_the_log_is_named() {

@@ -66,9 +66,11 @@ pub(crate) async fn read(
         };
         let batch = match event.context("the reading thread died")? {
             SubscriptionEvent::Batch(batch) => batch,
-            SubscriptionEvent::OutOfRange => {
+            SubscriptionEvent::OutOfRange | SubscriptionEvent::Replaced { .. } => {
                 return Err(Unavailable("the log was cut while it was read".to_owned()).into());
             }
+            SubscriptionEvent::Failed { reason, .. } => return Err(Unavailable(reason).into()),
+            SubscriptionEvent::Recovered(_) => continue,
         };
         let Some(end) = open.get(&batch.partition).copied() else { continue };
         if batch.to >= end {

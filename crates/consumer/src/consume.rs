@@ -34,7 +34,7 @@ pub async fn run(config: Config, context: Context) -> Result<(), Error> {
     let producer = Producer::new(&config.kafka, &settings, &config.topic_sales).map_err(Error::Client)?;
     let follow = tokio::spawn(follow_broker(producer.clone(), context.clone()));
     let topics = [config.topic_sales.as_str(), config.topic_weather.as_str()];
-    let mut membership = Membership::join(&config.kafka, &config.group, &topics).map_err(Error::Client)?;
+    let mut membership = Membership::join(&config.kafka, &config.group, None, &topics).map_err(Error::Client)?;
     let mut consumer = Consumer {
         store: Store::new(&config.valkey, &config.store).map_err(Error::StoreClient)?,
         admin: Arc::new(Admin::new(&config.kafka).map_err(Error::Client)?),
@@ -106,7 +106,10 @@ impl Consumer {
                 event = self.subscription.next(), if self.ready.len() < MAX_READY => {
                     match event.ok_or(Error::Died("fetch thread"))? {
                         SubscriptionEvent::Batch(batch) => self.fold(batch),
-                        SubscriptionEvent::OutOfRange => self.start(self.owned.keys().cloned().collect()),
+                        SubscriptionEvent::OutOfRange | SubscriptionEvent::Replaced { .. } => {
+                            self.start(self.owned.keys().cloned().collect());
+                        }
+                        SubscriptionEvent::Failed { .. } | SubscriptionEvent::Recovered(_) => {}
                     }
                 }
                 _ = tick.tick() => self.tick(membership),
@@ -120,7 +123,7 @@ impl Consumer {
                 tracing::info!(partitions = partitions.len(), "partitions are assigned");
                 self.start(partitions);
             }
-            MembershipEvent::Revoked { partitions, release } => {
+            MembershipEvent::Revoked { partitions, release, .. } => {
                 tracing::info!(partitions = partitions.len(), "partitions are revoked");
                 for partition in partitions {
                     self.owned.remove(&partition);

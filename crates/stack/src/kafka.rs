@@ -29,6 +29,8 @@ pub struct KafkaOptions {
     pub heap_mib: u32,
     /// Whether the broker is compiled for speed over minutes rather than for a fast start.
     pub for_load: bool,
+    /// The name under which the broker tells clients to reach it; it listens on loopback, whatever the name.
+    pub advertised_host: String,
     /// More lines of `server.properties`, such as `("log.retention.ms", "1000")`. They win over the ones set here.
     pub properties: BTreeMap<String, String>,
     /// A second listener, for clients that prove who they are.
@@ -42,6 +44,7 @@ impl Default for KafkaOptions {
             max_message_bytes: 1024 * 1024 + 12,
             heap_mib: 512,
             for_load: false,
+            advertised_host: "127.0.0.1".to_owned(),
             properties: BTreeMap::new(),
             secure: None,
         }

@@ -28,7 +28,7 @@ pub struct ValkeyConfig {
         id = "valkey_connect_timeout_ms",
         long = "valkey-connect-timeout-ms",
         env = "BLACKFRIDAY_VALKEY_CONNECT_TIMEOUT_MS",
-        default_value_t = 2_000
+        default_value_t = 1_000
     )]
     pub connect_timeout_ms: u64,
     /// Milliseconds for an answer.
@@ -76,7 +76,7 @@ impl ValkeyConfig {
         Ok(Self {
             url: ValkeyUrl::parse(url)?,
             key_prefix: String::new(),
-            connect_timeout_ms: 2_000,
+            connect_timeout_ms: 1_000,
             response_timeout_ms: 5_000,
             access: ValkeyAccess::default(),
         })

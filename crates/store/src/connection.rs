@@ -1,14 +1,18 @@
 use std::io;
+use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Client, FromRedisValue, Pipeline, cmd, pipe};
-use tokio::sync::Mutex;
+use redis::{AsyncConnectionConfig, Client, FromRedisValue, Pipeline, RedisError, cmd};
+use tokio::sync::{Mutex, watch};
 use tokio::time::timeout;
 
 use crate::ValkeyConfig;
 use crate::address::{Endpoint, Place};
 use crate::error::ConnectionError;
 use crate::sentinels::{Sentinels, is_primary};
+
+/// For the answer to a ping: a server that hangs, or was cut off, is not waited for any longer.
+const PING_LIMIT: Duration = Duration::from_secs(1);
 
 /// One connection, made when it is needed and made anew after it broke. Commands share it. Where there are Sentinels, it
 /// leads to a server that said it is the primary.
@@ -25,9 +29,22 @@ enum Route {
 
 #[derive(Default)]
 struct Live {
-    connection: Option<MultiplexedConnection>,
+    connection: Option<Used>,
     /// How many were made: who finds one broken must not throw the next one away.
     number: u64,
+}
+
+struct Used {
+    connection: MultiplexedConnection,
+    /// Closed when the connection is given up: whoever waits for an answer on it waits no longer.
+    gone: watch::Sender<()>,
+}
+
+/// A connection to ask on.
+struct Borrowed {
+    connection: MultiplexedConnection,
+    number: u64,
+    gone: watch::Receiver<()>,
 }
 
 impl Connection {
@@ -53,41 +70,52 @@ impl Connection {
     /// Sends a pipeline, which must not be empty, in one round trip. A connection that breaks, or that leads to a server
     /// that was demoted, is given up; the next call makes another.
     pub(crate) async fn query<T: FromRedisValue>(&self, pipeline: &Pipeline) -> Result<T, ConnectionError> {
-        let (mut connection, number) = self.connected().await?;
-        let answer = pipeline.query_async(&mut connection).await.map_err(ConnectionError::Server);
+        let Borrowed { mut connection, number, mut gone } = self.connected().await?;
+        let answer = tokio::select! {
+            biased;
+            answer = pipeline.query_async(&mut connection) => answer.map_err(ConnectionError::Server),
+            _ = gone.changed() => Err(timed_out()),
+        };
         if answer.as_ref().is_err_and(ConnectionError::is_of_no_use) {
             self.give_up(number).await;
         }
         answer
     }
 
-    /// Whether the server answers and, where there are Sentinels, still is the primary: one that was demoted goes on
-    /// answering reads.
+    /// Whether the server answers within a second and, where there are Sentinels, still is the primary: one that was demoted
+    /// goes on answering reads. If not, the connection is given up, and with it what else waits for an answer on it.
     pub(crate) async fn ping(&self) -> Result<(), ConnectionError> {
-        self.query::<()>(pipe().cmd("PING").ignore()).await?;
-        let Route::Sentinels(sentinels) = &self.route else { return Ok(()) };
-        let (mut connection, number) = self.connected().await?;
-        if is_primary(&mut connection).await? {
-            return Ok(());
+        let Borrowed { mut connection, number, .. } = self.connected().await?;
+        let asked = async {
+            match &self.route {
+                Route::Server(_) => cmd("PING").exec_async(&mut connection).await.map_err(Into::into),
+                Route::Sentinels(sentinels) => match is_primary(&mut connection).await? {
+                    true => Ok(()),
+                    false => Err(sentinels.no_primary()),
+                },
+            }
+        };
+        let answer = timeout(PING_LIMIT, asked).await.unwrap_or_else(|_elapsed| Err(timed_out()));
+        if answer.is_err() {
+            self.give_up(number).await;
         }
-        self.give_up(number).await;
-        Err(sentinels.no_primary())
+        answer
     }
 
-    async fn connected(&self) -> Result<(MultiplexedConnection, u64), ConnectionError> {
+    async fn connected(&self) -> Result<Borrowed, ConnectionError> {
         let mut live = self.live.lock().await;
-        if let Some(connection) = &live.connection {
-            return Ok((connection.clone(), live.number));
+        if live.connection.is_none() {
+            let connection = match &self.route {
+                Route::Server(server) => {
+                    open(&self.config.access.of_server(server, &self.config.url)?, &self.config).await?
+                }
+                Route::Sentinels(sentinels) => sentinels.connect(&self.config).await?,
+            };
+            live.connection = Some(Used { connection, gone: watch::Sender::new(()) });
+            live.number += 1;
         }
-        let connection = match &self.route {
-            Route::Server(server) => {
-                open(&self.config.access.of_server(server, &self.config.url)?, &self.config).await?
-            }
-            Route::Sentinels(sentinels) => sentinels.connect(&self.config).await?,
-        };
-        live.connection = Some(connection.clone());
-        live.number += 1;
-        Ok((connection, live.number))
+        let Used { connection, gone } = live.connection.as_ref().expect("it was made if it was missing");
+        Ok(Borrowed { connection: connection.clone(), number: live.number, gone: gone.subscribe() })
     }
 
     async fn give_up(&self, number: u64) {
@@ -96,6 +124,10 @@ impl Connection {
             live.connection = None;
         }
     }
+}
+
+fn timed_out() -> ConnectionError {
+    RedisError::from(io::Error::from(io::ErrorKind::TimedOut)).into()
 }
 
 /// Connects and logs in.

@@ -2,14 +2,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
-use rdkafka::client::DefaultClientContext;
+use rdkafka::client::{Client, DefaultClientContext};
+use rdkafka::config::FromClientConfigAndContext;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::KafkaResult;
 use rdkafka::types::RDKafkaErrorCode;
 
 use super::KafkaConfig;
+use super::complaints::{Complaints, Reports};
 use super::lifeline::Lifeline;
-use crate::{BrokerError, TopicPartition, Watermarks};
+use crate::{BrokerError, Cause, TopicPartition, Watermarks};
 
 const TIMEOUT: Duration = Duration::from_secs(10);
+/// From this many copies on, an acknowledgement means two of them at the least: with Kafka's default it may mean one.
+const COPIES_FOR_TWO_IN_SYNC: i32 = 3;
+/// Reports of the client that are heard after a question failed.
+const REPORTS: usize = 100;
 
 /// A topic to be made.
 #[derive(Debug, Clone)]
@@ -25,7 +33,14 @@ pub struct TopicSpec {
 /// Asks and tells Kafka about topics.
 pub struct Admin {
     client: Arc<AdminClient<DefaultClientContext>>,
-    lifeline: Arc<Lifeline>,
+    asked: Arc<Asked>,
+}
+
+/// The client that questions go through; its reports say why there is no answer.
+struct Asked {
+    consumer: BaseConsumer<Reports>,
+    complaints: Complaints,
+    lifeline: Lifeline,
 }
 
 impl Admin {
@@ -36,21 +51,41 @@ impl Admin {
     pub fn new(kafka: &KafkaConfig) -> Result<Self, BrokerError> {
         let client = kafka.client().create::<AdminClient<_>>();
         let client = Arc::new(client.map_err(|error| BrokerError::Client(error.into()))?);
-        Ok(Self { client, lifeline: Arc::new(Lifeline::new(kafka)) })
+        let complaints = Complaints::default();
+        let mut settings = kafka.client();
+        // The end of the log is where a reader of committed records gets to.
+        settings.set("isolation.level", "read_committed");
+        let consumer = BaseConsumer::from_config_and_context(&settings, Reports(complaints.clone()));
+        let consumer = consumer.map_err(|error| BrokerError::Client(error.into()))?;
+        let asked = Arc::new(Asked { consumer, complaints, lifeline: Lifeline::new(kafka) });
+        Ok(Self { client, asked })
     }
 
-    /// Makes the topics that do not exist yet.
+    /// Makes the topics that do not exist yet. The log's own clock says when it appended their records, and with three
+    /// copies or more two must have a record before it is acknowledged.
     ///
     /// # Errors
     /// The broker does not answer within 10 s, or refuses one.
     pub async fn create_topics(&self, topics: &[TopicSpec]) -> Result<(), BrokerError> {
-        let new = topics.iter().map(|topic| {
-            NewTopic::new(&topic.name, topic.partitions, TopicReplication::Fixed(topic.replication))
-        });
-        let new: Vec<_> = new.collect();
+        self.create_topics_with(topics, &[]).await
+    }
+
+    /// As [`Admin::create_topics`], with more settings; they win over ours.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn create_topics_with(
+        &self,
+        topics: &[TopicSpec],
+        settings: &[(&str, &str)],
+    ) -> Result<(), BrokerError> {
+        let new: Vec<_> = topics.iter().map(|topic| topic.with(settings)).collect();
         let options = AdminOptions::new().operation_timeout(Some(TIMEOUT)).request_timeout(Some(TIMEOUT));
-        let asked = self.client.create_topics(&new, &options).await;
-        let results = asked.map_err(|error| BrokerError::Ask { what: "new topics", source: error.into() })?;
+        let created = self.client.create_topics(&new, &options).await;
+        let results = match created {
+            Ok(results) => results,
+            Err(error) => return Err(self.failed("new topics", error.into()).await),
+        };
         for result in results {
             if let Err((topic, code)) = result
                 && code != RDKafkaErrorCode::TopicAlreadyExists
@@ -64,13 +99,23 @@ impl Admin {
     /// The partitions of a topic.
     ///
     /// # Errors
-    /// The broker does not answer, or there is no such topic.
+    /// The broker does not answer within 10 s, or there is no such topic.
     pub async fn partitions(&self, topic: &str) -> Result<Vec<TopicPartition>, BrokerError> {
+        self.partitions_within(topic, TIMEOUT).await
+    }
+
+    /// As [`Admin::partitions`], with another limit.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn partitions_within(
+        &self,
+        topic: &str,
+        limit: Duration,
+    ) -> Result<Vec<TopicPartition>, BrokerError> {
         let name = topic.to_owned();
         let metadata = self
-            .blocking("a topic's partitions", topic, move |client| {
-                client.inner().fetch_metadata(Some(&name), TIMEOUT)
-            })
+            .blocking("a topic's partitions", topic, move |client| client.fetch_metadata(Some(&name), limit))
             .await?;
         let found = metadata.topics().iter().find(|found| found.name() == topic && found.error().is_none());
         let found = found.filter(|found| !found.partitions().is_empty());
@@ -80,15 +125,25 @@ impl Admin {
         Ok(ids.into_iter().map(|id| TopicPartition::new(topic, id)).collect())
     }
 
-    /// The offsets that a partition holds.
+    /// The offsets that a partition holds; a transaction that is not ended yet is past its end.
     ///
     /// # Errors
-    /// The broker does not answer.
+    /// The broker does not answer within 10 s.
     pub async fn watermarks(&self, partition: &TopicPartition) -> Result<Watermarks, BrokerError> {
+        self.watermarks_within(partition, TIMEOUT).await
+    }
+
+    /// As [`Admin::watermarks`], with another limit.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn watermarks_within(
+        &self,
+        partition: &TopicPartition,
+        limit: Duration,
+    ) -> Result<Watermarks, BrokerError> {
         let asked = partition.clone();
-        let fetch = move |client: &AdminClient<_>| {
-            client.inner().fetch_watermarks(&asked.topic, asked.partition, TIMEOUT)
-        };
+        let fetch = move |client: &Client<_>| client.fetch_watermarks(&asked.topic, asked.partition, limit);
         let (low, high) = self.blocking("a partition's offsets", &partition.topic, fetch).await?;
         Ok(Watermarks { low, high })
     }
@@ -97,21 +152,46 @@ impl Admin {
         &self,
         what: &'static str,
         topic: &str,
-        ask: impl FnOnce(&AdminClient<DefaultClientContext>) -> rdkafka::error::KafkaResult<T> + Send + 'static,
+        ask: impl FnOnce(&Client<Reports>) -> KafkaResult<T> + Send + 'static,
     ) -> Result<T, BrokerError> {
-        let (client, lifeline, topic) =
-            (Arc::clone(&self.client), Arc::clone(&self.lifeline), topic.to_owned());
-        let asked = tokio::task::spawn_blocking(move || {
-            let answer = ask(&client);
+        let (asked, topic) = (Arc::clone(&self.asked), topic.to_owned());
+        let answered = tokio::task::spawn_blocking(move || {
+            let answer = ask(asked.consumer.client());
             if answer.is_err() {
-                lifeline.look(client.inner(), &topic);
+                asked.lifeline.look(asked.consumer.client(), &topic);
             }
             answer
         })
         .await;
-        match asked {
-            Ok(asked) => asked.map_err(|error| BrokerError::Ask { what, source: error.into() }),
+        match answered {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(error)) => Err(self.failed(what, error.into()).await),
             Err(error) => Err(BrokerError::Ask { what, source: error.into() }),
         }
+    }
+
+    /// The error, with what the client complains about: it alone knows the name that does not resolve.
+    async fn failed(&self, what: &'static str, source: Cause) -> BrokerError {
+        let asked = Arc::clone(&self.asked);
+        let heard = tokio::task::spawn_blocking(move || {
+            (0..REPORTS).take_while(|_| asked.consumer.poll(Duration::ZERO).is_some()).count();
+            asked.complaints.recent()
+        });
+        match heard.await {
+            Ok(Some(complaint)) => BrokerError::Ask { what, source: format!("{source}: {complaint}").into() },
+            _ => BrokerError::Ask { what, source },
+        }
+    }
+}
+
+impl TopicSpec {
+    fn with<'a>(&'a self, settings: &[(&'a str, &'a str)]) -> NewTopic<'a> {
+        let new = NewTopic::new(&self.name, self.partitions, TopicReplication::Fixed(self.replication));
+        let mut ours = vec![("message.timestamp.type", "LogAppendTime")];
+        if self.replication >= COPIES_FOR_TWO_IN_SYNC {
+            ours.push(("min.insync.replicas", "2"));
+        }
+        ours.retain(|(name, _)| settings.iter().all(|(given, _)| given != name));
+        ours.iter().chain(settings).fold(new, |new, (name, value)| new.set(name, value))
     }
 }

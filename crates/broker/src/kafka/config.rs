@@ -40,6 +40,9 @@ pub struct ProducerConfig {
     #[arg(long = "kafka-queue-max-kbytes", env = "BLACKFRIDAY_KAFKA_QUEUE_MAX_KBYTES", default_value_t = 65_536,
           value_parser = clap::value_parser!(u32).range(1..=2_097_151))]
     pub queue_max_kbytes: u32,
+    /// Bytes of a record before it is compressed; the client refuses a larger one. librdkafka's default.
+    #[arg(skip = 1_000_000_u32)]
+    pub record_max_bytes: u32,
 }
 
 impl Default for ProducerConfig {
@@ -49,6 +52,7 @@ impl Default for ProducerConfig {
             linger_ms: 0,
             queue_max_records: 200_000,
             queue_max_kbytes: 65_536,
+            record_max_bytes: 1_000_000,
         }
     }
 }

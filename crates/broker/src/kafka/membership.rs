@@ -17,6 +17,7 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::KafkaConfig;
+use super::complaints::Complaints;
 use super::lifeline::Lifeline;
 use crate::{BrokerError, TopicPartition};
 
@@ -33,6 +34,8 @@ pub enum MembershipEvent {
     Revoked {
         /// Which.
         partitions: Vec<TopicPartition>,
+        /// Whether the group lost sight of us, or we of it: then nobody may be reading them.
+        lost: bool,
         /// Drop it when the last work on them is done.
         release: Release,
     },
@@ -48,21 +51,37 @@ pub struct Membership {
     events: UnboundedReceiver<MembershipEvent>,
     stop: Stop,
     thread: JoinHandle<()>,
+    complaints: Complaints,
 }
 
 /// Ends the polling thread when it is dropped.
 struct Stop(Arc<AtomicBool>);
 
-struct Rebalances(UnboundedSender<MembershipEvent>);
+struct Rebalances {
+    events: UnboundedSender<MembershipEvent>,
+    complaints: Complaints,
+}
 
 impl Membership {
-    /// Joins the group and follows the assignment of these topics.
+    /// Joins the group and follows the assignment of these topics. A member with an `instance` of its own is known by it
+    /// after a restart, and gets its partitions back at once (KIP-345).
     ///
     /// # Errors
-    /// A setting is refused. That the broker is away is none: the client goes on trying.
-    pub fn join(kafka: &KafkaConfig, group: &str, topics: &[&str]) -> Result<Self, BrokerError> {
+    /// A setting is refused. That the broker is away is not an error: the client goes on trying.
+    pub fn join(
+        kafka: &KafkaConfig,
+        group: &str,
+        instance: Option<&str>,
+        topics: &[&str],
+    ) -> Result<Self, BrokerError> {
         let (sender, events) = unbounded_channel();
-        let made = BaseConsumer::from_config_and_context(&settings(kafka, group), Rebalances(sender));
+        let complaints = Complaints::default();
+        let mut config = settings(kafka, group);
+        instance.iter().for_each(|instance| {
+            config.set("group.instance.id", *instance);
+        });
+        let rebalances = Rebalances { events: sender, complaints: complaints.clone() };
+        let made = BaseConsumer::from_config_and_context(&config, rebalances);
         let consumer: Arc<BaseConsumer<Rebalances>> =
             Arc::new(made.map_err(|error| BrokerError::Client(error.into()))?);
         consumer.subscribe(topics).map_err(|error| BrokerError::Client(error.into()))?;
@@ -70,22 +89,28 @@ impl Membership {
         let (polled, stopped) = (Arc::clone(&consumer), Arc::clone(&stop.0));
         let lifeline = Lifeline::new(kafka);
         let topic = topics.first().map(|topic| (*topic).to_owned()).unwrap_or_default();
+        let heard = complaints.clone();
         let poll = move || {
             while !stopped.load(Ordering::Relaxed) {
                 // Serves the group; a record that came before the pause took effect is not ours to use.
                 if let Some(Err(error)) = polled.poll(POLL) {
-                    tracing::debug!(%error, "the group's client reports");
+                    heard.hear(error.rdkafka_error_code(), &error.to_string());
                 }
                 lifeline.look(polled.client(), &topic);
             }
         };
         let thread = thread::Builder::new().name("kafka-group".to_owned()).spawn(poll);
-        Ok(Self { consumer, events, stop, thread: thread.map_err(BrokerError::Thread)? })
+        Ok(Self { consumer, events, stop, thread: thread.map_err(BrokerError::Thread)?, complaints })
     }
 
     /// The next change of assignment.
     pub async fn next(&mut self) -> Option<MembershipEvent> {
         self.events.recv().await
+    }
+
+    /// What somebody has to mend, if the client complained in the last seconds: a group that we may not join, for instance.
+    pub fn complaint(&self) -> Option<String> {
+        self.complaints.recent()
     }
 
     /// Tells the broker how far we are, for tools that show lag. Nothing is read from it again.
@@ -105,7 +130,7 @@ impl Membership {
 
     /// Leaves the group, so that others take over at once.
     pub async fn leave(self) {
-        let Self { consumer, events, stop, thread } = self;
+        let Self { consumer, events, stop, thread, .. } = self;
         drop((events, stop));
         let left = tokio::task::spawn_blocking(move || {
             let ended = thread.join();
@@ -127,17 +152,18 @@ impl Drop for Stop {
 
 impl ClientContext for Rebalances {
     fn error(&self, error: KafkaError, reason: &str) {
-        tracing::debug!(%error, reason, "the group's client reports");
+        self.complaints.hear(error.rdkafka_error_code(), reason);
     }
 }
 
 impl ConsumerContext for Rebalances {
-    fn pre_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+    fn pre_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
         if let Rebalance::Revoke(list) = rebalance {
             let (release, released) = channel();
-            let event = MembershipEvent::Revoked { partitions: partitions(list), release: Release(release) };
+            let (partitions, lost) = (partitions(list), consumer.assignment_lost());
+            let event = MembershipEvent::Revoked { partitions, lost, release: Release(release) };
             // Nobody listens any more while we leave: then the event, and with it the release, is dropped here.
-            drop(self.0.send(event));
+            drop(self.events.send(event));
             released.recv_timeout(REVOKE_LIMIT).ok();
         }
     }
@@ -148,7 +174,7 @@ impl ConsumerContext for Rebalances {
                 if let Err(error) = consumer.pause(list) {
                     tracing::warn!(%error, "assigned partitions were not paused");
                 }
-                drop(self.0.send(MembershipEvent::Assigned(partitions(list))));
+                drop(self.events.send(MembershipEvent::Assigned(partitions(list))));
             }
             Rebalance::Revoke(_) => {}
             Rebalance::Error(error) => tracing::warn!(%error, "a rebalance failed"),

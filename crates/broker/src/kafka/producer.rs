@@ -2,10 +2,13 @@
 //!
 //! Records are handed over in batches, and one completion serves a whole batch: a slot per record, filled by the delivery
 //! callback, and a countdown that wakes the waiting task once.
+//!
+//! The broker refuses a batch of records that is larger than the topic allows as a whole. So what is refused for its size
+//! is sent once more, alone, by a client of its own: only a record that is too large by itself is told so.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, Weak};
 use std::thread;
 use std::time::Duration;
 
@@ -14,15 +17,18 @@ use rdkafka::client::ClientContext;
 use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, DeliveryResult, Message};
+use rdkafka::metadata::Metadata;
 use rdkafka::producer::{BaseRecord, Producer as _, ProducerContext, ThreadedProducer};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, timeout_at};
 
+use super::complaints::Complaints;
+use super::faults::{Faults, Reasons};
 use super::lifeline::Lifeline;
 use super::monitor::{PROBE_TIMEOUT, watch_broker};
 use super::progress::{Mark, Progress};
 use super::scheduling::batched;
-use super::{KafkaConfig, ProducerConfig, headers, security};
+use super::{KafkaConfig, ProducerConfig, headers};
 use crate::{Availability, BrokerError, OutgoingRecord, Position, PublishError};
 
 type Outcome = Result<Position, PublishError>;
@@ -33,6 +39,17 @@ pub struct Producer {
     client: Arc<Client>,
     availability: Availability,
     progress: Arc<Progress>,
+    faults: Arc<Faults>,
+    complaints: Complaints,
+}
+
+/// A topic that is written to.
+#[derive(Debug, Clone)]
+pub struct Destination {
+    /// Its name.
+    pub topic: String,
+    /// Partitions that it must have; with fewer it takes no records.
+    pub min_partitions: usize,
 }
 
 /// The live client, which is replaced after a fatal error.
@@ -48,6 +65,16 @@ struct Deliveries {
     availability: Availability,
     /// Wakes the monitor.
     hint: SyncSender<()>,
+    faults: Arc<Faults>,
+    complaints: Complaints,
+    /// Sends again what was too large together with others; the client that does has none itself.
+    alone: Option<Arc<Alone>>,
+}
+
+/// A client that sends each record by itself, made when it is needed.
+struct Alone {
+    config: rdkafka::ClientConfig,
+    client: OnceLock<Option<Arc<ThreadedProducer<Deliveries>>>>,
 }
 
 /// The place of one record in its batch.
@@ -68,25 +95,61 @@ struct Batch {
 pub struct BatchDelivery(Arc<Batch>);
 
 impl Producer {
-    /// Makes a producer that looks for the broker in the background. `topic` is the one whose metadata tells that the
-    /// broker is there.
+    /// As [`Producer::to`], of one topic with any number of partitions.
     ///
     /// # Errors
-    /// A setting is refused by the client. That the broker is away is none.
+    /// As there.
     pub fn new(kafka: &KafkaConfig, producer: &ProducerConfig, topic: &str) -> Result<Self, BrokerError> {
-        let availability = Availability::new();
+        let destination = Destination { topic: topic.to_owned(), min_partitions: 1 };
+        Self::to(kafka, producer, vec![destination])
+    }
+
+    /// Makes a producer that looks for the broker in the background. The metadata of the first topic tells that the broker
+    /// is there; that of each tells whether it can be written to.
+    ///
+    /// # Errors
+    /// A setting is refused by the client. That the broker is away is not an error.
+    pub fn to(
+        kafka: &KafkaConfig,
+        producer: &ProducerConfig,
+        topics: Vec<Destination>,
+    ) -> Result<Self, BrokerError> {
+        let (availability, faults) = (Availability::new(), Arc::new(Faults::new()));
         let (hint, hints) = sync_channel(1);
-        let deliveries = Deliveries { availability: availability.clone(), hint };
         let config = settings(kafka, producer);
+        let complaints = Complaints::default();
+        let deliveries = Deliveries {
+            availability: availability.clone(),
+            hint,
+            faults: Arc::clone(&faults),
+            complaints: complaints.clone(),
+            alone: Some(Arc::new(Alone { config: config.clone(), client: OnceLock::new() })),
+        };
         let current = make(&config, &deliveries)?;
         let client = Arc::new(Client { current: RwLock::new(current), config, deliveries });
 
-        let (weak, topic, seen) = (Arc::downgrade(&client), topic.to_owned(), availability.clone());
+        let (weak, seen, judged) = (Arc::downgrade(&client), availability.clone(), Arc::clone(&faults));
         let lifeline = Lifeline::new(kafka);
-        let monitor = move || watch_broker(&seen, &hints, || probe(&weak, &topic, &lifeline));
+        let monitor = move || watch_broker(&seen, &hints, || probe(&weak, &topics, &lifeline, &judged));
         let named = thread::Builder::new().name("kafka-monitor".to_owned());
         named.spawn(monitor).map_err(BrokerError::Thread)?;
-        Ok(Self { client, availability, progress: Arc::new(Progress::new()) })
+        Ok(Self { client, availability, progress: Arc::new(Progress::new()), faults, complaints })
+    }
+
+    /// Why topics take no records, although the broker is there. Follows the changes.
+    pub fn watch_topics(&self) -> watch::Receiver<Reasons> {
+        self.faults.watch()
+    }
+
+    /// Why this topic takes no records now.
+    pub fn refuses(&self, topic: &str) -> Option<String> {
+        self.faults.reason(topic)
+    }
+
+    /// What somebody has to mend, if the client complained in the last seconds: a broker's name that does not resolve, a
+    /// wrong password.
+    pub fn complaint(&self) -> Option<String> {
+        self.complaints.recent()
     }
 
     /// Whether the broker can be reached.
@@ -108,7 +171,7 @@ impl Producer {
         let client = self.client.current();
         for (at, record) in records.into_iter().enumerate() {
             let slot = Box::new(Slot { batch: Arc::clone(&batch), at });
-            if !available {
+            if !available || self.faults.reason(&record.topic).is_some() {
                 slot.fill(Err(PublishError::Unavailable));
             } else if let Err((error, slot)) = send(&client, &record, slot) {
                 slot.fill(Err(of_client_error(&error)));
@@ -130,8 +193,14 @@ impl Producer {
     /// # Errors
     /// Records were still on their way at the limit.
     pub async fn flush(&self, limit: Duration) -> Result<(), BrokerError> {
-        let client = self.client.current();
-        let flushed = tokio::task::spawn_blocking(move || client.flush(limit)).await;
+        let (client, alone) = (self.client.current(), self.client.deliveries.alone.clone());
+        let flush = move || {
+            let began = std::time::Instant::now();
+            client.flush(limit)?;
+            let alone = alone.as_ref().and_then(|alone| alone.client.get()?.as_ref());
+            alone.map_or(Ok(()), |alone| alone.flush(limit.saturating_sub(began.elapsed())))
+        };
+        let flushed = tokio::task::spawn_blocking(flush).await;
         let failed = |source| BrokerError::Ask { what: "the last acknowledgements", source };
         match flushed {
             Ok(flushed) => flushed.map_err(|error| failed(error.into())),
@@ -207,8 +276,7 @@ impl Client {
 
 impl ClientContext for Deliveries {
     fn error(&self, error: KafkaError, reason: &str) {
-        tracing::debug!(%error, reason, "the producer reports");
-        security::tell_denial(&error, reason);
+        self.complaints.hear(error.rdkafka_error_code(), reason);
         if error.rdkafka_error_code() == Some(RDKafkaErrorCode::AllBrokersDown) {
             self.availability.set(false);
         }
@@ -221,14 +289,57 @@ impl ProducerContext for Deliveries {
     type DeliveryOpaque = Box<Slot>;
 
     fn delivery(&self, result: &DeliveryResult<'_>, slot: Box<Slot>) {
-        let outcome = match result {
-            Ok(message) => Ok(Position { partition: message.partition(), offset: message.offset() }),
-            Err((error, message)) => Err(of_delivery_error(error, message)),
+        let (outcome, slot) = match result {
+            Ok(message) => {
+                self.faults.taken(message.topic());
+                (Ok(Position { partition: message.partition(), offset: message.offset() }), slot)
+            }
+            Err((error, message)) => match (of_delivery_error(error, message), &self.alone) {
+                (PublishError::TooLarge, Some(alone)) => match alone.send(message, slot, self) {
+                    Ok(()) => return,
+                    Err(slot) => (Err(PublishError::TooLarge), slot),
+                },
+                (refused, _) => {
+                    if let Some(reason) = not_the_records_fault(error) {
+                        self.faults.refused(message.topic(), reason);
+                    }
+                    (Err(refused), slot)
+                }
+            },
         };
         if !matches!(outcome, Err(PublishError::OutcomeUnknown | PublishError::Unavailable)) {
             slot.batch.progress.told();
         }
         slot.fill(outcome);
+    }
+}
+
+impl Alone {
+    /// Sends a record again. Gives its place back if it cannot.
+    fn send(
+        &self,
+        message: &BorrowedMessage<'_>,
+        slot: Box<Slot>,
+        deliveries: &Deliveries,
+    ) -> Result<(), Box<Slot>> {
+        let make = || {
+            let deliveries = Deliveries { alone: None, ..deliveries.clone() };
+            let mut config = self.config.clone();
+            config.set("batch.num.messages", "1");
+            make(&config, &deliveries).inspect_err(|error| tracing::error!(%error, "no second producer")).ok()
+        };
+        let Some(client) = self.client.get_or_init(make) else { return Err(slot) };
+        let mut again = BaseRecord::<[u8], [u8], Box<Slot>>::with_opaque_to(message.topic(), slot)
+            .partition(message.partition())
+            .payload(message.payload().unwrap_or_default())
+            .timestamp(message.timestamp().to_millis().unwrap_or_default());
+        if let Some(key) = message.key() {
+            again = again.key(key);
+        }
+        if let Some(headers) = message.headers() {
+            again = again.headers(headers.detach());
+        }
+        client.send(again).map_err(|(_, record)| record.delivery_opaque)
     }
 }
 
@@ -246,6 +357,7 @@ fn settings(kafka: &KafkaConfig, producer: &ProducerConfig) -> rdkafka::ClientCo
         // The limits of the queue: over them a record is refused, memory stays flat.
         .set("queue.buffering.max.messages", producer.queue_max_records.to_string())
         .set("queue.buffering.max.kbytes", producer.queue_max_kbytes.to_string())
+        .set("message.max.bytes", producer.record_max_bytes.to_string())
         // The Java client's partitioner, so that any producer puts a key on the same partition; the default is CRC32.
         .set("partitioner", "murmur2_random")
         // Records without a key stay on one partition for this long, which makes fuller batches (default 10).
@@ -266,13 +378,43 @@ fn make(
     made.map(Arc::new).map_err(|error| BrokerError::Client(error.into()))
 }
 
-fn probe(client: &Weak<Client>, topic: &str, lifeline: &Lifeline) -> bool {
+/// Whether the first topic is there. What is wrong with each goes to `faults`.
+fn probe(client: &Weak<Client>, topics: &[Destination], lifeline: &Lifeline, faults: &Faults) -> bool {
     let Some(client) = client.upgrade() else { return false };
     client.replace_if_fatal();
     let current = client.current();
     let asked = current.client();
-    let metadata = lifeline.watch(asked, asked.fetch_metadata(Some(topic), PROBE_TIMEOUT));
-    metadata.is_ok_and(|metadata| metadata.topics().iter().any(|topic| !topic.partitions().is_empty()))
+    faults.tick();
+    let mut first_is_there = None;
+    for destination in topics {
+        let metadata = lifeline.watch(asked, asked.fetch_metadata(Some(&destination.topic), PROBE_TIMEOUT));
+        let Ok(metadata) = metadata else {
+            return first_is_there.unwrap_or(false);
+        };
+        let (partitions, reason) = destination.judge(&metadata);
+        faults.looked(&destination.topic, reason);
+        first_is_there.get_or_insert(partitions > 0);
+    }
+    first_is_there.unwrap_or(false)
+}
+
+impl Destination {
+    /// How many partitions there are, and why the topic cannot be written to.
+    fn judge(&self, metadata: &Metadata) -> (usize, Option<String>) {
+        let found = metadata.topics().iter().find(|found| found.name() == self.topic);
+        let partitions = found.map_or(0, |found| found.partitions().len());
+        let passing = |code: &RDKafkaErrorCode| *code == RDKafkaErrorCode::LeaderNotAvailable;
+        let error = found.and_then(|found| found.error()).map(RDKafkaErrorCode::from);
+        let reason = match error.filter(|code| !passing(code)) {
+            Some(code) => Some(code.to_string()),
+            None if partitions > 0 && partitions < self.min_partitions => Some(format!(
+                "it has {partitions} partitions, and records with a key are spread over {}",
+                self.min_partitions
+            )),
+            None => None,
+        };
+        (partitions, reason)
+    }
 }
 
 fn send(
@@ -314,12 +456,23 @@ fn of_delivery_error(error: &KafkaError, message: &BorrowedMessage<'_>) -> Publi
     }
     match error.rdkafka_error_code() {
         Some(RDKafkaErrorCode::MessageSizeTooLarge) => PublishError::TooLarge,
-        Some(
-            RDKafkaErrorCode::TopicAuthorizationFailed
-            | RDKafkaErrorCode::InvalidRecord
-            | RDKafkaErrorCode::PolicyViolation
-            | RDKafkaErrorCode::InvalidTimestamp,
-        ) => PublishError::Rejected(error.to_string()),
         _ => PublishError::Unavailable,
+    }
+}
+
+/// A reason for which the broker refuses a record and would refuse others: the topic's settings, or our permissions. A
+/// compacted topic takes no record without a key (`InvalidRecord`).
+fn not_the_records_fault(error: &KafkaError) -> Option<String> {
+    match error.rdkafka_error_code()? {
+        code @ (RDKafkaErrorCode::TopicAuthorizationFailed
+        | RDKafkaErrorCode::ClusterAuthorizationFailed
+        | RDKafkaErrorCode::InvalidRecord
+        | RDKafkaErrorCode::PolicyViolation
+        | RDKafkaErrorCode::InvalidTimestamp
+        | RDKafkaErrorCode::UnsupportedForMessageFormat
+        | RDKafkaErrorCode::UnknownTopicOrPartition
+        | RDKafkaErrorCode::InvalidTopic
+        | RDKafkaErrorCode::InvalidRequiredAcks) => Some(format!("{code:?}: {code}")),
+        _ => None,
     }
 }

@@ -8,8 +8,6 @@ use std::path::{Path, PathBuf};
 
 use blackfriday_telemetry::Secret;
 use rdkafka::ClientConfig;
-use rdkafka::error::KafkaError;
-use rdkafka::types::RDKafkaErrorCode;
 
 /// How Kafka lets us in.
 #[derive(clap::Args, Debug, Clone, Default)]
@@ -130,16 +128,6 @@ impl SecurityProtocol {
     fn has_tls(self) -> bool {
         matches!(self, Self::Ssl | Self::SaslSsl)
     }
-}
-
-/// Says which settings may be wrong, if this error of the client is about them. The client itself goes on trying.
-pub(super) fn tell_denial(error: &KafkaError, reason: &str) {
-    let check = match error.rdkafka_error_code() {
-        Some(RDKafkaErrorCode::Authentication) => "--kafka-username and --kafka-password-file",
-        Some(RDKafkaErrorCode::SSL) => "--kafka-ca, --kafka-certificate and --kafka-key",
-        _ => return,
-    };
-    tracing::error!(reason, check, "Kafka does not let us in");
 }
 
 fn password_in_file(path: &str) -> io::Result<Secret> {

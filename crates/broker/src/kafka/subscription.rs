@@ -2,25 +2,29 @@
 //!
 //! A thread of its own polls the client and cuts batches; a bounded channel hands them on. When nobody takes them the
 //! thread waits, and the client stops fetching at its own limit: memory stays flat however far the log is ahead.
+//!
+//! Reading on is checked where the caller names the record before its position: it is fetched first, and if it is not what
+//! it was, nothing is handed over. A topic that is made again under its name while it is read is noticed before any of its
+//! new records is handed over: brokers since Kafka 3.1 are asked for records by the topic's id (KIP-516), librdkafka logs a
+//! changed id before it asks by the new one, and its log comes through the same queue as the records.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rdkafka::ClientContext;
-use rdkafka::config::FromClientConfigAndContext;
-use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
+use rdkafka::config::{FromClientConfigAndContext, RDKafkaLogLevel};
+use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use tokio::sync::mpsc;
 
 use super::KafkaConfig;
-use super::headers::{Wanted, to_record};
+use super::complaints::{Complaints, Reports, log};
+use super::fetched::{Event, Fetched, Message, Wanted};
 use super::lifeline::Lifeline;
-use crate::{BrokerError, RecordBatch, TopicPartition};
+use crate::{BrokerError, LastRead, RecordBatch, TopicPartition};
 
 const IDLE_POLL: Duration = Duration::from_millis(50);
 /// Batches that wait for the reader.
@@ -48,32 +52,53 @@ impl Default for BatchLimits {
 pub enum SubscriptionEvent {
     /// The next records of a partition.
     Batch(RecordBatch),
-    /// Some partition's position is not in the log: compare the positions with the watermarks.
+    /// Some partition's position is not in the log, or its log may be another one: compare the positions with the
+    /// watermarks, and start again after the last record read.
     OutOfRange,
+    /// The log does not hold the record after which a partition was started. It is read no more.
+    Replaced {
+        /// Which.
+        partition: TopicPartition,
+        /// Of the start.
+        epoch: u64,
+    },
+    /// A partition cannot be read, for a reason that somebody has to mend. The client goes on trying.
+    Failed {
+        /// Which.
+        partition: TopicPartition,
+        /// Why.
+        reason: String,
+    },
+    /// A partition that had failed can be read.
+    Recovered(TopicPartition),
 }
 
 /// Reads partitions from given offsets.
 pub struct Subscription {
     events: mpsc::Receiver<SubscriptionEvent>,
     commands: Sender<Command>,
+    complaints: Complaints,
 }
 
 enum Command {
-    Start { partition: TopicPartition, offset: i64, epoch: u64 },
+    Start { partition: TopicPartition, offset: i64, after: Option<LastRead>, epoch: u64 },
     Stop(TopicPartition),
 }
-
-struct Reports;
 
 /// The polling thread's state.
 struct Poller {
     consumer: Arc<BaseConsumer<Reports>>,
+    fetched: Fetched<Reports>,
+    complaints: Complaints,
     lifeline: Lifeline,
     commands: Receiver<Command>,
     events: mpsc::Sender<SubscriptionEvent>,
     limits: BatchLimits,
     wanted: Wanted,
     open: HashMap<TopicPartition, Open>,
+    failed: HashSet<TopicPartition>,
+    /// Topics' ids, as the client logs them.
+    ids: HashMap<String, String>,
 }
 
 /// A batch that is being filled.
@@ -81,6 +106,8 @@ struct Open {
     batch: RecordBatch,
     bytes: usize,
     since: Option<Instant>,
+    /// What must come first.
+    expected: Option<LastRead>,
 }
 
 impl Subscription {
@@ -102,49 +129,69 @@ impl Subscription {
     }
 
     fn open_with(kafka: &KafkaConfig, limits: BatchLimits, wanted: Wanted) -> Result<Self, BrokerError> {
-        let made = BaseConsumer::from_config_and_context(&settings(kafka), Reports);
+        let complaints = Complaints::default();
+        let made = BaseConsumer::from_config_and_context(&settings(kafka), Reports(complaints.clone()));
         let consumer = Arc::new(made.map_err(|error| BrokerError::Client(error.into()))?);
+        let no_queue = || BrokerError::Client("the client has no queue".into());
+        let fetched = Fetched::new(Arc::clone(&consumer)).ok_or_else(no_queue)?;
         let (commands, receiver) = channel();
         let (sender, events) = mpsc::channel(CHANNEL);
-        let lifeline = Lifeline::new(kafka);
-        let open = HashMap::new();
-        let poller = Poller { consumer, lifeline, commands: receiver, events: sender, limits, wanted, open };
+        let poller = Poller {
+            consumer,
+            fetched,
+            complaints: complaints.clone(),
+            lifeline: Lifeline::new(kafka),
+            commands: receiver,
+            events: sender,
+            limits,
+            wanted,
+            open: HashMap::new(),
+            failed: HashSet::new(),
+            ids: HashMap::new(),
+        };
         let named = thread::Builder::new().name("kafka-fetch".to_owned());
         named.spawn(move || poller.run()).map_err(BrokerError::Thread)?;
-        Ok(Self { events, commands })
+        Ok(Self { events, commands, complaints })
     }
 
     /// Reads a partition from `offset` on. A partition that is being read already starts over there; batches of an
     /// older `epoch` are void.
     pub fn start(&self, partition: TopicPartition, offset: i64, epoch: u64) {
-        // The thread ends only after this handle is dropped.
-        drop(self.commands.send(Command::Start { partition, offset, epoch }));
+        self.command(Command::Start { partition, offset, after: None, epoch });
+    }
+
+    /// As [`Subscription::start`], if the log still holds the record `last`, whose offset is below `offset`; otherwise
+    /// [`SubscriptionEvent::Replaced`] says so, and nothing is read.
+    pub fn start_after(&self, partition: TopicPartition, last: LastRead, offset: i64, epoch: u64) {
+        self.command(Command::Start { partition, offset, after: Some(last), epoch });
     }
 
     /// Reads a partition no more.
     pub fn stop(&self, partition: TopicPartition) {
-        drop(self.commands.send(Command::Stop(partition)));
+        self.command(Command::Stop(partition));
     }
 
     /// The next event; `None` if the polling thread died.
     pub async fn next(&mut self) -> Option<SubscriptionEvent> {
         self.events.recv().await
     }
+
+    /// What somebody has to mend, if the client complained in the last seconds: a broker's name that does not resolve, a
+    /// wrong password.
+    pub fn complaint(&self) -> Option<String> {
+        self.complaints.recent()
+    }
+
+    fn command(&self, command: Command) {
+        // The thread ends only after this handle is dropped.
+        drop(self.commands.send(command));
+    }
 }
 
 impl Poller {
     fn run(mut self) {
         while self.obey() {
-            let polled = Arc::clone(&self.consumer);
-            let alive = match polled.poll(self.patience()) {
-                Some(Ok(message)) => {
-                    self.add(&message);
-                    true
-                }
-                Some(Err(error)) => self.report(&error),
-                None => true,
-            };
-            if !(alive && self.send_ripe()) {
+            if !(self.poll() && self.send_ripe()) {
                 return;
             }
             if let Some(partition) = self.open.keys().next() {
@@ -157,7 +204,9 @@ impl Poller {
     fn obey(&mut self) -> bool {
         loop {
             let done = match self.commands.try_recv() {
-                Ok(Command::Start { partition, offset, epoch }) => self.start(partition, offset, epoch),
+                Ok(Command::Start { partition, offset, after, epoch }) => {
+                    self.start(partition, offset, after, epoch)
+                }
                 Ok(Command::Stop(partition)) => self.stop(&partition),
                 Err(TryRecvError::Empty) => return true,
                 Err(TryRecvError::Disconnected) => return false,
@@ -168,10 +217,17 @@ impl Poller {
         }
     }
 
-    fn start(&mut self, partition: TopicPartition, offset: i64, epoch: u64) -> Result<(), KafkaError> {
+    fn start(
+        &mut self,
+        partition: TopicPartition,
+        offset: i64,
+        after: Option<LastRead>,
+        epoch: u64,
+    ) -> Result<(), KafkaError> {
         self.stop(&partition)?;
+        let first = after.map_or(offset, |last| last.offset);
         let mut list = TopicPartitionList::new();
-        list.add_partition_offset(&partition.topic, partition.partition, Offset::Offset(offset))?;
+        list.add_partition_offset(&partition.topic, partition.partition, Offset::Offset(first))?;
         self.consumer.incremental_assign(&list)?;
         let batch = RecordBatch {
             partition: partition.clone(),
@@ -180,7 +236,7 @@ impl Poller {
             to: offset,
             records: Vec::new(),
         };
-        self.open.insert(partition, Open { batch, bytes: 0, since: None });
+        self.open.insert(partition, Open { batch, bytes: 0, since: None, expected: after });
         Ok(())
     }
 
@@ -193,36 +249,114 @@ impl Poller {
         self.consumer.incremental_unassign(&list)
     }
 
+    /// Takes what the client has; false once nobody listens.
+    fn poll(&mut self) -> bool {
+        match self.fetched.poll(self.patience()) {
+            Some(Event::Message(message)) => self.add(&message),
+            Some(Event::End(partition, offset)) => self.end(&partition, offset),
+            Some(Event::Failed { partition, code, reason }) => self.report(partition, code, &reason),
+            Some(Event::Log { level, fac, text }) => self.log(level, &fac, &text),
+            Some(Event::Other) | None => true,
+        }
+    }
+
     /// How long a poll may wait: until the oldest open batch is ripe.
     fn patience(&self) -> Duration {
         let oldest = self.open.values().filter_map(|open| open.since).min();
         oldest.map_or(IDLE_POLL, |since| self.limits.max_wait.saturating_sub(since.elapsed()).min(IDLE_POLL))
     }
 
-    fn add(&mut self, message: &BorrowedMessage<'_>) {
-        let found = self
-            .open
-            .iter_mut()
-            .find(|(key, _)| key.partition == message.partition() && &*key.topic == message.topic());
+    fn add(&mut self, message: &Message) -> bool {
+        let found = self.open.iter_mut().find(|(partition, _)| message.is_of(partition));
+        let Some((partition, open)) = found else { return true };
+        if let Some(expected) = open.expected {
+            let record = message.to_record(Wanted::Nothing);
+            if (LastRead { offset: record.offset, digest: record.digest() }) == expected {
+                open.expected = None;
+                return true;
+            }
+            let partition = partition.clone();
+            return self.replaced(&partition);
+        }
         // What was fetched before a stop or a start over is void.
-        let Some((_, open)) = found.filter(|(_, open)| message.offset() >= open.batch.to) else { return };
-        open.bytes += message.payload_len();
-        open.batch.to = message.offset() + 1;
-        open.batch.records.push(to_record(message, self.wanted));
-        open.since.get_or_insert_with(Instant::now);
+        if message.offset() >= open.batch.to {
+            open.bytes += message.payload_len();
+            open.batch.to = message.offset() + 1;
+            open.batch.records.push(message.to_record(self.wanted));
+            open.since.get_or_insert_with(Instant::now);
+        }
+        self.failed.is_empty() || {
+            let partition = partition.clone();
+            self.recovered(partition)
+        }
+    }
+
+    /// The log's control records, or those of aborted transactions, may be between the last record and the end.
+    fn end(&mut self, partition: &TopicPartition, offset: i64) -> bool {
+        let Some(open) = self.open.get_mut(partition) else { return true };
+        if open.expected.is_some() {
+            return self.replaced(partition);
+        }
+        if offset > open.batch.to {
+            open.batch.to = offset;
+            open.since.get_or_insert_with(Instant::now);
+        }
+        self.recovered(partition.clone())
+    }
+
+    fn replaced(&mut self, partition: &TopicPartition) -> bool {
+        let Some(epoch) = self.open.get(partition).map(|open| open.batch.epoch) else { return true };
+        if let Err(error) = self.stop(partition) {
+            tracing::error!(%error, %partition, "the client refused to stop reading");
+        }
+        self.tell(SubscriptionEvent::Replaced { partition: partition.clone(), epoch })
+    }
+
+    fn recovered(&mut self, partition: TopicPartition) -> bool {
+        !self.failed.remove(&partition) || self.tell(SubscriptionEvent::Recovered(partition))
     }
 
     /// Tells what an error means; false once nobody listens.
-    fn report(&mut self, error: &KafkaError) -> bool {
-        match error.rdkafka_error_code() {
-            Some(RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange) => {
-                self.events.blocking_send(SubscriptionEvent::OutOfRange).is_ok()
+    fn report(&mut self, partition: Option<TopicPartition>, code: RDKafkaErrorCode, reason: &str) -> bool {
+        match (code, partition) {
+            (RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange, partition) => {
+                tracing::warn!(partition = partition.map(tracing::field::display), reason, "the log changed");
+                self.tell(SubscriptionEvent::OutOfRange)
             }
-            _ => {
-                tracing::debug!(%error, "fetching reports");
+            (code, Some(partition)) => {
+                let reason = format!("{partition}: {reason}");
+                let mend = self.complaints.hear(Some(code), &reason);
+                let new = mend && self.open.contains_key(&partition) && self.failed.insert(partition.clone());
+                !new || self.tell(SubscriptionEvent::Failed { partition, reason })
+            }
+            (code, None) => {
+                self.complaints.hear(Some(code), reason);
                 true
             }
         }
+    }
+
+    /// The client's log says when a topic has another id than before.
+    fn log(&mut self, level: RDKafkaLogLevel, fac: &str, text: &str) -> bool {
+        log(level, fac, text);
+        let Some((topic, id)) = changed_id(text) else { return true };
+        let known = self.ids.insert(topic.to_owned(), id.to_owned());
+        if known.is_none_or(|known| known == id) {
+            return true;
+        }
+        tracing::error!(topic, "the topic was made again under its name");
+        let of_topic: Vec<_> =
+            self.open.keys().filter(|partition| *partition.topic == *topic).cloned().collect();
+        for partition in &of_topic {
+            if let Err(error) = self.stop(partition) {
+                tracing::error!(%error, %partition, "the client refused to stop reading");
+            }
+        }
+        of_topic.is_empty() || self.tell(SubscriptionEvent::OutOfRange)
+    }
+
+    fn tell(&self, event: SubscriptionEvent) -> bool {
+        self.events.blocking_send(event).is_ok()
     }
 
     /// Sends every batch that is full or old enough; false once nobody listens.
@@ -250,13 +384,12 @@ impl Poller {
     }
 }
 
-impl ClientContext for Reports {
-    fn error(&self, error: KafkaError, reason: &str) {
-        tracing::debug!(%error, reason, "the fetching client reports");
-    }
+/// Topic and new id of librdkafka's line `Topic NAME changed id from ID to ID` (`rdkafka_topic.c`).
+fn changed_id(text: &str) -> Option<(&str, &str)> {
+    let (head, ids) = text.split_once(" changed id from ")?;
+    let (_, topic) = head.rsplit_once("Topic ")?;
+    Some((topic, ids.split_once(" to ")?.1.trim()))
 }
-
-impl ConsumerContext for Reports {}
 
 fn settings(kafka: &KafkaConfig) -> rdkafka::ClientConfig {
     let mut config = kafka.client();
@@ -267,6 +400,14 @@ fn settings(kafka: &KafkaConfig) -> rdkafka::ClientConfig {
         .set("enable.auto.offset.store", "false")
         // A position that is not in the log is an error with a name, never a silent jump.
         .set("auto.offset.reset", "error")
+        // What a foreign producer wrote in a transaction counts once it is committed, and never if it was aborted. The
+        // default, stated because the counts rest on it.
+        .set("isolation.level", "read_committed")
+        // The end of a partition is told: only that says that what is left before it are control records.
+        .set("enable.partition.eof", "true")
+        // A topic's changed id is told in the log, see above.
+        .set("debug", "topic")
+        .set_log_level(RDKafkaLogLevel::Debug)
         // What is fetched ahead stays small (defaults: 100000 records, 64 MiB).
         .set("queued.min.messages", "20000")
         .set("queued.max.messages.kbytes", "16384")
@@ -277,4 +418,17 @@ fn settings(kafka: &KafkaConfig) -> rdkafka::ClientConfig {
         // After an empty fetch queue, look again soon (default 1000 ms).
         .set("fetch.queue.backoff.ms", "10");
     config
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_line_that_tells_a_changed_id_is_read() {
+        let line =
+            "[thrd:main]: Topic ventas changed id from AAAAAAAAAAAAAAAAAAAAAA to 2ZHLRsM8S9ysKkhwFYGK9Q";
+        assert_eq!(changed_id(line), Some(("ventas", "2ZHLRsM8S9ysKkhwFYGK9Q")));
+        assert_eq!(changed_id("[thrd:main]: Topic ventas [0] Leader 1 Epoch 0"), None);
+    }
 }

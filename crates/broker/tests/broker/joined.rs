@@ -128,7 +128,7 @@ async fn a_member_in_a_process_of_its_own() -> Result<()> {
 
 impl Member {
     fn join(kafka: &KafkaConfig) -> Result<Self> {
-        Ok(Self { membership: Membership::join(kafka, GROUP, &TOPICS)?, owned: BTreeSet::new() })
+        Ok(Self { membership: Membership::join(kafka, GROUP, None, &TOPICS)?, owned: BTreeSet::new() })
     }
 
     /// The next change; what is revoked is for the caller to release.
@@ -140,7 +140,7 @@ impl Member {
                 }
                 Ok(None)
             }
-            MembershipEvent::Revoked { partitions, release } => {
+            MembershipEvent::Revoked { partitions, release, .. } => {
                 for partition in &partitions {
                     assert!(self.owned.remove(partition), "{partition} was not ours");
                 }

@@ -1,15 +1,17 @@
 //! Looks into the broker, and lets go of records as its retention does.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use anyhow::{Context, Result, bail};
 use blackfriday_broker::kafka::{Admin, BatchLimits, KafkaConfig, Subscription, SubscriptionEvent};
 use blackfriday_broker::{Record, RecordBatch, TopicPartition};
 use blackfriday_stack::{Kafka, eventually};
 use rdkafka::ClientConfig;
-use rdkafka::admin::{AdminClient, AdminOptions};
+use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, NewPartitions, ResourceSpecifier};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use tokio::time::timeout;
 
@@ -73,6 +75,57 @@ pub(crate) async fn delete_before(kafka: &Kafka, partition: &TopicPartition, off
         element.error()?;
     }
     Ok(())
+}
+
+/// Deletes a topic and waits until it can no longer be asked about.
+pub(crate) async fn delete_topic(kafka: &Kafka, admin: &Admin, topic: &str) -> Result<()> {
+    let client: AdminClient<DefaultClientContext> = raw(kafka).create()?;
+    for deleted in client.delete_topics(&[topic], &AdminOptions::new()).await? {
+        deleted.map_err(|(topic, code)| anyhow::anyhow!("delete {topic}: {code}"))?;
+    }
+    eventually(LIMIT, async || admin.partitions(topic).await.is_err()).await.context("it is gone")
+}
+
+/// Gives a topic more partitions.
+pub(crate) async fn add_partitions(kafka: &Kafka, topic: &str, count: usize) -> Result<()> {
+    let client: AdminClient<DefaultClientContext> = raw(kafka).create()?;
+    for added in client.create_partitions(&[NewPartitions::new(topic, count)], &AdminOptions::new()).await? {
+        added.map_err(|(topic, code)| anyhow::anyhow!("partitions of {topic}: {code}"))?;
+    }
+    Ok(())
+}
+
+/// Changes one setting of a topic.
+pub(crate) async fn alter(kafka: &Kafka, topic: &str, name: &str, value: &str) -> Result<()> {
+    let client: AdminClient<DefaultClientContext> = raw(kafka).create()?;
+    let change = AlterConfig::new(ResourceSpecifier::Topic(topic)).set(name, value);
+    for altered in client.alter_configs(&[change], &AdminOptions::new()).await? {
+        altered.map_err(|(topic, code)| anyhow::anyhow!("alter {topic:?}: {code}"))?;
+    }
+    Ok(())
+}
+
+/// Writes records of a transaction that ends as is said.
+pub(crate) async fn transact(kafka: &Kafka, topic: &str, ids: Range<usize>, commit: bool) -> Result<()> {
+    let producer: BaseProducer = raw(kafka).set("transactional.id", "foreign").create()?;
+    let topic = topic.to_owned();
+    tokio::task::spawn_blocking(move || -> Result<()> {
+        producer.init_transactions(LIMIT)?;
+        producer.begin_transaction()?;
+        for id in ids {
+            let payload = id.to_string();
+            let record = BaseRecord::<str, str>::to(&topic).partition(0).payload(&payload);
+            producer.send(record).map_err(|(error, _)| error)?;
+        }
+        producer.flush(LIMIT)?;
+        if commit {
+            producer.commit_transaction(LIMIT)?
+        } else {
+            producer.abort_transaction(LIMIT)?
+        }
+        Ok(())
+    })
+    .await?
 }
 
 /// What a group has committed for these partitions, as tools that show lag see it.

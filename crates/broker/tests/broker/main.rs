@@ -1,6 +1,7 @@
 //! The log's client before a real Kafka: what it says of records, positions and members, and what Kafka then holds.
 
 mod admin;
+mod identity;
 mod joined;
 mod log;
 mod outages;
@@ -9,6 +10,7 @@ mod publishing;
 mod reading;
 mod reconnecting;
 mod refusing;
+mod settings;
 
 use std::ops::Range;
 use std::time::Duration;

@@ -71,6 +71,7 @@ async fn retention_overtakes_a_slow_reader(kafka: &Kafka, admin: &Admin, produce
                 assert_eq!((batch.from, batch.records[0].offset), (at, at), "nothing is jumped over");
                 at = batch.to;
             }
+            other => bail!("{other:?} instead of records"),
         }
     }
     let gap = admin.watermarks(&slow).await?.check(&slow, at);

@@ -28,10 +28,11 @@ pub(super) fn random_cluster_id() -> String {
 
 fn place(kafka: &Kafka) -> BTreeMap<String, String> {
     let (broker, controller) = (kafka.broker_port, kafka.controller_port);
+    let advertised = &kafka.options.advertised_host;
     let secure = kafka.secure_bootstrap().map(|address| format!(",SECURE://{address}")).unwrap_or_default();
     let pairs = [
         ("listeners", format!("PLAINTEXT://127.0.0.1:{broker},CONTROLLER://127.0.0.1:{controller}{secure}")),
-        ("advertised.listeners", format!("PLAINTEXT://127.0.0.1:{broker}{secure}")),
+        ("advertised.listeners", format!("PLAINTEXT://{advertised}:{broker}{secure}")),
         ("controller.quorum.voters", format!("1@127.0.0.1:{controller}")),
         ("log.dirs", kafka.server.data().display().to_string()),
         ("num.partitions", kafka.options.partitions.to_string()),
@@ -47,6 +48,8 @@ const FIXED: &[(&str, &str)] = &[
     ("inter.broker.listener.name", "PLAINTEXT"),
     // A misspelt topic is an error, not a new topic.
     ("auto.create.topics.enable", "false"),
+    // The log's clock says when an event was accepted, whoever made the topic.
+    ("log.message.timestamp.type", "LogAppendTime"),
     // Nothing disappears behind a test's back.
     ("log.retention.ms", "-1"),
     // The internal topics would otherwise wait for three brokers.
