@@ -18,7 +18,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("intake", &["event", "proto", "service", "telemetry"]),
     ("broker", &["event", "proto", "telemetry"]),
     ("store", &["event", "telemetry"]),
-    ("gateway", &["event", "proto", "intake", "service", "telemetry"]),
+    ("gateway", &["event", "proto", "intake", "workload", "service", "telemetry"]),
     ("relay", &["event", "proto", "intake", "service", "telemetry"]),
     ("writer", &["event", "proto", "broker", "service", "telemetry"]),
     ("consumer", &["event", "proto", "broker", "store", "service", "telemetry"]),

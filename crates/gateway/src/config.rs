@@ -5,13 +5,16 @@ use blackfriday_service::{HttpLimits, ProcessConfig, ServiceConfig};
 use clap::Parser;
 use url::Url;
 
+use crate::CatalogueConfig;
+
 /// Takes sales and weather reports over HTTP.
 #[derive(Parser, Debug, Clone)]
 #[command(
     name = "blackfriday-gateway",
     version,
     after_help = "Examples:\n  blackfriday-gateway --listen 0.0.0.0:8080 --relay-url http://relay:8081\n  \
-                  blackfriday-gateway --upstream writer --writer-target writers.blackfriday.svc:50051"
+                  blackfriday-gateway --upstream writer --writer-target writers.blackfriday.svc:50051\n  \
+                  blackfriday-gateway --catalogue friday.toml"
 )]
 pub struct Config {
     /// Where HTTP is served.
@@ -29,6 +32,9 @@ pub struct Config {
     /// The writers, used with `--upstream writer`.
     #[command(flatten)]
     pub writers: WritersConfig,
+    /// What may be sold.
+    #[command(flatten)]
+    pub catalogue: CatalogueConfig,
     /// Intake.
     #[command(flatten)]
     pub intake: IntakeConfig,

@@ -1,5 +1,7 @@
 use blackfriday_intake::WritersError;
 
+use crate::CatalogueError;
+
 /// Why the gateway ends.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -9,4 +11,14 @@ pub enum Error {
     /// The relay's URL cannot be used.
     #[error("relay URL {0}: must be http://host:port")]
     RelayUrl(url::Url),
+    /// What may be sold is not known.
+    #[error("read the catalogue (see --catalogue)")]
+    Catalogue(#[source] CatalogueError),
+}
+
+impl Error {
+    /// Whether another try may succeed with the same settings.
+    pub fn is_unavailable(&self) -> bool {
+        matches!(self, Self::Catalogue(error) if error.is_unavailable())
+    }
 }

@@ -5,6 +5,7 @@
 //!
 //! Invariant: `202` is answered only when the writer said that the broker has acknowledged the event.
 
+mod catalogue;
 mod config;
 mod error;
 mod forward;
@@ -12,6 +13,7 @@ mod openapi;
 mod relay;
 mod routes;
 
+pub use catalogue::{CatalogueConfig, CatalogueError};
 pub use config::{Config, UpstreamKind};
 pub use error::Error;
 pub use openapi::document;

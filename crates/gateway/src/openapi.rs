@@ -40,13 +40,13 @@ enum Refusal {
     /// Not JSON by its content type.
     #[response(status = 415, content_type = "application/problem+json")]
     UnsupportedMediaType(Problem),
-    /// A field is wrong; all wrong fields are named.
+    /// A field is wrong; all wrong fields are named. With a catalogue, `producto_id` is wrong for a product outside of it.
     #[response(status = 422, content_type = "application/problem+json")]
     InvalidField(Problem),
     /// A limit is reached and nothing was written: repeat after `Retry-After`.
     #[response(status = 429, content_type = "application/problem+json", headers(("Retry-After" = u32, description = "Seconds")))]
     Overloaded(Problem),
-    /// A defect. With title "the outcome is not known" it may have been written.
+    /// A defect; nothing was written.
     #[response(status = 500, content_type = "application/problem+json")]
     Internal(Problem),
     /// The broker or a hop is away and nothing was written: repeat after `Retry-After`.
@@ -62,10 +62,14 @@ enum Refusal {
 #[into_params(parameter_in = Header)]
 #[expect(dead_code, reason = "describes what `intake` reads")]
 struct Headers {
-    /// 1 to 128 visible ASCII characters, bare or in quotes; 1 to 120 for a batch. The same key is counted once in 24 hours.
+    /// 1 to 128 visible ASCII characters, bare or in quotes; more than one such header is refused. The same key is counted
+    /// once in 24 hours. The same key with another event is a conflict: that event is answered, but not counted, and goes
+    /// to the dead letters. The key of a batch gives each item a key of its own, made of the batch's key, the item's
+    /// content and, among equal items, its number: the batch may be repeated whole or in part, in any order. Equal items
+    /// must be repeated together, or have an `idempotency_key` each.
     #[param(rename = "Idempotency-Key")]
     idempotency_key: Option<String>,
-    /// W3C trace context.
+    /// W3C trace context: its trace is continued where this system records by its own share. Its flag cannot raise that.
     traceparent: Option<String>,
 }
 

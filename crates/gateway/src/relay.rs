@@ -1,15 +1,19 @@
 //! The way to the relay: JSON batches over pooled HTTP/1.1 connections.
 //!
 //! The relay may close an idle connection at any time. A request that met that was surely not sent if the client says
-//! that it was canceled, or could not connect; anything else after the connection was there leaves the outcome unknown.
+//! that it was canceled, or could not connect; anything else after the connection was there leaves the outcome unknown. So
+//! does an answer that is not the relay's own: something in between may have handed the request on before it answered.
 
 use std::time::Duration;
 
 use blackfriday_event::EventId;
-use blackfriday_intake::{Accepted, BatchAnswer, DEADLINE_HEADER, ItemAnswer, Upstream};
+use blackfriday_intake::{
+    Accepted, Again, BatchAnswer, Command, DEADLINE_HEADER, Failed, FieldAnswer, ItemAnswer, Said, Tries,
+    Upstream, code_of,
+};
 use blackfriday_proto::{ErrorCode, SaleCommand, SaleError, WeatherCommand};
 use bytes::Bytes;
-use http::{Method, Request, Uri, header};
+use http::{HeaderMap, Method, Request, StatusCode, Uri, header};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -20,10 +24,14 @@ use url::Url;
 
 use crate::Error;
 
+type Outcome = Result<EventId, SaleError>;
+
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// Well below the relay's own limit for idle connections.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
 const MAX_ANSWER_BYTES: usize = 16 << 20;
+/// Before the name of a problem's kind.
+const PROBLEM: &str = "urn:blackfriday:problem:";
 /// Requests for the same events: idle connections may have ended one after the other.
 const MAX_ATTEMPTS: usize = 3;
 /// Left of a request's time for our own answer's way back.
@@ -36,10 +44,11 @@ pub(crate) struct Relay {
     weather: Uri,
 }
 
-/// What a request that failed says about its events.
-enum Failed {
-    NotSent(SaleError),
-    Unknown(SaleError),
+/// What the relay, or something before it, answered.
+struct Answer {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Bytes,
 }
 
 #[derive(Serialize)]
@@ -72,9 +81,11 @@ struct EventIdText(EventId);
 
 #[derive(Deserialize)]
 struct ProblemAnswer {
+    #[serde(rename = "type")]
+    kind: String,
     detail: String,
     #[serde(default)]
-    errors: Vec<blackfriday_intake::FieldAnswer>,
+    errors: Vec<FieldAnswer>,
 }
 
 impl Relay {
@@ -99,29 +110,17 @@ impl Relay {
         Ok(Self { client, sales: join("/procesar")?, weather: join("/publicar")? })
     }
 
-    /// Sends one request; again on another connection if it surely was not sent, or is keyed.
-    async fn post(
-        &self,
-        uri: &Uri,
-        body: Bytes,
-        deadline: Instant,
-        keyed: bool,
-    ) -> Result<(u16, Bytes), SaleError> {
-        let mut attempt = 1;
-        loop {
-            let (error, safe) = match self.try_post(uri, body.clone(), deadline).await {
-                Ok(answer) => return Ok(answer),
-                Err(Failed::NotSent(error)) => (error, true),
-                Err(Failed::Unknown(error)) => (error, keyed),
-            };
-            if !safe || attempt == MAX_ATTEMPTS || Instant::now() >= deadline {
-                return Err(error);
-            }
-            attempt += 1;
+    /// Whether there is a further try; if not, what was not sent is answered so.
+    fn may_go_on<C: Command>(tries: &mut Tries<C>, attempts: usize, deadline: Instant) -> bool {
+        if Instant::now() >= deadline {
+            tries.give_up(&SaleError::new(ErrorCode::Unavailable, "the time was over before it was sent"));
+        } else if attempts == MAX_ATTEMPTS {
+            tries.give_up(&SaleError::new(ErrorCode::Unavailable, "the relay is away"));
         }
+        !tries.are_over()
     }
 
-    async fn try_post(&self, uri: &Uri, body: Bytes, deadline: Instant) -> Result<(u16, Bytes), Failed> {
+    async fn try_post(&self, uri: &Uri, body: Bytes, deadline: Instant) -> Result<Answer, Failed> {
         let left = deadline.saturating_duration_since(Instant::now()).saturating_sub(ANSWER_RESERVE);
         let request = Request::builder()
             .method(Method::POST)
@@ -142,10 +141,9 @@ impl Relay {
             Ok(Err(error)) => return Err(unknown(format!("the relay did not answer: {error}"))),
             Err(_elapsed) => return Err(unknown("the relay did not answer in time".to_owned())),
         };
-        let status = response.status().as_u16();
-        let body = Limited::new(response.into_body(), MAX_ANSWER_BYTES).collect();
-        match timeout_at(deadline, body).await {
-            Ok(Ok(body)) => Ok((status, body.to_bytes())),
+        let (head, body) = response.into_parts();
+        match timeout_at(deadline, Limited::new(body, MAX_ANSWER_BYTES).collect()).await {
+            Ok(Ok(body)) => Ok(Answer { status: head.status, headers: head.headers, body: body.to_bytes() }),
             Ok(Err(error)) => Err(unknown(format!("the relay's answer broke off: {error}"))),
             Err(_elapsed) => Err(unknown("the relay's answer did not arrive in time".to_owned())),
         }
@@ -153,35 +151,100 @@ impl Relay {
 }
 
 impl Upstream for Relay {
-    async fn sales(&self, commands: Vec<SaleCommand>, deadline: Instant) -> Vec<Result<EventId, SaleError>> {
-        let items: Vec<_> = commands.iter().map(SaleItem::of).collect();
-        let body = serde_json::to_vec(&items).expect("strings and finite numbers always serialize");
-        let keyed = commands.iter().all(|command| command.idempotency_key.is_some());
-        let answer = self.post(&self.sales, body.into(), deadline, keyed).await;
-        let outcomes = answer.and_then(|(status, body)| match serde_json::from_slice::<BatchAnswer>(&body) {
-            Ok(answer) if answer.resultados.len() == commands.len() => Ok(answer.resultados),
-            _ => Err(of_problem(status, &body)),
-        });
-        match outcomes {
-            Ok(results) => {
-                let with_id = |(result, command): (ItemAnswer, &SaleCommand)| {
-                    result.into_outcome().map_err(|error| error.of(command.id))
-                };
-                results.into_iter().zip(&commands).map(with_id).collect()
+    async fn sales(&self, commands: Vec<SaleCommand>, deadline: Instant) -> Vec<Outcome> {
+        let mut tries = Tries::new(commands);
+        let mut attempts = 0;
+        while Self::may_go_on(&mut tries, attempts, deadline) {
+            attempts += 1;
+            let items: Vec<_> = tries.pending().map(SaleItem::of).collect();
+            let body = serde_json::to_vec(&items).expect("strings and finite numbers always serialize");
+            let answer = self.try_post(&self.sales, body.into(), deadline).await;
+            match answer.and_then(|answer| answer.into_results(tries.pending().len())) {
+                Ok(results) => {
+                    let mut results = results.into_iter();
+                    tries.settle(|command| settled(results.next(), command.id));
+                }
+                Err(failed) => tries.fail(&failed),
             }
-            Err(error) => commands.iter().map(|command| Err(error.clone().of(command.id))).collect(),
+        }
+        tries.into_outcomes()
+    }
+
+    async fn weather(&self, command: WeatherCommand, deadline: Instant) -> Outcome {
+        let id = command.id;
+        let body = serde_json::to_vec(&WeatherItem::of(&command)).expect("strings always serialize");
+        let body = Bytes::from(body);
+        let mut tries = Tries::new(vec![command]);
+        let mut attempts = 0;
+        while Self::may_go_on(&mut tries, attempts, deadline) {
+            attempts += 1;
+            let answer = self.try_post(&self.weather, body.clone(), deadline).await;
+            match answer.and_then(|answer| answer.into_accepted()) {
+                Ok(accepted) => {
+                    let mut accepted = Some(accepted);
+                    tries.settle(|_| settled(accepted.take(), id));
+                }
+                Err(failed) => tries.fail(&failed),
+            }
+        }
+        tries.into_outcomes().pop().unwrap_or_else(|| Err(of_another().of(id)))
+    }
+}
+
+impl Answer {
+    /// A result for each of so many sales, or what the answer says of all of them.
+    fn into_results(self, sales: usize) -> Result<Vec<ItemAnswer>, Failed> {
+        match serde_json::from_slice::<BatchAnswer>(&self.body) {
+            Ok(answer) if answer.resultados.len() == sales => Ok(answer.resultados),
+            _ => Err(self.into_failure()),
         }
     }
 
-    async fn weather(&self, command: WeatherCommand, deadline: Instant) -> Result<EventId, SaleError> {
-        let body = serde_json::to_vec(&WeatherItem::of(&command)).expect("strings always serialize");
-        let keyed = command.idempotency_key.is_some();
-        let (status, body) = self.post(&self.weather, body.into(), deadline, keyed).await?;
-        match serde_json::from_slice::<Accepted>(&body) {
-            Ok(_) if status == 202 => Ok(command.id),
-            _ => Err(of_problem(status, &body).of(command.id)),
+    fn into_accepted(self) -> Result<ItemAnswer, Failed> {
+        match serde_json::from_slice(&self.body) {
+            Ok(Accepted { id, .. }) if self.status == StatusCode::ACCEPTED => Ok(ItemAnswer::Accepted { id }),
+            _ => Err(self.into_failure()),
         }
     }
+
+    /// An answer that is no result for the events: a problem of the relay's, or of something in between.
+    fn into_failure(self) -> Failed {
+        let status = self.status.as_u16();
+        let Some(problem) = self.problem() else {
+            let detail = format!("something before the relay answered {status}");
+            return Failed::Unknown(SaleError::new(ErrorCode::OutcomeUnknown, detail));
+        };
+        let code = problem
+            .kind
+            .strip_prefix(PROBLEM)
+            .map_or(ErrorCode::OutcomeUnknown, |name| code_of(status, name));
+        let fields = problem.errors.into_iter().map(|error| (error.field, error.message)).collect();
+        Failed::Refused(SaleError { fields, ..SaleError::new(code, problem.detail) })
+    }
+
+    /// The relay's own word, by media type and kind.
+    fn problem(&self) -> Option<ProblemAnswer> {
+        let media = self.headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
+        if !media.starts_with("application/problem+json") {
+            return None;
+        }
+        let problem: ProblemAnswer = serde_json::from_slice(&self.body).ok()?;
+        problem.kind.starts_with(PROBLEM).then_some(problem)
+    }
+}
+
+/// What the relay said of one event. It has asked every writer already.
+fn settled(result: Option<ItemAnswer>, id: EventId) -> Said {
+    let outcome = match result.map(ItemAnswer::into_outcome) {
+        Some(Ok(accepted)) if accepted == id => Ok(id),
+        Some(Ok(_)) | None => Err(of_another().of(id)),
+        Some(Err(error)) => Err(error.of(id)),
+    };
+    Said { outcome, again: Again::Never }
+}
+
+fn of_another() -> SaleError {
+    SaleError::new(ErrorCode::OutcomeUnknown, "the relay's answer is not for this event")
 }
 
 impl<'a> SaleItem<'a> {
@@ -215,22 +278,6 @@ impl Serialize for EventIdText {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut buffer = uuid::Uuid::encode_buffer();
         serializer.serialize_str(self.0.as_uuid().as_hyphenated().encode_lower(&mut buffer))
-    }
-}
-
-/// An answer that is no result for the events: a problem of the relay's, or of something in between.
-fn of_problem(status: u16, body: &[u8]) -> SaleError {
-    let problem: Option<ProblemAnswer> = serde_json::from_slice(body).ok();
-    let detail = problem
-        .as_ref()
-        .map_or_else(|| format!("the relay answered {status}"), |problem| problem.detail.clone());
-    let fields = problem.map(|problem| problem.errors).unwrap_or_default();
-    SaleError {
-        fields: fields.into_iter().map(|error| (error.field, error.message)).collect(),
-        ..SaleError::new(
-            if status < 300 { ErrorCode::OutcomeUnknown } else { ErrorCode::of_http(status) },
-            detail,
-        )
     }
 }
 

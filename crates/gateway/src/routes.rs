@@ -26,11 +26,16 @@ type Door = Arc<Front<Forward>>;
 /// Serves until the shutdown begins, and finishes the requests in flight.
 ///
 /// # Errors
-/// The upstream's address cannot be read. That it is away is none: requests are told so.
+/// The upstream's address or the catalogue cannot be read. That the upstream is away is not an error: requests hear it.
 pub async fn run(config: Config, listener: TcpListener, context: Context) -> Result<(), Error> {
+    let catalogue = tokio::select! {
+        read = config.catalogue.read() => read.map_err(Error::Catalogue)?,
+        () = context.shutdown.begun() => return Ok(()),
+    };
     let forward = Forward::new(&config, &context)?;
     let front =
-        Front::new(Arc::new(forward), Trust::Outside, &config.intake, &config.limits, &context.registry);
+        Front::new(Arc::new(forward), Trust::Outside, &config.intake, &config.limits, &context.registry)
+            .selling(catalogue);
     let openapi: Arc<str> = document().into();
     let router = Router::new()
         .route(VENTA, post(sale))

@@ -86,8 +86,8 @@ impl ItemAnswer {
                     |_| SaleError::new(ErrorCode::OutcomeUnknown, "the next hop's answer has no identity");
                 id.parse().map_err(malformed)
             }
-            Self::Refused { status, detalle, errores, id, .. } => Err(SaleError {
-                code: ErrorCode::of_http(status),
+            Self::Refused { status, codigo, detalle, errores, id } => Err(SaleError {
+                code: code_of(status, &codigo),
                 message: detalle,
                 fields: errores.into_iter().map(|error| (error.field, error.message)).collect(),
                 id: id.and_then(|id| id.parse().ok()),
@@ -114,9 +114,41 @@ impl ItemAnswer {
     }
 }
 
+/// The code that the next hop gave, by status and name together: a pair that is none of ours says nothing about the outcome.
+pub fn code_of(status: u16, name: &str) -> ErrorCode {
+    ErrorCode::of_name(name).filter(|code| code.http_status() == status).unwrap_or(ErrorCode::OutcomeUnknown)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_our_own_pair_of_status_and_name_says_that_nothing_was_written() {
+        for code in ErrorCode::ALL {
+            assert_eq!(code_of(code.http_status(), code.name()), code);
+            for other in ErrorCode::ALL.into_iter().filter(|other| other.http_status() != code.http_status())
+            {
+                assert_eq!(code_of(other.http_status(), code.name()), ErrorCode::OutcomeUnknown);
+            }
+        }
+        for (status, name) in
+            [(503, ""), (429, "too-many"), (500, "a-later-name"), (202, "invalid-field"), (0, "internal")]
+        {
+            let refused = ItemAnswer::Refused {
+                status,
+                codigo: name.to_owned(),
+                detalle: "nothing was written".to_owned(),
+                errores: Vec::new(),
+                id: None,
+            };
+            assert_eq!(
+                refused.into_outcome().expect_err("refused").code,
+                ErrorCode::OutcomeUnknown,
+                "{status} {name}"
+            );
+        }
+    }
 
     #[test]
     fn a_batch_answer_survives_the_way_back() {

@@ -1,13 +1,58 @@
 use std::time::Duration;
 
+use blackfriday_proto::{ErrorCode, SaleError};
 use http::HeaderMap;
 use tokio::time::Instant;
+
+use crate::Trust;
 
 /// Milliseconds that the caller still waits; set between our own hops, where gRPC has `grpc-timeout`.
 pub const DEADLINE_HEADER: &str = "x-deadline-ms";
 
-/// When the caller stops waiting: by its header, or by our own limit, whichever comes first.
-pub(crate) fn deadline(headers: &HeaderMap, ours: Duration) -> Instant {
-    let theirs = headers.get(DEADLINE_HEADER).and_then(|value| value.to_str().ok()?.parse().ok());
-    Instant::now() + theirs.map_or(ours, |theirs| Duration::from_millis(theirs).min(ours))
+/// With less left, an event would be handed on only to miss its own answer: it is refused before that.
+const MIN_LEFT: Duration = Duration::from_millis(20);
+
+/// When the caller stops waiting: by our own limit, or before that by the header of a hop of ours. It is over already if
+/// the hop has too little time left.
+pub(crate) fn deadline(headers: &HeaderMap, trust: Trust, ours: Duration) -> Instant {
+    let theirs = headers.get(DEADLINE_HEADER).filter(|_| trust == Trust::Hop);
+    let theirs = theirs.and_then(|value| value.to_str().ok()?.parse().ok()).map(Duration::from_millis);
+    Instant::now()
+        + theirs.map_or(ours, |theirs| if theirs < MIN_LEFT { Duration::ZERO } else { theirs.min(ours) })
+}
+
+/// The refusal of an event whose time is over before it was handed on.
+pub(crate) fn late() -> SaleError {
+    SaleError::new(ErrorCode::Unavailable, "the time was over before it was sent")
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    fn left(trust: Trust, value: &'static str) -> Duration {
+        let headers = HeaderMap::from_iter([(
+            DEADLINE_HEADER.parse().expect("a name"),
+            HeaderValue::from_static(value),
+        )]);
+        let now = Instant::now();
+        deadline(&headers, trust, Duration::from_secs(5)).saturating_duration_since(now)
+    }
+
+    #[test]
+    fn only_a_hop_of_ours_shortens_the_time_and_none_lengthens_it() {
+        let near = |left: Duration, ms| left.abs_diff(Duration::from_millis(ms)) < Duration::from_millis(500);
+        for value in ["0", "1", "19", "2000", "90000", "x", "-1", ""] {
+            assert!(near(left(Trust::Outside, value), 5_000), "{value}");
+        }
+        assert!(near(left(Trust::Hop, "2000"), 2_000));
+        for value in ["90000", "18446744073709551615", "18446744073709551616", "x", "-1", ""] {
+            assert!(near(left(Trust::Hop, value), 5_000), "{value}");
+        }
+        for value in ["0", "1", "19"] {
+            assert!(left(Trust::Hop, value) < Duration::from_millis(500), "{value}");
+        }
+    }
 }

@@ -1,13 +1,15 @@
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use blackfriday_event::{EventId, FieldErrors, IdempotencyKey};
-use blackfriday_proto::{ErrorCode, SaleError};
+use blackfriday_proto::{ErrorCode, SaleCommand, SaleError};
 use blackfriday_service::{HttpLimits, Problem, read_body};
 use blackfriday_telemetry::metrics::Registry;
 use bytes::Bytes;
+use futures_util::FutureExt;
 use http::{HeaderMap, HeaderValue, Request, StatusCode, header};
 use serde::Serialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -15,19 +17,20 @@ use tokio::time::Instant;
 use tracing::Span;
 
 use crate::answer::{Accepted, BatchAnswer};
-use crate::deadline::deadline;
+use crate::deadline::{deadline, late};
 use crate::lane::Lane;
 use crate::sale_json::parse_sale;
 use crate::trace::{conclude, of_request, traced};
 use crate::weather_json::parse_weather;
-use crate::{IntakeConfig, Item, Upstream, idempotency, parse_many, problem_of};
+use crate::{Catalogue, DEADLINE_HEADER, IntakeConfig, Item, Upstream, idempotency, parse_many, problem_of};
 
-/// Whether identities, keys and trace contexts may stand in the body, beside the sale.
+/// Who a request is from: whether its deadline, its decision about sampling, and the identity and trace context in its
+/// body are obeyed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Trust {
     /// From anywhere: they are ignored.
     Outside,
-    /// From our own hop before this one.
+    /// From our own hop before this one, which always says how long it still waits. A request that does not is from outside.
     Hop,
 }
 
@@ -37,6 +40,7 @@ pub struct Front<U> {
     upstream: Arc<U>,
     lane: Lane,
     trust: Trust,
+    catalogue: Option<Catalogue>,
     max_body_bytes: usize,
     max_batch_sales: usize,
     request_timeout: Duration,
@@ -67,6 +71,7 @@ impl<U: Upstream> Front<U> {
             lane: Lane::start(Arc::clone(&upstream), config, registry),
             upstream,
             trust,
+            catalogue: None,
             max_body_bytes: limits.max_body_bytes,
             max_batch_sales: config.max_batch_sales,
             request_timeout: limits.request_timeout(),
@@ -77,9 +82,15 @@ impl<U: Upstream> Front<U> {
         }
     }
 
+    /// The same front door, which takes only sales of these products; of all without a catalogue.
+    #[must_use]
+    pub fn selling(self, catalogue: Option<Catalogue>) -> Self {
+        Self { catalogue, ..self }
+    }
+
     /// Answers a request with one sale.
     pub async fn one(&self, route: &'static str, request: Request<Body>) -> Response {
-        let deadline = deadline(request.headers(), self.request_timeout);
+        let deadline = deadline(request.headers(), self.trust_in(request.headers()), self.request_timeout);
         match self.take(request, deadline).await {
             Ok((_, Media::Lines, _, _)) => unsupported(),
             Ok((headers, Media::Json, body, _held)) => self.one_body(route, &headers, &body, deadline).await,
@@ -89,7 +100,7 @@ impl<U: Upstream> Front<U> {
 
     /// Answers a request with many sales.
     pub async fn many(&self, route: &'static str, request: Request<Body>) -> Response {
-        let deadline = deadline(request.headers(), self.request_timeout);
+        let deadline = deadline(request.headers(), self.trust_in(request.headers()), self.request_timeout);
         match self.take(request, deadline).await {
             Ok((headers, media, body, _held)) => {
                 self.many_body(route, &headers, media, &body, deadline).await
@@ -100,7 +111,7 @@ impl<U: Upstream> Front<U> {
 
     /// Answers a request with one sale, as an object, or with many, as an array or lines.
     pub async fn one_or_many(&self, route: &'static str, request: Request<Body>) -> Response {
-        let deadline = deadline(request.headers(), self.request_timeout);
+        let deadline = deadline(request.headers(), self.trust_in(request.headers()), self.request_timeout);
         match self.take(request, deadline).await {
             Ok((headers, media, body, _held)) => {
                 if media == Media::Lines || body.trim_ascii_start().first() == Some(&b'[') {
@@ -115,22 +126,28 @@ impl<U: Upstream> Front<U> {
 
     /// Answers a request with one weather report.
     pub async fn weather(&self, route: &'static str, request: Request<Body>) -> Response {
-        let deadline = deadline(request.headers(), self.request_timeout);
+        let deadline = deadline(request.headers(), self.trust_in(request.headers()), self.request_timeout);
         let (headers, body) = match self.take(request, deadline).await {
             Ok((_, Media::Lines, _, _)) => return unsupported(),
             Ok((headers, Media::Json, body, _held)) => (headers, body),
             Err(refusal) => return refusal,
         };
-        let command =
-            request_key(&headers).and_then(|key| parse_weather(&body, key, self.trust == Trust::Hop));
+        let trust = self.trust_in(&headers);
+        let command = request_key(&headers).and_then(|key| parse_weather(&body, key, trust == Trust::Hop));
         let mut command = match command {
             Ok(command) => command,
             Err(error) => return problem_of(error).into_response(),
         };
         let parent = command.traceparent.take();
-        let span =
-            traced(route, parent.as_deref().or_else(|| of_request(&headers)), &mut command.traceparent);
-        answer(self.upstream.weather(command, deadline).await, span.as_ref())
+        let parent = parent.as_deref().or_else(|| of_request(&headers, trust));
+        let span = traced(route, parent, trust, &mut command.traceparent);
+        let id = command.id;
+        let outcome = unless_broken(self.upstream.weather(command, deadline)).await;
+        answer(outcome.unwrap_or_else(|| Err(broken().of(id))), span.as_ref())
+    }
+
+    fn trust_in(&self, headers: &HeaderMap) -> Trust {
+        if headers.contains_key(DEADLINE_HEADER) { self.trust } else { Trust::Outside }
     }
 
     async fn one_body(
@@ -140,13 +157,16 @@ impl<U: Upstream> Front<U> {
         body: &[u8],
         deadline: Instant,
     ) -> Response {
-        let command = request_key(headers).and_then(|key| parse_sale(body, key, self.trust == Trust::Hop));
+        let trust = self.trust_in(headers);
+        let command = request_key(headers).and_then(|key| parse_sale(body, key, trust == Trust::Hop));
+        let command = command.and_then(|command| self.check(command));
         let mut command = match command {
             Ok(command) => command,
             Err(error) => return problem_of(error).into_response(),
         };
         let parent = command.traceparent.take();
-        let span = traced(route, parent.as_deref().or_else(|| of_request(headers)), &mut command.traceparent);
+        let parent = parent.as_deref().or_else(|| of_request(headers, trust));
+        let span = traced(route, parent, trust, &mut command.traceparent);
         answer(self.lane.send(command, deadline).await, span.as_ref())
     }
 
@@ -158,21 +178,32 @@ impl<U: Upstream> Front<U> {
         body: &[u8],
         deadline: Instant,
     ) -> Response {
-        let trusted = self.trust == Trust::Hop;
+        let trust = self.trust_in(headers);
         let items = request_key(headers).and_then(|key| {
-            parse_many(body, media == Media::Lines, key.as_ref(), trusted, self.max_batch_sales)
+            parse_many(body, media == Media::Lines, key.as_ref(), trust == Trust::Hop, self.max_batch_sales)
         });
         let mut items = match items {
             Ok(items) => items,
             Err(error) => return problem_of(error).into_response(),
         };
+        if self.catalogue.is_some() {
+            items = items.into_iter().map(|item| item.and_then(|command| self.check(command))).collect();
+        }
         // Each sampled item is a story of its own; without a context of its own it belongs to the request's.
-        let spans = trace_items(route, &mut items, of_request(headers));
+        let spans = trace_items(route, &mut items, of_request(headers, trust), trust);
         let outcomes = self.send_many(items, deadline).await;
         for (at, span) in spans {
             conclude(&span, code_of(&outcomes[at]));
         }
         batch_answer(&outcomes)
+    }
+
+    /// The sale, if its product may be sold.
+    fn check(&self, command: SaleCommand) -> Item {
+        if let Some(catalogue) = &self.catalogue {
+            catalogue.check(&command.draft)?;
+        }
+        Ok(command)
     }
 
     async fn send_many(&self, items: Vec<Item>, deadline: Instant) -> Vec<Result<EventId, SaleError>> {
@@ -187,7 +218,12 @@ impl<U: Upstream> Front<U> {
         if valid.is_empty() {
             return refused.into_iter().flatten().map(Err).collect();
         }
-        let mut outcomes = self.upstream.sales(valid, deadline).await.into_iter();
+        let ids: Vec<_> = valid.iter().map(|command| command.id).collect();
+        let outcomes = unless_broken(self.upstream.sales(valid, deadline)).await.unwrap_or_default();
+        // One for each, whatever upstream did.
+        let told = outcomes.into_iter().map(Some).chain(std::iter::repeat_with(|| None));
+        let mut outcomes =
+            ids.into_iter().zip(told).map(|(id, told)| told.unwrap_or_else(|| Err(broken().of(id))));
         refused
             .into_iter()
             .filter_map(|error| error.map_or_else(|| outcomes.next(), |error| Some(Err(error))))
@@ -200,6 +236,9 @@ impl<U: Upstream> Front<U> {
         request: Request<Body>,
         deadline: Instant,
     ) -> Result<(HeaderMap, Media, Bytes, Option<OwnedSemaphorePermit>), Response> {
+        if Instant::now() >= deadline {
+            return Err(problem_of(late()).into_response());
+        }
         let (parts, body) = request.into_parts();
         let held = self.hold(&parts.headers).map_err(|error| problem_of(error).into_response())?;
         let body = read_body(&parts.headers, body, self.max_body_bytes, deadline).await;
@@ -224,17 +263,32 @@ impl<U: Upstream> Front<U> {
     }
 }
 
+/// What upstream gives, or nothing if it panics: the events may have been handed on before.
+async fn unless_broken<T>(upstream: impl Future<Output = T>) -> Option<T> {
+    let outcome = AssertUnwindSafe(upstream).catch_unwind().await;
+    outcome.inspect_err(|_| tracing::error!("an upstream call panicked")).ok()
+}
+
+fn broken() -> SaleError {
+    SaleError::new(ErrorCode::OutcomeUnknown, "the upstream call broke")
+}
+
 fn request_key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, SaleError> {
     idempotency::of_request(headers).map_err(|error| FieldErrors::from(error).into())
 }
 
 /// The spans of the items that have one, with their places.
-fn trace_items(route: &'static str, items: &mut [Item], request: Option<&str>) -> Vec<(usize, Span)> {
+fn trace_items(
+    route: &'static str,
+    items: &mut [Item],
+    request: Option<&str>,
+    trust: Trust,
+) -> Vec<(usize, Span)> {
     let mut spans = Vec::new();
     for (at, item) in items.iter_mut().enumerate() {
         let Ok(command) = item else { continue };
         let parent = command.traceparent.take();
-        let span = traced(route, parent.as_deref().or(request), &mut command.traceparent);
+        let span = traced(route, parent.as_deref().or(request), trust, &mut command.traceparent);
         spans.extend(span.map(|span| (at, span)));
     }
     spans

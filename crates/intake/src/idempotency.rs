@@ -4,9 +4,13 @@ use http::HeaderMap;
 /// Field name of errors about the header, which is named as the client wrote it.
 const HEADER: &str = "Idempotency-Key";
 
-/// The request's `Idempotency-Key`, bare or as the quoted string of draft-ietf-httpapi-idempotency-key-header.
+/// The request's one `Idempotency-Key`, bare or as the quoted string of draft-ietf-httpapi-idempotency-key-header.
 pub(crate) fn of_request(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, FieldError> {
-    let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
+    let mut values = headers.get_all("idempotency-key").iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    if values.next().is_some() {
+        return Err(FieldError::new(HEADER, "must be given once"));
+    }
     let wrong = || FieldError::new(HEADER, "must be 1 to 128 visible ASCII characters, bare or in quotes");
     let text = value.to_str().map_err(|_| wrong())?.trim();
     let quoted = text.strip_prefix('"').and_then(|text| text.strip_suffix('"'));
@@ -40,6 +44,16 @@ mod tests {
         assert_eq!(key_of("\"order-17\""), Ok(Some(key.clone())));
         assert_eq!(of_item(&key, 3).expect("room").as_str(), "order-17/3");
         assert_eq!(of_request(&HeaderMap::new()), Ok(None));
+    }
+
+    #[test]
+    fn of_two_keys_none_is_chosen() {
+        let mut headers = HeaderMap::new();
+        for key in ["order-17", "order-17"] {
+            headers.append("idempotency-key", HeaderValue::from_static(key));
+            let named = of_request(&headers).map_err(|error| error.field);
+            assert!(named.is_ok() == (headers.len() == 1) && named.err().is_none_or(|name| name == HEADER));
+        }
     }
 
     #[test]

@@ -20,6 +20,7 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{Mutex, Notify, mpsc, oneshot};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
+use crate::deadline::late;
 use crate::{IntakeConfig, Upstream};
 
 /// Past a sale's deadline: upstream has the same one, and tells better than we can why there is no answer.
@@ -120,6 +121,9 @@ impl Lane {
     /// Sends one sale along and waits for its outcome.
     pub(crate) async fn send(&self, command: SaleCommand, deadline: Instant) -> Outcome {
         let id = command.id;
+        if Instant::now() >= deadline {
+            return Err(late().of(id));
+        }
         let claim = Claim::default();
         let (to, mut outcome) = oneshot::channel();
         let reply = Reply { deadline, claim: claim.clone(), to };
@@ -135,8 +139,7 @@ impl Lane {
         let mut answered = timeout_at(deadline, &mut outcome).await;
         if answered.is_err() {
             if claim.take() {
-                let late = SaleError::new(ErrorCode::Unavailable, "the time was over before it was sent");
-                return Err(late.of(id));
+                return Err(late().of(id));
             }
             answered = timeout(GRACE, &mut outcome).await;
         }

@@ -1,10 +1,12 @@
 //! What gateway and relay share, because both are the pipeline's front door: REST bodies in, problem details out, lanes
 //! that put concurrent requests into shared upstream calls, and the gRPC client that balances over all writers.
 //!
-//! Invariant: an event is sent upstream a second time only if it surely was not written, or has an idempotency key.
+//! Invariant: an event is sent upstream a second time only if it surely was not written, or has an idempotency key; and
+//! once a try ended unknown, only an acceptance or "the outcome is not known" is the answer.
 
 mod answer;
 mod batch_body;
+mod catalogue;
 mod config;
 mod deadline;
 mod front;
@@ -13,17 +15,20 @@ mod lane;
 mod problem;
 mod sale_json;
 mod trace;
+mod tries;
 mod upstream;
 mod weather_json;
 mod writers;
 
-pub use answer::{Accepted, BatchAnswer, FieldAnswer, ItemAnswer};
+pub use answer::{Accepted, BatchAnswer, FieldAnswer, ItemAnswer, code_of};
 pub use batch_body::{Item, parse_many};
+pub use catalogue::Catalogue;
 pub use config::IntakeConfig;
 pub use deadline::DEADLINE_HEADER;
 pub use front::{Front, Trust};
 pub use problem::problem_of;
 pub use sale_json::{SaleBody, parse_sale};
+pub use tries::{Again, Command, Failed, Said, Tries};
 pub use upstream::Upstream;
 pub use weather_json::WeatherBody;
 pub use writers::{Writers, WritersConfig, WritersError, WritersTls};

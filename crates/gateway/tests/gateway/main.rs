@@ -1,9 +1,12 @@
 //! The gateway over real sockets, in front of a real relay and of writers that are a second implementation of their
 //! wire; and straight in front of such writers.
 
+mod between;
+mod catalogue;
 #[path = "../../../relay/tests/relay/client.rs"]
 mod client;
 mod events;
+mod proxy;
 #[expect(dead_code, reason = "shared with the relay's tests, which use all of it")]
 #[path = "../../../relay/tests/relay/test_writer.rs"]
 mod test_writer;

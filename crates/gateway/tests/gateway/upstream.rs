@@ -68,6 +68,28 @@ async fn a_slow_writer_leaves_the_outcome_unknown_within_the_gateways_time() -> 
     Ok(())
 }
 
+/// A client outside has no say in how long we wait, and so none in what becomes of its event.
+#[tokio::test]
+async fn a_deadline_from_outside_is_ignored() -> Result<()> {
+    let writer = TestWriter::start()?;
+    let relay = Relay::before(&writer).await?;
+    let relayed = Gateway::before(&relay, &[])?;
+    let direct = Gateway::start(&["--upstream", "writer", "--writer-target", &writer.address.to_string()])?;
+    let usable = "blackfriday_writers_usable{service=\"gateway\"} 1";
+    eventually(LIMIT, async || direct.context.registry.encode().contains(usable)).await?;
+    for gateway in [&relayed, &direct] {
+        for left in ["0", "1", "-1", "soon", "99999999999999999999"] {
+            let headers = [("content-type", "application/json"), ("x-deadline-ms", left)];
+            let report = r#"{"country":"GT","weather":"Rainy"}"#.to_owned();
+            for (path, body) in [("/venta", sale("a")), ("/ventas", sales(2)), ("/input", report)] {
+                let answer = gateway.http.send(path, &headers, body).await?;
+                assert_eq!(answer.status, 202, "{left}, {path}: {answer:?}");
+            }
+        }
+    }
+    Ok(())
+}
+
 #[tokio::test]
 async fn concurrent_clients_share_the_way_to_the_relay() -> Result<()> {
     let writer = TestWriter::start()?;

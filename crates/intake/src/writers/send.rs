@@ -14,7 +14,8 @@ use tonic::{Request, Response, Status};
 use super::endpoint::Endpoint;
 use super::link::{Link, LinkError};
 use super::{NoWriter, Writers};
-use crate::Upstream;
+use crate::deadline::late;
+use crate::{Again, Failed, Said, Tries, Upstream};
 
 type Outcome = Result<EventId, SaleError>;
 
@@ -23,84 +24,77 @@ const MAX_ANSWER_BYTES: usize = 16 << 20;
 /// Writers that are asked for one event.
 const MAX_ATTEMPTS: usize = 3;
 
-/// What a call that failed as a whole says about its events.
-#[derive(Debug)]
-enum Failed {
-    /// It did not reach the writer.
-    NotSent(SaleError),
-    /// The writer says that nothing was written; another one may take it.
-    NotWritten(SaleError),
-    /// It may have been written; another writer may take what has an idempotency key.
-    Unknown(SaleError),
-    /// No writer would take it.
-    Refused(SaleError),
-}
-
 impl Upstream for Writers {
     async fn sales(&self, commands: Vec<SaleCommand>, deadline: Instant) -> Vec<Outcome> {
-        let mut outcomes: Vec<Option<Outcome>> = vec![None; commands.len()];
-        let mut pending: Vec<(usize, SaleCommand)> = commands.into_iter().enumerate().collect();
+        let mut tries = Tries::new(commands);
         let mut tried = Vec::new();
-        let no_writer = loop {
-            let endpoint = match self.shared.pick(&tried, pending.len()) {
+        while !tries.are_over() {
+            let events = tries.pending().len();
+            let endpoint = match self.next(&tried, events, deadline) {
                 Ok(endpoint) => endpoint,
-                Err(none) => break none.error(),
+                Err(none) => {
+                    tries.give_up(&none);
+                    break;
+                }
             };
-            let called = self.call_sales(&endpoint, &pending, deadline).await;
-            tried.push(endpoint);
-            let last = tried.len() == MAX_ATTEMPTS || Instant::now() >= deadline;
-            let mut results = called.map(Vec::into_iter);
-            pending.retain(|(at, command)| {
-                let (outcome, again) = match &mut results {
-                    Ok(results) => settled(results.next(), command.id),
-                    Err(failed) => failed.about(command.id, command.idempotency_key.is_some()),
-                };
-                outcomes[*at] = Some(outcome);
-                again && !last
-            });
-            if pending.is_empty() {
-                break NoWriter::None.error();
+            match self.call_sales(&endpoint, &tries, deadline).await {
+                Ok(results) => {
+                    let mut results = results.into_iter();
+                    tries.settle(|command| settled(results.next(), command.id));
+                }
+                Err(failed) => tries.fail(&failed),
             }
-        };
-        // What was never sent; what was sent and may be sent again keeps the answer that it has.
-        for (at, command) in pending {
-            outcomes[at].get_or_insert_with(|| Err(no_writer.clone().of(command.id)));
+            tried.push(endpoint);
         }
-        outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(|| Err(no_writer.clone()))).collect()
+        tries.into_outcomes()
     }
 
     async fn weather(&self, command: WeatherCommand, deadline: Instant) -> Outcome {
-        let mut answered = None;
+        let (id, mut tries) = (command.id, Tries::new(vec![command.clone()]));
         let mut tried = Vec::new();
-        loop {
-            let endpoint = match self.shared.pick(&tried, 1) {
+        while !tries.are_over() {
+            let endpoint = match self.next(&tried, 1, deadline) {
                 Ok(endpoint) => endpoint,
-                Err(none) => return answered.unwrap_or_else(|| Err(none.error().of(command.id))),
+                Err(none) => {
+                    tries.give_up(&none);
+                    break;
+                }
             };
-            let failed = match self.call_weather(&endpoint, &command, deadline).await {
-                Ok(()) => return Ok(command.id),
-                Err(failed) => failed,
-            };
-            tried.push(endpoint);
-            let (outcome, again) = failed.about(command.id, command.idempotency_key.is_some());
-            if !again || tried.len() == MAX_ATTEMPTS || Instant::now() >= deadline {
-                return outcome;
+            match self.call_weather(&endpoint, &command, deadline).await {
+                Ok(()) => tries.settle(|_| Said { outcome: Ok(id), again: Again::Never }),
+                Err(failed) => tries.fail(&failed),
             }
-            answered = Some(outcome);
+            tried.push(endpoint);
         }
+        tries.into_outcomes().pop().unwrap_or_else(|| Err(no_result().of(id)))
     }
 }
 
 impl Writers {
+    /// The writer for the next try, or why there is none: what was not sent before is answered so.
+    fn next(
+        &self,
+        tried: &[Arc<Endpoint>],
+        events: usize,
+        deadline: Instant,
+    ) -> Result<Arc<Endpoint>, SaleError> {
+        if Instant::now() >= deadline {
+            return Err(late());
+        }
+        if tried.len() == MAX_ATTEMPTS {
+            return Err(NoWriter::None.error());
+        }
+        self.shared.pick(tried, events).map_err(NoWriter::error)
+    }
+
     async fn call_sales(
         &self,
         endpoint: &Arc<Endpoint>,
-        pending: &[(usize, SaleCommand)],
+        tries: &Tries<SaleCommand>,
         deadline: Instant,
     ) -> Result<Vec<ProductSaleResult>, Failed> {
         let request = || {
-            let ventas =
-                pending.iter().map(|(_, command)| ProductSaleRequest::from(command.clone())).collect();
+            let ventas = tries.pending().map(|command| ProductSaleRequest::from(command.clone())).collect();
             with_deadline(ProductSaleBatchRequest { ventas }, deadline)
         };
         let call = |link: Link| {
@@ -108,8 +102,8 @@ impl Writers {
             let request = request();
             async move { client.procesar_ventas(request).await }
         };
-        let answer = self.call(endpoint, "ProcesarVentas", pending.len(), deadline, call).await?;
-        if answer.resultados.len() != pending.len() {
+        let answer = self.call(endpoint, "ProcesarVentas", tries.pending().len(), deadline, call).await?;
+        if answer.resultados.len() != tries.pending().len() {
             let incomplete = "the writer's answer does not have a result for each sale";
             return Err(Failed::Unknown(SaleError::new(ErrorCode::OutcomeUnknown, incomplete)));
         }
@@ -177,7 +171,7 @@ async fn attempt<T, F: Future<Output = Result<Response<T>, Status>> + Send>(
     };
     match timeout_at(deadline, call(link)).await {
         Ok(Ok(response)) => Ok(response.into_inner()),
-        Ok(Err(status)) => Err(Failed::of(&status)),
+        Ok(Err(status)) => Err(failed(&status)),
         Err(_elapsed) => Err(Failed::Unknown(SaleError::new(
             ErrorCode::OutcomeUnknown,
             "the writer did not answer in time",
@@ -185,33 +179,28 @@ async fn attempt<T, F: Future<Output = Result<Response<T>, Status>> + Send>(
     }
 }
 
-impl Failed {
-    fn of(status: &Status) -> Self {
-        let below = status.source().map(|cause| cause.downcast_ref::<LinkError>());
-        let (code, message) = match below {
-            Some(Some(LinkError::NotSent(why))) => {
-                return Self::NotSent(SaleError::new(ErrorCode::Unavailable, why));
-            }
-            // With a source, the status is not what the writer said, but tells of a broken connection.
-            Some(Some(LinkError::Lost(why))) => (ErrorCode::OutcomeUnknown, why.as_str()),
-            Some(None) => (ErrorCode::OutcomeUnknown, status.message()),
-            None => (ErrorCode::of_grpc(status.code()), status.message()),
-        };
-        let error = SaleError::new(code, message);
-        match code {
-            ErrorCode::Unavailable => Self::NotWritten(error),
-            ErrorCode::OutcomeUnknown => Self::Unknown(error),
-            _ => Self::Refused(error),
-        }
+/// What a status that a call ended with says of its events.
+fn failed(status: &Status) -> Failed {
+    let below = status.source().map(|cause| cause.downcast_ref::<LinkError>());
+    let unknown = |message: &str| Failed::Unknown(SaleError::new(ErrorCode::OutcomeUnknown, message));
+    match below {
+        Some(Some(LinkError::NotSent(why))) => Failed::NotSent(SaleError::new(ErrorCode::Unavailable, why)),
+        // With a source, the status is not what the writer said, but tells of a broken connection.
+        Some(Some(LinkError::Lost(why))) => unknown(why),
+        Some(None) => unknown(status.message()),
+        None => said(status),
     }
+}
 
-    /// The outcome of one event, and whether another writer may take it.
-    fn about(&self, id: EventId, keyed: bool) -> (Outcome, bool) {
-        match self {
-            Self::NotSent(error) | Self::NotWritten(error) => (Err(error.clone().of(id)), true),
-            Self::Unknown(error) => (Err(error.clone().of(id)), keyed),
-            Self::Refused(error) => (Err(error.clone().of(id)), false),
-        }
+/// What a status says that was not made here. Only the writer's own word promises that nothing was written: anything
+/// between us and it may have handed the events on before it answered for itself.
+fn said(status: &Status) -> Failed {
+    let code = ErrorCode::of_writer(status).unwrap_or(ErrorCode::OutcomeUnknown);
+    let error = SaleError::new(code, status.message());
+    match code {
+        ErrorCode::Unavailable => Failed::NotWritten(error),
+        ErrorCode::OutcomeUnknown => Failed::Unknown(error),
+        _ => Failed::Refused(error),
     }
 }
 
@@ -226,17 +215,22 @@ impl NoWriter {
     }
 }
 
-/// The outcome that the writer gave one sale, and whether another writer may take it.
-fn settled(result: Option<ProductSaleResult>, id: EventId) -> (Outcome, bool) {
-    match result.and_then(|result| result.resultado) {
-        Some(Resultado::Aceptada(_)) => (Ok(id), false),
+/// What the writer said of one sale.
+fn settled(result: Option<ProductSaleResult>, id: EventId) -> Said {
+    let (outcome, again) = match result.and_then(|result| result.resultado) {
+        Some(Resultado::Aceptada(_)) => (Ok(id), Again::Never),
         Some(Resultado::Error(error)) => {
             let error = SaleError { id: Some(id), ..error.into() };
-            let again = error.code == ErrorCode::Unavailable;
+            let again = if error.code == ErrorCode::Unavailable { Again::Always } else { Again::Never };
             (Err(error), again)
         }
-        None => (Err(SaleError::new(ErrorCode::OutcomeUnknown, "the writer gave no result").of(id)), false),
-    }
+        None => (Err(no_result().of(id)), Again::Never),
+    };
+    Said { outcome, again }
+}
+
+fn no_result() -> SaleError {
+    SaleError::new(ErrorCode::OutcomeUnknown, "the writer gave no result")
 }
 
 fn is_unavailable(result: &ProductSaleResult) -> bool {

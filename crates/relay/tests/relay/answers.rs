@@ -16,6 +16,8 @@ use crate::client::{Answer, Http, sale, sales};
 use crate::test_writer::{LIMIT, TestWriter};
 
 const JSON: (&str, &str) = ("content-type", "application/json");
+/// What our own hop before it always sends.
+const HOP: (&str, &str) = ("x-deadline-ms", "4000");
 const NDJSON: (&str, &str) = ("content-type", "application/x-ndjson");
 
 #[tokio::test]
@@ -29,7 +31,7 @@ async fn an_event_is_accepted_with_what_stands_beside_it() -> Result<()> {
     let id: EventId = plain.json["id"].as_str().context("an id")?.parse().map_err(FieldErrors::from)?;
     assert_eq!(plain.json, json!({"estado": "OK", "id": id.to_string()}));
 
-    let headers = [JSON, ("idempotency-key", "\"k-1\""), ("traceparent", trace)];
+    let headers = [JSON, HOP, ("idempotency-key", "\"k-1\""), ("traceparent", trace)];
     let keyed = relay.http.send("/procesar", &headers, sale("keyed")).await?;
     let again = relay.http.send("/procesar", &headers, sale("keyed")).await?;
     assert_eq!((keyed.status.as_u16(), &keyed.json), (202, &again.json), "one key, one identity");
@@ -37,7 +39,7 @@ async fn an_event_is_accepted_with_what_stands_beside_it() -> Result<()> {
     let inner_id = EventId::new_v7();
     let inner = json!({"categoria": 1, "producto_id": "inner", "precio": 1, "cantidad_vendida": 1,
         "id": inner_id.to_string(), "traceparent": trace});
-    let inner = relay.http.post("/procesar", inner.to_string()).await?;
+    let inner = relay.http.send("/procesar", &[JSON, HOP], inner.to_string()).await?;
     assert_eq!(inner.json["id"], inner_id.to_string());
 
     let seen = writer.seen.sales();
@@ -56,6 +58,31 @@ async fn an_event_is_accepted_with_what_stands_beside_it() -> Result<()> {
     assert_eq!((weather.status.as_u16(), &weather.json["estado"]), (202, &json!("OK")));
     let seen = writer.seen.weather();
     assert_eq!((seen[0].country.as_str(), seen[0].clave_idempotencia.as_str()), ("GT", "w-1"));
+    Ok(())
+}
+
+/// What only our own hops send is ignored from others: identity, trace context, decision about sampling.
+#[tokio::test]
+async fn what_only_a_hop_may_say_is_ignored_from_outside() -> Result<()> {
+    let writer = TestWriter::start()?;
+    let relay = Relay::ready(&[writer.address], &[]).await?;
+    let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let id = EventId::new_v7().to_string();
+    let beside = json!({"categoria": 1, "producto_id": "a", "precio": 1, "cantidad_vendida": 1, "id": id,
+        "traceparent": trace, "country": "GT", "weather": "Rainy"});
+    for (path, body) in [
+        ("/procesar", beside.to_string()),
+        ("/procesar", json!([beside]).to_string()),
+        ("/publicar", beside.to_string()),
+    ] {
+        let answer = relay.http.send(path, &[JSON, ("traceparent", trace)], body).await?;
+        assert_eq!(answer.status, 202, "{answer:?}");
+        let results = &answer.json["resultados"];
+        let given = if results.is_array() { &results[0]["id"] } else { &answer.json["id"] };
+        assert!(given.is_string() && *given != json!(id), "{path}: {answer:?}");
+    }
+    assert!(writer.seen.sales().iter().all(|sale| sale.traceparent.is_empty()));
+    assert!(writer.seen.weather().iter().all(|report| report.traceparent.is_empty()));
     Ok(())
 }
 
@@ -96,14 +123,16 @@ async fn bad_input_gets_its_own_clear_answer_and_is_never_sent_on() -> Result<()
         (field("cantidad_vendida", json!(1_i64 << 31)), 422, &["cantidad_vendida"]),
         (field("cantidad_vendida", json!(1.5)), 422, &["cantidad_vendida"]),
         (raw("cantidad_vendida", "99999999999999999999999"), 422, &["cantidad_vendida"]),
-        (field("id", json!("no uuid")), 422, &["id"]),
-        (field("idempotency_key", json!(7)), 422, &["idempotency_key"]),
     ];
     for (body, status, fields) in cases {
         let shown: String = body.chars().take(100).collect();
         let answer = relay.http.post("/procesar", body).await?;
         assert_eq!((answer.status.as_u16(), answer.wrong_fields().as_slice()), (status, fields), "{shown}");
         assert_problem(&answer, if status == 400 { "not-json" } else { "invalid-field" });
+    }
+    for (name, value) in [("id", json!("no uuid")), ("idempotency_key", json!(7))] {
+        let hop = relay.http.send("/procesar", &[JSON, HOP], field(name, value)).await?;
+        assert_eq!((hop.status.as_u16(), hop.wrong_fields().as_slice()), (422, &[name][..]));
     }
     let report = relay.http.post("/publicar", r#"{"description":"ok","country":"","weather":7}"#).await?;
     assert_eq!(

@@ -48,6 +48,31 @@ async fn a_sale_in_flight_at_its_deadline_is_unknown_and_one_that_waits_is_not_w
     Ok(())
 }
 
+/// A hop that has no time left hears so before anything is written, and never that the outcome is unknown.
+#[tokio::test]
+async fn without_time_left_nothing_is_written() -> Result<()> {
+    let writer = TestWriter::start()?;
+    let relay = Relay::ready(&[writer.address], &[]).await?;
+    let report = || r#"{"country":"GT","weather":"Rainy"}"#.to_owned();
+    for left in ["0", "1", "19"] {
+        for (path, body) in [("/procesar", sale("a")), ("/procesar", sales(2)), ("/publicar", report())] {
+            let answer = relay.http.send(path, &[JSON, ("x-deadline-ms", left)], body).await?;
+            assert_eq!(
+                (answer.status.as_u16(), answer.problem()),
+                (503, "unavailable"),
+                "{left}: {answer:?}"
+            );
+            assert_eq!(answer.retry_after.as_deref(), Some("1"));
+        }
+    }
+    assert_eq!((writer.seen.count(), writer.seen.weather().len()), (0, 0));
+    for ignored in ["", "-1", "soon", "99999999999999999999999"] {
+        let answer = relay.http.send("/procesar", &[JSON, ("x-deadline-ms", ignored)], sale("a")).await?;
+        assert_eq!(answer.status, 202, "{ignored}: {answer:?}");
+    }
+    Ok(())
+}
+
 #[tokio::test]
 async fn concurrent_sales_share_calls_and_a_full_queue_says_so() -> Result<()> {
     let writer = TestWriter::start()?;

@@ -5,6 +5,7 @@ mod balance;
 mod client;
 mod deadlines;
 mod test_writer;
+mod unknown;
 
 use std::net::SocketAddr;
 

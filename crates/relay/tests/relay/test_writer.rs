@@ -1,6 +1,7 @@
 //! A second implementation of the writer's wire: it keeps what it gets in memory, and can be told to refuse, to wait, to
 //! stop, and to die with all of its connections.
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -22,7 +23,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
-use tonic::{Request, Response, Status};
+use tonic::{Code, Request, Response, Status};
 
 /// A writer on a runtime of its own, so that its death takes its connections along.
 pub(crate) struct TestWriter {
@@ -38,7 +39,23 @@ pub(crate) struct Seen {
     calls: Mutex<Vec<Call>>,
     weather: Mutex<Vec<WeatherReport>>,
     holding: watch::Sender<bool>,
-    refusal: Mutex<Option<ErrorCode>>,
+    refusal: Mutex<Option<End>>,
+    script: Mutex<VecDeque<Option<End>>>,
+}
+
+/// How a call ends, other than with an acceptance of all its events.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum End {
+    /// Each event is refused by itself.
+    Refused(ErrorCode),
+    /// The whole call ends with the writer's own status.
+    Status(ErrorCode),
+    /// The whole call ends with a status as something before the writer gives it.
+    Bare(Code),
+    /// The answer has no results.
+    Short,
+    /// The stream breaks.
+    Broken,
 }
 
 /// One batch call.
@@ -141,15 +158,33 @@ impl Seen {
         self.holding.send_replace(holding);
     }
 
-    /// Answers every sale with this, or accepts it.
+    /// Answers every event with this, or accepts it.
     pub(crate) fn refuse(&self, code: Option<ErrorCode>) {
-        *self.refusal.lock().unwrap_or_else(PoisonError::into_inner) = code;
+        self.end(code.map(End::Refused));
     }
 
-    async fn answer(&self) -> Option<ErrorCode> {
+    /// Ends every call so, or accepts its events.
+    pub(crate) fn end(&self, end: Option<End>) {
+        *self.refusal.lock().unwrap_or_else(PoisonError::into_inner) = end;
+    }
+
+    /// Ends the next calls so, one after the other.
+    pub(crate) fn end_next(&self, script: impl IntoIterator<Item = Option<End>>) {
+        *self.script.lock().unwrap_or_else(PoisonError::into_inner) = script.into_iter().collect();
+    }
+
+    async fn answer(&self) -> Result<Option<ErrorCode>, Status> {
         // The sender lives as long as we do.
         drop(self.holding.subscribe().wait_for(|holding| !holding).await);
-        *self.refusal.lock().unwrap_or_else(PoisonError::into_inner)
+        let next = self.script.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+        match next.unwrap_or_else(|| *self.refusal.lock().unwrap_or_else(PoisonError::into_inner)) {
+            None => Ok(None),
+            Some(End::Refused(code)) => Ok(Some(code)),
+            Some(End::Status(code)) => Err(SaleError::new(code, "as told").into()),
+            Some(End::Bare(code)) => Err(Status::new(code, "as something in between says")),
+            Some(End::Short) => Err(Status::ok("")),
+            Some(End::Broken) => panic!("as told"),
+        }
     }
 }
 
@@ -172,6 +207,10 @@ impl ProductSaleService for Calls {
         let call = Call { sales: sales.clone(), timeout };
         self.0.calls.lock().unwrap_or_else(PoisonError::into_inner).push(call);
         let refusal = self.0.answer().await;
+        if refusal.as_ref().is_err_and(|status| status.code() == Code::Ok) {
+            return Ok(Response::new(ProductSaleBatchResponse::default()));
+        }
+        let refusal = refusal?;
         let result = |sale| ProductSaleResult { resultado: Some(result(sale, refusal)) };
         Ok(Response::new(ProductSaleBatchResponse { resultados: sales.into_iter().map(result).collect() }))
     }
@@ -183,7 +222,7 @@ impl WeatherService for Calls {
         let report = request.into_inner();
         let id = report.id.clone();
         self.0.weather.lock().unwrap_or_else(PoisonError::into_inner).push(report);
-        match self.0.answer().await {
+        match self.0.answer().await? {
             Some(code) => Err(SaleError::new(code, "as told").into()),
             None => Ok(Response::new(WeatherResponse { estado: "OK".to_owned(), id })),
         }

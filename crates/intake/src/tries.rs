@@ -1,0 +1,153 @@
+//! The tries of one call's events at whatever is upstream, and what may be answered after them.
+//!
+//! A refusal is a promise that nothing was written, by any try. Invariants: once a try of an event ended unknown, only an
+//! acceptance replaces that; and an event is sent again only if it surely was not written, or has an idempotency key.
+
+use blackfriday_event::EventId;
+use blackfriday_proto::{ErrorCode, SaleCommand, SaleError, WeatherCommand};
+
+type Outcome = Result<EventId, SaleError>;
+
+/// An event on its way upstream.
+pub trait Command {
+    /// Its identity.
+    fn id(&self) -> EventId;
+
+    /// Whether it has a key, under which a repetition counts once.
+    fn is_keyed(&self) -> bool;
+}
+
+/// What a try that failed as a whole says of its events.
+#[derive(Debug)]
+pub enum Failed {
+    /// They did not reach upstream.
+    NotSent(SaleError),
+    /// Upstream says that nothing was written; a further try may be luckier.
+    NotWritten(SaleError),
+    /// They may have been written.
+    Unknown(SaleError),
+    /// Upstream says that nothing was written, and a further try would not change that.
+    Refused(SaleError),
+}
+
+/// What a try says of one event.
+#[derive(Debug)]
+pub struct Said {
+    /// Its outcome, were this the only try.
+    pub outcome: Outcome,
+    /// Whether it may be sent again.
+    pub again: Again,
+}
+
+/// Whether an event may be sent again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Again {
+    /// It may.
+    Always,
+    /// If it has a key.
+    IfKeyed,
+    /// It must not, or need not.
+    Never,
+}
+
+/// The events of one call: the outcomes so far, and those that may be sent again.
+#[derive(Debug)]
+pub struct Tries<C> {
+    outcomes: Vec<Option<Outcome>>,
+    pending: Vec<(usize, C)>,
+}
+
+impl<C: Command> Tries<C> {
+    /// Events of which none was sent yet.
+    pub fn new(commands: Vec<C>) -> Self {
+        let outcomes = std::iter::repeat_with(|| None).take(commands.len()).collect();
+        Self { outcomes, pending: commands.into_iter().enumerate().collect() }
+    }
+
+    /// What the next try sends, in order.
+    pub fn pending(&self) -> impl ExactSizeIterator<Item = &C> {
+        self.pending.iter().map(|(_, command)| command)
+    }
+
+    /// Whether nothing is left to send.
+    pub fn are_over(&self) -> bool {
+        self.pending.is_empty()
+    }
+
+    /// Takes what a try said of each pending event, in order.
+    pub fn settle(&mut self, mut said: impl FnMut(&C) -> Said) {
+        let outcomes = &mut self.outcomes;
+        self.pending.retain(|(at, command)| {
+            let Said { outcome, again } = said(command);
+            outcomes[*at] = Some(after(outcomes[*at].take(), outcome));
+            match again {
+                Again::Always => true,
+                Again::IfKeyed => command.is_keyed(),
+                Again::Never => false,
+            }
+        });
+    }
+
+    /// Takes a try that failed as a whole.
+    pub fn fail(&mut self, failed: &Failed) {
+        self.settle(|command| failed.about(command.id()));
+    }
+
+    /// Sends nothing more. What was sent keeps the outcome that it has; `why` is that of the others.
+    pub fn give_up(&mut self, why: &SaleError) {
+        for (at, command) in self.pending.drain(..) {
+            self.outcomes[at].get_or_insert_with(|| Err(why.clone().of(command.id())));
+        }
+    }
+
+    /// The outcome of each event, in the order of the call.
+    pub fn into_outcomes(mut self) -> Vec<Outcome> {
+        let untold = SaleError::new(ErrorCode::OutcomeUnknown, "no outcome");
+        self.give_up(&untold);
+        self.outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(|| Err(untold.clone()))).collect()
+    }
+}
+
+impl Failed {
+    fn about(&self, id: EventId) -> Said {
+        let (error, again) = match self {
+            Self::NotSent(error) | Self::NotWritten(error) => (error, Again::Always),
+            Self::Unknown(error) => (error, Again::IfKeyed),
+            Self::Refused(error) => (error, Again::Never),
+        };
+        Said { outcome: Err(error.clone().of(id)), again }
+    }
+}
+
+/// What is known of an event after one more try.
+fn after(before: Option<Outcome>, now: Outcome) -> Outcome {
+    match (before, now) {
+        (Some(Ok(id)), _) | (_, Ok(id)) => Ok(id),
+        // Whatever this try says, it says nothing of the one before.
+        (Some(Err(unknown)), Err(_)) if unknown.code == ErrorCode::OutcomeUnknown => Err(unknown),
+        (_, Err(error)) => Err(error),
+    }
+}
+
+impl Command for SaleCommand {
+    fn id(&self) -> EventId {
+        self.id
+    }
+
+    fn is_keyed(&self) -> bool {
+        self.idempotency_key.is_some()
+    }
+}
+
+impl Command for WeatherCommand {
+    fn id(&self) -> EventId {
+        self.id
+    }
+
+    fn is_keyed(&self) -> bool {
+        self.idempotency_key.is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests;
