@@ -31,9 +31,7 @@ buildGoModule {
     inherit (release) hash;
   };
   subPackages = [ "cmd/zot" ];
-  # As upstream builds its minimal one: static, and nothing that would want GPGME.
   env.CGO_ENABLED = 0;
-  tags = [ "containers_image_openpgp" ];
   # They want registries of others and a cluster.
   doCheck = false;
   meta = {
