@@ -69,8 +69,8 @@ valkey_users() {
     local shown='posicion:* ventas:global:* reportes:total ranking:* stats:* historial:precio:* serie:ventas country_counts total_messages'
     local read_only write_only
     read -ra read_only <<<"$shown"
-    read -ra write_only <<<"$shown idempotencia:* esquema reportes:total:* clima:*"
-    echo "user consumer on #$(hash_of valkey-consumer) resetchannels -@all +ping +role +multi +exec +fcall +function|load +type +exists +get +set +hget +hgetall +hset +zadd +zincrby +zmscore +zrange +zrem +zremrangebyrank +zremrangebyscore +expire +pexpireat ${write_only[*]/#/\~}"
+    read -ra write_only <<<"$shown ultimo:* detenido:* empezado:* idempotencia:* esquema reportes:total:* clima:*"
+    echo "user consumer on #$(hash_of valkey-consumer) resetchannels -@all +ping +role +info +multi +exec +fcall +function|load +type +exists +time +get +set +hget +hmget +hgetall +hset +hdel +zadd +zmscore +zrange +zrem +zremrangebyrank +zremrangebyscore +pexpireat ${write_only[*]/#/\~}"
     echo "user dashboard on #$(hash_of valkey-dashboard) resetchannels -@all +ping +role +multi +exec +get +hgetall +zrange ${read_only[*]/#/%R\~}"
     echo "user verify on #$(hash_of valkey-verify) resetchannels -@all +ping +role +scan +type +pexpiretime +get +hgetall +zrange ${write_only[*]/#/%R\~}"
     echo "user grafana on #$(hash_of valkey-grafana) resetchannels -@all +ping +info +command +client|setname +get +hget +hgetall +zrange ${read_only[*]/#/%R\~}"

@@ -5,6 +5,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use blackfriday_broker::kafka::{Admin, KafkaConfig};
 use blackfriday_broker::{Record, TopicPartition};
+use blackfriday_event::Timestamp;
 use blackfriday_proto::{Event, decode_record};
 use serde_json::{Map, Value, json};
 
@@ -96,7 +97,9 @@ pub(crate) fn to_json(partition: &TopicPartition, record: &Record) -> Value {
         "key": record.key.as_deref().map(text),
         "headers": headers,
     });
-    match decode_record(&record.payload) {
+    // Without a time of the log the event itself can be shown all the same.
+    let accepted_at = Timestamp::from_log(record.timestamp_ms).unwrap_or_default();
+    match decode_record(&record.payload, accepted_at) {
         Ok(Event::Sale(sale)) => {
             json["id"] = sale.id.to_string().into();
             json["accepted_at_ms"] = sale.accepted_at.millis().into();

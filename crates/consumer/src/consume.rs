@@ -145,11 +145,6 @@ impl Consumer {
             self.owned.insert(partition.clone(), Owned { epoch, position: None });
             self.ready.retain(|work| work.partition != *partition);
         }
-        let with_kind = |partition: TopicPartition| {
-            let kind = self.kind(&partition);
-            (partition, kind)
-        };
-        let partitions = partitions.into_iter().map(with_kind).collect();
         let (store, admin, progress) =
             (self.store.clone(), Arc::clone(&self.admin), Arc::clone(&self.progress));
         let on_gap = self.config.on_gap;

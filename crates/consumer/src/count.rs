@@ -11,7 +11,7 @@ use tracing::{Instrument, Span};
 
 use crate::Error;
 use crate::dead_letter;
-use crate::fold::Folded;
+use crate::fold::{Folded, Rejected};
 use crate::progress::Progress;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
@@ -58,8 +58,7 @@ async fn count_in_span(
 ) -> Result<Vec<Counted>, Error> {
     for work in &mut works {
         let rejected = std::mem::take(&mut work.folded.rejected);
-        progress.dead_letters(rejected.len());
-        dead_letter::publish(producer, &work.partition, rejected).await;
+        bury(producer, &work.partition, rejected, progress).await;
     }
     let windows = windows(store, &works, progress).await?;
     let mut counted = Vec::with_capacity(works.len());
@@ -71,7 +70,10 @@ async fn count_in_span(
             Some((position, _)) if position != work.from => counted.push(Counted::refused(&work, position)),
             window => {
                 let mut keys = window.map(|(_, keys)| keys).unwrap_or_default();
-                progress.repeated(work.folded.admit(&mut keys));
+                let (repeated, conflicting) = work.folded.admit(&mut keys);
+                progress.repeated(repeated);
+                progress.conflicting(conflicting.len());
+                bury(producer, &work.partition, conflicting, progress).await;
                 batches.push(batch(&mut work, keys, store));
                 applying.push(work);
             }
@@ -86,8 +88,15 @@ async fn count_in_span(
         // An earlier try was applied although its answer was lost.
         Outcome::Refused { stored } if stored == work.to => Counted::applied(work),
         Outcome::Refused { stored } => Counted::refused(work, stored),
+        // What it is stopped for is read again with the position.
+        Outcome::Stopped { .. } => Counted::refused(work, work.from),
     }));
     Ok(counted)
+}
+
+async fn bury(producer: &Producer, partition: &TopicPartition, rejected: Vec<Rejected>, progress: &Progress) {
+    progress.dead_letters(rejected.len());
+    dead_letter::publish(producer, partition, rejected).await;
 }
 
 /// Runs an operation of the store until it succeeds, with growing pauses.
@@ -141,6 +150,7 @@ fn batch(work: &mut Work, keys: KeyWindow, store: &Store) -> Batch {
         partition: work.partition.partition,
         from: work.from,
         to: work.to,
+        last: work.folded.last,
         tally: std::mem::replace(&mut work.folded.tally, empty),
         keys,
     }

@@ -5,11 +5,9 @@
 //! store has seen. What cannot be decoded is set aside for the dead letters.
 
 use blackfriday_broker::Record;
-use blackfriday_event::{
-    Bounds, IdempotencyKey, KeyWindow, Sale, SaleTally, Timestamp, WeatherReport, WeatherTally,
-};
+use blackfriday_event::{Admission, Bounds, IdempotencyKey, KeyWindow, SaleTally, Timestamp, WeatherTally};
 use blackfriday_proto::{DecodeError, Event, decode_record};
-use blackfriday_store::BatchTally;
+use blackfriday_store::{BatchTally, LastRecord};
 
 /// The most trace contexts that one batch's span links to.
 const MAX_LINKS: usize = 128;
@@ -26,14 +24,15 @@ pub(crate) enum Kind {
 pub(crate) struct Folded {
     pub(crate) kind: Kind,
     pub(crate) tally: BatchTally,
-    /// Keyed events in the order of their offsets.
-    pub(crate) keyed: Vec<Event>,
+    /// Keyed events with their records, in the order of their offsets.
+    pub(crate) keyed: Vec<(Event, Record)>,
     /// Records that cannot be counted.
     pub(crate) rejected: Vec<Rejected>,
     /// Trace contexts of sampled records, at most [`MAX_LINKS`].
     pub(crate) traceparents: Vec<String>,
     pub(crate) newest: Option<Timestamp>,
     pub(crate) records: u64,
+    pub(crate) last: Option<LastRecord>,
 }
 
 /// A record that cannot be counted.
@@ -63,21 +62,26 @@ impl Folded {
             traceparents: Vec::new(),
             newest: None,
             records: 0,
+            last: None,
         }
     }
 
     fn add(&mut self, kind: Kind, record: Record) {
         self.records += 1;
-        match decode_record(&record.payload) {
+        self.last = Some(LastRecord { offset: record.offset, digest: record.digest() });
+        let Some(accepted_at) = Timestamp::from_log(record.timestamp_ms) else {
+            return self.reject(record, "the log has no time of the record".to_owned());
+        };
+        match decode_record(&record.payload, accepted_at) {
             Ok(event) if kind.holds(&event) => {
-                self.newest = self.newest.max(Some(accepted_at(&event)));
-                if let Some(traceparent) = record.traceparent
+                self.newest = self.newest.max(Some(accepted_at));
+                if let Some(traceparent) = &record.traceparent
                     && self.traceparents.len() < MAX_LINKS
                 {
-                    self.traceparents.push(traceparent);
+                    self.traceparents.push(traceparent.clone());
                 }
-                if key_of(&event).is_some() {
-                    self.keyed.push(event)
+                if event.idempotency_key().is_some() {
+                    self.keyed.push((event, record))
                 } else {
                     fold_event(&mut self.tally, event)
                 }
@@ -91,21 +95,31 @@ impl Folded {
         self.rejected.push(Rejected { record, reason });
     }
 
-    /// The keys whose stored times decide about the keyed events.
+    /// The keys whose past decides about the keyed events.
     pub(crate) fn keys(&self) -> Vec<IdempotencyKey> {
-        self.keyed.iter().filter_map(|event| key_of(event).cloned()).collect()
+        self.keyed.iter().filter_map(|(event, _)| event.idempotency_key().cloned()).collect()
     }
 
-    /// Second stage: folds the keyed events that count by `window`, and returns how many did not.
-    pub(crate) fn admit(&mut self, window: &mut KeyWindow) -> u64 {
-        let mut repeated = 0;
-        for event in self.keyed.drain(..) {
-            match key_of(&event) {
-                Some(key) if !window.admit(key, accepted_at(&event)) => repeated += 1,
-                _ => fold_event(&mut self.tally, event),
+    /// Second stage: folds the keyed events that count by `window`. Returns how many repeat one, and those that belong to
+    /// the dead letters because their key was counted with another event.
+    pub(crate) fn admit(&mut self, window: &mut KeyWindow) -> (u64, Vec<Rejected>) {
+        let (mut repeated, mut conflicting) = (0, Vec::new());
+        for (event, record) in self.keyed.drain(..) {
+            let admission = event.idempotency_key().map_or(Admission::Counts, |key| {
+                window.admit(key, event.digest(), event.accepted_at(), record.offset)
+            });
+            match admission {
+                Admission::Counts => fold_event(&mut self.tally, event),
+                Admission::Repeats => repeated += 1,
+                Admission::Conflicts { counted } => {
+                    let reason = format!(
+                        "its idempotency key was counted with another event, of the record at offset {counted}"
+                    );
+                    conflicting.push(Rejected { record, reason });
+                }
             }
         }
-        repeated
+        (repeated, conflicting)
     }
 }
 
@@ -130,22 +144,6 @@ fn fold_event(tally: &mut BatchTally, event: Event) {
         (BatchTally::Weather(tally), Event::Weather(report)) => tally.fold(report),
         (BatchTally::Sales(_), Event::Weather(_)) | (BatchTally::Weather(_), Event::Sale(_)) => {
             debug_assert!(false, "an event of another topic was not rejected");
-        }
-    }
-}
-
-fn key_of(event: &Event) -> Option<&IdempotencyKey> {
-    match event {
-        Event::Sale(Sale { idempotency_key, .. }) | Event::Weather(WeatherReport { idempotency_key, .. }) => {
-            idempotency_key.as_ref()
-        }
-    }
-}
-
-fn accepted_at(event: &Event) -> Timestamp {
-    match event {
-        Event::Sale(Sale { accepted_at, .. }) | Event::Weather(WeatherReport { accepted_at, .. }) => {
-            *accepted_at
         }
     }
 }

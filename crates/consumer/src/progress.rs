@@ -18,6 +18,7 @@ pub(crate) struct Progress {
     store: Condition,
     records: Counter,
     repeated: Counter,
+    conflicting: Counter,
     refused: Counter,
     dead_letters: Counter,
     batches: Counter,
@@ -45,6 +46,10 @@ impl Progress {
             records: registry.counter("messaging_client_consumed_messages", "Records counted"),
             repeated: registry
                 .counter("blackfriday_consumer_repeated_events", "Events not counted: their key was"),
+            conflicting: registry.counter(
+                "blackfriday_consumer_conflicting_events",
+                "Events not counted: their key was, with another event",
+            ),
             refused: registry
                 .counter("blackfriday_consumer_refused_batches", "Batches whose position was another"),
             dead_letters: registry
@@ -75,6 +80,10 @@ impl Progress {
 
     pub(crate) fn repeated(&self, count: u64) {
         self.repeated.inc_by(count);
+    }
+
+    pub(crate) fn conflicting(&self, count: usize) {
+        self.conflicting.inc_by(count as u64);
     }
 
     pub(crate) fn applied(&self, batches: usize, took: Duration) {
@@ -115,9 +124,10 @@ impl Progress {
     pub(crate) fn tell(&self) {
         let newest = *self.newest.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Timestamp::from(SystemTime::now());
-        let freshness_ms = newest.map(|newest| now.millis().saturating_sub(newest.millis()));
+        // Negative where the log's clock is ahead of ours: that is to be seen.
+        let freshness_ms = newest.map(|newest| now.millis().cast_signed() - newest.millis().cast_signed());
         if let Some(age) = freshness_ms {
-            self.freshness_ms.set(i64::try_from(age).unwrap_or(i64::MAX));
+            self.freshness_ms.set(age);
         }
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         let (since, before) = *told;

@@ -4,11 +4,9 @@ use std::time::Duration;
 
 use blackfriday_broker::kafka::Admin;
 use blackfriday_broker::{BrokerError, TopicPartition, Watermarks};
-use blackfriday_event::KeyWindow;
-use blackfriday_store::{Batch, Outcome, Store};
+use blackfriday_store::{Outcome, Store};
 
 use crate::count::retrying;
-use crate::fold::Kind;
 use crate::progress::Progress;
 use crate::{Error, OnGap};
 
@@ -18,22 +16,26 @@ const RETRY: Duration = Duration::from_millis(500);
 pub(crate) async fn positions(
     store: &Store,
     admin: &Admin,
-    partitions: Vec<(TopicPartition, Kind)>,
+    partitions: Vec<TopicPartition>,
     on_gap: OnGap,
     progress: &Progress,
 ) -> Result<Vec<(TopicPartition, i64)>, Error> {
     let mut found = Vec::with_capacity(partitions.len());
-    for (partition, kind) in partitions {
+    for partition in partitions {
         loop {
-            let stored = retrying(progress, || store.positions(&partition.topic)).await?;
-            let position = stored.get(&partition.partition).copied().unwrap_or(0);
+            let mut stored = retrying(progress, || store.partitions(&partition.topic)).await?;
+            let stored = stored.remove(&partition.partition).unwrap_or_default();
+            if let Some(reason) = stored.stopped {
+                return Err(Error::Stopped { partition: partition.to_string(), reason });
+            }
+            let position = stored.next;
             let log = watermarks(admin, &partition).await;
             match log.check(&partition, position) {
                 Ok(()) => {
                     found.push((partition, position));
                     break;
                 }
-                Err(gap) => bridge(store, &partition, kind, position, log, gap, on_gap, progress).await?,
+                Err(gap) => bridge(store, &partition, position, log, gap, on_gap, progress).await?,
             }
         }
     }
@@ -41,11 +43,9 @@ pub(crate) async fn positions(
 }
 
 /// Moves the stored position over a gap, where that was asked for.
-#[expect(clippy::too_many_arguments, reason = "each is a plain fact about the gap")]
 async fn bridge(
     store: &Store,
     partition: &TopicPartition,
-    kind: Kind,
     position: i64,
     log: Watermarks,
     gap: BrokerError,
@@ -61,11 +61,8 @@ async fn bridge(
         return Err(Error::Gap(gap));
     }
     tracing::error!(%partition, position, low = log.low, high = log.high, "records are skipped, as --on-gap says");
-    let (topic, tally) = (partition.topic.to_string(), kind.empty(store.bounds()));
-    let keys = KeyWindow::default();
-    let batch = Batch { topic, partition: partition.partition, from: position, to: log.low, tally, keys };
-    let outcomes = retrying(progress, || store.apply(std::slice::from_ref(&batch))).await?;
-    if let Some(Outcome::Refused { stored }) = outcomes.first() {
+    let resume = || store.resume(&partition.topic, partition.partition, position, log.low);
+    if let Outcome::Refused { stored } = retrying(progress, resume).await? {
         tracing::info!(%partition, stored, "another consumer has moved the position");
     }
     Ok(())

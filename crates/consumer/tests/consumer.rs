@@ -7,15 +7,15 @@ use anyhow::{Context as _, Result, ensure};
 use blackfriday_broker::kafka::{
     Admin, BatchLimits, KafkaConfig, Producer, ProducerConfig, Subscription, SubscriptionEvent, TopicSpec,
 };
-use blackfriday_broker::{OutgoingRecord, TopicPartition};
+use blackfriday_broker::{OutgoingRecord, Record, TopicPartition};
 use blackfriday_consumer::{Config, Error, ORIGIN_OFFSET, ORIGIN_PARTITION, REASON, dead_letter_topic, run};
 use blackfriday_event::{
     Category, EventId, IdempotencyKey, Money, ProductId, Quantity, Sale, SaleDraft, Timestamp,
 };
-use blackfriday_proto::encode_sale;
+use blackfriday_proto::{Event, decode_record, encode_sale};
 use blackfriday_service::Context;
 use blackfriday_stack::{Kafka, Valkey, eventually};
-use blackfriday_store::{Store, StoreConfig, ValkeyConfig};
+use blackfriday_store::{LastRecord, Store, StoreConfig, ValkeyConfig};
 use clap::Parser;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -87,10 +87,15 @@ impl Bench {
     /// Waits until the store is what the log adds up to, key by key.
     async fn counts_exactly(&self) -> Result<()> {
         let mut model = self.store.model();
-        for (partition, log) in &self.log {
-            for sale in log.iter().flatten() {
-                model.record_sale("ventas", *partition, sale);
+        for (partition, record) in self.records().await? {
+            let last = LastRecord { offset: record.offset, digest: record.digest() };
+            model.pass("ventas", partition, last);
+            let accepted_at = Timestamp::from_log(record.timestamp_ms).context("the log's time")?;
+            if let Ok(Event::Sale(sale)) = decode_record(&record.payload, accepted_at) {
+                model.record_sale("ventas", partition, record.offset, &sale);
             }
+        }
+        for (partition, log) in &self.log {
             model.advance("ventas", *partition, i64::try_from(log.len())?);
         }
         let now = Timestamp::from(SystemTime::now()).millis();
@@ -99,6 +104,28 @@ impl Bench {
             anyhow::bail!("the store differs: {:?}", model.compare(&self.store.dump().await?, now));
         }
         Ok(())
+    }
+}
+
+impl Bench {
+    /// Everything that the topic holds, with its partition.
+    async fn records(&self) -> Result<Vec<(i32, Record)>> {
+        let mut subscription =
+            Subscription::open(&KafkaConfig::new(self.kafka.bootstrap()), BatchLimits::default(), false)?;
+        let mut missing = BTreeMap::new();
+        for (partition, log) in &self.log {
+            subscription.start(TopicPartition::new("ventas", *partition), 0, 0);
+            missing.insert(*partition, i64::try_from(log.len())?);
+        }
+        let mut records = Vec::new();
+        while !missing.is_empty() {
+            let event = timeout(LIMIT, subscription.next()).await.context("the topic's records")?;
+            let Some(SubscriptionEvent::Batch(batch)) = event else { anyhow::bail!("{event:?}") };
+            let partition = batch.partition.partition;
+            missing.retain(|missing, end| *missing != partition || batch.to < *end);
+            records.extend(batch.records.into_iter().map(|record| (partition, record)));
+        }
+        Ok(records)
     }
 }
 
@@ -207,7 +234,7 @@ async fn each_lag_is_told_by_whose_partition_it_is() -> Result<()> {
 async fn a_position_that_the_log_does_not_hold_stops_the_consumer_until_told_otherwise() -> Result<()> {
     let mut bench = Bench::start().await?;
     bench.publish(0, Some(sale(1, None))).await?;
-    bench.valkey.command(&["HSET", "posicion:ventas", "0", "100"]).await?;
+    bench.store.resume("ventas", 0, 0, 100).await?;
     let stopped = timeout(LIMIT, bench.consumer(&[])?.running).await.context("the consumer stops")??;
     let Err(Error::Gap(gap)) = stopped else { anyhow::bail!("not a gap: {stopped:?}") };
     ensure!(gap.to_string().contains("ventas/0: offset 100") && gap.to_string().contains("0 to 1"), "{gap}");

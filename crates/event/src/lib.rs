@@ -8,9 +8,11 @@
 //! depends on the set of accepted events only, never on their order or on how they were split into batches.
 
 mod category;
+mod digest;
 mod field_error;
 mod id;
 mod idempotency;
+mod key_window;
 mod money;
 mod product;
 mod sale;
@@ -19,9 +21,11 @@ mod time;
 mod weather;
 
 pub use category::Category;
+pub use digest::{from_hex as digest_from_hex, to_hex as digest_to_hex};
 pub use field_error::{FieldError, FieldErrors};
 pub use id::EventId;
-pub use idempotency::{IDEMPOTENCY_WINDOW_MS, IdempotencyKey, KeyWindow};
+pub use idempotency::IdempotencyKey;
+pub use key_window::{Admission, CountedKey, IDEMPOTENCY_WINDOW_MS, KeyWindow};
 pub use money::Money;
 pub use product::ProductId;
 pub use sale::{MAX_QUANTITY, Quantity, Sale, SaleDraft};

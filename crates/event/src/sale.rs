@@ -1,3 +1,4 @@
+use crate::digest::of_fields;
 use crate::{Category, EventId, FieldError, FieldErrors, IdempotencyKey, Money, ProductId, Timestamp};
 
 /// The most units that one sale may hold.
@@ -62,12 +63,20 @@ impl SaleDraft {
     }
 }
 
-/// An accepted sale, as it lies in the event log.
+impl SaleDraft {
+    /// What tells this sale from another one under the same idempotency key.
+    pub fn digest(&self) -> [u8; 8] {
+        let (price, units) = (self.price.cents().to_be_bytes(), self.quantity.units().to_be_bytes());
+        of_fields("sale", &[&[self.category as u8], self.product_id.as_str().as_bytes(), &price, &units])
+    }
+}
+
+/// An accepted sale, as it is stored in the event log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sale {
     /// Its identity.
     pub id: EventId,
-    /// When the writer accepted it, by the writer's clock.
+    /// When the event log took it, by the log's own clock. Before it is written: by the writer's.
     pub accepted_at: Timestamp,
     /// The key under which a retry counts once.
     pub idempotency_key: Option<IdempotencyKey>,

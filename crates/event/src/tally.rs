@@ -1,3 +1,4 @@
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use crate::{Category, EventId, Money, ProductId, Sale, Timestamp, WeatherReport};
@@ -18,8 +19,9 @@ impl Default for Bounds {
     }
 }
 
-/// One point of a category's price history, ordered by time of acceptance, then by identity.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+/// One point of a category's price history, ordered by time of acceptance, then by identity, then by the price's text, as
+/// the store's sorted set orders its members.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct PricePoint {
     /// When the sale was accepted.
     pub accepted_at: Timestamp,
@@ -27,6 +29,19 @@ pub struct PricePoint {
     pub id: EventId,
     /// Its price.
     pub price: Money,
+}
+
+impl Ord for PricePoint {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let by_price = || self.price.to_string().cmp(&other.price.to_string());
+        (self.accepted_at, self.id).cmp(&(other.accepted_at, other.id)).then_with(by_price)
+    }
+}
+
+impl PartialOrd for PricePoint {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
 }
 
 /// What one category's sales add up to.

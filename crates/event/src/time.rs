@@ -15,6 +15,11 @@ impl Timestamp {
         if millis <= Self::MAX.0 { Some(Self(millis)) } else { None }
     }
 
+    /// From a record's time in the log; `None` where the log has none (Kafka's -1) or it is past [`Timestamp::MAX`].
+    pub fn from_log(millis: i64) -> Option<Self> {
+        u64::try_from(millis).ok().and_then(Self::from_millis)
+    }
+
     /// Milliseconds since the Unix epoch.
     pub const fn millis(self) -> u64 {
         self.0

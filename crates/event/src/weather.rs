@@ -1,3 +1,4 @@
+use crate::digest::of_fields;
 use crate::product::is_visible_text;
 use crate::{EventId, FieldError, FieldErrors, IdempotencyKey, Timestamp};
 
@@ -43,12 +44,20 @@ impl WeatherDraft {
     }
 }
 
-/// An accepted weather report, as it lies in the event log.
+impl WeatherDraft {
+    /// What tells this report from another one under the same idempotency key.
+    pub fn digest(&self) -> [u8; 8] {
+        let Self { description, country, weather } = self;
+        of_fields("weather", &[description.as_bytes(), country.as_bytes(), weather.as_bytes()])
+    }
+}
+
+/// An accepted weather report, as it is stored in the event log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WeatherReport {
     /// Its identity.
     pub id: EventId,
-    /// When the writer accepted it, by the writer's clock.
+    /// When the event log took it, by the log's own clock. Before it is written: by the writer's.
     pub accepted_at: Timestamp,
     /// The key under which a retry counts once.
     pub idempotency_key: Option<IdempotencyKey>,

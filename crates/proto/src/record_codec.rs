@@ -18,6 +18,33 @@ pub enum Event {
     Weather(WeatherReport),
 }
 
+impl Event {
+    /// The key under which it counts once.
+    pub fn idempotency_key(&self) -> Option<&IdempotencyKey> {
+        match self {
+            Self::Sale(Sale { idempotency_key, .. })
+            | Self::Weather(WeatherReport { idempotency_key, .. }) => idempotency_key.as_ref(),
+        }
+    }
+
+    /// When the log took it.
+    pub fn accepted_at(&self) -> Timestamp {
+        match self {
+            Self::Sale(Sale { accepted_at, .. }) | Self::Weather(WeatherReport { accepted_at, .. }) => {
+                *accepted_at
+            }
+        }
+    }
+
+    /// What tells it from another event under the same key.
+    pub fn digest(&self) -> [u8; 8] {
+        match self {
+            Self::Sale(sale) => sale.draft.digest(),
+            Self::Weather(report) => report.draft.digest(),
+        }
+    }
+}
+
 /// Why a record cannot be counted. It goes to the dead letters.
 #[derive(Debug, thiserror::Error)]
 pub enum DecodeError {
@@ -32,7 +59,7 @@ pub enum DecodeError {
     Invalid(#[source] FieldErrors),
 }
 
-/// The bytes of a sale's record.
+/// The bytes of a sale's record. The sale's `accepted_at` is the writer's clock: another time counts, once it is in the log.
 pub fn encode_sale(sale: &Sale) -> Vec<u8> {
     let event = record::record::Event::Sale(record::Sale {
         category: u32::from(sale.draft.category as u8),
@@ -43,7 +70,7 @@ pub fn encode_sale(sale: &Sale) -> Vec<u8> {
     envelope(sale.id, sale.accepted_at, sale.idempotency_key.as_ref(), event)
 }
 
-/// The bytes of a weather report's record.
+/// The bytes of a weather report's record, as [`encode_sale`].
 pub fn encode_weather(report: &WeatherReport) -> Vec<u8> {
     let draft = report.draft.clone();
     let event = record::record::Event::Weather(record::Weather {
@@ -54,20 +81,19 @@ pub fn encode_weather(report: &WeatherReport) -> Vec<u8> {
     envelope(report.id, report.accepted_at, report.idempotency_key.as_ref(), event)
 }
 
-/// Reads a record back.
+/// Reads a record back. `accepted_at` is the record's own time, which the log gave it.
 ///
 /// # Errors
-/// Anything that [`encode_sale`] or [`encode_weather`] cannot have written.
-pub fn decode_record(bytes: &[u8]) -> Result<Event, DecodeError> {
+/// Anything that [`encode_sale`] or [`encode_weather`] cannot have written. The writer's clock is no reason: it decides
+/// nothing.
+pub fn decode_record(bytes: &[u8], accepted_at: Timestamp) -> Result<Event, DecodeError> {
     let record = record::Record::decode(bytes).map_err(DecodeError::Malformed)?;
     let event = record.event.ok_or(DecodeError::NoEvent)?;
     let invalid = |error| DecodeError::Invalid(FieldErrors::from(error));
     let id = EventId::from_slice(&record.id).map_err(invalid)?;
-    let accepted_at = Timestamp::from_millis(record.accepted_at_ms)
-        .ok_or_else(|| invalid(blackfriday_event::FieldError::new("accepted_at_ms", "must be below 2^48")))?;
     let idempotency_key = match record.idempotency_key.as_str() {
         "" => None,
-        key => Some(IdempotencyKey::new(key).map_err(invalid)?),
+        key => Some(IdempotencyKey::from_wire(key).map_err(invalid)?),
     };
     match event {
         record::record::Event::Sale(sale) => {
@@ -90,13 +116,13 @@ pub fn decode_record(bytes: &[u8]) -> Result<Event, DecodeError> {
 
 fn envelope(
     id: EventId,
-    accepted_at: Timestamp,
+    written_at: Timestamp,
     key: Option<&IdempotencyKey>,
     event: record::record::Event,
 ) -> Vec<u8> {
     let record = record::Record {
         id: id.as_bytes().to_vec(),
-        accepted_at_ms: accepted_at.millis(),
+        written_at_ms: written_at.millis(),
         idempotency_key: key.map(|key| key.as_str().to_owned()).unwrap_or_default(),
         event: Some(event),
     };
@@ -126,7 +152,7 @@ mod tests {
                     quantity: Quantity::new(units).expect("in range"),
                 },
             };
-            prop_assert_eq!(decode_record(&encode_sale(&sale)).expect("decodes"), Event::Sale(sale));
+            prop_assert_eq!(decode_record(&encode_sale(&sale), sale.accepted_at).expect("decodes"), Event::Sale(sale));
         }
 
         #[test]
@@ -137,25 +163,64 @@ mod tests {
                 idempotency_key: None,
                 draft: WeatherDraft::new(&description, &country, "Rainy").expect("valid"),
             };
-            prop_assert_eq!(decode_record(&encode_weather(&report)).expect("decodes"), Event::Weather(report));
+            let decoded = decode_record(&encode_weather(&report), report.accepted_at);
+            prop_assert_eq!(decoded.expect("decodes"), Event::Weather(report));
         }
 
         #[test]
         fn no_bytes_make_the_decoder_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-            let _: Result<Event, DecodeError> = decode_record(&bytes);
+            let _: Result<Event, DecodeError> = decode_record(&bytes, Timestamp::MAX);
+        }
+    }
+
+    /// A writer whose clock is off by any amount neither decides when its events were accepted nor keeps them from being
+    /// counted.
+    #[test]
+    fn the_logs_time_counts_and_no_writers_clock() {
+        let accepted_at = Timestamp::from_millis(1_700_000_000_000).expect("in range");
+        for written_at_ms in [0, 1_700_000_000_000 + 90_000_000, 1 << 48, u64::MAX] {
+            let sale = record::Sale { category: 1, product_id: "P-1".into(), price_cents: 1, quantity: 1 };
+            let record = record::Record {
+                id: EventId::new_v7().as_bytes().to_vec(),
+                written_at_ms,
+                event: Some(record::record::Event::Sale(sale)),
+                ..Default::default()
+            };
+            let event = decode_record(&record.encode_to_vec(), accepted_at).expect("decodes");
+            assert!(matches!(event, Event::Sale(sale) if sale.accepted_at == accepted_at));
+        }
+    }
+
+    #[test]
+    fn an_items_key_survives_the_log_and_what_nobody_writes_does_not() {
+        let batch_key = IdempotencyKey::new("cart-1").expect("a key");
+        let of_item = IdempotencyKey::of_item(&batch_key, [7; 8], 2);
+        for (text, expected) in [(of_item.as_str(), true), ("cart-1", true), ("a b", false), ("ñ", false)] {
+            let weather =
+                record::Weather { country: "GT".into(), weather: "Rainy".into(), ..Default::default() };
+            let record = record::Record {
+                id: EventId::new_v7().as_bytes().to_vec(),
+                idempotency_key: text.into(),
+                event: Some(record::record::Event::Weather(weather)),
+                ..Default::default()
+            };
+            let decoded = decode_record(&record.encode_to_vec(), Timestamp::MAX);
+            let key =
+                decoded.ok().and_then(|event| event.idempotency_key().map(|key| key.as_str().to_owned()));
+            assert_eq!(key.as_deref(), expected.then_some(text));
         }
     }
 
     #[test]
     fn what_is_no_record_is_refused_with_its_reason() {
-        assert!(matches!(decode_record(b"not protobuf"), Err(DecodeError::Malformed(_))));
-        assert!(matches!(decode_record(b""), Err(DecodeError::NoEvent)));
+        assert!(matches!(decode_record(b"not protobuf", Timestamp::MAX), Err(DecodeError::Malformed(_))));
+        assert!(matches!(decode_record(b"", Timestamp::MAX), Err(DecodeError::NoEvent)));
         let empty = record::Record {
             id: EventId::new_v7().as_bytes().to_vec(),
             event: Some(record::record::Event::Sale(record::Sale::default())),
             ..Default::default()
         };
-        let Err(DecodeError::Invalid(errors)) = decode_record(&empty.encode_to_vec()) else {
+        let Err(DecodeError::Invalid(errors)) = decode_record(&empty.encode_to_vec(), Timestamp::MAX) else {
             panic!("an empty sale is invalid");
         };
         assert_eq!(errors.0.len(), 3);

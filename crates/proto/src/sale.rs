@@ -76,7 +76,7 @@ pub(crate) fn identity(
     Result<EventId, blackfriday_event::FieldError>,
     Result<Option<IdempotencyKey>, blackfriday_event::FieldError>,
 ) {
-    let key = if key.is_empty() { Ok(None) } else { IdempotencyKey::new(key).map(Some) };
+    let key = if key.is_empty() { Ok(None) } else { IdempotencyKey::from_wire(key).map(Some) };
     let id = match (&key, id) {
         (Ok(Some(key)), _) => Ok(EventId::of_key(key)),
         (_, []) => Ok(EventId::new_v7()),

@@ -1,4 +1,7 @@
-use blackfriday_event::{Category, KeyWindow, PricePoint, ProductId, SaleTally, WeatherReport, WeatherTally};
+use blackfriday_event::{
+    Category, CountedKey, IdempotencyKey, KeyWindow, PricePoint, ProductId, SaleTally, WeatherReport,
+    WeatherTally, digest_from_hex, digest_to_hex,
+};
 use redis::{Cmd, cmd};
 use serde::Serialize;
 
@@ -6,7 +9,7 @@ use crate::StoreConfig;
 use crate::functions::FUNCTIONS;
 use crate::keys::Keys;
 
-/// What lies between two positions of one partition, added up.
+/// What was recorded between two positions of one partition, added up.
 #[derive(Debug, Clone)]
 pub struct Batch {
     /// The topic.
@@ -17,10 +20,21 @@ pub struct Batch {
     pub from: i64,
     /// The position that it has afterwards.
     pub to: i64,
+    /// The last record, unless there is none: offsets may be taken by records of the log's own.
+    pub last: Option<LastRecord>,
     /// What the counted events add up to.
     pub tally: BatchTally,
     /// The idempotency keys that were counted.
     pub keys: KeyWindow,
+}
+
+/// A record that a position was reached with, by which it is known again: the log may have lost it meanwhile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LastRecord {
+    /// Its offset.
+    pub offset: i64,
+    /// The digest of its time, key and payload.
+    pub digest: [u8; 8],
 }
 
 /// A tally of either kind of event.
@@ -32,16 +46,32 @@ pub enum BatchTally {
     Weather(WeatherTally),
 }
 
-/// What became of an apply.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What became of an apply, a stop or a resume.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
-    /// Counters and position changed.
+    /// It took place.
     Applied,
     /// Nothing changed: the stored position is this one.
     Refused {
         /// The next offset to count.
         stored: i64,
     },
+    /// Nothing changed: the partition is stopped until it is resumed.
+    Stopped {
+        /// Why.
+        reason: String,
+    },
+}
+
+impl LastRecord {
+    pub(crate) fn to_text(self) -> String {
+        format!("{}:{}", self.offset, digest_to_hex(self.digest))
+    }
+
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let (offset, digest) = text.split_once(':')?;
+        Some(Self { offset: offset.parse().ok()?, digest: digest_from_hex(digest)? })
+    }
 }
 
 #[derive(Serialize)]
@@ -50,8 +80,8 @@ struct WireSales {
     max: String,
     categories: Vec<WireCategory>,
     seconds: Vec<String>,
-    keys: Vec<String>,
-    keys_floor: String,
+    #[serde(flatten)]
+    keys: WireKeys,
 }
 
 #[derive(Serialize)]
@@ -68,34 +98,67 @@ struct WireCategory {
 struct WireWeather {
     countries: Vec<String>,
     reports: Vec<[String; 4]>,
+    #[serde(flatten)]
+    keys: WireKeys,
+}
+
+#[derive(Serialize)]
+struct WireKeys {
     keys: Vec<String>,
+    events: Vec<String>,
     keys_floor: String,
 }
 
 /// The function call that applies a batch.
 pub(crate) fn command(keys: &Keys, config: &StoreConfig, batch: &Batch) -> Cmd {
-    let mut head =
-        vec![keys.position(&batch.topic), keys.idempotency(&batch.topic, batch.partition), keys.schema()];
-    let schema: Vec<_> =
-        config.schema().into_iter().flat_map(|(name, value)| [name.to_owned(), value]).collect();
-    let place = [batch.partition.to_string(), batch.from.to_string(), batch.to.to_string(), json(&schema)];
+    let mut names = keys.of_place(&batch.topic, batch.partition);
+    let place = place(config, &batch.topic, batch.partition, batch.from, batch.to);
+    let last = batch.last.map(LastRecord::to_text).unwrap_or_default();
     let mut command = cmd("FCALL");
     match &batch.tally {
         BatchTally::Sales(tally) => {
-            head.extend(keys.of_sales());
-            command.arg(&FUNCTIONS.apply_sales).arg(head.len()).arg(head).arg(&place);
+            names.extend(keys.of_sales());
+            command.arg(&FUNCTIONS.apply_sales).arg(names.len()).arg(names).arg(&place).arg(last);
             command.arg(config.history_len).arg(config.series_seconds).arg(config.series_ttl_s);
             command.arg(json(&WireSales::of(tally, &batch.keys)));
         }
         BatchTally::Weather(tally) => {
-            head.extend([keys.country_counts(), keys.total_messages()]);
-            head.extend(tally.reports.iter().map(|report| keys.weather(report)));
-            command.arg(&FUNCTIONS.apply_weather).arg(head.len()).arg(head).arg(&place);
+            names.extend([keys.country_counts(), keys.total_messages()]);
+            names.extend(tally.reports.iter().map(|report| keys.weather(report)));
+            command.arg(&FUNCTIONS.apply_weather).arg(names.len()).arg(names).arg(&place).arg(last);
             command.arg(u64::from(config.weather_ttl_s) * 1000);
             command.arg(json(&WireWeather::of(tally, &batch.keys)));
         }
     }
     command
+}
+
+/// The function call that stops a partition at a position.
+pub(crate) fn stop(keys: &Keys, config: &StoreConfig, at: (&str, i32, i64), reason: &str) -> Cmd {
+    let (topic, partition, position) = at;
+    let names = keys.of_place(topic, partition);
+    let mut command = cmd("FCALL");
+    command.arg(&FUNCTIONS.stop).arg(names.len()).arg(names);
+    command.arg(&place(config, topic, partition, position, position)).arg(reason);
+    command
+}
+
+/// The function call that moves a position and lets a partition go on.
+pub(crate) fn resume(keys: &Keys, config: &StoreConfig, at: (&str, i32), from: i64, to: i64) -> Cmd {
+    let (topic, partition) = at;
+    let names = keys.of_place(topic, partition);
+    let mut command = cmd("FCALL");
+    command.arg(&FUNCTIONS.resume).arg(names.len()).arg(names);
+    command.arg(&place(config, topic, partition, from, to));
+    command
+}
+
+/// The arguments that every function takes first.
+fn place(config: &StoreConfig, topic: &str, partition: i32, from: i64, to: i64) -> [String; 5] {
+    let schema: Vec<_> =
+        config.schema().into_iter().flat_map(|(name, value)| [name.to_owned(), value]).collect();
+    let begun = Keys::begun_field(topic, partition);
+    [partition.to_string(), begun, from.to_string(), to.to_string(), json(&schema)]
 }
 
 impl WireSales {
@@ -111,8 +174,7 @@ impl WireSales {
                 .iter()
                 .flat_map(|(second, sales)| [second.to_string(), sales.to_string()])
                 .collect(),
-            keys: key_pairs(keys),
-            keys_floor: keys_floor(keys),
+            keys: WireKeys::of(keys),
         }
     }
 }
@@ -149,8 +211,7 @@ impl WireWeather {
                 .flat_map(|(country, n)| [country.clone(), n.to_string()])
                 .collect(),
             reports: tally.reports.iter().map(report).collect(),
-            keys: key_pairs(keys),
-            keys_floor: keys_floor(keys),
+            keys: WireKeys::of(keys),
         }
     }
 }
@@ -161,16 +222,22 @@ fn price_member(point: &PricePoint) -> String {
     format!("{}:{}:{}", point.accepted_at, point.id, point.price)
 }
 
-fn key_pairs(keys: &KeyWindow) -> Vec<String> {
-    keys.added().iter().flat_map(|(key, at)| [at.to_string(), key.to_string()]).collect()
+impl WireKeys {
+    fn of(window: &KeyWindow) -> Self {
+        let added = window.added();
+        let pair = |(key, counted): (&IdempotencyKey, &CountedKey)| [counted.at.to_string(), key.to_string()];
+        let floor = window.floor().filter(|_| !added.is_empty());
+        Self {
+            keys: added.iter().flat_map(pair).collect(),
+            events: added.values().map(event_text).collect(),
+            keys_floor: floor.map(|at| at.to_string()).unwrap_or_default(),
+        }
+    }
 }
 
-fn keys_floor(keys: &KeyWindow) -> String {
-    if keys.added().is_empty() {
-        String::new()
-    } else {
-        keys.floor().map(|at| at.to_string()).unwrap_or_default()
-    }
+/// What is stored of the event that a key was counted with.
+pub(crate) fn event_text(counted: &CountedKey) -> String {
+    LastRecord { offset: counted.offset, digest: counted.digest }.to_text()
 }
 
 fn json(value: &impl Serialize) -> String {

@@ -119,7 +119,7 @@ impl StoreConfig {
     /// What the store remembers of the bounds.
     pub(crate) fn schema(&self) -> [(&'static str, String); 4] {
         [
-            ("version", "1".to_owned()),
+            ("version", "2".to_owned()),
             ("history_len", self.history_len.to_string()),
             ("series_seconds", self.series_seconds.to_string()),
             ("weather_ttl_s", self.weather_ttl_s.to_string()),

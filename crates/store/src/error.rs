@@ -1,7 +1,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use redis::{ErrorKind, RedisError, ServerError};
+use redis::{Arg, ErrorKind, ParsingError, Pipeline, RedisError, ServerError};
 
 /// What Valkey answers while it is loading, a replica, cut off from its primary or its disk, busy or out of memory. All of
 /// it passes without a change to the store.
@@ -68,6 +68,27 @@ pub enum StoreError {
         #[source]
         source: RedisError,
     },
+    /// A key is not as we left it: somebody changed it, or the store was begun with another version or other bounds.
+    #[error("{what}: the key {key} {detail}")]
+    WrongKey {
+        /// What was tried.
+        what: &'static str,
+        /// The key.
+        key: String,
+        /// What is wrong with it.
+        detail: String,
+    },
+    /// Valkey may throw keys of ours away when its memory is full, positions among them. Somebody has to set another
+    /// `maxmemory-policy`, and then trying again helps.
+    #[error(
+        "{what}: Valkey has maxmemory-policy {policy}, under which it may drop counters and positions: set noeviction"
+    )]
+    Evicts {
+        /// What was tried.
+        what: &'static str,
+        /// The policy.
+        policy: String,
+    },
     /// The store was begun with other bounds, or one of its keys was changed from outside: trying again does not help.
     #[error("{what}: Valkey refuses it")]
     Refused {
@@ -90,7 +111,7 @@ pub enum StoreError {
 impl StoreError {
     /// Whether trying again may help.
     pub fn is_retryable(&self) -> bool {
-        !matches!(self, Self::Refused { .. } | Self::Malformed { .. })
+        !matches!(self, Self::Refused { .. } | Self::WrongKey { .. } | Self::Malformed { .. })
     }
 
     pub(crate) fn new(what: &'static str, error: ConnectionError) -> Self {
@@ -109,11 +130,39 @@ impl StoreError {
         }
     }
 
+    /// Of a pipeline of reads, which name their keys first: the key that is to blame, if one is.
+    pub(crate) fn of_read(what: &'static str, error: ConnectionError, pipeline: &Pipeline) -> Self {
+        let error = Self::new(what, error);
+        let Self::Refused { source, .. } = &error else { return error };
+        let answers = source.clone().into_server_errors().unwrap_or_default();
+        let mut hopeless = answers.iter().filter(|(_, answer)| is_hopeless(answer));
+        match hopeless.find_map(|(at, answer)| Some((key_of(pipeline, *at)?, answer))) {
+            Some((key, answer)) => {
+                let detail = format!("cannot be read: {} {}", answer.code(), answer.details().unwrap_or(""));
+                Self::WrongKey { what, key, detail: detail.trim_end().to_owned() }
+            }
+            None => error,
+        }
+    }
+
+    /// Of an answer of such a pipeline that has another form than expected.
+    pub(crate) fn of_answer(
+        what: &'static str,
+        error: &ParsingError,
+        pipeline: &Pipeline,
+        at: usize,
+    ) -> Self {
+        let detail = error.to_string();
+        match key_of(pipeline, at) {
+            Some(key) => Self::WrongKey { what, key, detail: format!("cannot be read: {detail}") },
+            None => Self::Malformed { what, detail },
+        }
+    }
+
     /// The worst of what went wrong: in a pipeline, one command may have to wait and another be hopeless.
     fn of_server(what: &'static str, source: RedisError) -> Self {
         let denial = Denial::of(&source);
         let answers = source.clone().into_server_errors().unwrap_or_default();
-        let is_hopeless = |answer: &ServerError| !is_passing(answer) && !is_denial(answer);
         match denial {
             _ if answers.iter().any(|(_, answer)| is_hopeless(answer)) => Self::Refused { what, source },
             Some(denial) => Self::Denied { what, who: "Valkey".to_owned(), check: denial.check(), source },
@@ -210,6 +259,19 @@ impl Denial {
             Self::Permission | Self::Certificate => self.check(),
         }
     }
+}
+
+/// The key of a command that has one.
+fn key_of(pipeline: &Pipeline, at: usize) -> Option<String> {
+    let mut words = pipeline.cmd_iter().nth(at)?.args_iter();
+    match words.nth(1)? {
+        Arg::Simple(key) => Some(String::from_utf8_lossy(key).into_owned()),
+        _ => None,
+    }
+}
+
+fn is_hopeless(answer: &ServerError) -> bool {
+    !is_passing(answer) && !is_denial(answer)
 }
 
 /// A function is called that the server does not have: it is new, was emptied, or another one took over.

@@ -2,16 +2,27 @@
 
 -- The atomic step of the pipeline: position and counters change together, or not at all.
 --
+-- States, not differences. Every effect is a value that the function computed from what it read, never an increment, nor a
+-- removal of something that an earlier call is known to have left. What a server replicates or appends to its file are the
+-- effects; so any suffix of them, replayed twice on any earlier state, ends in the same place. Without this, half of a
+-- transaction that a torn append-only file gives back is counted on top of the same batch (valkey-io/valkey#4342).
+--
+-- What such a half still leaves, if only a part of its records was counted again after it, is a state between two
+-- positions. So every call notes first how far it will go, and takes the note back last. A note beyond the position is
+-- such a half: nothing is counted on top of it.
+--
 -- A function's effects are not rolled back when it fails in the middle, so everything that could fail is checked before
 -- the first write: the types of all keys, the form of all values that are read, and the caller's permissions. Numbers
 -- that may pass 2^53 travel and are stored as decimal strings.
 
 local CATEGORIES = { 'Electronica', 'Ropa', 'Hogar', 'Belleza' }
-local EXACT = 9007199254740992 -- 2^53: up to here a sorted set's scores add up exactly
+local EXACT = 9007199254740992 -- 2^53: up to here a sorted set's scores are exact
+local CHUNK = 1000 -- members of one command; Lua unpacks up to 8000 values
+local MOST_FORGOTTEN = 10000 -- idempotency keys, in one call
 local WRITES = {
   string = { 'SET' },
   hash = { 'HSET' },
-  zset = { 'ZADD', 'ZINCRBY', 'ZREM', 'ZREMRANGEBYRANK', 'ZREMRANGEBYSCORE' },
+  zset = { 'ZADD' },
 }
 
 -- Adds two non-negative integers given as digits, in chunks of 14: the sum of two chunks stays below 2^53.
@@ -71,227 +82,429 @@ local function check_key(key, expected)
   for _, command in ipairs(WRITES[expected]) do permit(command, key, '0', 'x') end
 end
 
+local function wrong(key, detail)
+  error({ err = 'WRONGVALUE ' .. key .. ' ' .. detail })
+end
+
 local function check_value(key, value, pattern)
-  if value and not string.find(value, pattern) then
-    error({ err = 'WRONGVALUE ' .. key .. ' holds ' .. string.sub(value, 1, 60) })
-  end
+  if value and not string.find(value, pattern) then wrong(key, 'holds ' .. string.sub(value, 1, 60)) end
   return value
 end
 
 -- A number that is calculated with, not only added to.
 local function check_count(key, value)
-  if value and #value > 14 then error({ err = 'WRONGVALUE ' .. key .. ' holds ' .. string.sub(value, 1, 60) }) end
+  if value and #value > 14 then wrong(key, 'holds ' .. string.sub(value, 1, 60)) end
   return check_value(key, value, '^%d+$')
 end
 
--- `schema` is names and values in turns. An empty store has none yet.
-local function check_schema(key, schema)
-  check_key(key, 'hash')
-  if server.call('EXISTS', key) == 0 then return end
+-- Two parts of one sum: both are there, or neither.
+local function check_both(key, value, other, expected)
+  if not value ~= not expected then
+    wrong(key, (value and 'is there while ' or 'is missing while ') .. other .. (expected and ' is there' or ' is missing'))
+  end
+end
+
+-- The keys that every call needs, in this order, before its own.
+local function place_keys(KEYS)
+  return {
+    position = KEYS[1], last = KEYS[2], stopped = KEYS[3], begun = KEYS[4], schema = KEYS[5],
+    idempotency = KEYS[6], events = KEYS[7],
+  }
+end
+local PLACE_KEYS = 7
+
+-- `schema` is names and values in turns. Nothing else can be there while it is not.
+local function check_schema(KEYS, keys, schema)
+  check_key(keys.schema, 'hash')
+  if server.call('EXISTS', keys.schema) == 0 then
+    for at = 1, #KEYS do
+      if KEYS[at] ~= keys.stopped and server.call('EXISTS', KEYS[at]) == 1 then
+        error({ err = 'SCHEMA ' .. keys.schema .. ' is missing while ' .. KEYS[at] .. ' is there' })
+      end
+    end
+    return
+  end
   for at = 1, #schema, 2 do
-    local stored = server.call('HGET', key, schema[at])
+    local stored = server.call('HGET', keys.schema, schema[at])
     if stored ~= schema[at + 1] then
-      error({ err = 'SCHEMA ' .. key .. ' has ' .. schema[at] .. ' ' .. (stored or 'unset') .. ', not ' .. schema[at + 1] })
+      error({ err = 'SCHEMA ' .. keys.schema .. ' has ' .. schema[at] .. ' ' .. (stored or 'unset') .. ', not ' .. schema[at + 1] })
     end
   end
 end
 
--- What all applies begin with. Returns the stored position if it is not `from`, or nil.
-local function refuse(KEYS, partition, from, schema)
-  check_key(KEYS[1], 'hash')
-  check_key(KEYS[2], 'zset')
-  check_schema(KEYS[3], schema)
-  local stored = check_value(KEYS[1], server.call('HGET', KEYS[1], partition) or '0', '^%d+$')
-  if stored ~= from then return stored end
-  return nil
+-- The stored position. It may be missing only where nothing was ever counted.
+local function read_position(keys, partition, begun_field)
+  local stored = check_value(keys.position, server.call('HGET', keys.position, partition), '^%d+$')
+  if not stored and server.call('HGET', keys.schema, begun_field) then
+    error({ err = 'MISSING ' .. keys.position .. ' has no partition ' .. partition .. ', which ' .. keys.schema .. ' knows as begun' })
+  end
+  return stored or '0'
 end
 
--- Adds scores and members in turns.
-local function add_members(key, pairs)
-  for first = 1, #pairs, 1000 do
-    server.call('ZADD', key, unpack(pairs, first, math.min(first + 999, #pairs)))
+-- Refuses to count on top of a part of a batch. Returns what other notes there are, which are of no meaning any more.
+local function check_begun(keys)
+  local old = {}
+  if server.call('EXISTS', keys.begun) == 0 then return old end
+  local notes = server.call('HGETALL', keys.begun)
+  for at = 1, #notes, 2 do
+    local note = notes[at]
+    local partition, to = string.match(note, '^(%d+):(%d+)$')
+    if not to then wrong(keys.begun, 'holds ' .. string.sub(note, 1, 60)) end
+    if tonumber(to) > tonumber(server.call('HGET', keys.position, partition) or '0') then
+      error({ err = 'DIRTY ' .. keys.begun .. ' holds ' .. note .. ': only a part of that batch is in the store' })
+    end
+    table.insert(old, note)
   end
+  return old
+end
+
+-- What all calls begin with. Returns an answer if nothing is to be done, or nil and the notes to take back.
+local function refuse(KEYS, keys, place, schema)
+  for _, key in ipairs({ keys.position, keys.last, keys.stopped, keys.begun }) do check_key(key, 'hash') end
+  permit('HDEL', keys.begun, '0')
+  check_schema(KEYS, keys, schema)
+  local stored = read_position(keys, place.partition, place.begun_field)
+  local reason = server.call('HGET', keys.stopped, place.partition)
+  if reason then return { 2, reason } end
+  if stored ~= place.from then return { 0, stored } end
+  return nil, check_begun(keys)
+end
+
+-- The first write.
+local function begin(keys, place)
+  server.call('HSET', keys.begun, place.partition .. ':' .. place.to, place.from)
+end
+
+-- Writes names or scores, and values, in turns.
+local function write_pairs(command, key, pairs)
+  for first = 1, #pairs, 2 * CHUNK do
+    server.call(command, key, unpack(pairs, first, math.min(first + 2 * CHUNK - 1, #pairs)))
+  end
+end
+
+local function remove(command, key, members)
+  for first = 1, #members, CHUNK do
+    server.call(command, key, unpack(members, first, math.min(first + CHUNK - 1, #members)))
+  end
+end
+
+-- `tally.keys` is times and keys in turns, `tally.events` the counted events in the same order. Whatever is cut off, a key
+-- that is in the sorted set has its event.
+local function check_keys(keys)
+  check_key(keys.idempotency, 'zset')
+  check_key(keys.events, 'hash')
+  permit('ZREM', keys.idempotency, 'x')
+  permit('HDEL', keys.events, 'x')
+end
+
+local function remember(keys, tally)
+  if #tally.keys == 0 then return end
+  local events = {}
+  for at, event in ipairs(tally.events) do
+    events[2 * at - 1], events[2 * at] = tally.keys[2 * at], event
+  end
+  write_pairs('HSET', keys.events, events)
+  write_pairs('ZADD', keys.idempotency, tally.keys)
+  local forgotten = server.call('ZRANGE', keys.idempotency, '-inf', '(' .. tally.keys_floor, 'BYSCORE', 'LIMIT', 0, MOST_FORGOTTEN)
+  remove('ZREM', keys.idempotency, forgotten)
+  remove('HDEL', keys.events, forgotten)
 end
 
 -- What all applies end with.
-local function advance(KEYS, partition, to, schema, tally)
-  add_members(KEYS[2], tally.keys)
-  if tally.keys_floor ~= '' then
-    server.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', '(' .. tally.keys_floor)
-  end
-  server.call('HSET', KEYS[3], unpack(schema))
-  server.call('HSET', KEYS[1], partition, to)
+local function advance(keys, place, schema, last, old)
+  table.insert(schema, place.begun_field)
+  table.insert(schema, '1')
+  server.call('HSET', keys.schema, unpack(schema))
+  if last ~= '' then server.call('HSET', keys.last, place.partition, last) end
+  server.call('HSET', keys.position, place.partition, place.to)
+  table.insert(old, place.partition .. ':' .. place.to)
+  remove('HDEL', keys.begun, old)
 end
 
-local function check_sums(key, pattern)
+-- The values of a hash by category. Where a category has sales, it has all of its sums.
+local function check_sums(key, pattern, reports, counts)
   check_key(key, 'hash')
-  for _, category in ipairs(CATEGORIES) do
-    check_value(key, server.call('HGET', key, category), pattern)
+  local values = server.call('HMGET', key, unpack(CATEGORIES))
+  for at = 1, 4 do
+    check_value(key, values[at], pattern)
+    if counts then check_both(key .. ' ' .. CATEGORIES[at], values[at], reports, counts[at]) end
   end
+  return values
 end
 
 -- The stored counts of these seconds, and the newest second of all.
 local function read_seconds(key, seconds)
   check_key(key, 'zset')
+  permit('ZREMRANGEBYSCORE', key, '0', '0')
   local counts = {}
   for at = 1, #seconds, 2 do
     local second = seconds[at]
     local members = server.call('ZRANGE', key, second, second, 'BYSCORE')
     local count = members[1] and string.match(members[1], '^' .. second .. ':(%d+)$')
     if #members > 1 or (members[1] and not count) then
-      error({ err = 'WRONGVALUE ' .. key .. ' holds ' .. string.sub(table.concat(members, ' '), 1, 60) })
+      wrong(key, 'holds ' .. string.sub(table.concat(members, ' '), 1, 60))
     end
     counts[at] = check_count(key, count)
   end
   return counts, tonumber(server.call('ZRANGE', key, -1, -1, 'WITHSCORES')[2] or '0')
 end
 
-local function check_sales(keys, expiring)
-  for _, key in ipairs({ keys.max, keys.min }) do
+-- Reads the units of products, which are names and units in turns.
+local function read_units(key, products)
+  local scores, names = {}, {}
+  for at = 1, #products, 2 do names[#names + 1] = products[at] end
+  for first = 1, #names, CHUNK do
+    local part = server.call('ZMSCORE', key, unpack(names, first, math.min(first + CHUNK - 1, #names)))
+    for at = 1, #part do
+      local units = part[at] and tonumber(part[at]) or 0
+      if units < 0 or units > EXACT or units % 1 ~= 0 then
+        wrong(key, 'holds ' .. part[at] .. ' for ' .. names[first + at - 1])
+      end
+      scores[first + at - 1] = units
+    end
+  end
+  return scores
+end
+
+local function check_extremes(keys, has_sales)
+  local extremes = {}
+  for at, key in ipairs({ keys.max, keys.min }) do
     check_key(key, 'string')
-    check_value(key, server.call('GET', key), '^%d+%.%d%d$')
+    extremes[at] = check_value(key, server.call('GET', key), '^%d+%.%d%d$')
+    check_both(key, extremes[at], keys.reports, has_sales)
   end
-  check_sums(keys.reports, '^%d+$')
-  check_sums(keys.price_sum, '^%d+%.%d%d$')
-  check_sums(keys.units_sum, '^%d+$')
-  check_sums(keys.revenue_sum, '^%d+%.%d%d$')
-  check_key(keys.price_mean, 'hash')
-  check_key(keys.units_mean, 'hash')
+  return extremes[1], extremes[2]
+end
+
+-- What one category has of its own beside the sums: `counted` is its number of sales, or nothing.
+local function check_category(keys, at, counted, expiring)
+  check_count(keys.reports, counted)
+  check_key(keys.reports_of[at], 'string')
+  if server.call('GET', keys.reports_of[at]) ~= counted then
+    wrong(keys.reports_of[at], 'is not the ' .. CATEGORIES[at] .. ' of ' .. keys.reports)
+  end
+  check_key(keys.ranking_of[at], 'zset')
+  check_both(keys.ranking_of[at], server.call('EXISTS', keys.ranking_of[at]) == 1, keys.reports, counted)
+  check_key(keys.history_of[at], 'zset')
+  permit('ZREMRANGEBYRANK', keys.history_of[at], '0', '0')
+  if expiring then permit('PEXPIREAT', keys.history_of[at], '1') end
+end
+
+-- Everything that is stored and needed, after it was checked.
+local function read_sales(keys, tally, expiring)
+  local stored = { reports = check_sums(keys.reports, '^%d+$') }
+  local counts = stored.reports
+  stored.price_sum = check_sums(keys.price_sum, '^%d+%.%d%d$', keys.reports, counts)
+  stored.units_sum = check_sums(keys.units_sum, '^%d+$', keys.reports, counts)
+  stored.revenue_sum = check_sums(keys.revenue_sum, '^%d+%.%d%d$', keys.reports, counts)
+  check_sums(keys.price_mean, '^%d+%.%d%d$', keys.reports, counts)
+  check_sums(keys.units_mean, '^%d+%.%d%d$', keys.reports, counts)
+  local has_sales = counts[1] or counts[2] or counts[3] or counts[4]
+  stored.max, stored.min = check_extremes(keys, has_sales)
   check_key(keys.ranking, 'zset')
+  check_both(keys.ranking, server.call('EXISTS', keys.ranking) == 1, keys.reports, has_sales)
+  stored.units_of, stored.units = {}, {}
   for at = 1, 4 do
-    check_count(keys.reports, server.call('HGET', keys.reports, CATEGORIES[at]))
-    check_key(keys.reports_of[at], 'string')
-    check_key(keys.ranking_of[at], 'zset')
-    check_key(keys.history_of[at], 'zset')
-    if expiring then permit('EXPIRE', keys.history_of[at], '1') end
+    check_category(keys, at, counts[at], expiring)
+    local products = tally.categories[at].products
+    stored.units_of[at] = read_units(keys.ranking_of[at], products)
+    stored.units[at] = read_units(keys.ranking, products)
+    for nth, units in ipairs(stored.units_of[at]) do
+      if units > stored.units[at][nth] then
+        wrong(keys.ranking, 'has less of ' .. products[2 * nth - 1] .. ' than ' .. keys.ranking_of[at])
+      end
+    end
   end
-  if expiring then permit('EXPIRE', keys.series, '1') end
-end
-
-local function widen(keys, tally)
-  local max, min = server.call('GET', keys.max), server.call('GET', keys.min)
-  if not max or tonumber(tally.max) > tonumber(max) then server.call('SET', keys.max, tally.max) end
-  if not min or tonumber(tally.min) < tonumber(min) then server.call('SET', keys.min, tally.min) end
-end
-
--- Units by product, up to 2^53: min(2^53, sum) does not depend on order.
-local function rank(key, products)
-  for at = 1, #products, 2 do
-    local units = server.call('ZINCRBY', key, products[at + 1], products[at])
-    if tonumber(units) > EXACT then server.call('ZADD', key, string.format('%.0f', EXACT), products[at]) end
+  if expiring then
+    permit('PEXPIREAT', keys.series, '1')
+    stored.now = tonumber(server.call('TIME')[1])
   end
+  stored.seconds, stored.newest = read_seconds(keys.series, tally.seconds)
+  return stored
 end
 
-local function sum_up(key, category, term, decimals)
-  local stored = server.call('HGET', key, category) or '0'
-  local sum = add(without_point(stored), term)
+local function widen(keys, stored, tally)
+  local max, min = stored.max or tally.max, stored.min or tally.min
+  if tonumber(tally.max) > tonumber(max) then max = tally.max end
+  if tonumber(tally.min) < tonumber(min) then min = tally.min end
+  server.call('SET', keys.max, max)
+  server.call('SET', keys.min, min)
+end
+
+-- Units by product, up to 2^53: min(2^53, sum) does not depend on order. `scores` are what is stored of `products`;
+-- `sums` are those of this call by product, where a product may come more than once.
+local function rank(key, products, scores, sums)
+  local ranked = {}
+  for at, stored in ipairs(scores) do
+    local product = products[2 * at - 1]
+    local units = math.min(EXACT, (sums[product] or stored) + tonumber(products[2 * at]))
+    sums[product] = units
+    ranked[2 * at - 1], ranked[2 * at] = string.format('%.0f', units), product
+  end
+  write_pairs('ZADD', key, ranked)
+end
+
+local function sum_up(key, category, stored, term, decimals)
+  local sum = add(without_point(stored or '0'), term)
   server.call('HSET', key, category, decimals and with_point(sum) or sum)
   return sum
 end
 
-local function add_category(keys, at, of, history_length)
+local function add_category(keys, at, of, stored, sums, history_length)
   local category = CATEGORIES[at]
-  local sales = sum_up(keys.reports, category, of.sales, false)
+  local sales = sum_up(keys.reports, category, stored.reports[at], of.sales, false)
   server.call('SET', keys.reports_of[at], sales)
-  local prices = sum_up(keys.price_sum, category, of.price, true)
-  local units = sum_up(keys.units_sum, category, of.units, false)
-  sum_up(keys.revenue_sum, category, of.revenue, true)
+  local prices = sum_up(keys.price_sum, category, stored.price_sum[at], of.price, true)
+  local units = sum_up(keys.units_sum, category, stored.units_sum[at], of.units, false)
+  sum_up(keys.revenue_sum, category, stored.revenue_sum[at], of.revenue, true)
   server.call('HSET', keys.price_mean, category, with_point(divide(prices, tonumber(sales))))
   server.call('HSET', keys.units_mean, category, with_point(divide(units .. '00', tonumber(sales))))
-  rank(keys.ranking, of.products)
-  rank(keys.ranking_of[at], of.products)
-  add_members(keys.history_of[at], of.history)
+  rank(keys.ranking, of.products, stored.units[at], sums)
+  rank(keys.ranking_of[at], of.products, stored.units_of[at], {})
+  write_pairs('ZADD', keys.history_of[at], of.history)
   server.call('ZREMRANGEBYRANK', keys.history_of[at], 0, -(history_length + 1))
 end
 
--- Sales per second: score and first part of a member are the second, the second part is the count.
-local function add_seconds(key, seconds, counts, newest, kept)
-  local floor = math.max(newest, tonumber(seconds[#seconds - 1])) - kept + 1
+-- Sales per second: score and first part of a member are the second, the second part is the count. Whatever is there of a
+-- second gives way to its one member.
+local function add_seconds(key, seconds, stored, kept)
+  local floor = math.max(stored.newest, tonumber(seconds[#seconds - 1])) - kept + 1
   for at = 1, #seconds, 2 do
-    local second, stored = seconds[at], counts[at]
+    local second = seconds[at]
     if tonumber(second) >= floor then
-      if stored then server.call('ZREM', key, second .. ':' .. stored) end
-      server.call('ZADD', key, second, second .. ':' .. add(stored or '0', seconds[at + 1]))
+      server.call('ZREMRANGEBYSCORE', key, second, second)
+      server.call('ZADD', key, second, second .. ':' .. add(stored.seconds[at] or '0', seconds[at + 1]))
     end
   end
   server.call('ZREMRANGEBYSCORE', key, '-inf', '(' .. string.format('%.0f', floor))
 end
 
-local function expire(keys, seconds)
-  server.call('EXPIRE', keys.series, seconds)
-  for at = 1, 4 do server.call('EXPIRE', keys.history_of[at], seconds) end
+local function expire(keys, now, seconds)
+  local at = string.format('%.0f', (now + tonumber(seconds)) * 1000)
+  server.call('PEXPIREAT', keys.series, at)
+  for category = 1, 4 do server.call('PEXPIREAT', keys.history_of[category], at) end
 end
 
 local function sale_keys(KEYS)
-  local four = function(first) return { KEYS[first], KEYS[first + 1], KEYS[first + 2], KEYS[first + 3] } end
+  local first = PLACE_KEYS
+  local four = function(at) return { KEYS[first + at], KEYS[first + at + 1], KEYS[first + at + 2], KEYS[first + at + 3] } end
   return {
-    max = KEYS[4], min = KEYS[5], reports = KEYS[6], ranking = KEYS[7],
-    price_sum = KEYS[8], units_sum = KEYS[9], revenue_sum = KEYS[10],
-    price_mean = KEYS[11], units_mean = KEYS[12], series = KEYS[13],
-    reports_of = four(14), ranking_of = four(18), history_of = four(22),
+    max = KEYS[first + 1], min = KEYS[first + 2], reports = KEYS[first + 3], ranking = KEYS[first + 4],
+    price_sum = KEYS[first + 5], units_sum = KEYS[first + 6], revenue_sum = KEYS[first + 7],
+    price_mean = KEYS[first + 8], units_mean = KEYS[first + 9], series = KEYS[first + 10],
+    reports_of = four(11), ranking_of = four(15), history_of = four(19),
   }
 end
 
--- KEYS: position, idempotency keys, schema, then the counters in the order of `sale_keys`.
--- ARGV: partition, from, to, schema, history length, seconds of the series, seconds to live or 0, tally as JSON.
--- Returns {1, to} if it was applied, {0, stored position} if it was refused.
-local function apply_sales(KEYS, ARGV)
-  local partition, from, to, schema = ARGV[1], ARGV[2], ARGV[3], cjson.decode(ARGV[4])
-  local stored = refuse(KEYS, partition, from, schema)
-  if stored then return { 0, stored } end
-  local tally, keys, expiring = cjson.decode(ARGV[8]), sale_keys(KEYS), ARGV[7] ~= '0'
-  check_sales(keys, expiring)
-  local counts, newest = read_seconds(keys.series, tally.seconds)
-  if tally.max ~= '' then
-    widen(keys, tally)
-    for at = 1, 4 do
-      if tally.categories[at].sales ~= '0' then
-        add_category(keys, at, tally.categories[at], tonumber(ARGV[5]))
-      end
-    end
-    add_seconds(keys.series, tally.seconds, counts, newest, tonumber(ARGV[6]))
-    if expiring then expire(keys, ARGV[7]) end
-  end
-  advance(KEYS, partition, to, schema, tally)
-  return { 1, to }
+-- Partition, its name in the schema, from, to.
+local function place_of(ARGV)
+  return { partition = ARGV[1], begun_field = ARGV[2], from = ARGV[3], to = ARGV[4] }
 end
 
-local function check_weather(KEYS, tally)
-  check_key(KEYS[4], 'hash')
-  check_key(KEYS[5], 'string')
-  check_value(KEYS[5], server.call('GET', KEYS[5]), '^%d+$')
-  for at = 1, #tally.countries, 2 do
-    check_value(KEYS[4], server.call('HGET', KEYS[4], tally.countries[at]), '^%d+$')
+-- KEYS: those of `place_keys`, then the counters in the order of `sale_keys`.
+-- ARGV: those of `place_of`, schema, last record or '', history length, seconds of the series, seconds to live or 0, tally
+-- as JSON.
+-- Returns {1, to} if it was applied, {0, stored position} if it was refused, {2, reason} if the partition is stopped.
+local function apply_sales(KEYS, ARGV)
+  local keys, place, schema = place_keys(KEYS), place_of(ARGV), cjson.decode(ARGV[5])
+  local refused, old = refuse(KEYS, keys, place, schema)
+  if refused then return refused end
+  local tally, counters, expiring = cjson.decode(ARGV[10]), sale_keys(KEYS), ARGV[9] ~= '0'
+  check_keys(keys)
+  local stored = read_sales(counters, tally, expiring)
+  begin(keys, place)
+  if tally.max ~= '' then
+    widen(counters, stored, tally)
+    local sums = {}
+    for at = 1, 4 do
+      if tally.categories[at].sales ~= '0' then
+        add_category(counters, at, tally.categories[at], stored, sums, tonumber(ARGV[7]))
+      end
+    end
+    add_seconds(counters.series, tally.seconds, stored, tonumber(ARGV[8]))
+    if expiring then expire(counters, stored.now, ARGV[9]) end
   end
-  for at = 6, #KEYS do
+  remember(keys, tally)
+  advance(keys, place, schema, ARGV[6], old)
+  return { 1, place.to }
+end
+
+local function check_weather(KEYS, by_country, total, tally)
+  check_key(by_country, 'hash')
+  check_key(total, 'string')
+  local stored = { total = check_value(total, server.call('GET', total), '^%d+$'), of = {} }
+  check_both(by_country, server.call('EXISTS', by_country) == 1, total, stored.total)
+  for at = 1, #tally.countries, 2 do
+    stored.of[at] = check_value(by_country, server.call('HGET', by_country, tally.countries[at]), '^%d+$')
+  end
+  for at = PLACE_KEYS + 3, #KEYS do
     check_type(KEYS[at], 'hash')
     permit('HSET', KEYS[at], '0', 'x')
     permit('PEXPIREAT', KEYS[at], '1')
   end
+  return stored
 end
 
--- KEYS: position, idempotency keys, schema, reports by country, total of reports, then one per report.
--- ARGV: partition, from, to, schema, milliseconds to live of a report, tally as JSON.
+-- KEYS: those of `place_keys`, reports by country, total of reports, then one per report.
+-- ARGV: those of `place_of`, schema, last record or '', milliseconds to live of a report, tally as JSON.
 -- Returns as `apply_sales`.
 local function apply_weather(KEYS, ARGV)
-  local partition, from, to, schema = ARGV[1], ARGV[2], ARGV[3], cjson.decode(ARGV[4])
-  local stored = refuse(KEYS, partition, from, schema)
-  if stored then return { 0, stored } end
-  local tally = cjson.decode(ARGV[6])
-  check_weather(KEYS, tally)
+  local keys, place, schema = place_keys(KEYS), place_of(ARGV), cjson.decode(ARGV[5])
+  local refused, old = refuse(KEYS, keys, place, schema)
+  if refused then return refused end
+  local by_country, total, tally = KEYS[PLACE_KEYS + 1], KEYS[PLACE_KEYS + 2], cjson.decode(ARGV[8])
+  check_keys(keys)
+  local stored = check_weather(KEYS, by_country, total, tally)
+  begin(keys, place)
   for at = 1, #tally.countries, 2 do
     local country, count = tally.countries[at], tally.countries[at + 1]
-    server.call('HSET', KEYS[4], country, add(server.call('HGET', KEYS[4], country) or '0', count))
-    server.call('SET', KEYS[5], add(server.call('GET', KEYS[5]) or '0', count))
+    server.call('HSET', by_country, country, add(stored.of[at] or '0', count))
+    stored.total = add(stored.total or '0', count)
   end
+  if stored.total then server.call('SET', total, stored.total) end
   for at, report in ipairs(tally.reports) do
-    local key = KEYS[5 + at]
+    local key = KEYS[PLACE_KEYS + 2 + at]
     server.call('HSET', key, 'description', report[2], 'country', report[3], 'weather', report[4], 'timestamp', report[1])
-    server.call('PEXPIREAT', key, string.format('%.0f', tonumber(report[1]) + tonumber(ARGV[5])))
+    server.call('PEXPIREAT', key, string.format('%.0f', tonumber(report[1]) + tonumber(ARGV[7])))
   end
-  advance(KEYS, partition, to, schema, tally)
-  return { 1, to }
+  remember(keys, tally)
+  advance(keys, place, schema, ARGV[6], old)
+  return { 1, place.to }
+end
+
+-- Marks a partition as stopped, for good, if its position is the given one.
+-- KEYS: those of `place_keys`. ARGV: those of `place_of`, schema, reason.
+local function stop(KEYS, ARGV)
+  local keys, place = place_keys(KEYS), place_of(ARGV)
+  local refused = refuse(KEYS, keys, place, cjson.decode(ARGV[5]))
+  if refused then return refused end
+  server.call('HSET', keys.stopped, place.partition, ARGV[6])
+  return { 1, place.to }
+end
+
+-- Moves a position, and takes the mark of a stop and the last record's identity away. Idempotency keys of records that
+-- come again under other offsets stay counted: the empty key's event says below which offset.
+-- KEYS: those of `place_keys`. ARGV: those of `place_of`, schema.
+local function resume(KEYS, ARGV)
+  local keys, place, schema = place_keys(KEYS), place_of(ARGV), cjson.decode(ARGV[5])
+  for _, key in ipairs({ keys.stopped, keys.last }) do permit('HDEL', key, '0') end
+  check_schema(KEYS, keys, schema)
+  local stored = read_position(keys, place.partition, place.begun_field)
+  if stored ~= place.from then return { 0, stored } end
+  check_key(keys.events, 'hash')
+  local old = check_begun(keys)
+  begin(keys, place)
+  local below = check_value(keys.events, server.call('HGET', keys.events, ''), '^%d+$') or '0'
+  if tonumber(place.to) < tonumber(place.from) and server.call('EXISTS', keys.events) == 1 then
+    server.call('HSET', keys.events, '', string.format('%.0f', math.max(tonumber(below), tonumber(place.from))))
+  end
+  server.call('HDEL', keys.last, place.partition)
+  server.call('HDEL', keys.stopped, place.partition)
+  advance(keys, place, schema, '', old)
+  return { 1, place.to }
 end
 
 server.register_function('blackfriday_DIGEST_apply_sales', apply_sales)
 server.register_function('blackfriday_DIGEST_apply_weather', apply_weather)
+server.register_function('blackfriday_DIGEST_stop', stop)
+server.register_function('blackfriday_DIGEST_resume', resume)

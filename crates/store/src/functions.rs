@@ -18,6 +18,8 @@ pub(crate) struct Functions {
     pub(crate) source: String,
     pub(crate) apply_sales: String,
     pub(crate) apply_weather: String,
+    pub(crate) stop: String,
+    pub(crate) resume: String,
 }
 
 impl Functions {
@@ -28,6 +30,8 @@ impl Functions {
             source: template.replace(PLACEHOLDER, &digest),
             apply_sales: format!("blackfriday_{digest}_apply_sales"),
             apply_weather: format!("blackfriday_{digest}_apply_weather"),
+            stop: format!("blackfriday_{digest}_stop"),
+            resume: format!("blackfriday_{digest}_resume"),
         }
     }
 }
@@ -40,8 +44,9 @@ mod tests {
     fn every_text_has_names_of_its_own_and_registers_them() {
         let (ours, other) = (Functions::of(TEMPLATE), Functions::of(&format!("{TEMPLATE}\n")));
         assert_ne!(ours.apply_sales, other.apply_sales);
-        assert!(ours.source.contains(&format!("'{}'", ours.apply_sales)));
-        assert!(ours.source.contains(&format!("'{}'", ours.apply_weather)));
+        for name in [&ours.apply_sales, &ours.apply_weather, &ours.stop, &ours.resume] {
+            assert!(ours.source.contains(&format!("'{name}'")), "{name}");
+        }
         assert!(!ours.source.contains(PLACEHOLDER));
     }
 }

@@ -1,8 +1,11 @@
 use blackfriday_event::{Category, WeatherReport};
 
 /// How the names begin.
-const FAMILIES: [&str; 12] = [
+const FAMILIES: [&str; 15] = [
     "posicion:",
+    "ultimo:",
+    "detenido:",
+    "empezado:",
     "idempotencia:",
     "esquema",
     "ventas:global:",
@@ -35,12 +38,54 @@ impl Keys {
         format!("{}posicion:{topic}", self.prefix)
     }
 
+    /// The last counted record of each partition.
+    pub(crate) fn last(&self, topic: &str) -> String {
+        format!("{}ultimo:{topic}", self.prefix)
+    }
+
+    /// The partitions that are stopped, and why.
+    pub(crate) fn stopped(&self, topic: &str) -> String {
+        format!("{}detenido:{topic}", self.prefix)
+    }
+
+    /// What an apply has begun and not finished: nothing, unless a torn append-only file gave back a part of one.
+    pub(crate) fn begun(&self, topic: &str) -> String {
+        format!("{}empezado:{topic}", self.prefix)
+    }
+
+    /// Offset and digest of the event that each idempotency key was counted with.
+    pub(crate) fn events(&self, topic: &str, partition: i32) -> String {
+        format!("{}idempotencia:{topic}:{partition}:evento", self.prefix)
+    }
+
+    /// What every function takes first, in this order.
+    pub(crate) fn of_place(&self, topic: &str, partition: i32) -> Vec<String> {
+        vec![
+            self.position(topic),
+            self.last(topic),
+            self.stopped(topic),
+            self.begun(topic),
+            self.schema(),
+            self.idempotency(topic, partition),
+            self.events(topic, partition),
+        ]
+    }
+
     pub(crate) fn idempotency(&self, topic: &str, partition: i32) -> String {
         format!("{}idempotencia:{topic}:{partition}", self.prefix)
     }
 
     pub(crate) fn schema(&self) -> String {
         self.named("esquema")
+    }
+
+    /// The schema's field that says that a partition was begun: from then on it must have a position.
+    pub(crate) fn begun_field(topic: &str, partition: i32) -> String {
+        format!("{}{partition}", Self::begun_prefix(topic))
+    }
+
+    pub(crate) fn begun_prefix(topic: &str) -> String {
+        format!("particion:{topic}:")
     }
 
     pub(crate) fn price_max(&self) -> String {

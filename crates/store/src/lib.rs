@@ -17,16 +17,21 @@ mod error;
 mod functions;
 mod keys;
 pub mod model;
+mod partitions;
+mod policy;
 mod sentinels;
 mod snapshot;
 mod store;
+mod window;
 
 pub use access::ValkeyAccess;
 pub use address::ValkeyUrl;
-pub use apply::{Batch, BatchTally, Outcome};
+pub use apply::{Batch, BatchTally, LastRecord, Outcome};
 pub use config::{StoreConfig, ValkeyConfig};
 pub use error::StoreError;
-pub use model::{Difference, Value};
+pub use model::{Conflict, Difference, Recorded, Value};
+pub use partitions::StoredPartition;
+pub use policy::Eviction;
 pub use snapshot::{
     CategorySnapshot, PriceAt, ProductUnits, SalesAt, Snapshot, SnapshotRequest, WeatherSnapshot,
 };

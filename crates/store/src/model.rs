@@ -10,8 +10,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use blackfriday_event::{Category, IDEMPOTENCY_WINDOW_MS, IdempotencyKey, Sale, WeatherReport};
 
-use crate::StoreConfig;
 use crate::keys::Keys;
+use crate::{LastRecord, StoreConfig};
 
 /// The value of a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,12 +44,40 @@ pub struct Difference {
     pub found: Option<String>,
 }
 
+/// A record whose idempotency key was counted with another event. It is not counted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Conflict {
+    /// The topic.
+    pub topic: String,
+    /// The partition.
+    pub partition: i32,
+    /// The record's offset.
+    pub offset: i64,
+    /// The key.
+    pub key: IdempotencyKey,
+    /// The offset of the record that the key was counted with.
+    pub counted: i64,
+}
+
+/// What became of a recorded event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Recorded {
+    /// It counts.
+    Counted,
+    /// It does not: it repeats an event under a key that was counted.
+    Repeated,
+    /// It does not: its key was counted with another event.
+    Conflicting,
+}
+
 /// What the store must hold after the events that were recorded.
 #[derive(Debug, Clone)]
 pub struct State {
     keys: Keys,
     config: StoreConfig,
     positions: BTreeMap<(String, i32), i64>,
+    last_records: BTreeMap<(String, i32), LastRecord>,
+    conflicts: Vec<Conflict>,
     counted_keys: BTreeMap<(String, i32), CountedKeys>,
     prices: Option<(u32, u32)>,
     sales: BTreeMap<Category, Sums>,
@@ -74,8 +102,18 @@ struct Sums {
 /// The idempotency keys that a partition remembers, and the same by time.
 #[derive(Debug, Clone, Default)]
 struct CountedKeys {
-    at: BTreeMap<String, u64>,
+    by_key: BTreeMap<String, CountedWith>,
     by_time: BTreeSet<(u64, String)>,
+    /// Below this time keys are forgotten.
+    floor: u64,
+}
+
+/// When and with what a key was counted.
+#[derive(Debug, Clone, Copy)]
+struct CountedWith {
+    at: u64,
+    offset: i64,
+    digest: [u8; 8],
 }
 
 impl State {
@@ -84,6 +122,8 @@ impl State {
             keys: keys.clone(),
             config: config.clone(),
             positions: BTreeMap::new(),
+            last_records: BTreeMap::new(),
+            conflicts: Vec::new(),
             counted_keys: BTreeMap::new(),
             prices: None,
             sales: BTreeMap::new(),
@@ -99,24 +139,41 @@ impl State {
         self.positions.insert((topic.to_owned(), partition), position);
     }
 
-    /// Records the next sale of a partition. False if it is a repetition under a key that was counted.
-    pub fn record_sale(&mut self, topic: &str, partition: i32, sale: &Sale) -> bool {
-        let counts = self.admit(topic, partition, sale.idempotency_key.as_ref(), sale.accepted_at.millis());
-        if counts {
-            self.count_sale(sale);
-        }
-        counts
+    /// Says that a record lies below the position, whatever it holds: the last one is remembered.
+    pub fn pass(&mut self, topic: &str, partition: i32, record: LastRecord) {
+        self.last_records.insert((topic.to_owned(), partition), record);
     }
 
-    /// Records the next weather report of a partition. False if it is a repetition under a key that was counted.
-    pub fn record_weather(&mut self, topic: &str, partition: i32, report: &WeatherReport) -> bool {
-        let counts =
-            self.admit(topic, partition, report.idempotency_key.as_ref(), report.accepted_at.millis());
-        if counts {
+    /// Records the next sale of a partition.
+    pub fn record_sale(&mut self, topic: &str, partition: i32, offset: i64, sale: &Sale) -> Recorded {
+        let (key, at) = (sale.idempotency_key.as_ref(), sale.accepted_at.millis());
+        let recorded = self.admit((topic, partition, offset), key, sale.draft.digest(), at);
+        if recorded == Recorded::Counted {
+            self.count_sale(sale);
+        }
+        recorded
+    }
+
+    /// Records the next weather report of a partition.
+    pub fn record_weather(
+        &mut self,
+        topic: &str,
+        partition: i32,
+        offset: i64,
+        report: &WeatherReport,
+    ) -> Recorded {
+        let (key, at) = (report.idempotency_key.as_ref(), report.accepted_at.millis());
+        let recorded = self.admit((topic, partition, offset), key, report.draft.digest(), at);
+        if recorded == Recorded::Counted {
             *self.countries.entry(report.draft.country.clone()).or_default() += 1;
             self.reports.insert(self.keys.weather(report), report.clone());
         }
-        counts
+        recorded
+    }
+
+    /// The records whose key was counted with another event, in the order in which they were recorded.
+    pub fn conflicts(&self) -> &[Conflict] {
+        &self.conflicts
     }
 
     /// Sales recorded.
@@ -124,17 +181,31 @@ impl State {
         self.sales.values().map(|sums| sums.sales).sum()
     }
 
-    fn admit(&mut self, topic: &str, partition: i32, key: Option<&IdempotencyKey>, at: u64) -> bool {
-        let Some(key) = key.map(IdempotencyKey::as_str) else { return true };
-        let counted = self.counted_keys.entry((topic.to_owned(), partition)).or_default();
-        let newest = counted.by_time.last().map_or(at, |(newest, _)| at.max(*newest));
-        let floor = newest.saturating_sub(IDEMPOTENCY_WINDOW_MS);
-        if counted.at.get(key).is_some_and(|counted_at| *counted_at >= floor) {
-            return false;
+    fn admit(
+        &mut self,
+        (topic, partition, offset): (&str, i32, i64),
+        key: Option<&IdempotencyKey>,
+        digest: [u8; 8],
+        at: u64,
+    ) -> Recorded {
+        let Some(key) = key else { return Recorded::Counted };
+        let keys = self.counted_keys.entry((topic.to_owned(), partition)).or_default();
+        // A partition's time never goes back.
+        let now = keys.by_time.last().map_or(at, |(newest, _)| at.max(*newest));
+        let floor = now.saturating_sub(IDEMPOTENCY_WINDOW_MS);
+        match keys.by_key.get(key.as_str()).copied() {
+            Some(counted) if counted.at >= floor && counted.digest == digest => Recorded::Repeated,
+            Some(counted) if counted.at >= floor => {
+                let (topic, key, counted) = (topic.to_owned(), key.clone(), counted.offset);
+                self.conflicts.push(Conflict { topic, partition, offset, key, counted });
+                Recorded::Conflicting
+            }
+            _ => {
+                keys.remember(key.as_str(), CountedWith { at: now, offset, digest });
+                keys.forget_below(floor);
+                Recorded::Counted
+            }
         }
-        counted.remember(key, at);
-        counted.forget_below(floor);
-        true
     }
 
     fn count_sale(&mut self, sale: &Sale) {
@@ -163,17 +234,18 @@ impl State {
 }
 
 impl CountedKeys {
-    fn remember(&mut self, key: &str, at: u64) {
-        if let Some(before) = self.at.insert(key.to_owned(), at) {
-            self.by_time.remove(&(before, key.to_owned()));
+    fn remember(&mut self, key: &str, counted: CountedWith) {
+        if let Some(before) = self.by_key.insert(key.to_owned(), counted) {
+            self.by_time.remove(&(before.at, key.to_owned()));
         }
-        self.by_time.insert((at, key.to_owned()));
+        self.by_time.insert((counted.at, key.to_owned()));
     }
 
     fn forget_below(&mut self, floor: u64) {
+        self.floor = floor;
         while let Some((at, key)) = self.by_time.first().filter(|(at, _)| *at < floor).cloned() {
             self.by_time.remove(&(at, key.clone()));
-            self.at.remove(&key);
+            self.by_key.remove(&key);
         }
     }
 }

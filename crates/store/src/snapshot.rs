@@ -142,8 +142,19 @@ pub(crate) fn commands(keys: &Keys, request: &SnapshotRequest) -> Pipeline {
 }
 
 /// Reads the answers in the order of [`commands`].
-pub(crate) fn read(answers: Vec<Reply>, request: &SnapshotRequest) -> Result<Snapshot, ParsingError> {
-    let mut answers = Answers(answers.into_iter());
+///
+/// # Errors
+/// The answer of that number cannot be read.
+pub(crate) fn read(
+    answers: Vec<Reply>,
+    request: &SnapshotRequest,
+) -> Result<Snapshot, (usize, ParsingError)> {
+    let mut answers = Answers { left: answers.into_iter(), taken: 0 };
+    let snapshot = read_all(&mut answers, request);
+    snapshot.map_err(|error| (answers.taken - 1, error))
+}
+
+fn read_all(answers: &mut Answers, request: &SnapshotRequest) -> Result<Snapshot, ParsingError> {
     let mut snapshot =
         Snapshot { price_min: answers.take()?, price_max: answers.take()?, ..Snapshot::default() };
     (snapshot.most_sold, snapshot.least_sold) = answers.ranking()?;
@@ -183,11 +194,15 @@ pub(crate) fn read(answers: Vec<Reply>, request: &SnapshotRequest) -> Result<Sna
     Ok(snapshot)
 }
 
-struct Answers(std::vec::IntoIter<Reply>);
+struct Answers {
+    left: std::vec::IntoIter<Reply>,
+    taken: usize,
+}
 
 impl Answers {
     fn take<T: FromRedisValue>(&mut self) -> Result<T, ParsingError> {
-        redis::from_redis_value(self.0.next().unwrap_or(Reply::Nil))
+        self.taken += 1;
+        redis::from_redis_value(self.left.next().unwrap_or(Reply::Nil))
     }
 
     fn ranking(&mut self) -> Result<(Vec<ProductUnits>, Option<ProductUnits>), ParsingError> {

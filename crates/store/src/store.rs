@@ -1,16 +1,16 @@
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use blackfriday_event::{Bounds, IdempotencyKey, KeyWindow, Timestamp};
-use redis::{FromRedisValue, ParsingError, Pipeline, Value as Reply, from_redis_value, pipe};
+use blackfriday_event::{Bounds, IdempotencyKey, KeyWindow};
+use redis::{Cmd, FromRedisValue, Pipeline, Value as Reply, from_redis_value, pipe};
 
 use crate::connection::Connection;
 use crate::error::is_function_missing;
 use crate::functions::FUNCTIONS;
 use crate::keys::Keys;
 use crate::{
-    Batch, Outcome, Snapshot, SnapshotRequest, StoreConfig, StoreError, ValkeyConfig, apply, dump, model,
-    snapshot,
+    Batch, Eviction, Outcome, Snapshot, SnapshotRequest, StoreConfig, StoreError, StoredPartition,
+    ValkeyConfig, apply, dump, model, partitions, policy, snapshot, window,
 };
 
 /// The counters in Valkey. Clones share one connection, which is made when it is needed and made anew after it broke.
@@ -54,14 +54,67 @@ impl Store {
         self.connection.ping().await.map_err(|error| StoreError::new("ping", error))
     }
 
+    /// Whether Valkey throws keys away when its memory is full: a store that it may do that to is not to be counted into.
+    ///
+    /// # Errors
+    /// [`StoreError::Evicts`], or Valkey is away.
+    pub async fn check_server(&self) -> Result<Eviction, StoreError> {
+        policy::check(&self.connection).await
+    }
+
     /// The next offset to count, by partition. A partition without a position is absent: it starts at 0.
     ///
     /// # Errors
     /// Valkey is away, or a position is not a number.
     pub async fn positions(&self, topic: &str) -> Result<BTreeMap<i32, i64>, StoreError> {
-        let key = self.keys.position(topic);
-        let (positions,) = self.query("read the positions", pipe().cmd("HGETALL").arg(key)).await?;
-        Ok(positions)
+        let (key, what) = (self.keys.position(topic), "read the positions");
+        let mut read = pipe();
+        read.cmd("HGETALL").arg(key);
+        let answers: Vec<Reply> = self.query(what, &read).await?;
+        let positions = answers.into_iter().next().unwrap_or(Reply::Nil);
+        from_redis_value(positions).map_err(|error| StoreError::of_answer(what, &error, &read, 0))
+    }
+
+    /// What the store knows of each partition of a topic, all at one instant. One that was never begun is absent: it starts
+    /// at 0.
+    ///
+    /// # Errors
+    /// Valkey is away; or a key is not as we left it, which [`StoreError::WrongKey`] names. A partition that was begun and
+    /// has no position is such a fault.
+    pub async fn partitions(&self, topic: &str) -> Result<BTreeMap<i32, StoredPartition>, StoreError> {
+        let answers = self.query("read the positions", &partitions::commands(&self.keys, topic)).await?;
+        partitions::read(answers, &self.keys, &self.config, topic)
+    }
+
+    /// Stops a partition for good: it is not counted until [`Store::resume`]. Refused if its position is another one.
+    ///
+    /// # Errors
+    /// As [`Store::apply`].
+    pub async fn stop(
+        &self,
+        topic: &str,
+        partition: i32,
+        position: i64,
+        reason: &str,
+    ) -> Result<Outcome, StoreError> {
+        let call = apply::stop(&self.keys, &self.config, (topic, partition, position), reason);
+        self.call_one("stop a partition", call).await
+    }
+
+    /// Moves the position of a partition from `from` to `to`, whether it is stopped or not, and forgets why it was stopped
+    /// and its last record, in one step. Refused if its position is not `from`.
+    ///
+    /// # Errors
+    /// As [`Store::apply`].
+    pub async fn resume(
+        &self,
+        topic: &str,
+        partition: i32,
+        from: i64,
+        to: i64,
+    ) -> Result<Outcome, StoreError> {
+        let call = apply::resume(&self.keys, &self.config, (topic, partition), from, to);
+        self.call_one("resume a partition", call).await
     }
 
     /// What the store has seen of these keys, for each of several partitions, with the position at that instant, in one
@@ -76,22 +129,10 @@ impl Store {
         if wanted.is_empty() {
             return Ok(Vec::new());
         }
-        let mut pipeline = pipe();
-        pipeline.atomic();
-        for (topic, partition, keys) in wanted {
-            let key = self.keys.idempotency(topic, *partition);
-            pipeline.cmd("HGET").arg(self.keys.position(topic)).arg(*partition);
-            pipeline.cmd("ZRANGE").arg(&key).arg(-1).arg(-1).arg("WITHSCORES");
-            // A member must be given; the empty one is never a key.
-            let members: Vec<_> = keys.iter().map(IdempotencyKey::as_str).chain([""]).collect();
-            pipeline.cmd("ZMSCORE").arg(&key).arg(members);
-        }
         let what = "read the idempotency keys";
+        let pipeline = window::commands(&self.keys, wanted);
         let answers: Vec<Reply> = self.query(what, &pipeline).await?;
-        let windows = wanted.iter().zip(answers.chunks_exact(3));
-        let windows: Result<_, ParsingError> =
-            windows.map(|((_, _, keys), answers)| key_window(keys, answers)).collect();
-        windows.map_err(|error| StoreError::Malformed { what, detail: error.to_string() })
+        window::read(what, &self.keys, wanted, answers, &pipeline)
     }
 
     /// Applies batches in one round trip. Each is applied or refused on its own; the worst error of any is returned, and
@@ -108,21 +149,7 @@ impl Store {
         for batch in batches {
             pipeline.add_command(apply::command(&self.keys, &self.config, batch));
         }
-        let what = "apply a batch";
-        let answers: Vec<(i64, String)> = match self.connection.query(&pipeline).await {
-            Err(error) if is_function_missing(&error) => {
-                // Those batches of the pipeline that did find the function are asked for again, too: an apply that took
-                // place is refused the second time, never doubled.
-                self.load_functions().await?;
-                self.query(what, &pipeline).await?
-            }
-            answered => answered.map_err(|error| StoreError::new(what, error))?,
-        };
-        let outcome = |(applied, position): (i64, String)| {
-            let stored = position.parse().map_err(|_| StoreError::Malformed { what, detail: position })?;
-            Ok(if applied == 1 { Outcome::Applied } else { Outcome::Refused { stored } })
-        };
-        answers.into_iter().map(outcome).collect()
+        self.call("apply a batch", &pipeline).await
     }
 
     /// What is asked for, all at one instant. A number asks for as many products of each ranking, and for all prices.
@@ -133,9 +160,10 @@ impl Store {
     pub async fn snapshot(&self, request: impl Into<SnapshotRequest>) -> Result<Snapshot, StoreError> {
         let request = request.into();
         let what = "read the counters";
-        let answers = self.query(what, &snapshot::commands(&self.keys, &request)).await?;
+        let pipeline = snapshot::commands(&self.keys, &request);
+        let answers = self.query(what, &pipeline).await?;
         snapshot::read(answers, &request)
-            .map_err(|error| StoreError::Malformed { what, detail: error.to_string() })
+            .map_err(|(at, error)| StoreError::of_answer(what, &error, &pipeline, at))
     }
 
     /// Every key of ours with its value, to compare with a model. Not of one instant: of use if the positions were the
@@ -147,10 +175,32 @@ impl Store {
         dump::dump(&self.connection, &self.keys).await
     }
 
+    async fn call_one(&self, what: &'static str, call: Cmd) -> Result<Outcome, StoreError> {
+        let outcomes = self.call(what, pipe().add_command(call)).await?;
+        let none = || StoreError::Malformed { what, detail: "no answer".to_owned() };
+        outcomes.into_iter().next().ok_or_else(none)
+    }
+
+    /// Calls functions, which are loaded if they are missing.
+    async fn call(&self, what: &'static str, pipeline: &Pipeline) -> Result<Vec<Outcome>, StoreError> {
+        let answers: Vec<(i64, String)> = match self.connection.query(pipeline).await {
+            Err(error) if is_function_missing(&error) => {
+                // Those calls of the pipeline that did find the function are asked for again, too: one that took place is
+                // refused the second time, never doubled.
+                self.load_functions().await?;
+                self.connection.query(pipeline).await
+            }
+            answered => answered,
+        }
+        .map_err(|error| StoreError::new(what, error))?;
+        answers.into_iter().map(|answer| outcome(what, answer)).collect()
+    }
+
     async fn load_functions(&self) -> Result<(), StoreError> {
         let mut load = pipe();
         load.cmd("FUNCTION").arg("LOAD").arg("REPLACE").arg(&FUNCTIONS.source).ignore();
-        self.query::<()>("load the functions", &load).await?;
+        let loaded: Result<(), _> = self.connection.query(&load).await;
+        loaded.map_err(|error| StoreError::new("load the functions", error))?;
         tracing::info!(function = FUNCTIONS.apply_sales, "the functions are loaded into Valkey");
         Ok(())
     }
@@ -160,25 +210,17 @@ impl Store {
         what: &'static str,
         pipeline: &Pipeline,
     ) -> Result<T, StoreError> {
-        self.connection.query(pipeline).await.map_err(|error| StoreError::new(what, error))
+        self.connection.query(pipeline).await.map_err(|error| StoreError::of_read(what, error, pipeline))
     }
 }
 
-/// From the answers for one partition: position, newest key, and a time or nothing for each key asked for.
-fn key_window(keys: &[IdempotencyKey], answers: &[Reply]) -> Result<(i64, KeyWindow), ParsingError> {
-    let position: Option<i64> = from_redis_value(answers[0].clone())?;
-    let newest: Vec<(String, f64)> = from_redis_value(answers[1].clone())?;
-    let scores: Vec<Option<f64>> = from_redis_value(answers[2].clone())?;
-    let seen = keys.iter().cloned().zip(scores).filter_map(|(key, score)| Some((key, timestamp(score?)?)));
-    let newest = newest.first().and_then(|(_, score)| timestamp(*score));
-    Ok((position.unwrap_or(0), KeyWindow::new(newest, seen.collect::<HashMap<_, _>>())))
-}
-
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "`as` saturates, and the range is checked"
-)]
-fn timestamp(score: f64) -> Option<Timestamp> {
-    Timestamp::from_millis(score as u64)
+fn outcome(what: &'static str, (kind, told): (i64, String)) -> Result<Outcome, StoreError> {
+    match kind {
+        1 => Ok(Outcome::Applied),
+        2 => Ok(Outcome::Stopped { reason: told }),
+        _ => match told.parse() {
+            Ok(stored) => Ok(Outcome::Refused { stored }),
+            Err(_) => Err(StoreError::Malformed { what, detail: told }),
+        },
+    }
 }

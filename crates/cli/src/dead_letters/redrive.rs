@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use blackfriday_broker::kafka::{Admin, KafkaConfig, Producer, ProducerConfig};
 use blackfriday_broker::{OutgoingRecord, Position, PublishError, Record, TopicPartition};
+use blackfriday_event::Timestamp;
 use blackfriday_proto::decode_record;
 use serde_json::json;
 use tokio::time::timeout;
@@ -70,7 +71,8 @@ async fn send_again(
     let Some(place) = origin(&letter.record) else {
         return Fate::Kept("it does not say where it came from".to_owned());
     };
-    if let Err(error) = decode_record(&letter.record.payload)
+    // It gets another time where it is sent to.
+    if let Err(error) = decode_record(&letter.record.payload, Timestamp::default())
         && !all
     {
         return Fate::Kept(format!("it still cannot be decoded: {error}"));

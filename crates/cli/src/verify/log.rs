@@ -4,8 +4,9 @@ use std::ops::ControlFlow;
 use anyhow::Result;
 use blackfriday_broker::kafka::KafkaConfig;
 use blackfriday_broker::{Record, TopicPartition};
+use blackfriday_event::Timestamp;
 use blackfriday_proto::{Event, decode_record};
-use blackfriday_store::model;
+use blackfriday_store::{LastRecord, Recorded, model};
 use uuid::Uuid;
 
 use super::wait::{Offsets, Span};
@@ -100,12 +101,15 @@ impl Log {
     pub(super) fn add(&mut self, partition: &TopicPartition, record: &Record) {
         let is_counted = record.offset < self.positions.get(partition).copied().unwrap_or(0);
         let place = || Place { partition: partition.clone(), offset: record.offset };
-        let event = match decode_record(&record.payload) {
-            Ok(event) => event,
-            Err(_) => {
-                self.undecodable.extend(is_counted.then(place));
-                return;
-            }
+        if is_counted {
+            let last = LastRecord { offset: record.offset, digest: record.digest() };
+            self.model.pass(&partition.topic, partition.partition, last);
+        }
+        let accepted_at = Timestamp::from_log(record.timestamp_ms);
+        let event = accepted_at.and_then(|accepted_at| decode_record(&record.payload, accepted_at).ok());
+        let Some(event) = event else {
+            self.undecodable.extend(is_counted.then(place));
+            return;
         };
         let (id, kind, keyed) = match &event {
             Event::Sale(sale) => (sale.id, Kind::Sale, sale.idempotency_key.is_some()),
@@ -115,7 +119,7 @@ impl Log {
         self.records += 1;
         let found = || Found { id, place: place() };
         let admitted = if is_counted {
-            self.count(partition, &event)
+            self.count(partition, record.offset, &event)
         } else {
             self.uncounted.push(found());
             !keyed
@@ -147,12 +151,13 @@ impl Log {
     }
 
     /// False if it is a repetition under a key that was counted.
-    fn count(&mut self, partition: &TopicPartition, event: &Event) -> bool {
+    fn count(&mut self, partition: &TopicPartition, offset: i64, event: &Event) -> bool {
         let (topic, number) = (&*partition.topic, partition.partition);
-        match event {
-            Event::Sale(sale) => self.model.record_sale(topic, number, sale),
-            Event::Weather(report) => self.model.record_weather(topic, number, report),
-        }
+        let recorded = match event {
+            Event::Sale(sale) => self.model.record_sale(topic, number, offset, sale),
+            Event::Weather(report) => self.model.record_weather(topic, number, offset, report),
+        };
+        recorded == Recorded::Counted
     }
 
     fn number_of(&mut self, partition: &TopicPartition) -> u32 {

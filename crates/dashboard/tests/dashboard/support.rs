@@ -76,7 +76,8 @@ impl Dashboard {
         let from = self.position - i64::try_from(sales.len())?;
         let tally = BatchTally::Sales(Box::new(tally));
         let keys = KeyWindow::default();
-        let batch = Batch { topic: "ventas".into(), partition: 0, from, to: self.position, tally, keys };
+        let (topic, to) = ("ventas".into(), self.position);
+        let batch = Batch { topic, partition: 0, from, to, last: None, tally, keys };
         ensure!(self.store.apply(&[batch]).await? == [Outcome::Applied], "the batch is applied");
         Ok(())
     }

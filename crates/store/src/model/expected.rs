@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use blackfriday_event::WeatherReport;
 
-use super::{State, Sums, Value, decimal};
+use super::{CountedWith, State, Sums, Value, decimal};
 
 /// Up to here the scores of a sorted set are exact; the ranking stops there.
 const EXACT: u128 = 1 << 53;
@@ -24,14 +24,31 @@ impl State {
         }
         if !positions.is_empty() {
             let schema = self.config.schema().into_iter().map(|(name, value)| (name.to_owned(), value));
-            expected.insert(self.keys.schema(), Value::Hash(schema.collect()));
+            let begun = positions.iter().flat_map(|(topic, of)| {
+                of.keys().map(move |partition| (format!("particion:{topic}:{partition}"), "1".to_owned()))
+            });
+            expected.insert(self.keys.schema(), Value::Hash(schema.chain(begun).collect()));
         }
         for (topic, partitions) in positions {
             expected.insert(self.keys.position(topic), Value::Hash(partitions));
         }
-        for ((topic, partition), keys) in self.counted_keys.iter().filter(|(_, keys)| !keys.at.is_empty()) {
-            let scores = keys.at.iter().map(|(key, at)| (key.clone(), at.to_string()));
+        let mut last = BTreeMap::<_, BTreeMap<_, _>>::new();
+        for ((topic, partition), record) in &self.last_records {
+            let text = event_text(record.offset, record.digest);
+            last.entry(topic).or_default().insert(partition.to_string(), text);
+        }
+        for (topic, partitions) in last {
+            expected.insert(self.keys.last(topic), Value::Hash(partitions));
+        }
+        for ((topic, partition), keys) in self.counted_keys.iter().filter(|(_, keys)| !keys.by_key.is_empty())
+        {
+            let scores = keys.by_key.iter().map(|(key, counted)| (key.clone(), counted.at.to_string()));
             expected.insert(self.keys.idempotency(topic, *partition), Value::Sorted(scores.collect()));
+            let event = |(key, counted): (&String, &CountedWith)| {
+                (key.clone(), event_text(counted.offset, counted.digest))
+            };
+            let events = keys.by_key.iter().map(event).collect();
+            expected.insert(self.keys.events(topic, *partition), Value::Hash(events));
         }
     }
 
@@ -98,4 +115,9 @@ fn weather(report: &WeatherReport) -> Value {
 
 fn half_up(sum: u128, count: u128) -> u128 {
     (2 * sum + count) / (2 * count)
+}
+
+fn event_text(offset: i64, digest: [u8; 8]) -> String {
+    let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("{offset}:{digest}")
 }

@@ -11,7 +11,7 @@ use crate::setup::{CONFIG, Setup, batch, sale};
 
 async fn apply(store: &Store, from: usize) -> Result<Outcome, StoreError> {
     let sales = [sale(Category::Ropa, "P-1", 7 + from as u128)];
-    store.apply(&[batch(store, from, &sales)]).await.map(|outcomes| outcomes[0])
+    store.apply(&[batch(store, from, &sales)]).await.map(|mut outcomes| outcomes.remove(0))
 }
 
 #[test]

@@ -105,7 +105,9 @@ fn the_store_equals_the_model<E: Counted>(
         setup.runtime.block_on(count(&setup, &partitions, &turns));
         let mut model = setup.store.model();
         for (partition, events) in (0..).zip(&partitions) {
-            events.iter().for_each(|event| event.record(&mut model, partition));
+            for (at, event) in (0..).zip(events) {
+                event.record(&mut model, partition, at);
+            }
             model.advance(E::TOPIC, partition, offset(events.len()));
         }
         prop_assert_eq!(model.compare(&setup.dump(), START_MS), []);
@@ -132,12 +134,17 @@ fn sums_go_on_beyond_64_bits() {
     let sums = ("[1-9][0-9]{0,34}", "[1-9][0-9]{0,34}", "[1-9][0-9]{0,34}", "[1-9][0-9]{0,12}");
     let outcome = runner(200).run(&sums, |(prices, units, revenue, sales)| {
         setup.run(&["FLUSHALL"]);
+        assert_eq!(
+            setup.apply(&batch(&setup.store, 0, std::slice::from_ref(&one))).expect("applies"),
+            Outcome::Applied
+        );
         let decimal = |digits: &str| with_point(&digits.parse::<BigUint>().expect("digits"));
         setup.run(&["HSET", "stats:precio:suma", "Ropa", &decimal(&prices)]);
         setup.run(&["HSET", "stats:cantidad:suma", "Ropa", &units]);
         setup.run(&["HSET", "stats:ingresos:suma", "Ropa", &decimal(&revenue)]);
         setup.run(&["HSET", "reportes:total", "Ropa", &sales]);
-        let applied = setup.apply(&batch(&setup.store, 0, std::slice::from_ref(&one)));
+        setup.run(&["SET", "reportes:total:Ropa", &sales]);
+        let applied = setup.apply(&batch(&setup.store, 1, std::slice::from_ref(&one)));
         prop_assert_eq!(applied.expect("applies"), Outcome::Applied);
         let snapshot = setup.runtime.block_on(setup.store.snapshot(1)).expect("answers");
         let ropa = &snapshot.categories["Ropa"];
@@ -166,8 +173,12 @@ fn a_ranking_stops_where_scores_stop_being_exact() {
         ("9007199254740992", 1 << 53),
     ] {
         setup.run(&["FLUSHALL"]);
+        assert_eq!(
+            setup.apply(&batch(&setup.store, 0, std::slice::from_ref(&one))).expect("applies"),
+            Outcome::Applied
+        );
         setup.run(&["ZADD", "ranking:global", before, "P-1"]);
-        let applied = setup.apply(&batch(&setup.store, 0, std::slice::from_ref(&one)));
+        let applied = setup.apply(&batch(&setup.store, 1, std::slice::from_ref(&one)));
         assert_eq!(applied.expect("applies"), Outcome::Applied);
         let snapshot = setup.runtime.block_on(setup.store.snapshot(1)).expect("answers");
         assert_eq!(snapshot.most_sold[0].units, after, "{before}");

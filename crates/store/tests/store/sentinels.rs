@@ -18,7 +18,7 @@ fn config(addresses: &[String]) -> ValkeyConfig {
 
 async fn apply(store: &Store, from: usize) -> Result<Outcome, StoreError> {
     let sales = [sale(Category::Ropa, "P-1", 7 + from as u128)];
-    store.apply(&[batch(store, from, &sales)]).await.map(|outcomes| outcomes[0])
+    store.apply(&[batch(store, from, &sales)]).await.map(|mut outcomes| outcomes.remove(0))
 }
 
 /// With a replica that has all of the primary's data.

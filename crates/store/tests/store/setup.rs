@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 
 use blackfriday_event::{
-    Category, EventId, IdempotencyKey, KeyWindow, Money, ProductId, Quantity, Sale, SaleDraft, SaleTally,
-    Timestamp, WeatherDraft, WeatherReport, WeatherTally,
+    Admission, Category, EventId, IdempotencyKey, KeyWindow, Money, ProductId, Quantity, Sale, SaleDraft,
+    SaleTally, Timestamp, WeatherDraft, WeatherReport, WeatherTally,
 };
 use blackfriday_stack::{Valkey, ValkeyOptions};
 use blackfriday_store::model::State as Model;
-use blackfriday_store::{Batch, BatchTally, Outcome, Store, StoreConfig, StoreError, ValkeyConfig, Value};
+use blackfriday_store::{
+    Batch, BatchTally, LastRecord, Outcome, Recorded, Store, StoreConfig, StoreError, ValkeyConfig, Value,
+};
 use tokio::runtime::Runtime;
 
 /// Reports live for 31 years, so that none expires during a test.
@@ -59,7 +61,7 @@ impl Setup {
 
     pub(crate) fn apply(&self, batch: &Batch) -> Result<Outcome, StoreError> {
         let outcomes = self.runtime.block_on(self.store.apply(std::slice::from_ref(batch)))?;
-        Ok(outcomes[0])
+        Ok(outcomes[0].clone())
     }
 }
 
@@ -95,13 +97,19 @@ pub(crate) fn offset(at: usize) -> i64 {
     i64::try_from(at).expect("small")
 }
 
+/// The record at an offset of any partition, as the tests' log has it.
+pub(crate) fn last_record(offset: i64) -> LastRecord {
+    LastRecord { offset, digest: (offset + 1).cast_unsigned().to_be_bytes() }
+}
+
 /// An event of either topic, as the consumer sees it.
 pub(crate) trait Counted: Clone + std::fmt::Debug {
     const TOPIC: &str;
     fn key(&self) -> Option<&IdempotencyKey>;
     fn accepted_at(&self) -> Timestamp;
+    fn digest(&self) -> [u8; 8];
     fn tally(store: &Store, events: Vec<Self>) -> BatchTally;
-    fn record(&self, model: &mut Model, partition: i32);
+    fn record(&self, model: &mut Model, partition: i32, offset: i64) -> Recorded;
 }
 
 impl Counted for Sale {
@@ -115,14 +123,19 @@ impl Counted for Sale {
         self.accepted_at
     }
 
+    fn digest(&self) -> [u8; 8] {
+        self.draft.digest()
+    }
+
     fn tally(store: &Store, sales: Vec<Self>) -> BatchTally {
         let mut tally = SaleTally::new(store.bounds());
         sales.iter().for_each(|sale| tally.fold(sale));
         BatchTally::Sales(Box::new(tally))
     }
 
-    fn record(&self, model: &mut Model, partition: i32) {
-        model.record_sale(Self::TOPIC, partition, self);
+    fn record(&self, model: &mut Model, partition: i32, offset: i64) -> Recorded {
+        model.pass(Self::TOPIC, partition, last_record(offset));
+        model.record_sale(Self::TOPIC, partition, offset, self)
     }
 }
 
@@ -137,14 +150,19 @@ impl Counted for WeatherReport {
         self.accepted_at
     }
 
+    fn digest(&self) -> [u8; 8] {
+        self.draft.digest()
+    }
+
     fn tally(_: &Store, reports: Vec<Self>) -> BatchTally {
         let mut tally = WeatherTally::default();
         reports.into_iter().for_each(|report| tally.fold(report));
         BatchTally::Weather(tally)
     }
 
-    fn record(&self, model: &mut Model, partition: i32) {
-        model.record_weather(Self::TOPIC, partition, self);
+    fn record(&self, model: &mut Model, partition: i32, offset: i64) -> Recorded {
+        model.pass(Self::TOPIC, partition, last_record(offset));
+        model.record_weather(Self::TOPIC, partition, offset, self)
     }
 }
 
@@ -157,13 +175,20 @@ pub(crate) async fn batches<E: Counted>(store: &Store, parts: &[(i32, usize, &[E
     let batch = |((partition, from, events), window): (&(i32, usize, &[E]), (i64, KeyWindow))| {
         let (position, mut keys) = window;
         assert_eq!(position, offset(*from), "the window belongs to the position");
-        let mut counted = events.to_vec();
-        counted.retain(|event| event.key().is_none_or(|key| keys.admit(key, event.accepted_at())));
+        let mut counts = |(offset, event): &(i64, &E)| {
+            event.key().is_none_or(|key| {
+                keys.admit(key, event.digest(), event.accepted_at(), *offset) == Admission::Counts
+            })
+        };
+        let numbered = (position..).zip(*events).filter(|numbered| counts(numbered));
+        let counted = numbered.map(|(_, event)| event.clone()).collect();
+        let to = position + offset(events.len());
         Batch {
             topic: E::TOPIC.into(),
             partition: *partition,
             from: position,
-            to: position + offset(events.len()),
+            to,
+            last: Some(last_record(to - 1)),
             tally: E::tally(store, counted),
             keys,
         }
@@ -178,6 +203,7 @@ pub(crate) fn batch<E: Counted>(store: &Store, from: usize, events: &[E]) -> Bat
         partition: 0,
         from: offset(from),
         to: offset(from + events.len()),
+        last: Some(last_record(offset(from + events.len()) - 1)),
         tally: E::tally(store, events.to_vec()),
         keys: KeyWindow::default(),
     }

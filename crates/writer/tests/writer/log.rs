@@ -7,7 +7,7 @@ use blackfriday_broker::Record;
 use blackfriday_broker::kafka::{
     Admin, BatchLimits, KafkaConfig, Subscription, SubscriptionEvent, TopicSpec,
 };
-use blackfriday_event::{Sale, WeatherReport};
+use blackfriday_event::{Sale, Timestamp, WeatherReport};
 use blackfriday_proto::{Event, decode_record};
 use blackfriday_stack::Kafka;
 use tokio::time::timeout;
@@ -53,17 +53,21 @@ pub(crate) async fn read(kafka: &Kafka, topic: &str) -> Result<Vec<Found>> {
 
 impl Found {
     pub(crate) fn sale(&self) -> Result<Sale> {
-        match decode_record(&self.record.payload)? {
+        match decode_record(&self.record.payload, self.time()?)? {
             Event::Sale(sale) => Ok(sale),
             other => bail!("{other:?} is no sale"),
         }
     }
 
     pub(crate) fn weather(&self) -> Result<WeatherReport> {
-        match decode_record(&self.record.payload)? {
+        match decode_record(&self.record.payload, self.time()?)? {
             Event::Weather(report) => Ok(report),
             other => bail!("{other:?} is no weather report"),
         }
+    }
+
+    fn time(&self) -> Result<Timestamp> {
+        Timestamp::from_log(self.record.timestamp_ms).context("the log's time")
     }
 
     pub(crate) fn header(&self, name: &str) -> Option<&str> {

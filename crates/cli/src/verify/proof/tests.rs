@@ -48,6 +48,7 @@ impl Case {
         let record = Record {
             offset: *position,
             timestamp_ms: 0,
+            appended: true,
             key: None,
             payload,
             traceparent: None,
