@@ -230,7 +230,10 @@ async fn damage_is_seen_and_leaves_nothing() {
 
     fs::write(&stored, &fixture.text.as_bytes()[..200_000]).expect("truncated");
     let error = fixture.fails(&client, &by_digest).await;
-    assert!(matches!(error, RegistryError::Cut { received: 200_000, .. }), "{}", told(&error));
+    // docker-registry sends what it has; Zot looks at the size first, and then has nothing.
+    let is_seen =
+        matches!(error, RegistryError::Cut { received: 200_000, .. } | RegistryError::Absent { .. });
+    assert!(is_seen, "{}", told(&error));
 
     fs::write(&stored, &fixture.text).expect("mended");
     artifact::pull(&client, &by_digest, &fixture.target()).await.expect("pulled");
