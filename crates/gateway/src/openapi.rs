@@ -31,13 +31,13 @@ enum Refusal {
     /// Not JSON.
     #[response(status = 400, content_type = "application/problem+json")]
     NotJson(Problem),
-    /// The request did not arrive in time.
+    /// The request did not arrive in time; nothing was written.
     #[response(status = 408, content_type = "application/problem+json")]
     Late(Problem),
     /// Over a limit, which the detail names.
     #[response(status = 413, content_type = "application/problem+json")]
     TooLarge(Problem),
-    /// Not JSON by its content type.
+    /// Not JSON by its content type, in another charset than UTF-8, or compressed.
     #[response(status = 415, content_type = "application/problem+json")]
     UnsupportedMediaType(Problem),
     /// A field is wrong; all wrong fields are named. With a catalogue, `producto_id` is wrong for a product outside of it.
@@ -79,7 +79,8 @@ struct Headers {
 #[expect(dead_code, reason = "carries the description")]
 fn venta() {}
 
-/// Many sales, as an array or as one object per line. Where all were refused alike, the problem has the results, too.
+/// Many sales, as an array or as one object per line. Where all were refused alike, the problem has the results, too; of items
+/// that were all wrong the first hundred. Of more than a hundred refused items the others have status and code only.
 #[utoipa::path(post, path = "/ventas", params(Headers),
     request_body(content((Vec<SaleBody> = "application/json"), (SaleBody = "application/x-ndjson"))),
     responses(

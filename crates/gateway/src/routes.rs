@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use axum::Router;
+use axum::body::Bytes;
 use axum::extract::{Request, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
@@ -36,13 +37,13 @@ pub async fn run(config: Config, listener: TcpListener, context: Context) -> Res
     let front =
         Front::new(Arc::new(forward), Trust::Outside, &config.intake, &config.limits, &context.registry)
             .selling(catalogue);
-    let openapi: Arc<str> = document().into();
+    let openapi = Bytes::from(document());
     let router = Router::new()
         .route(VENTA, post(sale))
         .route(VENTAS, post(sales))
         .route(INPUT, post(weather))
         .with_state(Arc::new(front))
-        .route(OPENAPI, get(move || async move { json(&openapi) }));
+        .route(OPENAPI, get(move || async move { json(openapi) }));
     let metrics = HttpMetrics::new(&context.registry, ROUTES);
     http::serve(listener, router, &config.limits, Some(metrics), context.shutdown).await;
     Ok(())
@@ -60,6 +61,7 @@ async fn weather(State(front): State<Door>, request: Request) -> Response {
     front.weather(INPUT, request).await
 }
 
-fn json(document: &str) -> Response {
-    ([(header::CONTENT_TYPE, "application/json")], document.to_owned()).into_response()
+/// All answers share the document's bytes.
+fn json(document: Bytes) -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], document).into_response()
 }

@@ -3,6 +3,17 @@ use blackfriday_proto::{ErrorCode, SaleError};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+/// Items refused that are told with every word; of the others status, code and identity. With an item of two bytes an
+/// answer would else be hundreds of times as large as its request.
+pub(crate) const TOLD_IN_FULL: usize = 100;
+/// The most bytes of an item's result that is told in full, of one that was sent, and of one that was not.
+const FULL_BYTES: usize = 1024;
+const SENT_BYTES: usize = 136;
+const WRONG_BYTES: usize = 64;
+/// What an item that is not sent takes while the others are.
+const WAITING_BYTES: usize = 128;
+const WRONG_FIELDS: &str = "see errores";
+
 /// An accepted event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Accepted {
@@ -21,7 +32,7 @@ pub struct BatchAnswer {
     pub aceptadas: usize,
     /// Items not accepted, or not known to be.
     pub rechazadas: usize,
-    /// One for each item.
+    /// One for each item, in order; of the first hundred only if no item was valid.
     pub resultados: Vec<ItemAnswer>,
 }
 
@@ -42,9 +53,10 @@ pub enum ItemAnswer {
         status: u16,
         /// The problem's name, as in `urn:blackfriday:problem:<codigo>`.
         codigo: String,
-        /// What happened.
+        /// What happened; told of the first hundred items that were refused.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
         detalle: String,
-        /// Every wrong field.
+        /// Every wrong field; told of the first hundred items that were refused.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         errores: Vec<FieldAnswer>,
         /// Its identity, where one was given.
@@ -72,8 +84,25 @@ impl Accepted {
 impl BatchAnswer {
     pub(crate) fn new(outcomes: &[Result<EventId, SaleError>]) -> Self {
         let aceptadas = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
-        let resultados = outcomes.iter().map(ItemAnswer::of).collect();
+        let mut refused = 0;
+        let item = |outcome: &Result<EventId, SaleError>| {
+            refused += usize::from(outcome.is_err());
+            ItemAnswer::of(outcome, refused <= TOLD_IN_FULL)
+        };
+        let resultados = outcomes.iter().map(item).collect();
         Self { aceptadas, rechazadas: outcomes.len() - aceptadas, resultados }
+    }
+
+    /// Of items that were all refused before any was sent: the first ones say what is wrong.
+    pub(crate) fn of_refused(outcomes: &[Result<EventId, SaleError>]) -> Self {
+        let first = &outcomes[..outcomes.len().min(TOLD_IN_FULL)];
+        Self { rechazadas: outcomes.len(), ..Self::new(first) }
+    }
+
+    /// The most bytes that an answer to so many items takes, of which so many are wrong, from before they are sent.
+    pub(crate) fn room_bytes(items: usize, wrong: usize) -> usize {
+        let brief = if wrong < items { wrong * (WRONG_BYTES + WAITING_BYTES) } else { 0 };
+        (items - wrong) * SENT_BYTES + brief + items.min(TOLD_IN_FULL) * FULL_BYTES
     }
 }
 
@@ -88,28 +117,31 @@ impl ItemAnswer {
             }
             Self::Refused { status, codigo, detalle, errores, id } => Err(SaleError {
                 code: code_of(status, &codigo),
-                message: detalle,
+                message: if detalle.is_empty() { codigo } else { detalle },
                 fields: errores.into_iter().map(|error| (error.field, error.message)).collect(),
                 id: id.and_then(|id| id.parse().ok()),
             }),
         }
     }
 
-    fn of(outcome: &Result<EventId, SaleError>) -> Self {
-        match outcome {
-            Ok(id) => Self::Accepted { id: id.to_string() },
-            Err(error) => Self::Refused {
-                status: error.code.http_status(),
-                codigo: error.code.name().to_owned(),
-                detalle: error.message.clone(),
-                errores: error
-                    .fields
-                    .iter()
-                    .cloned()
-                    .map(|(field, message)| FieldAnswer { field, message })
-                    .collect(),
-                id: error.id.map(|id| id.to_string()),
-            },
+    fn of(outcome: &Result<EventId, SaleError>, in_full: bool) -> Self {
+        let error = match outcome {
+            Ok(id) => return Self::Accepted { id: id.to_string() },
+            Err(error) => error,
+        };
+        let (detalle, fields) = match &error.fields[..] {
+            _ if !in_full => (String::new(), &[][..]),
+            [] => (error.message.clone(), &[][..]),
+            // Each field is named once.
+            fields => (WRONG_FIELDS.to_owned(), fields),
+        };
+        let field = |(field, message): (String, String)| FieldAnswer { field, message };
+        Self::Refused {
+            status: error.code.http_status(),
+            codigo: error.code.name().to_owned(),
+            detalle,
+            errores: fields.iter().cloned().map(field).collect(),
+            id: error.id.map(|id| id.to_string()),
         }
     }
 }
@@ -155,7 +187,7 @@ mod tests {
         let (good, bad) = (EventId::new_v7(), EventId::new_v7());
         let error = SaleError {
             fields: vec![("precio".into(), "must be a number".into())],
-            ..SaleError::new(ErrorCode::InvalidField, "precio: must be a number")
+            ..SaleError::new(ErrorCode::InvalidField, WRONG_FIELDS)
         };
         let outcomes = [Ok(good), Err(error), Err(SaleError::new(ErrorCode::OutcomeUnknown, "late").of(bad))];
         let answer = BatchAnswer::new(&outcomes);
@@ -167,5 +199,36 @@ mod tests {
         let back: BatchAnswer = serde_json::from_str(&json).expect("reads back");
         let back: Vec<_> = back.resultados.into_iter().map(ItemAnswer::into_outcome).collect();
         assert_eq!(back, outcomes);
+    }
+
+    #[test]
+    fn an_answer_is_bounded_whatever_the_items() {
+        let wrong = || {
+            let fields = ["categoria", "producto_id", "precio", "cantidad_vendida"];
+            let message = "is missing: must be Electronica, Ropa, Hogar, Belleza or their number 1 to 4";
+            let fields = fields.map(|field| (field.to_owned(), message.to_owned())).to_vec();
+            Err(SaleError { fields, ..SaleError::new(ErrorCode::InvalidField, "m".repeat(500)) })
+        };
+        let bytes = |answer: &BatchAnswer| serde_json::to_vec(answer).expect("serializes").len();
+        let lost = || Err(SaleError::new(ErrorCode::OutcomeUnknown, "m".repeat(500)).of(EventId::new_v7()));
+        let mut outcomes: Vec<_> = (0..5000).map(|_| wrong()).collect();
+        let refused = BatchAnswer::of_refused(&outcomes);
+        assert_eq!((refused.rechazadas, refused.resultados.len()), (5000, TOLD_IN_FULL));
+        assert!(bytes(&refused) <= BatchAnswer::room_bytes(5000, 5000), "{}", bytes(&refused));
+        assert!(BatchAnswer::room_bytes(5000, 5000) < 128 << 10);
+        outcomes.extend((0..5000).map(|_| lost()));
+        let mixed = BatchAnswer::new(&outcomes);
+        assert_eq!((mixed.rechazadas, mixed.resultados.len()), (10_000, 10_000));
+        assert!(
+            bytes(&mixed) + 5000 * WAITING_BYTES <= BatchAnswer::room_bytes(10_000, 5000),
+            "{}",
+            bytes(&mixed)
+        );
+        let ItemAnswer::Refused { detalle, errores, .. } = &mixed.resultados[TOLD_IN_FULL - 1] else {
+            panic!("refused")
+        };
+        assert_eq!((detalle.as_str(), errores.len()), (WRONG_FIELDS, 4));
+        let brief = serde_json::to_string(&mixed.resultados[TOLD_IN_FULL]).expect("serializes");
+        assert_eq!(brief, r#"{"estado":"ERROR","status":422,"codigo":"invalid-field"}"#);
     }
 }

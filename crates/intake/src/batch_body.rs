@@ -5,7 +5,8 @@ use blackfriday_proto::{ErrorCode, SaleCommand, SaleError};
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, SeqAccess, Visitor};
 
 use crate::idempotency::of_item;
-use crate::sale_json::{Reading, SaleJson, not_json, read_json, wrong};
+use crate::json::{Reading, read_json, read_object, wrong};
+use crate::sale_json::{SaleFields, SaleJson};
 
 /// One item of a batch: a valid sale, or why it is none.
 pub type Item = Result<SaleCommand, SaleError>;
@@ -39,10 +40,8 @@ pub fn parse_many(
 }
 
 fn parse_array(body: &[u8], limit: usize) -> Result<Vec<Result<SaleJson<'_>, SaleError>>, SaleError> {
-    let items = read_json(body, |reading| Items { limit, reading }).map_err(|error| {
-        let other_json = || wrong("body", "must be an array of sales").into();
-        if error.is_data() { other_json() } else { not_json(&error) }
-    })?;
+    let other_json = || wrong("body", "must be an array of sales").into();
+    let items = read_json(body, |reading| Items { limit, reading }, other_json)?;
     items.ok_or_else(|| too_many(limit))
 }
 
@@ -52,18 +51,18 @@ fn parse_lines(body: &[u8], limit: usize) -> Result<Vec<Result<SaleJson<'_>, Sal
         if items.len() == limit {
             return Err(too_many(limit));
         }
-        items.push(read_json(line, |reading| reading).map_err(|error| not_json(&error)));
+        items.push(read_object(line));
     }
     Ok(items)
 }
 
 /// Reads an array of at most `limit` items; `None` if there are more, of which none is kept.
-struct Items {
+struct Items<'de> {
     limit: usize,
-    reading: Reading,
+    reading: Reading<SaleFields<'de>>,
 }
 
-impl<'de> DeserializeSeed<'de> for Items {
+impl<'de> DeserializeSeed<'de> for Items<'de> {
     type Value = Option<Vec<Result<SaleJson<'de>, SaleError>>>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
@@ -71,7 +70,7 @@ impl<'de> DeserializeSeed<'de> for Items {
     }
 }
 
-impl<'de> Visitor<'de> for Items {
+impl<'de> Visitor<'de> for Items<'de> {
     type Value = Option<Vec<Result<SaleJson<'de>, SaleError>>>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -5,7 +5,7 @@ pub struct IntakeConfig {
     /// Sales in one batch request; more are answered with 413.
     #[arg(long, env = "BLACKFRIDAY_MAX_BATCH_SALES", default_value_t = 10_000, value_parser = positive)]
     pub max_batch_sales: usize,
-    /// KiB of bodies above 16 KiB that are held at once; over it requests are answered with 429.
+    /// KiB of bodies and batches' answers above 16 KiB that are held at once; over it requests are answered with 429.
     #[arg(long, env = "BLACKFRIDAY_MAX_BODIES_KBYTES", default_value_t = 131_072,
           value_parser = clap::value_parser!(u32).range(1..))]
     pub max_bodies_kbytes: u32,

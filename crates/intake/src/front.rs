@@ -6,19 +6,19 @@ use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use blackfriday_event::{EventId, FieldErrors, IdempotencyKey};
 use blackfriday_proto::{ErrorCode, SaleCommand, SaleError};
-use blackfriday_service::{HttpLimits, Problem, read_body};
+use blackfriday_service::{BodyBudget, BodyLimits, HttpLimits, Problem, Room, read_body};
 use blackfriday_telemetry::metrics::Registry;
 use bytes::Bytes;
 use futures_util::FutureExt;
 use http::{HeaderMap, HeaderValue, Request, StatusCode, header};
 use serde::Serialize;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 use tracing::Span;
 
-use crate::answer::{Accepted, BatchAnswer};
+use crate::answer::{Accepted, BatchAnswer, TOLD_IN_FULL};
 use crate::deadline::{deadline, late};
 use crate::lane::Lane;
+use crate::media::{Media, not_lines};
 use crate::sale_json::parse_sale;
 use crate::trace::{conclude, of_request, traced};
 use crate::weather_json::parse_weather;
@@ -44,18 +44,17 @@ pub struct Front<U> {
     max_body_bytes: usize,
     max_batch_sales: usize,
     request_timeout: Duration,
-    body_kbytes: Arc<Semaphore>,
-    max_body_kbytes: u32,
+    body_stall: Duration,
+    budget: BodyBudget,
 }
 
-/// A single sale is far smaller.
-const SMALL_BODY_BYTES: usize = 16 << 10;
-
-/// What kind of body a content type announces.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Media {
-    Json,
-    Lines,
+/// A request whose body is here.
+struct Taken {
+    headers: HeaderMap,
+    media: Media,
+    body: Bytes,
+    /// Held until the answer is written.
+    room: Room,
 }
 
 impl<U: Upstream> Front<U> {
@@ -75,10 +74,8 @@ impl<U: Upstream> Front<U> {
             max_body_bytes: limits.max_body_bytes,
             max_batch_sales: config.max_batch_sales,
             request_timeout: limits.request_timeout(),
-            body_kbytes: Arc::new(Semaphore::new(
-                usize::try_from(config.max_bodies_kbytes).unwrap_or(usize::MAX),
-            )),
-            max_body_kbytes: config.max_bodies_kbytes,
+            body_stall: limits.body_stall_timeout(),
+            budget: BodyBudget::new(config.max_bodies_kbytes),
         }
     }
 
@@ -92,8 +89,8 @@ impl<U: Upstream> Front<U> {
     pub async fn one(&self, route: &'static str, request: Request<Body>) -> Response {
         let deadline = deadline(request.headers(), self.trust_in(request.headers()), self.request_timeout);
         match self.take(request, deadline).await {
-            Ok((_, Media::Lines, _, _)) => unsupported(),
-            Ok((headers, Media::Json, body, _held)) => self.one_body(route, &headers, &body, deadline).await,
+            Ok(taken) if taken.media == Media::Lines => refused(not_lines()),
+            Ok(taken) => self.one_body(route, taken, deadline).await,
             Err(refusal) => refusal,
         }
     }
@@ -102,9 +99,7 @@ impl<U: Upstream> Front<U> {
     pub async fn many(&self, route: &'static str, request: Request<Body>) -> Response {
         let deadline = deadline(request.headers(), self.trust_in(request.headers()), self.request_timeout);
         match self.take(request, deadline).await {
-            Ok((headers, media, body, _held)) => {
-                self.many_body(route, &headers, media, &body, deadline).await
-            }
+            Ok(taken) => self.many_body(route, taken, deadline).await,
             Err(refusal) => refusal,
         }
     }
@@ -113,11 +108,11 @@ impl<U: Upstream> Front<U> {
     pub async fn one_or_many(&self, route: &'static str, request: Request<Body>) -> Response {
         let deadline = deadline(request.headers(), self.trust_in(request.headers()), self.request_timeout);
         match self.take(request, deadline).await {
-            Ok((headers, media, body, _held)) => {
-                if media == Media::Lines || body.trim_ascii_start().first() == Some(&b'[') {
-                    self.many_body(route, &headers, media, &body, deadline).await
+            Ok(taken) => {
+                if taken.media == Media::Lines || taken.body.trim_ascii_start().first() == Some(&b'[') {
+                    self.many_body(route, taken, deadline).await
                 } else {
-                    self.one_body(route, &headers, &body, deadline).await
+                    self.one_body(route, taken, deadline).await
                 }
             }
             Err(refusal) => refusal,
@@ -127,75 +122,70 @@ impl<U: Upstream> Front<U> {
     /// Answers a request with one weather report.
     pub async fn weather(&self, route: &'static str, request: Request<Body>) -> Response {
         let deadline = deadline(request.headers(), self.trust_in(request.headers()), self.request_timeout);
-        let (headers, body) = match self.take(request, deadline).await {
-            Ok((_, Media::Lines, _, _)) => return unsupported(),
-            Ok((headers, Media::Json, body, _held)) => (headers, body),
+        let Taken { headers, body, room, .. } = match self.take(request, deadline).await {
+            Ok(taken) if taken.media == Media::Lines => return refused(not_lines()),
+            Ok(taken) => taken,
             Err(refusal) => return refusal,
         };
         let trust = self.trust_in(&headers);
         let command = request_key(&headers).and_then(|key| parse_weather(&body, key, trust == Trust::Hop));
         let mut command = match command {
             Ok(command) => command,
-            Err(error) => return problem_of(error).into_response(),
+            Err(error) => return held(refused(error), room),
         };
         let parent = command.traceparent.take();
         let parent = parent.as_deref().or_else(|| of_request(&headers, trust));
         let span = traced(route, parent, trust, &mut command.traceparent);
         let id = command.id;
         let outcome = unless_broken(self.upstream.weather(command, deadline)).await;
-        answer(outcome.unwrap_or_else(|| Err(broken().of(id))), span.as_ref())
+        held(answer(outcome.unwrap_or_else(|| Err(broken().of(id))), span.as_ref()), room)
     }
 
     fn trust_in(&self, headers: &HeaderMap) -> Trust {
         if headers.contains_key(DEADLINE_HEADER) { self.trust } else { Trust::Outside }
     }
 
-    async fn one_body(
-        &self,
-        route: &'static str,
-        headers: &HeaderMap,
-        body: &[u8],
-        deadline: Instant,
-    ) -> Response {
-        let trust = self.trust_in(headers);
-        let command = request_key(headers).and_then(|key| parse_sale(body, key, trust == Trust::Hop));
+    async fn one_body(&self, route: &'static str, taken: Taken, deadline: Instant) -> Response {
+        let Taken { headers, body, room, .. } = taken;
+        let trust = self.trust_in(&headers);
+        let command = request_key(&headers).and_then(|key| parse_sale(&body, key, trust == Trust::Hop));
         let command = command.and_then(|command| self.check(command));
         let mut command = match command {
             Ok(command) => command,
-            Err(error) => return problem_of(error).into_response(),
+            Err(error) => return held(refused(error), room),
         };
         let parent = command.traceparent.take();
-        let parent = parent.as_deref().or_else(|| of_request(headers, trust));
+        let parent = parent.as_deref().or_else(|| of_request(&headers, trust));
         let span = traced(route, parent, trust, &mut command.traceparent);
-        answer(self.lane.send(command, deadline).await, span.as_ref())
+        held(answer(self.lane.send(command, deadline).await, span.as_ref()), room)
     }
 
-    async fn many_body(
-        &self,
-        route: &'static str,
-        headers: &HeaderMap,
-        media: Media,
-        body: &[u8],
-        deadline: Instant,
-    ) -> Response {
-        let trust = self.trust_in(headers);
-        let items = request_key(headers).and_then(|key| {
-            parse_many(body, media == Media::Lines, key.as_ref(), trust == Trust::Hop, self.max_batch_sales)
+    async fn many_body(&self, route: &'static str, taken: Taken, deadline: Instant) -> Response {
+        let Taken { headers, media, body, mut room } = taken;
+        let trust = self.trust_in(&headers);
+        let items = request_key(&headers).and_then(|key| {
+            parse_many(&body, media == Media::Lines, key.as_ref(), trust == Trust::Hop, self.max_batch_sales)
         });
         let mut items = match items {
             Ok(items) => items,
-            Err(error) => return problem_of(error).into_response(),
+            Err(error) => return held(refused(error), room),
         };
         if self.catalogue.is_some() {
             items = items.into_iter().map(|item| item.and_then(|command| self.check(command))).collect();
         }
+        let wrong = shorten_refusals(&mut items);
+        let any_valid = wrong < items.len();
+        // What cannot be answered is not sent.
+        if let Err(full) = room.take(BatchAnswer::room_bytes(items.len(), wrong)) {
+            return held(refused(SaleError::new(ErrorCode::Overloaded, full.to_string())), room);
+        }
         // Each sampled item is a story of its own; without a context of its own it belongs to the request's.
-        let spans = trace_items(route, &mut items, of_request(headers, trust), trust);
+        let spans = trace_items(route, &mut items, of_request(&headers, trust), trust);
         let outcomes = self.send_many(items, deadline).await;
         for (at, span) in spans {
             conclude(&span, code_of(&outcomes[at]));
         }
-        batch_answer(&outcomes)
+        held(batch_answer(&outcomes, any_valid), room)
     }
 
     /// The sale, if its product may be sold.
@@ -230,37 +220,38 @@ impl<U: Upstream> Front<U> {
             .collect()
     }
 
-    /// Checks the content type and reads the body, as long as there is room for it.
-    async fn take(
-        &self,
-        request: Request<Body>,
-        deadline: Instant,
-    ) -> Result<(HeaderMap, Media, Bytes, Option<OwnedSemaphorePermit>), Response> {
+    /// Refuses what the head alone says is wrong, and reads the body, as long as there is room for it.
+    async fn take(&self, request: Request<Body>, deadline: Instant) -> Result<Taken, Response> {
         if Instant::now() >= deadline {
-            return Err(problem_of(late()).into_response());
+            return Err(refused(late()));
         }
         let (parts, body) = request.into_parts();
-        let held = self.hold(&parts.headers).map_err(|error| problem_of(error).into_response())?;
-        let body = read_body(&parts.headers, body, self.max_body_bytes, deadline).await;
+        let media = Media::of_head(&parts.headers).map_err(refused)?;
+        let limits = BodyLimits { max_bytes: self.max_body_bytes, stall: self.body_stall, deadline };
+        let mut room = self.budget.room();
+        let body = read_body(&parts.headers, body, limits, &mut room).await;
         let body = body.map_err(IntoResponse::into_response)?;
-        let media = media(&parts.headers).ok_or_else(unsupported)?;
-        Ok((parts.headers, media, body, held))
+        Media::check_beginning(&body).map_err(refused)?;
+        Ok(Taken { headers: parts.headers, media, body, room })
     }
+}
 
-    /// Room for a large body, before it is read. Small ones are bounded by the number of requests in flight, so that a
-    /// few slow batches do not keep single sales out.
-    fn hold(&self, headers: &HeaderMap) -> Result<Option<OwnedSemaphorePermit>, SaleError> {
-        let announced =
-            headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-        let bytes: usize = announced.unwrap_or(self.max_body_bytes).min(self.max_body_bytes);
-        if bytes <= SMALL_BODY_BYTES {
-            return Ok(None);
+/// Forgets what the answer will not tell of an item's refusal, before the batch waits for upstream; how many there are.
+fn shorten_refusals(items: &mut [Item]) -> usize {
+    let mut refused = 0;
+    for error in items.iter_mut().filter_map(|item| item.as_mut().err()) {
+        if refused >= TOLD_IN_FULL {
+            *error = SaleError::new(error.code, "");
         }
-        let kbytes = u32::try_from(bytes.div_ceil(1024)).unwrap_or(u32::MAX).min(self.max_body_kbytes);
-        let held = Arc::clone(&self.body_kbytes).try_acquire_many_owned(kbytes);
-        let full = |_| SaleError::new(ErrorCode::Overloaded, "too many bytes of large bodies are held");
-        held.map(Some).map_err(full)
+        refused += 1;
     }
+    refused
+}
+
+/// An answer that keeps its request's room until it is written.
+fn held(mut response: Response, room: Room) -> Response {
+    response.extensions_mut().insert(Arc::new(room));
+    response
 }
 
 /// What upstream gives, or nothing if it panics: the events may have been handed on before.
@@ -294,19 +285,14 @@ fn trace_items(
     spans
 }
 
-fn media(headers: &HeaderMap) -> Option<Media> {
-    let value = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
-    let essence = value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    match essence.as_str() {
-        "application/json" => Some(Media::Json),
-        "application/x-ndjson" | "application/ndjson" | "application/jsonl" => Some(Media::Lines),
-        other => (other.starts_with("application/") && other.ends_with("+json")).then_some(Media::Json),
+fn refused(error: SaleError) -> Response {
+    let unsupported = error.code == ErrorCode::UnsupportedMediaType;
+    let mut response = problem_of(error).into_response();
+    if unsupported {
+        // What is understood (RFC 9110, 12.5.3).
+        response.headers_mut().insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     }
-}
-
-fn unsupported() -> Response {
-    let detail = "the content type must be application/json, or application/x-ndjson for many";
-    problem_of(SaleError::new(ErrorCode::UnsupportedMediaType, detail)).into_response()
+    response
 }
 
 const PROBLEM_JSON: (http::HeaderName, HeaderValue) =
@@ -321,7 +307,7 @@ fn answer(outcome: Result<EventId, SaleError>, span: Option<&Span>) -> Response 
     }
     match outcome {
         Ok(id) => (StatusCode::ACCEPTED, [JSON], Accepted::body(id)).into_response(),
-        Err(error) => problem_of(error).into_response(),
+        Err(error) => refused(error),
     }
 }
 
@@ -329,8 +315,9 @@ fn code_of(outcome: &Result<EventId, SaleError>) -> Result<EventId, ErrorCode> {
     outcome.as_ref().map(|id| *id).map_err(|error| error.code)
 }
 
-/// `202` when all were accepted, the common status when all were refused alike, `207` otherwise.
-fn batch_answer(outcomes: &[Result<EventId, SaleError>]) -> Response {
+/// `202` when all were accepted, the common status when all were refused alike, `207` otherwise. Without `any_valid` item
+/// only the first results are listed.
+fn batch_answer(outcomes: &[Result<EventId, SaleError>], any_valid: bool) -> Response {
     let statuses = || {
         outcomes.iter().map(|outcome| outcome.as_ref().err().map_or(202, |error| error.code.http_status()))
     };
@@ -338,7 +325,7 @@ fn batch_answer(outcomes: &[Result<EventId, SaleError>]) -> Response {
     let uniform = statuses().all(|status| status == first);
     let status = if uniform { first } else { 207 };
     let problem = outcomes.first().and_then(|first| first.as_ref().err()).filter(|_| uniform);
-    let answer = BatchAnswer::new(outcomes);
+    let answer = if any_valid { BatchAnswer::new(outcomes) } else { BatchAnswer::of_refused(outcomes) };
     let body = match problem {
         Some(error) => serde_json::to_vec(&BatchProblem { problem: whole_batch(error), answer }),
         None => serde_json::to_vec(&answer),
@@ -364,6 +351,6 @@ struct BatchProblem {
 }
 
 fn whole_batch(of_first: &SaleError) -> Problem {
-    let detail = "no item was accepted; each one's result says why";
+    let detail = "no item was accepted; the results say why";
     problem_of(SaleError::new(of_first.code, detail))
 }

@@ -1,18 +1,12 @@
-//! A sale as JSON, read in one pass without an intermediate value: every member may hold anything, and is judged after
-//! the whole object was read, so that all wrong fields are named at once.
-
-mod member;
-
-use std::fmt;
+//! A sale as JSON.
 
 use blackfriday_event::{
     Category, EventId, FieldError, FieldErrors, IdempotencyKey, Money, ProductId, Quantity, SaleDraft,
 };
-use blackfriday_proto::{ErrorCode, SaleCommand, SaleError};
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use blackfriday_proto::{SaleCommand, SaleError};
 use utoipa::ToSchema;
 
-use self::member::Member;
+use crate::json::{Fields, Member, Object, read_object, wrong};
 
 /// One sale. Other members are ignored.
 #[derive(ToSchema)]
@@ -33,10 +27,10 @@ pub struct SaleBody {
 }
 
 /// A JSON value that should be a sale.
+pub(crate) type SaleJson<'a> = Object<SaleFields<'a>>;
+
 #[derive(Debug, Default)]
-pub(crate) struct SaleJson<'a> {
-    not_an_object: bool,
-    twice: Option<&'static str>,
+pub(crate) struct SaleFields<'a> {
     categoria: Member<'a>,
     producto_id: Member<'a>,
     precio: Member<'a>,
@@ -46,43 +40,27 @@ pub(crate) struct SaleJson<'a> {
     traceparent: Member<'a>,
 }
 
+/// A member's name.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Name {
+    Categoria,
+    ProductoId,
+    Precio,
+    CantidadVendida,
+    Id,
+    IdempotencyKey,
+    Traceparent,
+}
+
+/// Members beside a sale.
+const BESIDE: [&str; 3] = ["id", "idempotency_key", "traceparent"];
+
 /// Reads one sale. `trusted`: whether identity, key and trace context may stand beside it, as between our own hops.
 ///
 /// # Errors
 /// Not JSON, or every wrong field.
 pub fn parse_sale(body: &[u8], key: Option<IdempotencyKey>, trusted: bool) -> Result<SaleCommand, SaleError> {
-    let json = read_json(body, |reading| reading).map_err(|error| not_json(&error))?;
-    json.into_command(key, trusted)
-}
-
-/// How members are read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Reading {
-    /// In one pass.
-    Fast,
-    /// Member by member, for a body with a number that no `f64` holds: it is JSON all the same, and the field is wrong.
-    Careful,
-}
-
-/// Reads a whole JSON text, carefully if it must be.
-pub(crate) fn read_json<'de, S: DeserializeSeed<'de>>(
-    text: &'de [u8],
-    seed: impl Fn(Reading) -> S,
-) -> Result<S::Value, serde_json::Error> {
-    let read = |reading| {
-        let mut deserializer = serde_json::Deserializer::from_slice(text);
-        let value = seed(reading).deserialize(&mut deserializer)?;
-        deserializer.end()?;
-        Ok(value)
-    };
-    read(Reading::Fast).or_else(|error: serde_json::Error| {
-        // serde_json tells its kinds of errors apart in the text only.
-        if error.to_string().starts_with("number out of range") { read(Reading::Careful) } else { Err(error) }
-    })
-}
-
-pub(crate) fn not_json(error: &serde_json::Error) -> SaleError {
-    SaleError::new(ErrorCode::NotJson, format!("the body is not JSON: {error}"))
+    read_object::<SaleFields<'_>>(body)?.into_command(key, trusted)
 }
 
 impl SaleJson<'_> {
@@ -91,28 +69,27 @@ impl SaleJson<'_> {
         key: Option<IdempotencyKey>,
         trusted: bool,
     ) -> Result<SaleCommand, SaleError> {
-        if self.not_an_object {
+        if !self.is_object() {
             return Err(wrong("body", "must be an object with a sale's fields").into());
         }
-        if let Some(field) = self.twice {
-            return Err(wrong(field, "must be given once").into());
-        }
+        let fields = &self.fields;
         let draft = SaleDraft::from_fields(
-            category(&self.categoria),
-            product_id(&self.producto_id),
-            price(&self.precio),
-            quantity(&self.cantidad_vendida),
-        )?;
+            self.field("categoria", &fields.categoria, category),
+            self.field("producto_id", &fields.producto_id, product_id),
+            self.field("precio", &fields.precio, price),
+            self.field("cantidad_vendida", &fields.cantidad_vendida, quantity),
+        );
+        let draft = self.with_beside(draft, &BESIDE)?;
         if !trusted {
             return Ok(SaleCommand::new(draft, key));
         }
-        let inner = self.idempotency_key.text("idempotency_key")?.map(IdempotencyKey::new);
+        let inner = fields.idempotency_key.text("idempotency_key")?.map(IdempotencyKey::new);
         let mut command = SaleCommand::new(draft, inner.transpose().map_err(FieldErrors::from)?.or(key));
         // A key's identity stands above any other.
-        if let (Some(id), None) = (self.id.text("id")?, &command.idempotency_key) {
+        if let (Some(id), None) = (fields.id.text("id")?, &command.idempotency_key) {
             command.id = id.parse::<EventId>().map_err(FieldErrors::from)?;
         }
-        command.traceparent = self.traceparent.text("traceparent")?.map(str::to_owned);
+        command.traceparent = fields.traceparent.text("traceparent")?.map(str::to_owned);
         Ok(command)
     }
 }
@@ -120,8 +97,7 @@ impl SaleJson<'_> {
 fn category(member: &Member<'_>) -> Result<Category, FieldError> {
     match member {
         Member::Text(text) => Category::parse(text),
-        Member::Integer(number) => Category::from_number(*number),
-        _ => Category::from_number(0),
+        member => Category::from_number(member.whole().unwrap_or(0)),
     }
 }
 
@@ -138,113 +114,37 @@ fn price(member: &Member<'_>) -> Result<Money, FieldError> {
     }
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "whole and within a million")]
 fn quantity(member: &Member<'_>) -> Result<Quantity, FieldError> {
-    match member {
-        Member::Integer(number) => Quantity::new(*number),
-        // JSON knows one kind of number: 2.0 is 2 (RFC 8259, section 6).
-        Member::Number(number) if number.fract() == 0.0 && number.abs() < 1e6 => {
-            Quantity::new(*number as i64)
+    Quantity::new(member.whole().unwrap_or(0))
+}
+
+impl<'a> Fields<'a> for SaleFields<'a> {
+    type Name = Name;
+
+    fn name(text: &str) -> Option<Name> {
+        match text {
+            "categoria" => Some(Name::Categoria),
+            "producto_id" | "producto" => Some(Name::ProductoId),
+            "precio" => Some(Name::Precio),
+            "cantidad_vendida" => Some(Name::CantidadVendida),
+            "id" => Some(Name::Id),
+            "idempotency_key" => Some(Name::IdempotencyKey),
+            "traceparent" => Some(Name::Traceparent),
+            _ => None,
         }
-        _ => Quantity::new(0),
-    }
-}
-
-pub(crate) fn wrong(field: &'static str, message: &str) -> FieldErrors {
-    FieldError::new(field, message).into()
-}
-
-impl<'de> DeserializeSeed<'de> for Reading {
-    type Value = SaleJson<'de>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<SaleJson<'de>, D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Reading {
-    type Value = SaleJson<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a sale")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<SaleJson<'de>, A::Error> {
-        let mut sale = SaleJson::default();
-        while let Some(name) = map.next_key::<Name>()? {
-            let (name, member) = match name {
-                Name::Categoria => ("categoria", &mut sale.categoria),
-                Name::ProductoId => ("producto_id", &mut sale.producto_id),
-                Name::Precio => ("precio", &mut sale.precio),
-                Name::CantidadVendida => ("cantidad_vendida", &mut sale.cantidad_vendida),
-                Name::Id => ("id", &mut sale.id),
-                Name::IdempotencyKey => ("idempotency_key", &mut sale.idempotency_key),
-                Name::Traceparent => ("traceparent", &mut sale.traceparent),
-                Name::Other => {
-                    map.next_value::<IgnoredAny>()?;
-                    continue;
-                }
-            };
-            if !matches!(member, Member::Absent) {
-                sale.twice = Some(name);
-            }
-            *member = match self {
-                Self::Fast => map.next_value()?,
-                Self::Careful => Member::of_raw(map.next_value()?),
-            };
+    fn slot(&mut self, name: Name) -> (&'static str, &mut Member<'a>) {
+        match name {
+            Name::Categoria => ("categoria", &mut self.categoria),
+            Name::ProductoId => ("producto_id", &mut self.producto_id),
+            Name::Precio => ("precio", &mut self.precio),
+            Name::CantidadVendida => ("cantidad_vendida", &mut self.cantidad_vendida),
+            Name::Id => ("id", &mut self.id),
+            Name::IdempotencyKey => ("idempotency_key", &mut self.idempotency_key),
+            Name::Traceparent => ("traceparent", &mut self.traceparent),
         }
-        Ok(sale)
     }
-
-    fn visit_unit<E>(self) -> Result<SaleJson<'de>, E> {
-        no_object()
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<SaleJson<'de>, E> {
-        no_object()
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<SaleJson<'de>, E> {
-        no_object()
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<SaleJson<'de>, E> {
-        no_object()
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<SaleJson<'de>, E> {
-        no_object()
-    }
-
-    fn visit_str<E>(self, _: &str) -> Result<SaleJson<'de>, E> {
-        no_object()
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<SaleJson<'de>, A::Error> {
-        while seq.next_element::<IgnoredAny>()?.is_some() {}
-        no_object()
-    }
-}
-
-/// Remembered rather than refused, so that the reader of a batch can go on with the next item.
-fn no_object<'a, E>() -> Result<SaleJson<'a>, E> {
-    Ok(SaleJson { not_an_object: true, ..SaleJson::default() })
-}
-
-/// A member's name.
-#[derive(serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Name {
-    Categoria,
-    #[serde(alias = "producto")]
-    ProductoId,
-    Precio,
-    CantidadVendida,
-    Id,
-    IdempotencyKey,
-    Traceparent,
-    #[serde(other)]
-    Other,
 }
 
 #[cfg(test)]

@@ -1,12 +1,10 @@
 use blackfriday_event::{EventId, FieldErrors, IdempotencyKey, WeatherDraft};
 use blackfriday_proto::{SaleError, WeatherCommand};
-use serde::Deserialize;
-use serde_json::Value;
 use utoipa::ToSchema;
 
-use crate::sale_json::{not_json, wrong};
+use crate::json::{Fields, Member, Object, read_object, wrong};
 
-/// One weather report. Other members are ignored.
+/// One weather report. Its members' names may be written in any case; other members are ignored.
 #[derive(ToSchema)]
 #[schema(as = WeatherReport)]
 pub struct WeatherBody {
@@ -21,21 +19,29 @@ pub struct WeatherBody {
     pub weather: String,
 }
 
-#[derive(Deserialize)]
-struct WeatherJson {
-    #[serde(default)]
-    description: Value,
-    #[serde(default)]
-    country: Value,
-    #[serde(default)]
-    weather: Value,
-    #[serde(default)]
-    id: Value,
-    #[serde(default)]
-    idempotency_key: Value,
-    #[serde(default)]
-    traceparent: Value,
+#[derive(Debug, Default)]
+struct WeatherFields<'a> {
+    description: Member<'a>,
+    country: Member<'a>,
+    weather: Member<'a>,
+    id: Member<'a>,
+    idempotency_key: Member<'a>,
+    traceparent: Member<'a>,
 }
+
+/// A member's name.
+#[derive(Debug, Clone, Copy)]
+enum Name {
+    Description,
+    Country,
+    Weather,
+    Id,
+    IdempotencyKey,
+    Traceparent,
+}
+
+/// Members beside a report.
+const BESIDE: [&str; 3] = ["id", "idempotency_key", "traceparent"];
 
 /// Reads one weather report; `trusted` as for a sale.
 pub(crate) fn parse_weather(
@@ -43,35 +49,79 @@ pub(crate) fn parse_weather(
     key: Option<IdempotencyKey>,
     trusted: bool,
 ) -> Result<WeatherCommand, SaleError> {
-    let value: Value = serde_json::from_slice(body).map_err(|error| not_json(&error))?;
-    // An array would be taken for the fields in their order.
-    if !value.is_object() {
+    let json: Object<WeatherFields<'_>> = read_object(body)?;
+    if !json.is_object() {
         return Err(wrong("body", "must be an object with a weather report's fields").into());
     }
-    let json: WeatherJson = serde_json::from_value(value).map_err(|error| not_json(&error))?;
-    // A member of another type is as wrong as an empty one, but an absent description is allowed.
-    let description = if json.description.is_null() { Some("") } else { json.description.as_str() };
-    let text = |value: &'_ Value| value.as_str().unwrap_or_default().to_owned();
-    let draft =
-        WeatherDraft::new(description.unwrap_or("\u{0}"), &text(&json.country), &text(&json.weather))?;
+    let fields = &json.fields;
+    let draft = json.with_beside(draft(&json), &BESIDE)?;
     if !trusted {
         return Ok(WeatherCommand::new(draft, key));
     }
-    let inner = beside(&json.idempotency_key, "idempotency_key")?.map(IdempotencyKey::new);
+    let inner = fields.idempotency_key.text("idempotency_key")?.map(IdempotencyKey::new);
     let mut command = WeatherCommand::new(draft, inner.transpose().map_err(FieldErrors::from)?.or(key));
-    if let (Some(id), None) = (beside(&json.id, "id")?, &command.idempotency_key) {
+    if let (Some(id), None) = (fields.id.text("id")?, &command.idempotency_key) {
         command.id = id.parse::<EventId>().map_err(FieldErrors::from)?;
     }
-    command.traceparent = beside(&json.traceparent, "traceparent")?.map(str::to_owned);
+    command.traceparent = fields.traceparent.text("traceparent")?.map(str::to_owned);
     Ok(command)
 }
 
-/// The text of a member that may be absent or null.
-fn beside<'a>(value: &'a Value, name: &'static str) -> Result<Option<&'a str>, FieldErrors> {
-    match value {
-        Value::Null => Ok(None),
-        Value::String(text) => Ok(Some(text)),
-        _ => Err(wrong(name, "must be text")),
+/// Every wrong field, in the order of the fields.
+fn draft(json: &Object<WeatherFields<'_>>) -> Result<WeatherDraft, FieldErrors> {
+    let fields = &json.fields;
+    // A member of another type is as wrong as a text that is not allowed; an absent description is allowed.
+    let description = match &fields.description {
+        Member::Absent | Member::Null => "",
+        member => text(member).unwrap_or("\u{0}"),
+    };
+    let (country, weather) = (text(&fields.country), text(&fields.weather));
+    let checked = WeatherDraft::new(description, country.unwrap_or_default(), weather.unwrap_or_default());
+    let (draft, mut errors) = match checked {
+        Ok(draft) => (Some(draft), Vec::new()),
+        Err(FieldErrors(errors)) => (None, errors),
+    };
+    let members =
+        [("description", &fields.description), ("country", &fields.country), ("weather", &fields.weather)];
+    let mut named = Vec::new();
+    for (name, member) in members {
+        let at = errors.iter().position(|error| error.field == name);
+        let error = at.map(|at| errors.swap_remove(at));
+        named.extend(json.field(name, member, |_| error.map_or(Ok(()), Err)).err());
+    }
+    draft.filter(|_| named.is_empty()).ok_or(FieldErrors(named))
+}
+
+fn text<'m>(member: &'m Member<'_>) -> Option<&'m str> {
+    if let Member::Text(text) = member { Some(text) } else { None }
+}
+
+impl<'a> Fields<'a> for WeatherFields<'a> {
+    type Name = Name;
+
+    /// A report's own members in any case: clients of the assignment write `Country`, too.
+    fn name(text: &str) -> Option<Name> {
+        let report =
+            [("description", Name::Description), ("country", Name::Country), ("weather", Name::Weather)];
+        match text {
+            "id" => Some(Name::Id),
+            "idempotency_key" => Some(Name::IdempotencyKey),
+            "traceparent" => Some(Name::Traceparent),
+            text => {
+                report.into_iter().find(|(name, _)| name.eq_ignore_ascii_case(text)).map(|(_, name)| name)
+            }
+        }
+    }
+
+    fn slot(&mut self, name: Name) -> (&'static str, &mut Member<'a>) {
+        match name {
+            Name::Description => ("description", &mut self.description),
+            Name::Country => ("country", &mut self.country),
+            Name::Weather => ("weather", &mut self.weather),
+            Name::Id => ("id", &mut self.id),
+            Name::IdempotencyKey => ("idempotency_key", &mut self.idempotency_key),
+            Name::Traceparent => ("traceparent", &mut self.traceparent),
+        }
     }
 }
 

@@ -1,14 +1,26 @@
+//! Reading a body under limits: bytes, time, and the memory that all bodies and answers may take together.
+//!
+//! Invariant: memory is taken from the budget as bytes arrive, never because a client announced them, and nothing is
+//! read that is refused: what a client still sends then is thrown away by the connection.
+
+use std::sync::Arc;
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, header};
 use http_body_util::BodyExt;
-use tokio::time::{Instant, timeout_at};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::Problem;
 
-/// Bytes over the limit that are read and thrown away, so that the client sees its answer instead of a reset.
-const MAX_DISCARDED_BYTES: usize = 32 << 20;
+/// What a request may hold without a part of the budget. The requests in flight bound the sum, so that many large bodies
+/// do not keep small ones out.
+const FREE_BYTES: usize = 16 << 10;
+/// The least by which memory for a body grows.
+const STEP_BYTES: usize = 64 << 10;
 
 /// A body could not be taken.
 #[derive(Debug, thiserror::Error)]
@@ -22,63 +34,145 @@ pub enum BodyError {
     /// It did not arrive in time.
     #[error("the body did not arrive in time")]
     Late,
+    /// There is no memory for it now.
+    #[error(transparent)]
+    Full(#[from] BudgetFull),
     /// The client went away.
     #[error("the body broke off")]
     Broken(#[source] axum::Error),
 }
 
-/// Reads a whole body of at most `limit` bytes, until `deadline`.
+/// The budget has not enough left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("too many bytes of bodies and answers are held")]
+pub struct BudgetFull;
+
+/// The memory of all large bodies and answers together. Clones share it.
+#[derive(Debug, Clone)]
+pub struct BodyBudget {
+    kbytes: Arc<Semaphore>,
+    total_kbytes: u32,
+}
+
+/// One request's part of the budget, given back when it is dropped.
+#[derive(Debug)]
+pub struct Room {
+    budget: BodyBudget,
+    bytes: usize,
+    held: Option<OwnedSemaphorePermit>,
+}
+
+/// How much a body may be, and how slow.
+#[derive(Debug, Clone, Copy)]
+pub struct BodyLimits {
+    /// Bytes.
+    pub max_bytes: usize,
+    /// Between two parts of it.
+    pub stall: Duration,
+    /// For the whole.
+    pub deadline: Instant,
+}
+
+impl BodyBudget {
+    /// A budget of so many KiB.
+    pub fn new(kbytes: u32) -> Self {
+        let permits = usize::try_from(kbytes).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS);
+        Self { kbytes: Arc::new(Semaphore::new(permits)), total_kbytes: kbytes }
+    }
+
+    /// An empty part of it.
+    pub fn room(&self) -> Room {
+        Room { budget: self.clone(), bytes: 0, held: None }
+    }
+}
+
+impl Room {
+    /// Makes room for so many bytes more. The first 16 KiB are free.
+    ///
+    /// # Errors
+    /// The budget has not enough left; what was taken before stays.
+    pub fn take(&mut self, bytes: usize) -> Result<(), BudgetFull> {
+        let wanted = self.bytes.saturating_add(bytes);
+        let kbytes = u32::try_from(wanted.saturating_sub(FREE_BYTES).div_ceil(1024)).unwrap_or(u32::MAX);
+        // One request may fill the budget, and never waits for more than that.
+        let kbytes = kbytes.min(self.budget.total_kbytes);
+        let held = self.held.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
+        let more = kbytes.saturating_sub(u32::try_from(held).unwrap_or(u32::MAX));
+        if more > 0 {
+            let kbytes = Arc::clone(&self.budget.kbytes);
+            let taken = kbytes.try_acquire_many_owned(more).map_err(|_| BudgetFull)?;
+            match &mut self.held {
+                Some(held) => held.merge(taken),
+                None => self.held = Some(taken),
+            }
+        }
+        self.bytes = wanted;
+        Ok(())
+    }
+}
+
+/// Reads a whole body. One that is announced as too large is refused before its first byte is read, so that a client
+/// that waits for `100 Continue` need not send it.
 ///
 /// # Errors
-/// Too large, late, or broken off.
+/// Too large, late, broken off, or there is no room for it.
 pub async fn read_body(
     headers: &HeaderMap,
     body: Body,
-    limit: usize,
-    deadline: Instant,
+    limits: BodyLimits,
+    room: &mut Room,
 ) -> Result<Bytes, BodyError> {
-    timeout_at(deadline, read(headers, body, limit)).await.unwrap_or(Err(BodyError::Late))
+    timeout_at(limits.deadline, read(headers, body, limits, room)).await.unwrap_or(Err(BodyError::Late))
 }
 
-async fn read(headers: &HeaderMap, mut body: Body, limit: usize) -> Result<Bytes, BodyError> {
+async fn read(
+    headers: &HeaderMap,
+    mut body: Body,
+    limits: BodyLimits,
+    room: &mut Room,
+) -> Result<Bytes, BodyError> {
+    let limit = limits.max_bytes;
     let announced =
         headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
     if announced.is_some_and(|length| length > limit) {
-        return discard(body, limit).await;
+        return Err(BodyError::TooLarge { limit });
     }
-    let Some(first) = data(&mut body).await? else { return Ok(Bytes::new()) };
+    let Some(first) = data(&mut body, limits.stall).await? else { return Ok(Bytes::new()) };
     if first.len() > limit {
-        return discard(body, limit).await;
+        return Err(BodyError::TooLarge { limit });
     }
+    room.take(first.len())?;
     // Most bodies arrive whole.
     if announced == Some(first.len()) {
         return Ok(first);
     }
+    let most = announced.unwrap_or(limit);
     let mut whole = BytesMut::from(first);
-    while let Some(more) = data(&mut body).await? {
-        if whole.len() + more.len() > limit {
-            drop(whole);
-            return discard(body, limit).await;
+    let mut room_bytes = whole.len();
+    while let Some(more) = data(&mut body, limits.stall).await? {
+        let length = whole.len() + more.len();
+        if length > limit {
+            return Err(BodyError::TooLarge { limit });
+        }
+        if length > room_bytes {
+            let grown = if length <= FREE_BYTES {
+                (2 * length).min(FREE_BYTES)
+            } else {
+                room_bytes + room_bytes.max(STEP_BYTES)
+            };
+            let grown = grown.min(most).max(length);
+            room.take(grown - room_bytes)?;
+            whole.reserve(grown - whole.len());
+            room_bytes = grown;
         }
         whole.extend_from_slice(&more);
     }
     Ok(whole.freeze())
 }
 
-async fn discard(mut body: Body, limit: usize) -> Result<Bytes, BodyError> {
-    let mut discarded = 0;
-    while let Some(data) = data(&mut body).await? {
-        discarded += data.len();
-        if discarded > MAX_DISCARDED_BYTES {
-            break;
-        }
-    }
-    Err(BodyError::TooLarge { limit })
-}
-
-async fn data(body: &mut Body) -> Result<Option<Bytes>, BodyError> {
+async fn data(body: &mut Body, stall: Duration) -> Result<Option<Bytes>, BodyError> {
     loop {
-        match body.frame().await {
+        match timeout(stall, body.frame()).await.map_err(|_elapsed| BodyError::Late)? {
             None => return Ok(None),
             Some(Err(error)) => return Err(BodyError::Broken(error)),
             Some(Ok(frame)) => {
@@ -96,8 +190,28 @@ impl IntoResponse for BodyError {
         match self {
             Self::TooLarge { .. } => Problem::new(413, "too-large", "Too large", detail),
             Self::Late => Problem::new(408, "late", "The request did not arrive in time", detail),
+            Self::Full(_) => Problem::overloaded(detail),
             Self::Broken(_) => Problem::new(400, "broken-off", "The request broke off", detail),
         }
         .into_response()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn room_is_taken_beyond_the_free_part_and_given_back() {
+        let budget = BodyBudget::new(64);
+        let mut small = budget.room();
+        small.take(FREE_BYTES).expect("free");
+        assert_eq!(budget.kbytes.available_permits(), 64);
+        let mut large = budget.room();
+        large.take(FREE_BYTES + 1).expect("a KiB");
+        large.take(63 << 10).expect("the rest");
+        assert_eq!((budget.kbytes.available_permits(), small.take(1)), (0, Err(BudgetFull)));
+        drop(large);
+        small.take(usize::MAX).expect("one alone may fill it");
     }
 }

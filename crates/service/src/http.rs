@@ -1,9 +1,11 @@
 //! Serving HTTP/1.1 under limits.
 //!
 //! An accept loop of our own over hyper, because the limits sit below the router: connections, the time for a head,
-//! requests in flight, the time for an answer. What is refused here was not read, so a retry is always safe.
+//! requests in flight, the time for an answer and for taking it. What is refused here was not read, so a retry is always
+//! safe.
 
 mod answer;
+mod connection;
 mod metrics;
 
 use std::io;
@@ -15,15 +17,16 @@ use axum::Router;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
-use tokio::io::AsyncWriteExt;
+use socket2::SockRef;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
-use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout, timeout_at};
 
 pub use metrics::HttpMetrics;
 
 use self::answer::Answers;
+use self::connection::{Activity, Overdue, Watched};
 use crate::{HttpLimits, Shutdown};
 
 /// Pause after an accept that failed for want of file descriptors or memory.
@@ -31,11 +34,29 @@ const ACCEPT_BACKOFF: Duration = Duration::from_millis(50);
 /// How long answers say at a stop that their connection ends, before idle connections are closed. A client that sends
 /// into a connection while it is being closed cannot know whether its request was read (RFC 9112, 9.6).
 const FAREWELL: Duration = Duration::from_secs(1);
+/// How long a client over the connection limit has to take its answer.
+const REFUSAL_LIMIT: Duration = Duration::from_millis(200);
 /// What a client over the connection limit gets.
 const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/problem+json\r\n\
 retry-after: 1\r\nconnection: close\r\ncontent-length: 137\r\n\r\n\
 {\"type\":\"urn:blackfriday:problem:unavailable\",\"title\":\"Not available; nothing was written\",\"status\":503,\
 \"detail\":\"too many connections\"}\n";
+
+/// Bytes of a request's head, and of what is read at once of its body.
+const MAX_HEAD_BYTES: usize = 64 << 10;
+/// Fields of a request's head.
+const MAX_HEADERS: usize = 100;
+/// How often a connection looks at each of its time-outs.
+const LOOKS: u32 = 4;
+
+/// What all connections of a server share.
+struct Server {
+    builder: http1::Builder,
+    limits: HttpLimits,
+    places: Arc<Semaphore>,
+    /// Connections end: at once those that are idle, the others with their answer.
+    farewell: Shutdown,
+}
 
 /// Serves `router` until `shutdown`, then drains: stops accepting, ends connections with their next answer, closes those
 /// that stay idle, and gives requests in flight the drain timeout.
@@ -46,53 +67,115 @@ pub async fn serve(
     metrics: Option<HttpMetrics>,
     shutdown: Shutdown,
 ) {
-    let connections = Arc::new(Semaphore::new(limits.max_connections));
     let answers = Answers::new(router, limits, metrics, shutdown.clone());
-    let graceful = GracefulShutdown::new();
-    let mut builder = http1::Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(limits.header_read_timeout());
-
+    let server = Arc::new(Server::new(limits));
     loop {
         let accepted = tokio::select! {
             biased;
             () = shutdown.begun() => break,
             accepted = listener.accept() => accepted,
         };
-        let Some(stream) = take(accepted).await else { continue };
-        let Ok(permit) = Arc::clone(&connections).try_acquire_owned() else {
+        let Some((stream, peer)) = take(accepted, limits).await else { continue };
+        let Ok(place) = Arc::clone(&server.places).try_acquire_owned() else {
             tokio::spawn(refuse(stream));
             continue;
         };
-        let answers = answers.clone();
-        let service = service_fn(move |request| answers.clone().answer(request));
-        let connection = graceful.watch(builder.serve_connection(TokioIo::new(stream), service));
-        tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "a connection ended early");
-            }
-            drop(permit);
-        });
+        tokio::spawn(Arc::clone(&server).serve(stream, answers.from(peer), place));
     }
     drop(listener);
-    let drained_by = Instant::now() + limits.drain_timeout();
-    let farewell = FAREWELL.min(limits.drain_timeout() / 2);
-    let all = u32::try_from(limits.max_connections).unwrap_or(u32::MAX);
-    // Every permit is free when no connection is left.
-    let everybody_left = timeout(farewell, connections.acquire_many(all)).await.is_ok();
-    if !everybody_left && timeout_at(drained_by, graceful.shutdown()).await.is_err() {
-        tracing::warn!(
-            limit_ms = limits.drain_timeout_ms,
-            "requests were still in flight at the drain limit"
-        );
+    server.drain().await;
+}
+
+impl Server {
+    fn new(limits: &HttpLimits) -> Self {
+        let mut builder = http1::Builder::new();
+        builder
+            .timer(TokioTimer::new())
+            // For a head that began in the same packet as the request before it; the others have their own limits.
+            .header_read_timeout(limits.idle_timeout())
+            .max_buf_size(MAX_HEAD_BYTES)
+            .max_headers(MAX_HEADERS)
+            // A client may end its side after its request and wait for the answer (RFC 9112, 9.6).
+            .half_close(true);
+        let places = Arc::new(Semaphore::new(limits.max_connections.min(Semaphore::MAX_PERMITS)));
+        Self { builder, limits: limits.clone(), places, farewell: Shutdown::new() }
+    }
+
+    async fn serve(self: Arc<Self>, stream: TcpStream, answers: Answers, _place: OwnedSemaphorePermit) {
+        let activity = Activity::new();
+        let io = TokioIo::new(Watched::new(stream, Arc::clone(&activity)));
+        let noted = &activity;
+        let service = service_fn(move |request| answers.clone().answer(request, Arc::clone(noted)));
+        let mut connection = std::pin::pin!(self.builder.serve_connection(io, service));
+        let mut looks = interval(self.between_looks());
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut ending = false;
+        loop {
+            let overdue = tokio::select! {
+                ended = connection.as_mut() => {
+                    if let Err(error) = ended {
+                        tracing::debug!(%error, "a connection ended early");
+                    }
+                    return;
+                }
+                () = self.farewell.begun(), if !ending => Some(Overdue::Idle),
+                _ = looks.tick() => activity.overdue(&self.limits, self.is_crowded()),
+            };
+            match overdue {
+                None => {}
+                Some(Overdue::Idle) => {
+                    ending = true;
+                    connection.as_mut().graceful_shutdown();
+                }
+                Some(overdue) => {
+                    tracing::debug!(?overdue, "a connection is given up");
+                    activity.give_up();
+                    return;
+                }
+            }
+        }
+    }
+
+    fn between_looks(&self) -> Duration {
+        let limits = &self.limits;
+        let shortest = limits.write_timeout().min(limits.header_read_timeout()).min(limits.idle_timeout());
+        (shortest / LOOKS).max(Duration::from_millis(1))
+    }
+
+    /// Whether three quarters of the places are taken.
+    fn is_crowded(&self) -> bool {
+        self.places.available_permits() < self.limits.max_connections.div_ceil(4)
+    }
+
+    async fn drain(&self) {
+        let drained_by = Instant::now() + self.limits.drain_timeout();
+        // Every place is free when no connection is left.
+        let all = u32::try_from(self.limits.max_connections).unwrap_or(u32::MAX);
+        if timeout(FAREWELL.min(self.limits.drain_timeout() / 2), self.places.acquire_many(all)).await.is_ok()
+        {
+            return;
+        }
+        self.farewell.begin();
+        if timeout_at(drained_by, self.places.acquire_many(all)).await.is_err() {
+            tracing::warn!(
+                limit_ms = self.limits.drain_timeout_ms,
+                "requests were still in flight at the drain limit"
+            );
+        }
     }
 }
 
-async fn take(accepted: io::Result<(TcpStream, SocketAddr)>) -> Option<TcpStream> {
+async fn take(
+    accepted: io::Result<(TcpStream, SocketAddr)>,
+    limits: &HttpLimits,
+) -> Option<(TcpStream, SocketAddr)> {
     match accepted {
-        Ok((stream, _)) => {
+        Ok((stream, peer)) => {
             // Answers are small and written at once; Nagle's algorithm would only delay them.
             stream.set_nodelay(true).ok()?;
-            Some(stream)
+            // What the kernel has for a client that is gone, or keeps its window closed (Linux 5.11), has an end, too.
+            SockRef::from(&stream).set_tcp_user_timeout(Some(limits.write_timeout())).ok()?;
+            Some((stream, peer))
         }
         Err(error) => {
             // A connection that was reset while it waited is the client's affair; anything else is ours.
@@ -105,13 +188,16 @@ async fn take(accepted: io::Result<(TcpStream, SocketAddr)>) -> Option<TcpStream
     }
 }
 
-/// Says why, as far as that goes without waiting, and closes.
+/// Says why, as far as that goes without much waiting, and closes when the client has seen it.
 async fn refuse(mut stream: TcpStream) {
     let say = async {
         stream.write_all(FULL).await?;
-        stream.shutdown().await
+        stream.shutdown().await?;
+        let mut unread = [0; 8192];
+        while stream.read(&mut unread).await? > 0 {}
+        Ok::<_, io::Error>(())
     };
-    if let Ok(Err(error)) = timeout(Duration::from_millis(200), say).await {
+    if let Ok(Err(error)) = timeout(REFUSAL_LIMIT, say).await {
         tracing::debug!(%error, "a client over the connection limit went away");
     }
 }

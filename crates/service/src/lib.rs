@@ -21,7 +21,7 @@ pub mod tls;
 pub use blackfriday_telemetry::Secret;
 
 pub use bind::{BindError, bind};
-pub use body::{BodyError, read_body};
+pub use body::{BodyBudget, BodyError, BodyLimits, BudgetFull, Room, read_body};
 pub use limits::HttpLimits;
 pub use problem::{FieldProblem, Problem, RETRY_AFTER_S};
 pub use process::{Context, Failure, ProcessConfig, ServiceConfig, main_with, raise_fd_limit};

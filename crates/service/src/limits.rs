@@ -16,10 +16,24 @@ pub struct HttpLimits {
     #[arg(long = "http-max-body-bytes", env = "BLACKFRIDAY_HTTP_MAX_BODY_BYTES", default_value_t = 8 << 20,
           value_parser = positive)]
     pub max_body_bytes: usize,
-    /// Milliseconds for the head of a request, counted from the moment the connection is idle; then it is closed.
+    /// Milliseconds for the head of a request, counted from its first byte; then the connection is closed.
     #[arg(long = "http-header-read-timeout-ms", env = "BLACKFRIDAY_HTTP_HEADER_READ_TIMEOUT_MS",
           default_value_t = 30_000, value_parser = clap::value_parser!(u64).range(1..))]
     pub header_read_timeout_ms: u64,
+    /// Milliseconds without a request until a connection is closed. Longer than a load balancer keeps its own (600 s at
+    /// Google's, 60 s at ingress-nginx), which else sends a request into a connection that is being closed. While three
+    /// quarters of the connections are taken, the header read time-out applies instead.
+    #[arg(long = "http-idle-timeout-ms", env = "BLACKFRIDAY_HTTP_IDLE_TIMEOUT_MS",
+          default_value_t = 620_000, value_parser = clap::value_parser!(u64).range(1..))]
+    pub idle_timeout_ms: u64,
+    /// Milliseconds in which a client has to take 16 KiB of its answer, or the rest of it; then the connection is closed.
+    #[arg(long = "http-write-timeout-ms", env = "BLACKFRIDAY_HTTP_WRITE_TIMEOUT_MS",
+          default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..))]
+    pub write_timeout_ms: u64,
+    /// Milliseconds between two parts of a body; then the request is answered with 408.
+    #[arg(long = "http-body-stall-timeout-ms", env = "BLACKFRIDAY_HTTP_BODY_STALL_TIMEOUT_MS",
+          default_value_t = 2_000, value_parser = clap::value_parser!(u64).range(1..))]
+    pub body_stall_timeout_ms: u64,
     /// Milliseconds from the head of a request to its answer, the body's arrival included.
     #[arg(long = "http-request-timeout-ms", env = "BLACKFRIDAY_HTTP_REQUEST_TIMEOUT_MS",
           default_value_t = 5_000, value_parser = clap::value_parser!(u64).range(1..))]
@@ -40,8 +54,21 @@ impl HttpLimits {
         Duration::from_millis(self.drain_timeout_ms)
     }
 
+    /// Between two parts of a body.
+    pub fn body_stall_timeout(&self) -> Duration {
+        Duration::from_millis(self.body_stall_timeout_ms)
+    }
+
     pub(crate) fn header_read_timeout(&self) -> Duration {
         Duration::from_millis(self.header_read_timeout_ms)
+    }
+
+    pub(crate) fn idle_timeout(&self) -> Duration {
+        Duration::from_millis(self.idle_timeout_ms)
+    }
+
+    pub(crate) fn write_timeout(&self) -> Duration {
+        Duration::from_millis(self.write_timeout_ms)
     }
 }
 
@@ -52,6 +79,9 @@ impl Default for HttpLimits {
             max_in_flight: 4096,
             max_body_bytes: 8 << 20,
             header_read_timeout_ms: 30_000,
+            idle_timeout_ms: 620_000,
+            write_timeout_ms: 10_000,
+            body_stall_timeout_ms: 2_000,
             request_timeout_ms: 5_000,
             drain_timeout_ms: 10_000,
         }

@@ -9,14 +9,16 @@ use axum::body::Body;
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use blackfriday_service::{HttpLimits, Shutdown, bind, http, read_body};
+use blackfriday_service::{BodyBudget, BodyLimits, HttpLimits, Shutdown, bind, http, read_body};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
 const LIMIT: Duration = Duration::from_secs(10);
+/// More than the kernel takes for a client that does not read.
+const LARGE_BYTES: usize = 16 << 20;
 
 fn limits() -> HttpLimits {
     HttpLimits {
@@ -24,12 +26,15 @@ fn limits() -> HttpLimits {
         max_in_flight: 2,
         max_body_bytes: 1024,
         header_read_timeout_ms: 300,
+        idle_timeout_ms: 60_000,
+        write_timeout_ms: 300,
+        body_stall_timeout_ms: 300,
         request_timeout_ms: 300,
         drain_timeout_ms: 5_000,
     }
 }
 
-/// A server with a route that reads its body, one that waits for `gate`, and one that panics.
+/// A server with a route that reads its body, one that waits for `gate`, one with a large answer, and one that panics.
 struct Server {
     address: SocketAddr,
     shutdown: Shutdown,
@@ -47,6 +52,7 @@ impl Server {
                 "/wait",
                 get(move || async move { waits.acquire().await.map(|_| "done").map_err(|_| "closed") }),
             )
+            .route("/large", get(|| async { vec![b'x'; LARGE_BYTES] }))
             .route("/panic", get(panic_now));
         let listener = bind(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a free port");
         let address = listener.local_addr().expect("bound");
@@ -70,8 +76,9 @@ impl Server {
 
 async fn echo(request: Request<Body>) -> Response {
     let (parts, body) = request.into_parts();
-    let deadline = Instant::now() + Duration::from_millis(300);
-    match read_body(&parts.headers, body, 1024, deadline).await {
+    let limit = Duration::from_millis(300);
+    let limits = BodyLimits { max_bytes: 1024, stall: limit, deadline: Instant::now() + limit };
+    match read_body(&parts.headers, body, limits, &mut BodyBudget::new(1).room()).await {
         Ok(body) => body.into_response(),
         Err(error) => error.into_response(),
     }
@@ -122,7 +129,8 @@ async fn wrong_and_slow_requests_get_their_answer_or_are_closed() {
     assert!(server.exchange(&request("/nothing")).await.starts_with("HTTP/1.1 404"));
     let method = server.exchange(&request("/echo")).await;
     assert!(method.starts_with("HTTP/1.1 405") && method.contains("application/problem+json"), "{method}");
-    assert!(server.exchange(&request("/panic")).await.starts_with("HTTP/1.1 500"));
+    let defect = server.exchange(&request("/panic")).await;
+    assert!(defect.starts_with("HTTP/1.1 504") && defect.contains("problem:outcome-unknown"), "{defect}");
     assert!(server.exchange(&post(2, "ok")).await.ends_with("ok"), "the server lives on");
 }
 
@@ -197,4 +205,136 @@ async fn who_keeps_a_connection_is_told_to_let_go_before_it_is_closed() {
     let answer = read_all(kept).await;
     assert!(answer.starts_with("HTTP/1.1 404") && answer.contains("connection: close"), "{answer}");
     timeout(LIMIT, server.running).await.expect("in time").expect("the server ends");
+}
+
+#[tokio::test]
+async fn a_client_that_ends_its_side_after_the_request_gets_its_answer() {
+    let server = Server::start(HttpLimits { request_timeout_ms: 60_000, ..limits() });
+    let mut stream = server.open("GET /wait HTTP/1.1\r\nhost: a\r\n\r\n").await;
+    stream.shutdown().await.expect("half-closed");
+    server.gate.add_permits(1);
+    let answer = read_all(stream).await;
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("done"), "{answer}");
+}
+
+#[tokio::test]
+async fn what_is_refused_from_the_head_is_not_asked_for() {
+    let server = Server::start(limits());
+    for (method, path, length, status) in
+        [("POST", "/echo", 5000, "413"), ("POST", "/nothing", 5000, "404"), ("PUT", "/echo", 5, "405")]
+    {
+        let head = format!(
+            "{method} {path} HTTP/1.1\r\nhost: a\r\nexpect: 100-continue\r\ncontent-length: {length}\r\n\r\n"
+        );
+        let mut stream = server.open(&head).await;
+        let answer = read_some(&mut stream).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{path}: {answer}");
+        assert!(answer.contains("connection: close"), "{answer}");
+    }
+    let head = "POST /echo HTTP/1.1\r\nhost: a\r\nexpect: 100-continue\r\ncontent-length: 5\r\n\r\n";
+    let mut stream = server.open(head).await;
+    assert!(read_some(&mut stream).await.starts_with("HTTP/1.1 100"));
+    stream.write_all(b"right").await.expect("takes");
+    assert!(read_some(&mut stream).await.ends_with("right"));
+}
+
+#[tokio::test]
+async fn a_client_that_still_sends_when_it_is_refused_sees_its_answer() {
+    let server = Server::start(HttpLimits { request_timeout_ms: 10_000, ..limits() });
+    let length = LARGE_BYTES;
+    for (path, framing, status) in [
+        ("/echo", format!("content-length: {length}"), "413"),
+        ("/echo", "transfer-encoding: chunked".to_owned(), "413"),
+        ("/nothing", format!("content-length: {length}"), "404"),
+    ] {
+        let head = format!("POST {path} HTTP/1.1\r\nhost: a\r\n{framing}\r\n\r\n{length:x}\r\n");
+        let mut stream = server.open(&head).await;
+        let sent = timeout(LIMIT, stream.write_all(&vec![b'x'; length])).await.expect("in time");
+        sent.expect("the server reads on");
+        let answer = read_all(stream).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{path} {framing}: {answer}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_nobody_takes_keeps_its_place_and_then_ends_with_its_connection() {
+    let server = Server::start(HttpLimits { max_in_flight: 1, write_timeout_ms: 1_000, ..limits() });
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.set_recv_buffer_size(4096).expect("small");
+    let mut stream = socket.connect(server.address).await.expect("connects");
+    stream.write_all(b"GET /large HTTP/1.1\r\nhost: a\r\n\r\n").await.expect("takes");
+    let first = read_some(&mut stream).await;
+    assert!(first.starts_with("HTTP/1.1 200"), "{first}");
+    let full = server.exchange(&request("/nothing")).await;
+    assert!(full.starts_with("HTTP/1.1 429"), "while its bytes are held: {full}");
+    let again = async {
+        while !server.exchange(&request("/nothing")).await.starts_with("HTTP/1.1 404") {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(LIMIT, again).await.expect("the place is given back");
+    let mut rest = Vec::new();
+    let ended = timeout(LIMIT, stream.read_to_end(&mut rest)).await.expect("the connection ends");
+    assert!(ended.is_err() || rest.len() < LARGE_BYTES / 2, "{} bytes", rest.len());
+}
+
+#[tokio::test]
+async fn who_takes_a_large_answer_slowly_gets_all_of_it() {
+    let server = Server::start(limits());
+    let mut stream = server.open(&request("/large")).await;
+    let mut buffer = vec![0; 256 << 10];
+    let mut taken = 0;
+    let began = Instant::now();
+    loop {
+        let read = timeout(LIMIT, stream.read(&mut buffer)).await.expect("in time").expect("no reset");
+        taken += read;
+        if read == 0 {
+            break;
+        }
+        // Nothing is read for a part of the time-out, and in all for longer than it.
+        let pause = Duration::from_millis(if began.elapsed() < LIMIT / 5 { 40 } else { 0 });
+        timeout(pause, std::future::pending::<()>()).await.expect_err("a pause");
+    }
+    assert!(taken > LARGE_BYTES && began.elapsed() > Duration::from_millis(300), "{taken}");
+}
+
+#[tokio::test]
+async fn an_idle_connection_outlives_the_time_for_a_head_and_not_its_own() {
+    let patient = Server::start(HttpLimits { header_read_timeout_ms: 50, ..limits() });
+    let mut kept = patient.open("GET /nothing HTTP/1.1\r\nhost: a\r\n\r\n").await;
+    assert!(read_some(&mut kept).await.starts_with("HTTP/1.1 404"));
+    let mut byte = [0];
+    timeout(Duration::from_millis(400), kept.read(&mut byte)).await.expect_err("it stays open");
+    kept.write_all(b"GET /nothing HTTP/1.1\r\nhost: a\r\n\r\n").await.expect("takes");
+    assert!(read_some(&mut kept).await.starts_with("HTTP/1.1 404"));
+    kept.write_all(b"GET /noth").await.expect("takes");
+    assert_eq!(timeout(LIMIT, kept.read(&mut byte)).await.expect("a begun head is late").unwrap_or(0), 0);
+
+    let brief = Server::start(HttpLimits { idle_timeout_ms: 50, ..limits() });
+    let mut idle = brief.open("").await;
+    assert_eq!(timeout(LIMIT, idle.read(&mut byte)).await.expect("ends").expect("in order"), 0);
+    let usual = HttpLimits::default();
+    assert!(usual.idle_timeout_ms > 600_000 && usual.header_read_timeout_ms <= 60_000);
+}
+
+#[tokio::test]
+async fn idle_connections_make_room_when_most_places_are_taken() {
+    let server = Server::start(HttpLimits { header_read_timeout_ms: 100, ..limits() });
+    let mut idle = Vec::new();
+    for _ in 0..8 {
+        idle.push(server.open("").await);
+    }
+    let mut byte = [0];
+    let ended = timeout(LIMIT, idle[0].read(&mut byte)).await.expect("before its own time-out");
+    assert_eq!(ended.expect("in order"), 0);
+}
+
+#[tokio::test]
+async fn a_head_is_bounded_in_bytes_and_fields() {
+    let server = Server::start(limits());
+    let fields = "x: y\r\n".repeat(200);
+    let many = server.exchange(&format!("GET / HTTP/1.1\r\n{fields}\r\n")).await;
+    assert!(many.starts_with("HTTP/1.1 431"), "{many}");
+    let long = server.exchange(&format!("GET / HTTP/1.1\r\nx: {}", "y".repeat(65_536))).await;
+    assert!(long.starts_with("HTTP/1.1 431"), "{long}");
 }

@@ -6,6 +6,8 @@ mod catalogue;
 #[path = "../../../relay/tests/relay/client.rs"]
 mod client;
 mod events;
+mod limits;
+mod manners;
 mod proxy;
 #[expect(dead_code, reason = "shared with the relay's tests, which use all of it")]
 #[path = "../../../relay/tests/relay/test_writer.rs"]
@@ -27,6 +29,7 @@ use crate::test_writer::{LIMIT, TestWriter};
 /// A gateway in this process.
 pub(crate) struct Gateway {
     pub(crate) http: Http,
+    pub(crate) address: SocketAddr,
     pub(crate) context: Context,
 }
 
@@ -45,7 +48,7 @@ impl Gateway {
         let address = listener.local_addr()?;
         let context = Context::new("gateway");
         tokio::spawn(blackfriday_gateway::run(config, listener, context.clone()));
-        Ok(Self { http: Http::to(address), context })
+        Ok(Self { http: Http::to(address), address, context })
     }
 
     /// Starts one in front of this relay.

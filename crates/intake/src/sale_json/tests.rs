@@ -1,3 +1,4 @@
+use blackfriday_proto::ErrorCode;
 use proptest::prelude::*;
 use serde_json::json;
 

@@ -128,10 +128,19 @@ async fn a_writers_limit_of_events_in_flight_is_an_overload() -> Result<()> {
 #[tokio::test]
 async fn large_bodies_share_their_room_and_leave_single_sales_theirs() -> Result<()> {
     let writer = TestWriter::start()?;
-    let relay = Relay::ready(&[writer.address], &["--max-bodies-kbytes", "100"]).await?;
+    let limits = [
+        "--max-bodies-kbytes",
+        "100",
+        "--http-body-stall-timeout-ms",
+        "60000",
+        "--http-request-timeout-ms",
+        "60000",
+    ];
+    let relay = Relay::ready(&[writer.address], &limits).await?;
     let mut slow = TcpStream::connect(relay.address).await?;
     let head = "POST /procesar HTTP/1.1\r\nhost: relay\r\ncontent-type: application/json\r\ncontent-length: 100000\r\n\r\n[";
     slow.write_all(head.as_bytes()).await?;
+    slow.write_all(&[b' '; 90_000]).await?;
     let refused =
         async || relay.http.post("/procesar", sales(500)).await.is_ok_and(|answer| answer.status == 429);
     eventually(LIMIT, refused).await?;

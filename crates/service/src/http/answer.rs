@@ -1,24 +1,34 @@
 use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::Body;
+use axum::extract::ConnectInfo;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
-use http::header::CONNECTION;
+use http::header::{CONNECTION, EXPECT};
 use http::{HeaderValue, Request};
-use hyper::body::Incoming;
-use tokio::sync::Semaphore;
+use hyper::body::{Body as _, Incoming};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 use tower::Service;
 
 use super::HttpMetrics;
-use crate::{HttpLimits, Problem, Shutdown};
+use super::connection::{Activity, Answering, Kept, Received};
+use crate::{HttpLimits, Problem, Room, Shutdown};
 
 /// Past the request timeout: what a route may take to tell its own timeout better than we can.
 const GRACE: Duration = Duration::from_millis(500);
+
+/// What a request holds until its answer is written, not merely made.
+pub(super) struct UntilWritten {
+    _answering: Answering,
+    _place: Option<OwnedSemaphorePermit>,
+    _room: Option<Arc<Room>>,
+}
 
 /// Answers requests by the router, under the limits.
 #[derive(Clone)]
@@ -28,6 +38,7 @@ pub(super) struct Answers {
     hard_limit: Duration,
     metrics: Option<HttpMetrics>,
     shutdown: Shutdown,
+    peer: Option<SocketAddr>,
 }
 
 impl Answers {
@@ -46,45 +57,63 @@ impl Answers {
             hard_limit: limits.request_timeout() + GRACE,
             metrics,
             shutdown,
+            peer: None,
         }
     }
 
-    pub(super) async fn answer(self, request: Request<Incoming>) -> Result<Response, Infallible> {
+    /// Those of a connection: its requests say who sent them.
+    pub(super) fn from(&self, peer: SocketAddr) -> Self {
+        Self { peer: Some(peer), ..self.clone() }
+    }
+
+    pub(super) async fn answer(
+        self,
+        request: Request<Incoming>,
+        activity: Arc<Activity>,
+    ) -> Result<hyper::Response<Kept<UntilWritten>>, Infallible> {
+        let answering = activity.answering();
         let started = Instant::now();
         let observed =
             self.metrics.as_ref().map(|metrics| metrics.begin(request.method(), request.uri().path()));
-        let mut response =
-            limited(self.router.clone(), &self.in_flight, self.hard_limit, request.map(Body::new)).await;
+        let is_expected = request.headers().contains_key(EXPECT);
+        let mut request =
+            request.map(|body| Body::new(Received::new(body, is_expected, Arc::clone(&activity))));
+        if let Some(peer) = self.peer {
+            request.extensions_mut().insert(ConnectInfo(peer));
+        }
+        let place = Arc::clone(&self.in_flight).try_acquire_owned().ok();
+        let mut response = match &place {
+            Some(_) => limited(self.router.clone(), self.hard_limit, request).await,
+            None => {
+                drop(request);
+                Problem::overloaded("too many requests in flight").into_response()
+            }
+        };
         if let Some(observed) = observed {
             observed.end(response.status(), started.elapsed());
         }
-        if self.shutdown.is_begun() {
+        if self.shutdown.is_begun() || activity.is_ending() {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
-        Ok(response)
+        let room = response.extensions_mut().remove::<Arc<Room>>();
+        // A stream without an end has limits of its own, and would keep its place for good.
+        let place = place.filter(|_| response.body().size_hint().exact().is_some());
+        let until_written = UntilWritten { _answering: answering, _place: place, _room: room };
+        Ok(response.map(|body| Kept::new(body, until_written)))
     }
 }
 
-async fn limited(
-    mut router: Router,
-    in_flight: &Semaphore,
-    hard_limit: Duration,
-    request: Request<Body>,
-) -> Response {
-    let Ok(_permit) = in_flight.try_acquire() else {
-        return Problem::overloaded("too many requests in flight").into_response();
-    };
+async fn limited(mut router: Router, hard_limit: Duration, request: Request<Body>) -> Response {
     let routed = AssertUnwindSafe(router.call(request)).catch_unwind();
     match timeout(hard_limit, routed).await {
         Ok(Ok(Ok(response))) => response,
         Ok(Ok(Err(never))) => match never {},
-        Ok(Err(_panic)) => {
-            let title = "A defect; the outcome is not known";
-            Problem::new(500, "internal", title, "the request met a defect").into_response()
-        }
-        Err(_elapsed) => {
-            let title = "The outcome is not known";
-            Problem::new(504, "outcome-unknown", title, "the request took too long").into_response()
-        }
+        Ok(Err(_panic)) => outcome_unknown("the request met a defect"),
+        Err(_elapsed) => outcome_unknown("the request took too long"),
     }
+}
+
+fn outcome_unknown(detail: &str) -> Response {
+    let title = "The outcome is not known; repeat only with an Idempotency-Key";
+    Problem::new(504, "outcome-unknown", title, detail).into_response()
 }

@@ -9,7 +9,7 @@ use super::wrong;
 
 /// What a member holds.
 #[derive(Debug, Default)]
-pub(super) enum Member<'a> {
+pub(crate) enum Member<'a> {
     #[default]
     Absent,
     Null,
@@ -21,7 +21,7 @@ pub(super) enum Member<'a> {
 
 impl<'a> Member<'a> {
     /// The text of a member that may be absent or null.
-    pub(super) fn text(&self, name: &'static str) -> Result<Option<&str>, FieldErrors> {
+    pub(crate) fn text(&self, name: &'static str) -> Result<Option<&str>, FieldErrors> {
         match self {
             Self::Absent | Self::Null => Ok(None),
             Self::Text(text) => Ok(Some(text)),
@@ -29,8 +29,18 @@ impl<'a> Member<'a> {
         }
     }
 
+    /// A whole number. JSON knows one kind of number: 2.0 is 2 (RFC 8259, section 6).
+    #[expect(clippy::cast_possible_truncation, reason = "whole and within a million")]
+    pub(crate) fn whole(&self) -> Option<i64> {
+        match self {
+            Self::Integer(number) => Some(*number),
+            Self::Number(number) if number.fract() == 0.0 && number.abs() < 1e6 => Some(*number as i64),
+            _ => None,
+        }
+    }
+
     /// Reads a member that may hold a number too large for any field.
-    pub(super) fn of_raw(raw: &'a RawValue) -> Self {
+    pub(crate) fn of_raw(raw: &'a RawValue) -> Self {
         // What is JSON but cannot be read is, or has in it, a number that is too large for any field.
         serde_json::from_str(raw.get()).unwrap_or(Member::Number(f64::INFINITY))
     }
