@@ -82,7 +82,7 @@ function tick() {
   }
   const newest = latest?.ultima_venta_ms;
   const known = !trouble && ahead !== null && newest !== null && newest !== undefined;
-  byId("freshness").textContent = known ? age(Math.max(0, performance.now() + ahead - newest)) : "–";
+  byId("freshness").textContent = known ? age(performance.now() + ahead - newest) : "–";
   document.body.classList.toggle("stale", trouble !== null);
   const since = () => (trouble.at === null ? text("nothing") : `${text("asOf")} ${moment(trouble.at)}.`);
   say(byId("banner"), trouble ? `${text(trouble.why)} ${since()}` : "");

@@ -40,7 +40,9 @@ export function number(value) {
   return digits.format(BigInt(whole)) + (fraction === undefined ? "" : point + fraction);
 }
 
+/** How long ago; negative if the clock of who accepted it is ahead of the server's. */
 export function age(ms) {
+  if (Math.round(ms) < 0) return "−" + age(-ms);
   const ago = language === "en" ? " ago" : "";
   if (ms < 1000) return Math.round(ms) + " ms" + ago;
   const seconds = Math.floor(ms / 1000);

@@ -129,11 +129,11 @@ async fn answer(
         match error.trouble() {
             Trouble::Away => Problem::unavailable("Valkey does not answer"),
             Trouble::Unreadable => {
-                Problem::new(500, "internal", "A defect", "the store holds what cannot be read; see the log")
+                Problem::new(500, "unreadable", "The store holds what cannot be read", error.told())
             }
         }
     })?;
-    Ok(part(&all))
+    live.held(part(&all))
 }
 
 fn newest<T>(rows: &[T], n: Option<usize>) -> &[T] {

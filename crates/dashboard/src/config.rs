@@ -27,13 +27,17 @@ pub struct Config {
     /// The category that the page opens on.
     #[arg(long, env = "BLACKFRIDAY_DASHBOARD_CATEGORY", value_parser = category)]
     pub category: Option<Category>,
-    /// Milliseconds between two reads of the store, while somebody looks.
+    /// Milliseconds between two reads of the store for event streams, while somebody looks.
     #[arg(long, env = "BLACKFRIDAY_DASHBOARD_POLL_INTERVAL_MS", default_value_t = 250,
           value_parser = clap::value_parser!(u64).range(20..))]
     pub poll_interval_ms: u64,
     /// Open event streams; one more is answered with 503.
     #[arg(long, env = "BLACKFRIDAY_DASHBOARD_MAX_STREAMS", default_value_t = 256)]
     pub max_streams: usize,
+    /// Open event streams of one client; one more is answered with 429. A client is the address that connects (of IPv6 its
+    /// /64): behind a proxy all viewers are one client, so raise it there to the number of all streams.
+    #[arg(long, env = "BLACKFRIDAY_DASHBOARD_MAX_STREAMS_PER_ADDRESS", default_value_t = 32)]
+    pub max_streams_per_address: usize,
     /// Products in a ranking.
     #[arg(long, env = "BLACKFRIDAY_DASHBOARD_TOP", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub top: u16,

@@ -5,11 +5,12 @@
 //! A stream keeps nothing for its reader: the next event is made when the last one is on its way, from what is known then.
 
 use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use axum::extract::{Query, State};
-use axum::http::header;
+use axum::extract::{ConnectInfo, Query, State};
+use axum::http::{HeaderName, header};
 use axum::response::sse::{Event, Sse};
 use axum::response::{IntoResponse, Response};
 use blackfriday_event::{Category, Timestamp};
@@ -18,16 +19,19 @@ use futures_util::StreamExt;
 use futures_util::stream::{once, unfold};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 
-use crate::live::{Live, News, Seat, Trouble};
+use crate::live::{Live, News, Trouble, Viewer};
 use crate::openapi::Refusal;
 use crate::parameters::Parameters;
+use crate::seats::Full;
 
 /// A browser that lost the stream asks again after this.
 const RETRY: Duration = Duration::from_secs(1);
+/// Far below the time after which anything in between takes a connection for dead.
 const HEARTBEAT: Duration = Duration::from_secs(2);
+const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
 struct Listener {
-    seat: Seat,
+    seat: Viewer,
     category: Option<Category>,
     heartbeat: Interval,
 }
@@ -40,18 +44,23 @@ struct Listener {
         Refusal))]
 pub(crate) async fn stream(
     State(live): State<Arc<Live>>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
     Query(asked): Query<Vec<(String, String)>>,
 ) -> Result<Response, Problem> {
     let category = Parameters::read(&asked, &["categoria"])?.category;
-    let full = || Problem::unavailable("too many event streams are open");
-    let mut seat = live.join().ok_or_else(full)?;
+    let mut seat = live.join(peer.ip()).map_err(|full| match full {
+        Full::All => Problem::unavailable("too many event streams are open"),
+        Full::OfAddress => Problem::overloaded("too many event streams are open from this address"),
+    })?;
     // What was read last is told at once.
     seat.news.mark_changed();
     let mut heartbeat = interval_at(Instant::now() + HEARTBEAT, HEARTBEAT);
     heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let events = once(async { pulse() }).chain(unfold(Listener { seat, category, heartbeat }, next));
     let stream = Sse::new(events.map(Ok::<_, Infallible>));
-    Ok(([(header::CACHE_CONTROL, "no-store")], stream).into_response())
+    // nginx would else keep the events back until its buffer is full.
+    let headers = [(header::CACHE_CONTROL, "no-store"), (ACCEL_BUFFERING, "no")];
+    Ok((headers, stream).into_response())
 }
 
 /// The next event; the end of the stream at the shutdown.

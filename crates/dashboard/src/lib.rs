@@ -14,6 +14,8 @@ mod openapi;
 mod page;
 mod parameters;
 mod rows;
+mod seats;
+mod shared;
 mod view;
 
 use std::pin::pin;
@@ -25,7 +27,6 @@ use axum::routing::get;
 use blackfriday_service::http::{self, HttpMetrics};
 use blackfriday_service::{Condition, Context};
 use blackfriday_store::{Store, StoreError};
-use socket2::SockRef;
 use tokio::net::TcpListener;
 use tokio::time::{sleep, timeout};
 
@@ -34,8 +35,6 @@ pub use config::Config;
 use self::live::{Live, READ_LIMIT};
 
 const PING_INTERVAL: Duration = Duration::from_secs(1);
-/// How long a reader may leave unread what was sent, before its connection is closed.
-const READER_LIMIT: Duration = Duration::from_secs(10);
 
 /// Why the dashboard ends.
 #[derive(Debug, thiserror::Error)]
@@ -43,9 +42,6 @@ pub enum Error {
     /// The store's address cannot be used.
     #[error("make the store's client")]
     Store(#[source] StoreError),
-    /// The listening socket cannot be set up.
-    #[error("limit how long readers may take")]
-    Listener(#[source] std::io::Error),
 }
 
 /// Every route, as metrics name it.
@@ -70,11 +66,8 @@ const ROUTES: &[&str] = &[
 /// Serves until the shutdown begins; event streams end at once then.
 ///
 /// # Errors
-/// The store's address or the listener cannot be used. That Valkey is away is none: readers are told so.
+/// The store's address cannot be used. That Valkey is away is none: readers are told so.
 pub async fn run(config: Config, listener: TcpListener, context: Context) -> Result<(), Error> {
-    // Accepted connections inherit it. The kernel also counts the time for which the window stays closed (Linux 5.11).
-    let socket = SockRef::from(&listener);
-    socket.set_tcp_user_timeout(Some(READER_LIMIT)).map_err(Error::Listener)?;
     let store = Store::new(&config.valkey, &config.store).map_err(Error::Store)?;
     let live = Arc::new(Live::new(store.clone(), &config, context.shutdown.clone()));
     let ping = tokio::spawn(ping(store, context.readiness.condition("valkey")));

@@ -1,25 +1,30 @@
-//! Reading the store: once for each API request, and in one shared loop for all event streams, while there are any.
+//! Reading the store: for API requests when they come, and in one loop for all event streams, while there are any.
 
+use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use blackfriday_event::{Category, Timestamp};
-use blackfriday_service::Shutdown;
-use blackfriday_store::{SnapshotRequest, Store, StoreError};
+use axum::body::HttpBody;
+use axum::response::Response;
+use blackfriday_event::Category;
+use blackfriday_service::{BodyBudget, Problem, Shutdown};
+use blackfriday_store::{Store, StoreError};
 use tokio::sync::watch;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
 use crate::Config;
+use crate::seats::{Full, Seat, Seats};
+use crate::shared::Shared;
 use crate::view::{Cuentas, Resumen};
 
 /// How long somebody waits for the store before it counts as away.
 pub(crate) const READ_LIMIT: Duration = Duration::from_secs(2);
+/// KiB of answers above 16 KiB that are held until their readers have taken them.
+const ANSWERS_KBYTES: u32 = 65_536;
 /// Seconds of the series that a stream tells.
 const STREAM_SECONDS: u64 = 180;
 /// Countries that a stream tells: those with the most reports.
 const STREAM_COUNTRIES: usize = 20;
-/// The topic whose positions are told.
-const TOPIC: &str = "ventas";
 
 /// What a stream is told.
 #[derive(Debug, Clone)]
@@ -57,18 +62,17 @@ pub(crate) struct Counts {
 
 /// The way to the store, shared by all requests.
 pub(crate) struct Live {
-    store: Store,
-    top: usize,
+    snapshots: Shared,
+    answers: BodyBudget,
     interval: Duration,
-    max_streams: usize,
-    streams: watch::Sender<usize>,
+    seats: Seats,
     news: watch::Sender<News>,
     shutdown: Shutdown,
 }
 
-/// One stream's place among all, for as long as it lives.
-pub(crate) struct Seat {
-    live: Arc<Live>,
+/// One stream, for as long as it lives.
+pub(crate) struct Viewer {
+    _seat: Seat,
     pub(crate) news: watch::Receiver<News>,
     pub(crate) shutdown: Shutdown,
 }
@@ -76,45 +80,49 @@ pub(crate) struct Seat {
 impl Live {
     pub(crate) fn new(store: Store, config: &Config, shutdown: Shutdown) -> Self {
         Self {
-            store,
-            top: config.top.into(),
+            snapshots: Shared::new(store, config.top.into()),
+            answers: BodyBudget::new(ANSWERS_KBYTES),
             interval: config.poll_interval(),
-            max_streams: config.max_streams,
-            streams: watch::Sender::new(0),
+            seats: Seats::new(config.max_streams, config.max_streams_per_address),
             news: watch::Sender::new(News::None),
             shutdown,
         }
     }
 
     /// The counters now: of each ranking the first `top` products (as configured if not given), and the prices of
-    /// `histories`.
+    /// `histories`. Requests at the same time share one read.
     pub(crate) async fn read(
         &self,
         top: Option<usize>,
         histories: &[Category],
-    ) -> Result<Resumen, ReadError> {
-        let top = top.unwrap_or(self.top);
-        let request = SnapshotRequest { top, histories: histories.to_vec(), topic: TOPIC.to_owned() };
-        let read = timeout(READ_LIMIT, self.store.snapshot(request)).await;
-        let snapshot = read.map_err(|_elapsed| ReadError::Late)?.map_err(ReadError::Store)?;
-        Ok(Resumen::of(&snapshot, Timestamp::from(SystemTime::now()), histories))
+    ) -> Result<Resumen, Arc<ReadError>> {
+        let read = self.snapshots.read(top).await?;
+        let mut all = Resumen::of(&read.snapshot, read.at, histories);
+        if let Some(top) = top {
+            all.cuentas.truncate(top);
+        }
+        Ok(all)
     }
 
-    /// A place for one more stream; `None` if all are taken.
-    pub(crate) fn join(self: &Arc<Self>) -> Option<Seat> {
-        let joined = self.streams.send_if_modified(|streams| {
-            let free = *streams < self.max_streams;
-            *streams += usize::from(free);
-            free
-        });
-        let seat =
-            || Seat { live: Arc::clone(self), news: self.news.subscribe(), shutdown: self.shutdown.clone() };
-        joined.then(seat)
+    /// An answer that has its room among all that wait for their readers.
+    pub(crate) fn held(&self, mut answer: Response) -> Result<Response, Problem> {
+        let bytes = answer.body().size_hint().lower();
+        let mut room = self.answers.room();
+        room.take(usize::try_from(bytes).unwrap_or(usize::MAX))
+            .map_err(|full| Problem::overloaded(full.to_string()))?;
+        answer.extensions_mut().insert(Arc::new(room));
+        Ok(answer)
+    }
+
+    /// A place for one more stream of this client.
+    pub(crate) fn join(&self, address: IpAddr) -> Result<Viewer, Full> {
+        let seat = self.seats.take(address)?;
+        Ok(Viewer { _seat: seat, news: self.news.subscribe(), shutdown: self.shutdown.clone() })
     }
 
     /// Reads for the streams, while there are any. To be run once.
     pub(crate) async fn poll(self: Arc<Self>) {
-        let mut streams = self.streams.subscribe();
+        let mut streams = self.seats.watch();
         loop {
             if *streams.borrow() == 0 {
                 // Who comes later must not be told what was read long ago.
@@ -152,18 +160,23 @@ impl Live {
     }
 }
 
-impl Drop for Seat {
-    fn drop(&mut self) {
-        self.live.streams.send_modify(|streams| *streams -= 1);
-    }
-}
-
 impl ReadError {
     pub(crate) fn trouble(&self) -> Trouble {
         match self {
             Self::Store(error) if !error.is_retryable() => Trouble::Unreadable,
             Self::Store(_) | Self::Late => Trouble::Away,
         }
+    }
+
+    /// What cannot be read, for whoever has to mend it.
+    pub(crate) fn told(&self) -> String {
+        let mut text = self.to_string();
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            text = format!("{text}: {error}");
+            cause = error.source();
+        }
+        text
     }
 
     pub(crate) fn log(&self) {

@@ -1,6 +1,7 @@
 //! The page: files that are part of the program. Its content security policy lets it speak to its own origin only.
 
 use axum::Router;
+use axum::body::Bytes;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -19,8 +20,8 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; c
                       base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 pub(crate) fn router(opening: Category) -> Router {
-    let page = PAGE.replace("{{opening}}", opening.name());
-    let document = openapi::document();
+    let page = Bytes::from(PAGE.replace("{{opening}}", opening.name()));
+    let document = Bytes::from(openapi::document());
     let mut router = Router::new()
         .route("/", get(move || async move { asset("text/html; charset=utf-8", page) }))
         .route("/page.css", get(|| async { asset("text/css; charset=utf-8", STYLE) }))

@@ -19,7 +19,8 @@ pub(crate) struct Totales {
     reportes_clima: Option<u64>,
     ultima_venta_ms: Option<u64>,
     leido_ms: u64,
-    frescura_ms: Option<u64>,
+    /// Negative if the clock that accepted the newest sale is ahead.
+    frescura_ms: Option<i64>,
 }
 
 /// A place in a ranking.

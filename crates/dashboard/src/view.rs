@@ -17,8 +17,9 @@ use utoipa::ToSchema;
 pub(crate) struct Resumen {
     /// When the store was read, by the clock of this service.
     pub(crate) leido_ms: u64,
-    /// Milliseconds from the acceptance of the newest counted sale to the reading; 0 if the writer's clock is ahead.
-    pub(crate) frescura_ms: Option<u64>,
+    /// Milliseconds from the acceptance of the newest counted sale to the reading; negative if the clock that accepted it is
+    /// ahead of this service's.
+    pub(crate) frescura_ms: Option<i64>,
     #[serde(flatten)]
     pub(crate) cuentas: Cuentas,
 }
@@ -119,6 +120,14 @@ pub(crate) struct Pais {
 }
 
 impl Cuentas {
+    /// Keeps the first products of each ranking.
+    pub(crate) fn truncate(&mut self, top: usize) {
+        self.productos.truncate(top);
+        for of in &mut self.categorias {
+            of.productos.truncate(top);
+        }
+    }
+
     pub(crate) fn categoria(&self, category: Category) -> &Categoria {
         &self.categorias[category.index()]
     }

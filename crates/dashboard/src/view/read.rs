@@ -20,7 +20,7 @@ impl Resumen {
     pub(crate) fn of(snapshot: &Snapshot, now: Timestamp, histories: &[Category]) -> Self {
         let leido_ms = now.millis();
         let cuentas = Cuentas::of(snapshot, leido_ms, histories);
-        let frescura_ms = cuentas.ultima_venta_ms.map(|newest| leido_ms.saturating_sub(newest));
+        let frescura_ms = cuentas.ultima_venta_ms.map(|newest| since(newest, leido_ms));
         Self { leido_ms, frescura_ms, cuentas }
     }
 }
@@ -122,6 +122,12 @@ impl Unreadable {
         }
         read.map(str::to_owned)
     }
+}
+
+/// Milliseconds from one instant to another, negative if that is earlier.
+fn since(from_ms: u64, to_ms: u64) -> i64 {
+    let signed = |ms| i64::try_from(ms).unwrap_or(i64::MAX);
+    signed(to_ms) - signed(from_ms)
 }
 
 /// `None` if there is nothing to add, or if any term is missing.

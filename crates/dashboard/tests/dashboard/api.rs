@@ -24,6 +24,11 @@ async fn the_summary_says_what_the_store_holds_and_nothing_else() -> Result<()> 
     ensure!(all["menos_vendido"] == json!({"producto_id": "R-2", "unidades": 1}), "{all}");
     let age = all["leido_ms"].as_u64().zip(all["ultima_venta_ms"].as_u64()).map(|(read, sold)| read - sold);
     ensure!(age.is_some() && all["frescura_ms"].as_u64() == age, "{all}");
+    ensure!(all["productos"].as_array().is_some_and(|products| products.len() == 3), "{all}");
+    let (_, first) = dashboard.get("/api/resumen?n=1").await?;
+    ensure!(first["productos"].as_array().is_some_and(|products| products.len() == 1), "{first}");
+    let (_, many) = dashboard.get("/api/resumen?n=1000").await?;
+    ensure!(many["productos"] == all["productos"], "{many}");
     let of = &all["categorias"][Category::Ropa.index()];
     ensure!(of["ventas"] == 2 && of["precio_promedio"] == "15.25", "{of}");
     ensure!(of["cantidad_promedio"] == "2.00" && of["ingresos"] == "51.50", "{of}");
@@ -109,7 +114,41 @@ async fn what_cannot_be_read_is_absent_and_named() -> Result<()> {
     dashboard.valkey.command(&["DEL", "serie:ventas"]).await?;
     dashboard.valkey.command(&["SET", "serie:ventas", "x"]).await?;
     let (status, problem) = dashboard.get("/api/resumen").await?;
-    ensure!(status == 500 && problem["type"] == "urn:blackfriday:problem:internal", "{problem}");
+    ensure!(status == 500 && problem["type"] == "urn:blackfriday:problem:unreadable", "{problem}");
+    ensure!(problem["detail"].as_str().is_some_and(|text| text.contains("WRONGTYPE")), "{problem}");
+    Ok(())
+}
+
+/// Times that the store was read for somebody.
+async fn reads(dashboard: &Dashboard) -> Result<u64> {
+    let stats = dashboard.valkey.command(&["INFO", "commandstats"]).await?;
+    let of = stats.lines().find_map(|line| line.strip_prefix("cmdstat_exec:calls="));
+    Ok(of.map_or(Ok(0), |rest| rest.split(',').next().unwrap_or_default().parse())?)
+}
+
+#[tokio::test]
+async fn who_asks_at_the_same_time_shares_one_read_of_the_store() -> Result<()> {
+    const ASKED: usize = 200;
+    let mut dashboard = Dashboard::start().await?;
+    dashboard.count(SALES).await?;
+    dashboard.get("/api/totales").await?;
+    let before = reads(&dashboard).await?;
+    ensure!(before > 0, "reads are transactions");
+    let paths = ["/api/resumen", "/api/totales", "/api/productos", "/api/extremos"];
+    let began = Instant::now();
+    let asked = (0..ASKED).map(|n| dashboard.get(paths[n % paths.len()]));
+    let answers = futures_util::future::try_join_all(asked).await?;
+    ensure!(answers.iter().all(|(status, _)| *status == 200), "{answers:?}");
+    ensure!(answers[0].1["ventas"] == 3 && answers[1].1[0]["ventas"] == 3, "{:?}", answers[0]);
+    // Twenty a second at the most, however many ask.
+    let most = 2 + u64::try_from(began.elapsed().as_millis() / 50)?;
+    let made = reads(&dashboard).await? - before;
+    ensure!(made <= most, "{made} reads for {ASKED} requests in {:?}", began.elapsed());
+    dashboard.count(SALES).await?;
+    ensure!(
+        dashboard.get("/api/totales").await?.1[0]["ventas"] == 6,
+        "nobody gets what was read before they asked"
+    );
     Ok(())
 }
 

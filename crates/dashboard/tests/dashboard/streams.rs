@@ -19,6 +19,20 @@ impl Events {
         let mut lines = BufReader::new(stream).lines();
         let status = timeout(LIMIT, lines.next_line()).await.context("an answer")??;
         ensure!(status.as_deref() == Some("HTTP/1.1 200 OK"), "{status:?}");
+        let head = async {
+            let mut head = Vec::new();
+            while let Some(line) = lines.next_line().await? {
+                if line.is_empty() {
+                    break;
+                }
+                head.push(line);
+            }
+            Ok::<_, std::io::Error>(head)
+        };
+        let head = timeout(LIMIT, head).await.context("a head")??;
+        for field in ["x-accel-buffering: no", "cache-control: no-store"] {
+            ensure!(head.iter().any(|line| line == field), "{field} in {head:?}");
+        }
         Ok(Self(lines))
     }
 
@@ -107,8 +121,35 @@ async fn streams_are_bounded_and_a_place_is_given_back() -> Result<()> {
 }
 
 #[tokio::test]
+async fn one_client_does_not_take_all_streams() -> Result<()> {
+    let dashboard = Dashboard::start_with(&["--max-streams", "3", "--max-streams-per-address", "2"]).await?;
+    let mine = [Events::open(&dashboard, "").await?, Events::open(&dashboard, "").await?];
+    let more = dashboard.ask("/events").await?;
+    ensure!(more.status() == 429 && more.headers().contains_key("retry-after"), "{more:?}");
+    // The whole of 127.0.0.0/8 is this machine.
+    let socket = TcpSocket::new_v4()?;
+    socket.bind("127.0.0.2:0".parse()?)?;
+    let mut other = socket.connect(dashboard.address).await?;
+    other.write_all(b"GET /events HTTP/1.1\r\nhost: dashboard\r\n\r\n").await?;
+    let status = timeout(LIMIT, BufReader::new(other).lines().next_line()).await??;
+    ensure!(status.as_deref() == Some("HTTP/1.1 200 OK"), "another client has its share: {status:?}");
+    drop(mine);
+    eventually(LIMIT, async || Events::open(&dashboard, "").await.is_ok()).await.context("given back")?;
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_reader_that_does_not_read_loses_its_place() -> Result<()> {
-    let arguments = ["--max-streams", "1", "--poll-interval-ms", "20", "--top", "1000"];
+    let arguments = [
+        "--max-streams",
+        "1",
+        "--poll-interval-ms",
+        "20",
+        "--top",
+        "1000",
+        "--http-write-timeout-ms",
+        "2000",
+    ];
     let mut dashboard = Dashboard::start_with(&arguments).await?;
     // A connection made before the service runs would not be under its limits.
     dashboard.ask("/").await?;

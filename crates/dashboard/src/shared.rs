@@ -1,0 +1,76 @@
+//! One read of the store for all who ask at the same time: the primary that counts has one thread, and must not pay for
+//! how many look.
+//!
+//! Invariant: what somebody gets was read after they asked, and there are at most so many reads a second.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use blackfriday_event::{Category, Timestamp};
+use blackfriday_store::{Snapshot, SnapshotRequest, Store};
+use tokio::sync::Mutex;
+use tokio::time::{Instant, sleep_until, timeout};
+
+use crate::live::{READ_LIMIT, ReadError};
+
+/// From the beginning of one read to the next: who asks in between shares that.
+const GAP: Duration = Duration::from_millis(50);
+/// The most products that can be asked for.
+const MOST: usize = 1000;
+/// The topic whose positions are told.
+const TOPIC: &str = "ventas";
+
+/// What was read, and when.
+#[derive(Debug)]
+pub(crate) struct Read {
+    pub(crate) snapshot: Snapshot,
+    pub(crate) at: Timestamp,
+}
+
+type Outcome = Result<Arc<Read>, Arc<ReadError>>;
+
+/// The store, as all requests read it.
+pub(crate) struct Shared {
+    store: Store,
+    usual: Kind,
+    large: Kind,
+}
+
+/// Snapshots with so many products in each ranking.
+struct Kind {
+    top: usize,
+    last: Mutex<Option<(Instant, Outcome)>>,
+}
+
+impl Shared {
+    /// `top` products of each ranking are enough for most.
+    pub(crate) fn new(store: Store, top: usize) -> Self {
+        let kind = |top| Kind { top, last: Mutex::default() };
+        Self { store, usual: kind(top), large: kind(MOST) }
+    }
+
+    /// A snapshot with at least `top` products in each ranking, if there are so many, and the prices of all categories.
+    pub(crate) async fn read(&self, top: Option<usize>) -> Outcome {
+        let asked = Instant::now();
+        let kind = if top.is_some_and(|top| top > self.usual.top) { &self.large } else { &self.usual };
+        // In the order in which they asked.
+        let mut last = kind.last.lock().await;
+        if let Some((began, outcome)) = &*last {
+            if *began >= asked {
+                return outcome.clone();
+            }
+            sleep_until(*began + GAP).await;
+        }
+        let began = Instant::now();
+        let outcome = self.snapshot(kind.top).await.map(Arc::new).map_err(Arc::new);
+        *last = Some((began, outcome.clone()));
+        outcome
+    }
+
+    async fn snapshot(&self, top: usize) -> Result<Read, ReadError> {
+        let request = SnapshotRequest { top, histories: Category::ALL.to_vec(), topic: TOPIC.to_owned() };
+        let read = timeout(READ_LIMIT, self.store.snapshot(request)).await;
+        let snapshot = read.map_err(|_elapsed| ReadError::Late)?.map_err(ReadError::Store)?;
+        Ok(Read { snapshot, at: Timestamp::from(SystemTime::now()) })
+    }
+}
