@@ -76,14 +76,14 @@ struct Demo {
 pub(crate) async fn run(arguments: Arguments, shutdown: &Shutdown) -> Result<bool> {
     let started = Instant::now();
     let workload = unless(shutdown, arguments.source.read()).await?;
-    let demo = unless(shutdown, Demo::start(&arguments)).await?;
+    let mut demo = unless(shutdown, Demo::start(&arguments)).await?;
     output::line(format_args!("everything runs, after {:.1} s", started.elapsed().as_secs_f64()));
     output::line(format_args!("  the page     http://{}/", demo.services.dashboard));
     output::line(format_args!("  the gateway  http://{}/venta", demo.services.gateway));
-    let holds = unless(shutdown, demo.sell_and_prove(&arguments, workload)).await?;
+    let mut holds = unless(shutdown, demo.sell_and_prove(&arguments, workload)).await?;
     if arguments.keep {
         demo.explain();
-        shutdown.begun().await;
+        holds &= demo.keep(shutdown).await;
     }
     demo.services.stop().await;
     output::line(format_args!(
@@ -157,6 +157,18 @@ impl Demo {
 
     fn receipts(&self) -> [PathBuf; 2] {
         ["ventas.receipts", "clima.receipts"].map(|name| self.folder.path().join(name))
+    }
+
+    /// Keeps everything running until a signal comes, and tells at once of a service that ends; whether none did.
+    async fn keep(&mut self, shutdown: &Shutdown) -> bool {
+        let mut all_ran = true;
+        loop {
+            tokio::select! {
+                () = shutdown.begun() => return all_ran,
+                error = self.services.failed() => output::note(format_args!("{error:#}")),
+            }
+            all_ran = false;
+        }
     }
 
     /// What to try while everything runs.

@@ -51,6 +51,17 @@ impl Services {
         })
     }
 
+    /// Waits until one of them ends, which none does by itself, and says why.
+    pub(super) async fn failed(&mut self) -> anyhow::Error {
+        match self.running.join_next().await {
+            Some(Ok(Ok(()))) => anyhow::anyhow!("a service ended by itself"),
+            Some(Ok(Err(error))) => error.context("a service failed"),
+            Some(Err(error)) => anyhow::Error::from(error).context("a service died"),
+            // All have been told of.
+            None => std::future::pending().await,
+        }
+    }
+
     /// Stops the services from front to back, each with its drain.
     pub(super) async fn stop(mut self) {
         for context in self.contexts.iter().rev() {
@@ -146,4 +157,31 @@ fn configured<C: Parser>(arguments: &[&str]) -> Result<C> {
     let command = C::command().mut_args(|argument| argument.env(Resettable::Reset));
     let matches = command.try_get_matches_from(all).context("configure a service")?;
     C::from_arg_matches(&matches).context("configure a service")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_service_that_ends_is_told_of_at_once_and_once() {
+        let nowhere = SocketAddr::from(([127, 0, 0, 1], 9));
+        let valkey = ValkeyConfig::new("redis://127.0.0.1:9").expect("an address");
+        let mut services = Services {
+            gateway: nowhere,
+            dashboard: nowhere,
+            kafka: KafkaConfig::new("127.0.0.1:9"),
+            store: Store::new(&valkey, &StoreConfig::default()).expect("not yet connected"),
+            contexts: Vec::new(),
+            running: JoinSet::new(),
+        };
+        services.running.spawn(std::future::pending());
+        services.running.spawn(async { Err(anyhow::anyhow!("on purpose")) });
+        assert_eq!(format!("{:#}", services.failed().await), "a service failed: on purpose");
+        services.running.spawn(async { Ok(()) });
+        assert_eq!(services.failed().await.to_string(), "a service ended by itself");
+        services.running.abort_all();
+        assert_eq!(services.failed().await.to_string(), "a service died");
+        timeout(Duration::from_millis(50), services.failed()).await.expect_err("no more is told");
+    }
 }
