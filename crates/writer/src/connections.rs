@@ -1,4 +1,4 @@
-//! Accepts connections under a limit, and closes those that have gone silent.
+//! Accepts connections under a limit, and closes those that have gone silent or do not take what they are sent.
 //!
 //! A peer that speaks HTTP/2 answers a ping, so that silence for longer than a ping and its answer take means that it is
 //! gone, or never spoke HTTP/2.
@@ -13,6 +13,7 @@ use blackfriday_telemetry::metrics::Registry;
 use blackfriday_telemetry::metrics::types::gauge::Gauge;
 use futures_util::Stream;
 use futures_util::stream::unfold;
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -24,6 +25,9 @@ pub(crate) const PING_INTERVAL: Duration = Duration::from_secs(20);
 pub(crate) const PING_TIMEOUT: Duration = Duration::from_secs(10);
 /// Without a byte for this long a connection is closed.
 const SILENCE_LIMIT: Duration = Duration::from_secs(35);
+/// How long a peer may take for 16 KiB of what it is sent, or for the rest of it.
+const WRITE_LIMIT: Duration = Duration::from_secs(10);
+const LEAST_TAKEN_BYTES: usize = 16 << 10;
 /// Pause after an accept that failed for want of file descriptors or memory.
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(50);
 
@@ -32,6 +36,10 @@ pub(crate) struct Connection {
     stream: TcpStream,
     silence: Pin<Box<Sleep>>,
     silence_limit: Duration,
+    /// Runs while the peer takes nothing.
+    blocked: Option<Pin<Box<Sleep>>>,
+    taken_bytes: usize,
+    write_limit: Duration,
     _place: Place,
 }
 
@@ -66,7 +74,8 @@ impl Acceptor {
             match self.listener.accept().await {
                 Ok((stream, _)) => match Arc::clone(&self.places).try_acquire_owned() {
                     Ok(permit) => {
-                        return Connection::new(stream, Place::new(&self.open, permit), SILENCE_LIMIT);
+                        let place = Place::new(&self.open, permit);
+                        return Connection::new(stream, place, SILENCE_LIMIT, WRITE_LIMIT);
                     }
                     Err(_full) => tracing::debug!("a client over the connection limit is sent away"),
                 },
@@ -99,12 +108,49 @@ impl Drop for Place {
 }
 
 impl Connection {
-    fn new(stream: TcpStream, place: Place, silence_limit: Duration) -> Self {
+    fn new(stream: TcpStream, place: Place, silence_limit: Duration, write_limit: Duration) -> Self {
         // Answers are small and written at once; Nagle's algorithm would only delay them.
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "Nagle's algorithm stays on");
         }
-        Self { stream, silence: Box::pin(sleep(silence_limit)), silence_limit, _place: place }
+        // What the kernel has for a peer that is gone, or keeps its window closed (Linux 5.11), has an end, too.
+        if let Err(error) = SockRef::from(&stream).set_tcp_user_timeout(Some(write_limit)) {
+            tracing::debug!(%error, "the kernel goes on sending for its own time");
+        }
+        Self {
+            stream,
+            silence: Box::pin(sleep(silence_limit)),
+            silence_limit,
+            blocked: None,
+            taken_bytes: 0,
+            write_limit,
+            _place: place,
+        }
+    }
+
+    /// The result of a write of `wanted` bytes, or an error if the peer has not taken enough for too long.
+    fn within_limit(
+        &mut self,
+        cx: &mut Context<'_>,
+        wanted: usize,
+        written: Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
+        match written {
+            Poll::Pending => {
+                let limit = self.write_limit;
+                let blocked = self.blocked.get_or_insert_with(|| Box::pin(sleep(limit)));
+                ready!(blocked.as_mut().poll(cx));
+                Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+            }
+            Poll::Ready(Ok(taken)) => {
+                self.taken_bytes += taken;
+                if taken >= wanted || self.taken_bytes >= LEAST_TAKEN_BYTES {
+                    (self.blocked, self.taken_bytes) = (None, 0);
+                }
+                Poll::Ready(Ok(taken))
+            }
+            failed @ Poll::Ready(Err(_)) => failed,
+        }
     }
 }
 
@@ -126,7 +172,8 @@ impl AsyncRead for Connection {
 
 impl AsyncWrite for Connection {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, buf)
+        let written = Pin::new(&mut self.stream).poll_write(cx, buf);
+        self.within_limit(cx, buf.len(), written)
     }
 
     fn poll_write_vectored(
@@ -134,7 +181,8 @@ impl AsyncWrite for Connection {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
+        self.within_limit(cx, bufs.iter().map(|buf| buf.len()).sum(), written)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -172,7 +220,7 @@ mod tests {
         let permit = Arc::new(Semaphore::new(1)).try_acquire_owned().expect("a place");
         let open = Gauge::default();
         let limit = Duration::from_millis(300);
-        let mut connection = Connection::new(stream, Place::new(&open, permit), limit);
+        let mut connection = Connection::new(stream, Place::new(&open, permit), limit, limit);
         let began = Instant::now();
         let mut buffer = [0; 1];
         while began.elapsed() < 2 * limit {
@@ -183,5 +231,22 @@ mod tests {
         assert_eq!((error.kind(), open.get()), (io::ErrorKind::TimedOut, 1));
         drop(connection);
         assert_eq!(open.get(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_peer_that_takes_nothing_is_given_up() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let mut client = TcpStream::connect(listener.local_addr().expect("bound")).await.expect("connects");
+        let (stream, _) = listener.accept().await.expect("a client");
+        let permit = Arc::new(Semaphore::new(1)).try_acquire_owned().expect("a place");
+        let open = Gauge::default();
+        let limit = Duration::from_millis(300);
+        let mut connection = Connection::new(stream, Place::new(&open, permit), 10 * limit, limit);
+        let much = vec![b'x'; 16 << 20];
+        let mut read = vec![0; much.len()];
+        let (written, taken) = tokio::join!(connection.write_all(&much), client.read_exact(&mut read));
+        written.and(taken.map(|_| ())).expect("who reads gets all of it");
+        let error = connection.write_all(&much).await.expect_err("nobody reads");
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
     }
 }
