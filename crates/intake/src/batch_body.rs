@@ -1,10 +1,10 @@
 use std::fmt;
 
-use blackfriday_event::{FieldErrors, IdempotencyKey};
+use blackfriday_event::IdempotencyKey;
 use blackfriday_proto::{ErrorCode, SaleCommand, SaleError};
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, SeqAccess, Visitor};
 
-use crate::idempotency::of_item;
+use crate::idempotency::ItemKeys;
 use crate::json::{Reading, read_json, read_object, wrong};
 use crate::sale_json::{SaleFields, SaleJson};
 
@@ -32,11 +32,11 @@ pub fn parse_many(
             wrong("body", "must hold at least one sale").into()
         });
     }
-    let command = |(at, json): (usize, Result<SaleJson<'_>, SaleError>)| {
-        let key = key.map(|key| of_item(key, at)).transpose().map_err(FieldErrors::from)?;
-        json?.into_command(key, trusted)
+    let mut keys = ItemKeys::new(key);
+    let command = |json: Result<SaleJson<'_>, SaleError>| {
+        json?.into_command(trusted, |own, draft| Ok(keys.next(own, draft)))
     };
-    Ok(items.into_iter().enumerate().map(command).collect())
+    Ok(items.into_iter().map(command).collect())
 }
 
 fn parse_array(body: &[u8], limit: usize) -> Result<Vec<Result<SaleJson<'_>, SaleError>>, SaleError> {
@@ -138,15 +138,49 @@ mod tests {
         }
     }
 
+    fn keys(items: &[&str], batch: Option<&str>, trusted: bool) -> Vec<String> {
+        let batch = batch.map(|key| IdempotencyKey::new(key).expect("a client's key"));
+        let body = format!("[{}]", items.join(","));
+        let items = parse_many(body.as_bytes(), false, batch.as_ref(), trusted, 10).expect("JSON");
+        let key = |item: Item| item.expect("valid").idempotency_key.map(|key| key.as_str().to_owned());
+        items.into_iter().map(|item| key(item).unwrap_or_default()).collect()
+    }
+
+    /// So that a batch may be repeated in part, and in any order: an item's key is its own wherever it stands.
     #[test]
-    fn each_item_has_a_key_of_its_own() {
-        let key = IdempotencyKey::new("order").expect("visible");
-        let items =
-            parse_many(format!("[{SALE},{SALE}]").as_bytes(), false, Some(&key), false, 3).expect("JSON");
-        let keys: Vec<_> = items
-            .into_iter()
-            .map(|item| item.expect("valid").idempotency_key.expect("a key").to_string())
-            .collect();
-        assert_eq!(keys, ["order/0", "order/1"]);
+    fn an_items_key_is_made_of_its_content_and_not_of_its_place() {
+        let other = SALE.replace("\"a\"", "\"b\"");
+        let whole = keys(&[SALE, &other, SALE], Some("order"), false);
+        assert_eq!(keys(&[&other], Some("order"), false), whole[1..2]);
+        assert_eq!(
+            keys(&[&other, SALE, SALE], Some("order"), false),
+            [&whole[1..2], &whole[..1], &whole[2..]].concat()
+        );
+        assert_eq!(keys(&[SALE], Some("order"), false), whole[..1]);
+        let all: std::collections::BTreeSet<_> =
+            whole.iter().chain(&keys(&[SALE], Some("order-2"), false)).cloned().collect();
+        assert_eq!(all.len(), 4, "equal items are told apart, and so are batches: {whole:?}");
+        assert!(keys(&[SALE, &other], None, false).iter().all(String::is_empty));
+    }
+
+    /// A client's key has no space, an item's has.
+    #[test]
+    fn no_client_can_write_an_items_key() {
+        for key in keys(&[SALE, SALE], Some("order"), false) {
+            assert!(key.contains(' ') && IdempotencyKey::new(&key).is_err());
+            let beside = SALE.replace('}', &format!(r#","idempotency_key":"{key}"}}"#));
+            let outside = parse_many(format!("[{beside}]").as_bytes(), false, None, false, 1).expect("JSON");
+            assert_eq!(outside[0].as_ref().expect_err("from outside").fields[0].0, "idempotency_key");
+            assert_eq!(keys(&[&beside], None, true), [key]);
+        }
+    }
+
+    #[test]
+    fn an_items_own_key_stands_above_its_batchs() {
+        let own = SALE.replace('}', r#","idempotency_key":"mine"}"#);
+        let with = keys(&[&own, SALE, &own], Some("order"), false);
+        assert_eq!((with[0].as_str(), with[2].as_str()), ("mine", "mine"));
+        assert_eq!(with[1..2], keys(&[SALE], Some("order"), false), "it does not count among the equal ones");
+        assert_eq!(keys(&[&own, SALE], None, false), ["mine", ""]);
     }
 }

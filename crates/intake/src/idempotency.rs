@@ -1,8 +1,14 @@
-use blackfriday_event::{FieldError, IdempotencyKey};
+use std::collections::HashMap;
+
+use blackfriday_event::{FieldError, FieldErrors, IdempotencyKey, SaleDraft};
 use http::HeaderMap;
+
+use crate::json::{Member, wrong};
 
 /// Field name of errors about the header, which is named as the client wrote it.
 const HEADER: &str = "Idempotency-Key";
+/// The member of an event in the body.
+const MEMBER: &str = "idempotency_key";
 
 /// The request's one `Idempotency-Key`, bare or as the quoted string of draft-ietf-httpapi-idempotency-key-header.
 pub(crate) fn of_request(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, FieldError> {
@@ -17,11 +23,47 @@ pub(crate) fn of_request(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, 
     IdempotencyKey::new(quoted.unwrap_or(text)).map(Some).map_err(|_| wrong())
 }
 
-/// The key of one item of a batch: the request's key with the item's place.
-pub(crate) fn of_item(key: &IdempotencyKey, at: usize) -> Result<IdempotencyKey, FieldError> {
-    let wrong =
-        |_| FieldError::new(HEADER, "leaves no room for the item's number: use at most 120 characters");
-    IdempotencyKey::new(&format!("{key}/{at}")).map_err(wrong)
+/// The key beside an event in the body. Between our own hops it may be an item's of a batch, which no client can write.
+pub(crate) fn of_member(member: &Member<'_>, trusted: bool) -> Result<Option<IdempotencyKey>, FieldErrors> {
+    let Some(text) = member.text(MEMBER)? else { return Ok(None) };
+    let key = if trusted { IdempotencyKey::from_wire(text) } else { IdempotencyKey::new(text) };
+    Ok(Some(key?))
+}
+
+/// The key of a single event, by its own member or the request's header.
+pub(crate) fn of_one(
+    own: Option<IdempotencyKey>,
+    request: Option<IdempotencyKey>,
+) -> Result<Option<IdempotencyKey>, FieldErrors> {
+    match (own, request) {
+        (Some(own), Some(request)) if own != request => {
+            Err(wrong(MEMBER, "must equal the Idempotency-Key header, where both are given"))
+        }
+        (own, request) => Ok(own.or(request)),
+    }
+}
+
+/// The keys of a batch's items: each one's own, or one made of the batch's key, the item's content and, among equal
+/// items, its number. So the batch can be repeated whole or in part, and no item is taken for another.
+pub(crate) struct ItemKeys<'a> {
+    batch: Option<&'a IdempotencyKey>,
+    equal: HashMap<[u8; 8], u32>,
+}
+
+impl<'a> ItemKeys<'a> {
+    pub(crate) fn new(batch: Option<&'a IdempotencyKey>) -> Self {
+        Self { batch, equal: HashMap::new() }
+    }
+
+    /// The next item's key.
+    pub(crate) fn next(&mut self, own: Option<IdempotencyKey>, draft: &SaleDraft) -> Option<IdempotencyKey> {
+        let Some(batch) = self.batch.filter(|_| own.is_none()) else { return own };
+        let digest = draft.digest();
+        let nth = self.equal.entry(digest).or_default();
+        let key = IdempotencyKey::of_item(batch, digest, *nth);
+        *nth += 1;
+        Some(key)
+    }
 }
 
 #[cfg(test)]
@@ -41,8 +83,7 @@ mod tests {
     fn a_key_may_be_bare_or_quoted() {
         let key = IdempotencyKey::new("order-17").expect("visible");
         assert_eq!(key_of("order-17"), Ok(Some(key.clone())));
-        assert_eq!(key_of("\"order-17\""), Ok(Some(key.clone())));
-        assert_eq!(of_item(&key, 3).expect("room").as_str(), "order-17/3");
+        assert_eq!(key_of("\"order-17\""), Ok(Some(key)));
         assert_eq!(of_request(&HeaderMap::new()), Ok(None));
     }
 

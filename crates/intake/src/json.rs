@@ -80,6 +80,18 @@ pub(crate) fn wrong(field: &'static str, message: &str) -> FieldErrors {
     FieldError::new(field, message).into()
 }
 
+/// Both, or the errors of both.
+pub(crate) fn both<A, B>(
+    a: Result<A, FieldErrors>,
+    b: Result<B, FieldErrors>,
+) -> Result<(A, B), FieldErrors> {
+    match (a, b) {
+        (Ok(a), Ok(b)) => Ok((a, b)),
+        (Err(FieldErrors(a)), Err(FieldErrors(b))) => Err(FieldErrors([a, b].concat())),
+        (Err(errors), _) | (_, Err(errors)) => Err(errors),
+    }
+}
+
 fn not_json(error: &serde_json::Error) -> SaleError {
     SaleError::new(ErrorCode::NotJson, format!("the body is not JSON: {error}"))
 }

@@ -6,7 +6,8 @@ use blackfriday_event::{
 use blackfriday_proto::{SaleCommand, SaleError};
 use utoipa::ToSchema;
 
-use crate::json::{Fields, Member, Object, read_object, wrong};
+use crate::idempotency;
+use crate::json::{Fields, Member, Object, both, read_object, wrong};
 
 /// One sale. Other members are ignored.
 #[derive(ToSchema)]
@@ -24,6 +25,9 @@ pub struct SaleBody {
     /// Units sold.
     #[schema(example = 2, minimum = 1, maximum = 100_000)]
     pub cantidad_vendida: i32,
+    /// The sale's own key, as in the header `Idempotency-Key`. An item's own stands above one made of its batch's.
+    #[schema(example = "order-4711-1", min_length = 1, max_length = 128)]
+    pub idempotency_key: Option<String>,
 }
 
 /// A JSON value that should be a sale.
@@ -55,19 +59,21 @@ pub(crate) enum Name {
 /// Members beside a sale.
 const BESIDE: [&str; 3] = ["id", "idempotency_key", "traceparent"];
 
-/// Reads one sale. `trusted`: whether identity, key and trace context may stand beside it, as between our own hops.
+/// Reads one sale. `trusted`: whether identity and trace context may stand beside it, and an item's key, as between our own
+/// hops.
 ///
 /// # Errors
 /// Not JSON, or every wrong field.
 pub fn parse_sale(body: &[u8], key: Option<IdempotencyKey>, trusted: bool) -> Result<SaleCommand, SaleError> {
-    read_object::<SaleFields<'_>>(body)?.into_command(key, trusted)
+    read_object::<SaleFields<'_>>(body)?.into_command(trusted, |own, _| idempotency::of_one(own, key))
 }
 
 impl SaleJson<'_> {
+    /// The sale; `key` chooses its key, given the one beside it.
     pub(crate) fn into_command(
         self,
-        key: Option<IdempotencyKey>,
         trusted: bool,
+        key: impl FnOnce(Option<IdempotencyKey>, &SaleDraft) -> Result<Option<IdempotencyKey>, FieldErrors>,
     ) -> Result<SaleCommand, SaleError> {
         if !self.is_object() {
             return Err(wrong("body", "must be an object with a sale's fields").into());
@@ -79,12 +85,13 @@ impl SaleJson<'_> {
             self.field("precio", &fields.precio, price),
             self.field("cantidad_vendida", &fields.cantidad_vendida, quantity),
         );
-        let draft = self.with_beside(draft, &BESIDE)?;
+        let own = idempotency::of_member(&fields.idempotency_key, trusted);
+        let (draft, own) = both(self.with_beside(draft, &BESIDE), own)?;
+        let key = key(own, &draft)?;
+        let mut command = SaleCommand::new(draft, key);
         if !trusted {
-            return Ok(SaleCommand::new(draft, key));
+            return Ok(command);
         }
-        let inner = fields.idempotency_key.text("idempotency_key")?.map(IdempotencyKey::new);
-        let mut command = SaleCommand::new(draft, inner.transpose().map_err(FieldErrors::from)?.or(key));
         // A key's identity stands above any other.
         if let (Some(id), None) = (fields.id.text("id")?, &command.idempotency_key) {
             command.id = id.parse::<EventId>().map_err(FieldErrors::from)?;

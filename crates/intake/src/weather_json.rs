@@ -2,7 +2,8 @@ use blackfriday_event::{EventId, FieldErrors, IdempotencyKey, WeatherDraft};
 use blackfriday_proto::{SaleError, WeatherCommand};
 use utoipa::ToSchema;
 
-use crate::json::{Fields, Member, Object, read_object, wrong};
+use crate::idempotency;
+use crate::json::{Fields, Member, Object, both, read_object, wrong};
 
 /// One weather report. Its members' names may be written in any case; other members are ignored.
 #[derive(ToSchema)]
@@ -17,6 +18,9 @@ pub struct WeatherBody {
     /// 1 to 64 bytes of visible text.
     #[schema(example = "Lluvioso", min_length = 1, max_length = 64)]
     pub weather: String,
+    /// The report's own key, as in the header `Idempotency-Key`.
+    #[schema(example = "station-7-1764320000", min_length = 1, max_length = 128)]
+    pub idempotency_key: Option<String>,
 }
 
 #[derive(Debug, Default)]
@@ -54,12 +58,12 @@ pub(crate) fn parse_weather(
         return Err(wrong("body", "must be an object with a weather report's fields").into());
     }
     let fields = &json.fields;
-    let draft = json.with_beside(draft(&json), &BESIDE)?;
+    let own = idempotency::of_member(&fields.idempotency_key, trusted);
+    let (draft, own) = both(json.with_beside(draft(&json), &BESIDE), own)?;
+    let mut command = WeatherCommand::new(draft, idempotency::of_one(own, key)?);
     if !trusted {
-        return Ok(WeatherCommand::new(draft, key));
+        return Ok(command);
     }
-    let inner = fields.idempotency_key.text("idempotency_key")?.map(IdempotencyKey::new);
-    let mut command = WeatherCommand::new(draft, inner.transpose().map_err(FieldErrors::from)?.or(key));
     if let (Some(id), None) = (fields.id.text("id")?, &command.idempotency_key) {
         command.id = id.parse::<EventId>().map_err(FieldErrors::from)?;
     }
@@ -143,7 +147,11 @@ mod tests {
         assert_eq!(parse_weather(b"[]", None, false).expect_err("array").code, ErrorCode::InvalidField);
         let fields = br#"["Rain","GT","Rainy","","",""]"#;
         assert_eq!(parse_weather(fields, None, false).expect_err("array").code, ErrorCode::InvalidField);
-        let key = br#"{"country":"GT","weather":"Rainy","idempotency_key":7}"#;
-        assert!(parse_weather(key, None, false).is_ok() && parse_weather(key, None, true).is_err());
+        for trusted in [false, true] {
+            let key = br#"{"country":"","weather":"Rainy","idempotency_key":7}"#;
+            let error = parse_weather(key, None, trusted).expect_err("wrong");
+            let fields: Vec<_> = error.fields.iter().map(|(field, _)| field.as_str()).collect();
+            assert_eq!(fields, ["country", "idempotency_key"]);
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use blackfriday_proto::ErrorCode;
+use serde_json::json;
 
 use crate::client::{Answer, sale, sales};
 use crate::proxy::{Proxy, Step};
@@ -119,5 +120,24 @@ async fn a_keyed_event_is_sent_again_and_only_an_acceptance_replaces_the_unknown
             assert_eq!(sent, 2);
         }
     }
+    Ok(())
+}
+
+/// Of a batch, only what has a key is sent again.
+#[tokio::test]
+async fn a_batch_with_and_without_keys_is_sent_again_in_part() -> Result<()> {
+    let hops = Hops::ready().await?;
+    let keyed = json!({"categoria": 1, "producto_id": "keyed", "precio": 1, "cantidad_vendida": 1,
+        "idempotency_key": "k-2"});
+    let body = format!("[{},{keyed},{}]", sale("first"), sale("last"));
+    hops.proxy.next([Step::Say(503, "text/html", "")]);
+    let answer = hops.gateway.http.post("/ventas", body).await?;
+    assert_eq!((answer.status.as_u16(), hops.proxy.taken()), (207, 2), "{answer:?}");
+    let results = answer.json["resultados"].as_array().expect("results");
+    let states: Vec<_> = results.iter().map(|result| result["estado"].as_str().unwrap_or_default()).collect();
+    assert_eq!(states, ["ERROR", "OK", "ERROR"]);
+    assert_eq!(results[0]["status"], 504);
+    let arrived: Vec<_> = hops.writer.seen.sales().into_iter().map(|sale| sale.producto_id).collect();
+    assert_eq!(arrived, ["keyed"]);
     Ok(())
 }

@@ -5,7 +5,7 @@ use blackfriday_gateway::{Config, Error, run};
 use blackfriday_proto::ErrorCode;
 use blackfriday_service::bind;
 use blackfriday_stack::free_port;
-use blackfriday_workload::{Recipe, Workload, make};
+use blackfriday_workload::{Access, Recipe, Registry, RegistryAuth, Workload, artifact, make, reference};
 use clap::Parser;
 use serde_json::{Value, json};
 
@@ -50,6 +50,45 @@ async fn a_product_outside_of_the_catalogue_is_refused_by_name() -> Result<()> {
 
     let all = Gateway::before(&relay, &[])?;
     assert_eq!(all.http.post("/venta", sale("order-4711", category).to_string()).await?.status, 202);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_catalogue_is_pulled_from_a_registry() -> Result<()> {
+    let server = blackfriday_stack::Registry::start().await?;
+    let folder = tempfile::tempdir()?;
+    let password = folder.path().join("password");
+    std::fs::write(&password, format!("{}\n", server.password().expose()))?;
+    let ca = server.ca().context("it speaks TLS")?.to_owned();
+    let access = Access {
+        ca: Some(std::fs::read(&ca)?),
+        auth: RegistryAuth::Basic(server.username().to_owned(), server.password().expose().to_owned()),
+        plain_http: false,
+    };
+    let text = make(&Recipe { title: "small".to_owned(), seed: 7, products: 1 });
+    let at = reference(&format!("{}/workloads/small:1", server.host()))?;
+    let pushed = artifact::push(&Registry::new(&access)?, &at, text.clone()).await?;
+
+    let (ca, password) = (ca.to_str().context("a path")?, password.to_str().context("a path")?);
+    let settings = ["--catalogue", &pushed.pinned, "--catalogue-ca", ca];
+    let signed_in = ["--catalogue-username", server.username(), "--catalogue-password-file", password];
+    let writer = TestWriter::start()?;
+    let relay = Relay::before(&writer).await?;
+    let gateway = Gateway::before(&relay, &[&settings[..], &signed_in].concat())?;
+    let product = &Workload::parse(&text)?.products[0];
+    let right =
+        gateway.http.post("/venta", sale(product.id.as_str(), product.category as u8).to_string()).await?;
+    assert_eq!(right.status, 202, "{right:?}");
+    let wrong = gateway.http.post("/venta", sale("other", product.category as u8).to_string()).await?;
+    assert_eq!((wrong.status.as_u16(), wrong.wrong_fields()), (422, vec!["producto_id"]));
+
+    let nobody = Config::try_parse_from(["gateway"].iter().chain(&settings))?;
+    let ended = run(nobody, bind(loopback())?, blackfriday_service::Context::new("gateway")).await;
+    ensure!(
+        matches!(&ended, Err(error) if error.is_unavailable()),
+        "it refuses whoever has no password: {ended:?}"
+    );
+    server.stop().await?;
     Ok(())
 }
 

@@ -22,7 +22,7 @@ async fn an_event_keeps_its_identity_and_key_all_the_way() -> Result<()> {
 
     let odd = "café \"molido\" \\ 500 g";
     let body = json!({"categoria": "BELLEZA", "producto": odd, "precio": 0.005, "cantidad_vendida": 100_000,
-        "id": EventId::new_v7().to_string(), "idempotency_key": "not from outside", "traceparent": TRACE});
+        "id": EventId::new_v7().to_string(), "traceparent": TRACE});
     let plain = gateway.http.post("/venta", body.to_string()).await?;
     assert_eq!((plain.status.as_u16(), &plain.json["estado"]), (202, &json!("OK")), "{plain:?}");
     let id: EventId = plain.json["id"].as_str().context("an id")?.parse().map_err(FieldErrors::from)?;
@@ -109,5 +109,49 @@ async fn a_refusal_arrives_as_it_was_said() -> Result<()> {
     let report = r#"{"country":"GT","weather":"Rainy"}"#;
     let weather = gateway.http.post("/input", report).await?;
     assert_eq!((weather.status.as_u16(), weather.retry_after.as_deref()), (503, Some("1")));
+    Ok(())
+}
+
+/// Keys go the whole way, whichever form they have: the header's, an item's own, one made for an item.
+#[tokio::test]
+async fn every_item_of_a_batch_keeps_its_key_over_all_hops() -> Result<()> {
+    let writer = TestWriter::start()?;
+    let relay = Relay::before(&writer).await?;
+    let gateway = Gateway::before(&relay, &[])?;
+    let http = &gateway.http;
+    let own = sale("own").replace('}', r#","idempotency_key":"mine"}"#);
+    let body = format!("[{},{own},{},{}]", sale("a"), sale("a"), sale("b"));
+    let batch = [JSON, ("idempotency-key", "b-1")];
+    let first = http.send("/ventas", &batch, body).await?;
+    assert_eq!(first.status, 202, "{first:?}");
+    let keys: Vec<_> = writer.seen.sales().into_iter().map(|sale| sale.clave_idempotencia).collect();
+    assert_eq!(keys[1], "mine");
+    let made: std::collections::BTreeSet<_> = [&keys[0], &keys[2], &keys[3]].into();
+    assert!(made.len() == 3 && made.iter().all(|key| key.starts_with("b-1 ")), "{keys:?}");
+
+    // Of a batch, only what failed is sent again: it keeps its key, and its identity.
+    let part = http.send("/ventas", &batch, format!("[{},{own}]", sale("b"))).await?;
+    let results = |answer: &crate::client::Answer| answer.json["resultados"].clone();
+    assert_eq!(results(&part)[0]["id"], results(&first)[3]["id"]);
+    assert_eq!(results(&part)[1]["id"], results(&first)[1]["id"]);
+
+    // A single sale under the text of another's key is another sale.
+    let single = http.send("/venta", &[JSON, ("idempotency-key", "b-1/0")], sale("a")).await?;
+    let ids = results(&first);
+    assert!(ids.as_array().context("results")?.iter().all(|result| result["id"] != single.json["id"]));
+    let member = http.post("/venta", own.clone()).await?;
+    assert_eq!(member.json["id"], results(&first)[1]["id"]);
+    let both = http.send("/venta", &[JSON, ("idempotency-key", "other")], own).await?;
+    assert_eq!((both.status.as_u16(), both.wrong_fields()), (422, vec!["idempotency_key"]));
+    let twice = [JSON, ("idempotency-key", "k-1"), ("idempotency-key", "k-2")];
+    for (path, body) in [("/venta", sale("a")), ("/ventas", sales(2))] {
+        let twice = http.send(path, &twice, body).await?;
+        assert_eq!((twice.status.as_u16(), twice.wrong_fields()), (422, vec!["Idempotency-Key"]), "{path}");
+    }
+
+    // Two items under one key are the client's affair: the log decides.
+    let same = [sale("x"), sale("x")].map(|sale| sale.replace('}', r#","idempotency_key":"same"}"#));
+    let same = http.post("/ventas", format!("[{}]", same.join(","))).await?;
+    assert_eq!((same.status.as_u16(), &results(&same)[0]["id"]), (202, &results(&same)[1]["id"]));
     Ok(())
 }

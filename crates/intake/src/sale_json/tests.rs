@@ -83,6 +83,31 @@ fn identity_and_key_beside_a_sale_count_only_between_our_own_hops() {
     assert!(outside.id != id && outside.traceparent.is_none());
 }
 
+#[test]
+fn a_sales_key_is_its_member_or_the_header_and_never_two() {
+    let key = |text: &str| IdempotencyKey::new(text).expect("a client's key");
+    let beside = |member: &str| {
+        format!(
+            r#"{{"categoria":1,"producto_id":"a","precio":1,"cantidad_vendida":1,"idempotency_key":{member}}}"#
+        )
+    };
+    for (member, header, expected) in [
+        (r#""k-1""#, None, Some("k-1")),
+        (r#""k-1""#, Some("k-1"), Some("k-1")),
+        ("null", Some("k-2"), Some("k-2")),
+        ("null", None, None),
+    ] {
+        let command = parse_sale(beside(member).as_bytes(), header.map(key), false).expect(member);
+        assert_eq!(command.idempotency_key, expected.map(key), "{member}, {header:?}");
+    }
+    for (member, header) in
+        [(r#""k-1""#, Some("k-2")), (r#""a b""#, None), (r#""""#, None), ("7", None), (r#""ñ""#, Some("k-1"))]
+    {
+        let error = parse_sale(beside(member).as_bytes(), header.map(key), false).expect_err(member);
+        assert_eq!(error.fields[0].0, "idempotency_key", "{member}, {header:?}");
+    }
+}
+
 fn anything() -> impl Strategy<Value = serde_json::Value> {
     let leaf = prop_oneof![
         Just(json!(null)),

@@ -123,6 +123,8 @@ async fn bad_input_gets_its_own_clear_answer_and_is_never_sent_on() -> Result<()
         (field("cantidad_vendida", json!(1_i64 << 31)), 422, &["cantidad_vendida"]),
         (field("cantidad_vendida", json!(1.5)), 422, &["cantidad_vendida"]),
         (raw("cantidad_vendida", "99999999999999999999999"), 422, &["cantidad_vendida"]),
+        (field("idempotency_key", json!(7)), 422, &["idempotency_key"]),
+        (field("idempotency_key", json!("k ab010203040506ff 0")), 422, &["idempotency_key"]),
     ];
     for (body, status, fields) in cases {
         let shown: String = body.chars().take(100).collect();
@@ -154,6 +156,7 @@ async fn wrong_heads_and_broken_bodies_are_told_apart() -> Result<()> {
         (vec![("content-type", "application/x-www-form-urlencoded")], 415, "unsupported-media-type"),
         (vec![JSON, ("idempotency-key", "a b")], 422, "invalid-field"),
         (vec![JSON, ("idempotency-key", "")], 422, "invalid-field"),
+        (vec![JSON, ("idempotency-key", "k"), ("idempotency-key", "k")], 422, "invalid-field"),
     ] {
         let answer = relay.http.send("/procesar", &headers, sale("a")).await?;
         assert_eq!(answer.status.as_u16(), status, "{headers:?}");
@@ -196,8 +199,12 @@ async fn a_batch_has_a_result_for_each_item() -> Result<()> {
     assert_eq!(whole.status, 202);
     assert_eq!((&whole.json["aceptadas"], &whole.json["rechazadas"]), (&json!(3), &json!(0)));
     let keys: Vec<_> = writer.seen.sales().into_iter().map(|sale| sale.clave_idempotencia).collect();
-    assert_eq!(keys, ["b/0", "b/1", "b/2"]);
-    assert_eq!(writer.seen.count(), 1);
+    assert!(keys.iter().all(|key| key.starts_with("b ")), "{keys:?}");
+    assert_eq!(keys.iter().collect::<std::collections::BTreeSet<_>>().len(), 3);
+    let part = format!("[{}]", sale("P-1"));
+    assert_eq!(relay.http.send("/procesar", &[JSON, ("idempotency-key", "b")], part).await?.status, 202);
+    assert_eq!(writer.seen.sales()[3].clave_idempotencia, keys[1], "a part of the batch again");
+    assert_eq!(writer.seen.count(), 2);
 
     let wrong = sale("x").replace("9.99", "-1");
     let mixed =
