@@ -94,6 +94,7 @@ fn of_registry(error: &RegistryError) -> u8 {
         }
         RegistryError::Digest { .. }
         | RegistryError::Manifest { .. }
+        | RegistryError::Index { .. }
         | RegistryError::NotAWorkload { .. } => EX_DATAERR,
     }
 }

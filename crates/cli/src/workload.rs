@@ -162,7 +162,7 @@ async fn inspect(arguments: InspectArguments) -> Result<()> {
     let file = &inspected.file;
     let mut rows = vec![
         ("reference".to_owned(), inspected.pinned.clone()),
-        ("type".to_owned(), inspected.manifest.artifact_type.clone().unwrap_or_default()),
+        ("type".to_owned(), inspected.of_type().to_owned()),
         ("file".to_owned(), file.digest.clone()),
         ("".to_owned(), format!("{} bytes, {}", file.size, file.media_type)),
     ];

@@ -1,5 +1,8 @@
 //! A workload as an OCI artifact: one manifest, a small configuration that says what it is, and the TOML file as its layer.
 //!
+//! What other tools wrote is read as well: a manifest is ours by its artifact type or by the type of a layer, whatever its
+//! configuration, its annotations and its other layers are; an index that points to one manifest of ours stands for it.
+//!
 //! Invariant: equal files give equal digests. No time of creation and no name of a file goes in.
 
 use std::collections::BTreeMap;
@@ -8,9 +11,12 @@ use std::path::Path;
 
 use bytes::Bytes;
 use oci_client::Reference;
-use oci_client::manifest::{OCI_IMAGE_MEDIA_TYPE, OciDescriptor, OciImageManifest};
+use oci_client::manifest::{
+    ImageIndexEntry, OCI_IMAGE_MEDIA_TYPE, OciDescriptor, OciImageIndex, OciImageManifest,
+};
 use serde_json::json;
 
+use crate::registry::Found;
 use crate::{Registry, RegistryError, Workload, WorkloadError, digest, pinned};
 
 /// What the whole is.
@@ -52,6 +58,13 @@ pub struct Inspected {
     pub file: OciDescriptor,
 }
 
+impl Inspected {
+    /// What its manifest says that the whole is. Other tools write their own default here.
+    pub fn of_type(&self) -> &str {
+        self.manifest.artifact_type.as_deref().unwrap_or(&self.manifest.config.media_type)
+    }
+}
+
 /// Writes a workload's file into a registry.
 ///
 /// # Errors
@@ -74,9 +87,15 @@ pub async fn push(registry: &Registry, at: &Reference, text: String) -> Result<P
 /// # Errors
 /// It is no workload, is not there, or the registry refuses.
 pub async fn inspect(registry: &Registry, at: &Reference) -> Result<Inspected, RegistryError> {
-    let (manifest, digest) = registry.manifest(at).await?;
-    let file =
-        file_of(&manifest).map_err(|reason| RegistryError::NotAWorkload { reference: at.whole(), reason })?;
+    let not = |reason| RegistryError::NotAWorkload { reference: at.whole(), reason };
+    let (manifest, digest) = match registry.find(at).await? {
+        (Found::Manifest(manifest), digest) => (*manifest, digest),
+        (Found::Index(index), _) => {
+            let of_index = manifest_of(&index).map_err(not)?;
+            registry.manifest(&at.clone_with_digest(of_index)).await?
+        }
+    };
+    let file = file_of(&manifest).map_err(not)?;
     Ok(Inspected { pinned: pinned(at, &digest), digest, manifest, file })
 }
 
@@ -143,18 +162,30 @@ fn descriptor(media_type: &str, bytes: &[u8]) -> OciDescriptor {
     }
 }
 
-/// The one layer, or why the manifest is not one of ours.
+/// Digest of the one manifest in an index that may be ours, or why there is none.
+fn manifest_of(index: &OciImageIndex) -> Result<String, String> {
+    let all: Vec<_> = index.manifests.iter().collect();
+    let is_ours = |entry: &&ImageIndexEntry| entry.artifact_type.as_deref() == Some(ARTIFACT_TYPE);
+    let ours: Vec<_> = all.iter().copied().filter(is_ours).collect();
+    // Tools that fill in no artifact type leave it to the manifest.
+    let candidates = if ours.is_empty() { &all } else { &ours };
+    match candidates.as_slice() {
+        [one] if digest::is_sha256(&one.digest) => Ok(one.digest.clone()),
+        [one] => Err(format!("it is an index, and its manifest has the digest {}", one.digest)),
+        _ if ours.is_empty() => Err(format!(
+            "it is an index of {} manifests, none of the artifact type {ARTIFACT_TYPE}",
+            all.len()
+        )),
+        _ => {
+            Err(format!("it is an index with {} manifests of the artifact type {ARTIFACT_TYPE}", ours.len()))
+        }
+    }
+}
+
+/// The one layer that is a workload's file, or why there is none.
 fn file_of(manifest: &OciImageManifest) -> Result<OciDescriptor, String> {
-    if manifest.config.media_type != CONFIG_TYPE {
-        let found = manifest.artifact_type.as_ref().unwrap_or(&manifest.config.media_type);
-        return Err(format!("it is of type {found}"));
-    }
-    let [file] = manifest.layers.as_slice() else {
-        return Err(format!("it has {} layers, not one", manifest.layers.len()));
-    };
-    if file.media_type != LAYER_TYPE {
-        return Err(format!("its layer is of type {}", file.media_type));
-    }
+    let files: Vec<_> = manifest.layers.iter().filter(|layer| layer.media_type == LAYER_TYPE).collect();
+    let [file] = files.as_slice() else { return Err(why_none(manifest, files.len())) };
     if !digest::is_sha256(&file.digest) {
         return Err(format!("its layer has the digest {}", file.digest));
     }
@@ -162,7 +193,22 @@ fn file_of(manifest: &OciImageManifest) -> Result<OciDescriptor, String> {
         return Err(format!("its layer has {} bytes, the limit is {LARGEST}", file.size));
     }
     // The bytes are the registry's to give; other addresses are not followed.
-    Ok(OciDescriptor { urls: None, ..file.clone() })
+    Ok(OciDescriptor { urls: None, ..(*file).clone() })
+}
+
+/// One layer of our type is enough: the artifact type and the configuration say what the whole is, and other tools leave
+/// them empty, or fill in a default. They are named only where no layer is ours.
+fn why_none(manifest: &OciImageManifest, files: usize) -> String {
+    if files > 1 {
+        return format!("{files} of its layers are of type {LAYER_TYPE}, and one is wanted");
+    }
+    let whole = manifest.artifact_type.as_deref().unwrap_or(&manifest.config.media_type);
+    let types: Vec<_> = manifest.layers.iter().map(|layer| layer.media_type.as_str()).collect();
+    let layers = match types.as_slice() {
+        [] => "it has no layer".to_owned(),
+        types => format!("its layers are of type {}", types.join(", ")),
+    };
+    format!("it is of type {whole}, and {layers}, not {LAYER_TYPE}")
 }
 
 #[cfg(test)]
@@ -190,11 +236,74 @@ mod tests {
             change(&mut wrong);
             file_of(&wrong).expect_err("no workload")
         };
-        assert!(told(&|it| it.config = OciDescriptor::default()).contains("of type"));
-        assert!(told(&|it| it.layers.clear()).contains("0 layers"));
+        assert!(told(&|it| it.layers.clear()).contains("it has no layer"));
         assert!(told(&|it| it.layers[0].media_type = "text/plain".to_owned()).contains("text/plain"));
+        assert!(told(&|it| it.layers.push(it.layers[0].clone())).starts_with("2 of its layers"));
+        let image = told(&|it| {
+            it.artifact_type = None;
+            it.config.media_type = "application/vnd.docker.container.image.v1+json".to_owned();
+            it.layers[0].media_type = "application/vnd.docker.image.rootfs.diff.tar.gzip".to_owned();
+        });
+        assert!(image.contains("of type application/vnd.docker.container.image.v1+json"), "{image}");
         assert!(told(&|it| it.layers[0].size = 1 << 40).contains("limit"));
         assert!(told(&|it| it.layers[0].size = -1).contains("limit"));
         assert!(told(&|it| it.layers[0].digest = "sha256:../../etc".to_owned()).contains("digest"));
+    }
+    /// A manifest as other tools write it, each with its own idea of configuration, annotations and order.
+    #[test]
+    fn what_other_tools_wrote_is_a_workload_by_its_layer() {
+        let right = of(&Workload::black_friday());
+        let other = OciDescriptor {
+            media_type: "text/markdown".to_owned(),
+            digest: digest::sha256("# Read me"),
+            ..right.layers[0].clone()
+        };
+        let accepted = |change: &dyn Fn(&mut OciImageManifest)| {
+            let mut manifest = right.clone();
+            change(&mut manifest);
+            assert_eq!(file_of(&manifest).expect("a workload").digest, right.layers[0].digest);
+        };
+        let with_config =
+            |it: &mut OciImageManifest, media_type: &str| media_type.clone_into(&mut it.config.media_type);
+        accepted(&|it| with_config(it, "application/vnd.oci.empty.v1+json"));
+        accepted(&|it| {
+            with_config(it, "application/vnd.oci.empty.v1+json");
+            it.artifact_type = Some("application/vnd.unknown.artifact.v1".to_owned());
+        });
+        accepted(&|it| {
+            with_config(it, ARTIFACT_TYPE);
+            it.artifact_type = None;
+        });
+        accepted(&|it| {
+            with_config(it, "application/vnd.unknown.config.v1+json");
+            (it.artifact_type, it.annotations, it.media_type) = (None, None, None);
+        });
+        accepted(&|it| it.artifact_type = None);
+        accepted(&|it| it.layers.insert(0, other.clone()));
+        accepted(&|it| it.layers.push(other.clone()));
+    }
+
+    #[test]
+    fn an_index_stands_for_its_one_manifest_of_ours() {
+        let entry = |digest: &str, artifact_type: Option<&str>| {
+            serde_json::json!({"mediaType": OCI_IMAGE_MEDIA_TYPE, "size": 2, "digest": digest,
+                               "artifactType": artifact_type})
+        };
+        let index = |entries: &[serde_json::Value]| -> OciImageIndex {
+            serde_json::from_value(json!({"schemaVersion": 2, "manifests": entries})).expect("an index")
+        };
+        let (one, two) = (digest::sha256("1"), digest::sha256("2"));
+        assert_eq!(manifest_of(&index(&[entry(&one, None)])), Ok(one.clone()));
+        let marked = [entry(&one, Some("application/x")), entry(&two, Some(ARTIFACT_TYPE))];
+        assert_eq!(manifest_of(&index(&marked)), Ok(two.clone()));
+        for (entries, told) in [
+            (vec![], "an index of 0 manifests"),
+            (vec![entry(&one, None), entry(&two, None)], "an index of 2 manifests"),
+            (vec![entry(&one, Some(ARTIFACT_TYPE)), entry(&two, Some(ARTIFACT_TYPE))], "an index with 2"),
+            (vec![entry("sha256:../x", None)], "the digest sha256:../x"),
+        ] {
+            let error = manifest_of(&index(&entries)).expect_err(told);
+            assert!(error.contains(told), "{error}");
+        }
     }
 }

@@ -11,7 +11,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::HeaderValue;
 use oci_client::client::{Certificate, CertificateEncoding, ClientConfig, ClientProtocol};
-use oci_client::manifest::{OCI_IMAGE_MEDIA_TYPE, OciImageManifest};
+use oci_client::manifest::{
+    IMAGE_MANIFEST_LIST_MEDIA_TYPE, IMAGE_MANIFEST_MEDIA_TYPE, OCI_IMAGE_INDEX_MEDIA_TYPE,
+    OCI_IMAGE_MEDIA_TYPE, OciImageIndex, OciImageManifest,
+};
 use oci_client::secrets::RegistryAuth;
 use oci_client::{Client, Reference};
 
@@ -40,6 +43,14 @@ pub struct Access {
 pub struct Registry {
     client: Client,
     auth: RegistryAuth,
+}
+
+/// What a reference names in a registry.
+pub(crate) enum Found {
+    /// The manifest of one image or artifact, OCI's or Docker's.
+    Manifest(Box<OciImageManifest>),
+    /// A list of manifests.
+    Index(OciImageIndex),
 }
 
 /// Reads `host[:port]/path:tag`, `…@sha256:…`, or both, with or without `oci://` before it.
@@ -104,12 +115,29 @@ impl Registry {
     /// # Errors
     /// It is not there, is no image manifest, is not what the reference's digest says, or the registry refuses.
     pub async fn manifest(&self, at: &Reference) -> Result<(OciImageManifest, String), RegistryError> {
+        match self.find(at).await? {
+            (Found::Manifest(manifest), digest) => Ok((*manifest, digest)),
+            (Found::Index(_), _) => Err(RegistryError::Index { reference: at.whole() }),
+        }
+    }
+
+    /// As [`Registry::manifest`], or the index that the reference names.
+    pub(crate) async fn find(&self, at: &Reference) -> Result<(Found, String), RegistryError> {
         let failed = |error| RegistryError::from_client("read the manifest of", at, error);
-        let accepted = [OCI_IMAGE_MEDIA_TYPE];
+        let accepted = [
+            OCI_IMAGE_MEDIA_TYPE,
+            OCI_IMAGE_INDEX_MEDIA_TYPE,
+            IMAGE_MANIFEST_MEDIA_TYPE,
+            IMAGE_MANIFEST_LIST_MEDIA_TYPE,
+        ];
         let (bytes, _) = self.client.pull_manifest_raw(at, &self.auth, &accepted).await.map_err(failed)?;
-        let manifest = serde_json::from_slice(&bytes)
-            .map_err(|source| RegistryError::Manifest { reference: at.whole(), source })?;
-        Ok((manifest, digest::sha256(&bytes)))
+        // A media type may be left out: what it is, its members say.
+        let found = match serde_json::from_slice(&bytes) {
+            Ok(index) => Ok(Found::Index(index)),
+            Err(_) => serde_json::from_slice(&bytes).map(|manifest| Found::Manifest(Box::new(manifest))),
+        };
+        let found = found.map_err(|source| RegistryError::Manifest { reference: at.whole(), source })?;
+        Ok((found, digest::sha256(&bytes)))
     }
 
     /// Gives the manifest its name in the registry, as these very bytes.
@@ -117,10 +145,27 @@ impl Registry {
     /// # Errors
     /// The registry refuses it, or keeps another one.
     pub async fn push_manifest(&self, at: &Reference, bytes: Bytes) -> Result<(), RegistryError> {
+        self.push_as(at, bytes, OCI_IMAGE_MEDIA_TYPE).await
+    }
+
+    /// As [`Registry::push_manifest`], for a list of manifests that are there already.
+    ///
+    /// # Errors
+    /// As [`Registry::push_manifest`].
+    pub async fn push_index(&self, at: &Reference, bytes: Bytes) -> Result<(), RegistryError> {
+        self.push_as(at, bytes, OCI_IMAGE_INDEX_MEDIA_TYPE).await
+    }
+
+    async fn push_as(
+        &self,
+        at: &Reference,
+        bytes: Bytes,
+        media_type: &'static str,
+    ) -> Result<(), RegistryError> {
         let expected = digest::sha256(&bytes);
         let failed = |error| RegistryError::from_client("write the manifest of", at, error);
         self.sign_in(at).await;
-        let media_type = HeaderValue::from_static(OCI_IMAGE_MEDIA_TYPE);
+        let media_type = HeaderValue::from_static(media_type);
         self.client.push_manifest_raw(at, bytes, media_type).await.map_err(failed)?;
         let found = self.client.fetch_manifest_digest(at, &self.auth).await.map_err(failed)?;
         if found == expected {

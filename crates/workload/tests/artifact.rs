@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use blackfriday_stack::{Registry as Server, RegistryOptions};
-use blackfriday_workload::artifact::{self, ARTIFACT_TYPE};
+use blackfriday_workload::artifact::{self, ARTIFACT_TYPE, LAYER_TYPE};
 use blackfriday_workload::{
     Access, Recipe, Reference, Registry, RegistryAuth, RegistryError, digest, make, reference, tagged,
 };
@@ -264,4 +264,58 @@ async fn what_is_not_there_or_no_workload_is_told() {
     client.push_manifest(&at, image.to_string().into()).await.expect("pushed");
     let error = fixture.fails(&client, &at).await;
     assert!(told(&error).contains("of type application/vnd.oci.image.config.v1+json"), "{}", told(&error));
+}
+
+/// As `oras push REF workload.toml:TYPE` writes it, with and without `--artifact-type`, and as an index.
+#[tokio::test]
+async fn what_other_tools_pushed_comes_back() {
+    let fixture = Fixture::start().await;
+    let client = fixture.client();
+    let file = bytes::Bytes::from(fixture.text.clone());
+    let (at, empty) = (fixture.at("workloads/test:oras"), bytes::Bytes::from_static(b"{}"));
+    for bytes in [&file, &empty] {
+        client.push_bytes(&at, bytes.clone()).await.expect("pushed");
+    }
+    let manifest = |artifact_type: &str| {
+        serde_json::json!({
+            "schemaVersion": 2,
+            "mediaType": "application/vnd.oci.image.manifest.v1+json",
+            "artifactType": artifact_type,
+            "config": {"mediaType": "application/vnd.oci.empty.v1+json", "digest": digest::sha256(&empty),
+                       "size": 2, "data": "e30="},
+            "layers": [{"mediaType": LAYER_TYPE, "digest": digest::sha256(&file), "size": file.len(),
+                        "annotations": {"org.opencontainers.image.title": "workload.toml"}}],
+            "annotations": {"org.opencontainers.image.created": "2026-11-28T09:00:00Z"},
+        })
+    };
+    for artifact_type in [ARTIFACT_TYPE, "application/vnd.unknown.artifact.v1"] {
+        let manifest = bytes::Bytes::from(manifest(artifact_type).to_string());
+        client.push_manifest(&at, manifest.clone()).await.expect("pushed");
+        let (inspected, workload) = artifact::pull(&client, &at, &fixture.target()).await.expect("pulled");
+        assert_eq!((inspected.of_type(), workload.title.as_str()), (artifact_type, "A test"));
+        assert_eq!(fs::read_to_string(fixture.target()).expect("there"), fixture.text);
+        assert_eq!(inspected.digest, digest::sha256(&manifest));
+    }
+}
+
+/// An index, as `oras manifest index create` writes it: what is pinned is the manifest that it points to.
+#[tokio::test]
+async fn an_index_that_points_to_a_workload_stands_for_it() {
+    let fixture = Fixture::start().await;
+    let pushed = fixture.push().await;
+    let at = fixture.at("workloads/test:index");
+    let (manifest, _) = fixture.client().manifest(&fixture.at("workloads/test:1")).await.expect("there");
+    let size = serde_json::to_vec(&manifest).expect("JSON").len();
+    let media_type = "application/vnd.oci.image.index.v1+json";
+    let index = serde_json::json!({
+        "schemaVersion": 2,
+        "mediaType": media_type,
+        "manifests": [{"mediaType": "application/vnd.oci.image.manifest.v1+json", "size": size,
+                       "digest": pushed.digest, "artifactType": ARTIFACT_TYPE}],
+    });
+    fixture.client().push_index(&at, index.to_string().into()).await.expect("pushed");
+    let (inspected, _) = artifact::pull(&fixture.client(), &at, &fixture.target()).await.expect("pulled");
+    assert_eq!(inspected.pinned, pushed.pinned);
+    let error = fixture.client().manifest(&at).await.expect_err("an index");
+    assert!(matches!(error, RegistryError::Index { .. }), "{}", told(&error));
 }

@@ -23,7 +23,7 @@ pub(super) async fn from_here(client: &Registry, registry: &str, images: &BTreeS
         };
         match answer {
             // An index is an answer, too: of an image for several platforms.
-            Ok(()) | Err(RegistryError::Manifest { .. }) => {}
+            Ok(()) | Err(RegistryError::Manifest { .. } | RegistryError::Index { .. }) => {}
             Err(RegistryError::Absent { .. }) => absent.push(image.as_str()),
             Err(error) => return failed(registry, error),
         }

@@ -75,6 +75,12 @@ pub enum RegistryError {
         #[source]
         source: serde_json::Error,
     },
+    /// It is a list of manifests, and not the manifest of one image or artifact.
+    #[error("{reference} is an index of several manifests, and not the manifest of an image or artifact")]
+    Index {
+        /// Where it is.
+        reference: String,
+    },
     /// It is an artifact, but no workload.
     #[error("{reference} is no workload: {reason}")]
     NotAWorkload {
