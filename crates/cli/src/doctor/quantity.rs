@@ -39,7 +39,7 @@ impl Amount {
     }
 
     pub(super) fn times(self, count: u64) -> Self {
-        Self { cpu_millis: self.cpu_millis * count, memory: self.memory * count }
+        Self { cpu_millis: self.cpu_millis.saturating_mul(count), memory: self.memory.saturating_mul(count) }
     }
 
     pub(super) fn max(self, other: Self) -> Self {
@@ -62,7 +62,10 @@ impl Add for Amount {
     type Output = Self;
 
     fn add(self, other: Self) -> Self {
-        Self { cpu_millis: self.cpu_millis + other.cpu_millis, memory: self.memory + other.memory }
+        Self {
+            cpu_millis: self.cpu_millis.saturating_add(other.cpu_millis),
+            memory: self.memory.saturating_add(other.memory),
+        }
     }
 }
 
@@ -74,7 +77,7 @@ impl Sum for Amount {
 
 impl fmt::Display for Amount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let tenths = (self.memory * 10).div_ceil(GIB);
+        let tenths = (u128::from(self.memory) * 10).div_ceil(GIB.into());
         let (cpus, millis) = (self.cpu_millis / 1_000, self.cpu_millis % 1_000);
         write!(f, "{cpus}.{:02} CPU and {}.{} GiB", millis.div_ceil(10).min(99), tenths / 10, tenths % 10)
     }
@@ -120,5 +123,14 @@ mod tests {
         let amount = Amount { cpu_millis: 2_250, memory: (3 << 30) + 1 };
         assert_eq!(amount.to_string(), "2.25 CPU and 3.1 GiB");
         assert!(amount.fits(amount) && !amount.times(2).fits(amount));
+    }
+
+    /// A cluster's or a manifest's numbers are not ours: whatever they are, a sum of them is a number.
+    #[test]
+    fn amounts_beyond_all_measure_stay_the_largest() {
+        let most = Amount { cpu_millis: u64::MAX, memory: u64::MAX };
+        assert_eq!(most + most, most);
+        assert_eq!(most.times(u64::MAX), most);
+        assert!(most.to_string().ends_with("17179869184.0 GiB"), "{most}");
     }
 }

@@ -12,8 +12,8 @@ use crate::failure::Usage;
 
 const STANDARD_INPUT: &str = "-";
 const GZIP: [u8; 2] = [0x1f, 0x8b];
-/// Bytes of the largest archive, uncompressed: a small file may claim to be without end.
-const LARGEST: u64 = 64 << 30;
+/// Bytes of the largest archive, and of the largest layer in it, uncompressed: a small file may claim to be without end.
+pub(super) const LARGEST: u64 = 64 << 30;
 /// Bytes of the largest JSON file in it: registries take no larger manifest.
 const LARGEST_JSON: u64 = 4 << 20;
 /// A link to a link and so on.
@@ -28,7 +28,11 @@ pub(super) struct Archive {
 
 #[derive(Debug)]
 enum Entry {
-    File { offset: u64, size: u64 },
+    /// Within the archive's file.
+    File {
+        offset: u64,
+        end: u64,
+    },
     Link(String),
 }
 
@@ -60,8 +64,8 @@ impl Archive {
         let mut at = normal(name);
         for _ in 0..LINKS {
             match self.entries.get(&at) {
-                Some(Entry::File { offset, size }) => {
-                    return Ok(Section { file: Arc::clone(&self.file), offset: *offset, end: offset + size });
+                Some(Entry::File { offset, end }) => {
+                    return Ok(Section { file: Arc::clone(&self.file), offset: *offset, end: *end });
                 }
                 Some(Entry::Link(target)) => at.clone_from(target),
                 None => bail!("{name} is missing in it"),
@@ -127,14 +131,19 @@ fn spool(from: impl Read) -> Result<File> {
     Ok(file)
 }
 
+/// What is said of sizes is said by whoever made the archive: it may be cut off, or forged.
 fn entries(file: &File) -> Result<BTreeMap<String, Entry>> {
     let mut entries = BTreeMap::new();
+    let length = file.metadata()?.len();
     for entry in tar::Archive::new(BufReader::new(file)).entries_with_seek()? {
         let entry = entry?;
         let name = normal(&entry.path()?.to_string_lossy());
         let kind = entry.header().entry_type();
         if kind.is_file() || kind.is_contiguous() {
-            entries.insert(name, Entry::File { offset: entry.raw_file_position(), size: entry.size() });
+            let (offset, size) = (entry.raw_file_position(), entry.size());
+            let end = offset.checked_add(size).filter(|end| *end <= length);
+            let end = end.with_context(|| format!("{name} is {size} bytes long, and it ends before"))?;
+            entries.insert(name, Entry::File { offset, end });
         } else if let Some(target) = entry.link_name()? {
             let target = target.to_string_lossy();
             let beside = || name.rsplit_once('/').map_or(String::new(), |(folder, _)| format!("{folder}/"));
@@ -169,6 +178,58 @@ mod tests {
         {
             assert_eq!(normal(path), expected);
         }
+    }
+
+    /// A tar with one entry, whose header says this of its size: 12 octal digits, or GNU's base-256 form of larger numbers.
+    fn forged(size: [u8; 12], pax_size: Option<&str>) -> File {
+        let entry = |kind: tar::EntryType, size: [u8; 12], content: &[u8]| {
+            let mut header = tar::Header::new_gnu();
+            header.set_path("a").expect("a name");
+            header.set_mode(0o644);
+            header.set_entry_type(kind);
+            header.as_old_mut().size = size;
+            header.set_cksum();
+            let mut bytes = header.as_bytes().to_vec();
+            bytes.extend_from_slice(content);
+            bytes.resize(bytes.len().next_multiple_of(512), 0);
+            bytes
+        };
+        let mut bytes = Vec::new();
+        if let Some(pax_size) = pax_size {
+            let length = (1..).find(|length| format!("{length} size={pax_size}\n").len() == *length);
+            let record = format!("{} size={pax_size}\n", length.expect("some length fits"));
+            let mut octal = [b'0'; 12];
+            octal[..11].copy_from_slice(format!("{:011o}", record.len()).as_bytes());
+            octal[11] = 0;
+            bytes.extend(entry(tar::EntryType::XHeader, octal, record.as_bytes()));
+        }
+        bytes.extend(entry(tar::EntryType::Regular, size, b"hello"));
+        bytes.resize(bytes.len() + 1024, 0);
+        let file = tempfile::tempfile().expect("a file");
+        file.write_all_at(&bytes, 0).expect("written");
+        file
+    }
+
+    fn base_256(size: u64) -> [u8; 12] {
+        let mut bytes = [0; 12];
+        bytes[0] = 0x80;
+        bytes[4..].copy_from_slice(&size.to_be_bytes());
+        bytes
+    }
+
+    #[test]
+    fn a_forged_size_is_refused_and_never_added_up() {
+        let right = entries(&forged(*b"00000000005\0", None)).expect("a tar");
+        assert!(matches!(right["a"], Entry::File { offset: 512, end: 517 }));
+        for size in
+            [u64::MAX, u64::MAX - 511, u64::MAX - 512, u64::MAX - 1023, 1 << 63, i64::MAX as u64, 1 << 40]
+        {
+            assert!(entries(&forged(base_256(size), None)).is_err(), "{size}");
+            let size = size.to_string();
+            assert!(entries(&forged(*b"00000000005\0", Some(&size))).is_err(), "pax {size}");
+        }
+        // Larger than the archive, and than nothing else: the last entry is cut off.
+        assert!(entries(&forged(*b"77777777777\0", None)).is_err());
     }
 
     #[test]

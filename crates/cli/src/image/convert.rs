@@ -140,6 +140,8 @@ fn laid_out(archive: &Archive) -> Result<Image> {
         let content = archive.section(&path_of(&descriptor.digest)?)?;
         let found = digest::sha256_of(content.clone())?;
         ensure!(found == descriptor.digest, "a layer has digest {found}, not {}", descriptor.digest);
+        let (said, found) = (descriptor.size, content.len());
+        ensure!(u64::try_from(said) == Ok(found), "a layer has {found} bytes, and its manifest says {said}");
         blobs.push(Blob { descriptor, content: Content::Section(content) });
     }
     Ok(Image::of(None, bytes, blobs))

@@ -1,12 +1,12 @@
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use blackfriday_workload::digest;
 use flate2::read::MultiGzDecoder;
 use flate2::{Compression, GzBuilder};
 
-use super::archive::Section;
+use super::archive::{LARGEST, Section};
 
 /// Of gzip. Level, header and library (flate2 with miniz_oxide, fixed by Cargo.lock) decide the bytes, and so the digest.
 const LEVEL: u32 = 6;
@@ -41,7 +41,8 @@ fn pack(layer: impl Read) -> Result<Layer> {
     let file = tempfile::tempfile().context("make a temporary file")?;
     let builder = GzBuilder::new().mtime(0).operating_system(OPERATING_SYSTEM);
     let mut encoder = builder.write(BufWriter::new(file), Compression::new(LEVEL));
-    io::copy(&mut watched, &mut encoder).context("compress a layer")?;
+    let copied = io::copy(&mut (&mut watched).take(LARGEST + 1), &mut encoder).context("compress a layer")?;
+    ensure!(copied <= LARGEST, "a layer is over the limit of {LARGEST} bytes");
     let mut buffer = encoder.finish()?;
     buffer.flush()?;
     let file = rewound(buffer.into_inner().map_err(io::IntoInnerError::into_error)?)?;
