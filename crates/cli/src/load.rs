@@ -1,7 +1,8 @@
 //! Sends sales to a gateway and measures how it answers.
 //!
 //! Open loop (`--rate`): each request has an intended time, and its latency counts from then, so that a gateway that stalls
-//! is seen to stall (coordinated omission). Closed loop: each connection sends its next request when the last is answered.
+//! is seen to stall (coordinated omission); what was never sent has waited until the end. Closed loop: each connection sends
+//! its next request when the last is answered.
 
 mod connection;
 mod outcome;
@@ -17,7 +18,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use blackfriday_service::Shutdown;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
@@ -73,7 +74,7 @@ pub struct Arguments {
     /// Seed of the traffic; the workload's own without it.
     #[arg(long)]
     seed: Option<u64>,
-    /// Write what was acknowledged, and what may have been, to this file, for `blackfriday verify`.
+    /// Write what each sale was answered with to this file, for `blackfriday verify`.
     #[arg(long)]
     receipts: Option<PathBuf>,
     /// Send an `Idempotency-Key` with each request.
@@ -82,7 +83,7 @@ pub struct Arguments {
     /// Send a request again that was refused for now or not answered, this often at the most. Needs `--idempotency`.
     #[arg(long, default_value_t = 0, requires = "idempotency")]
     retries: u32,
-    /// Time for one answer, from the sending.
+    /// Time for one request: the connection, if one has to be made, the sending, and the whole answer.
     #[arg(long, default_value = "10s", value_parser = humantime::parse_duration)]
     timeout: Duration,
     /// Print the result as JSON.
@@ -96,7 +97,7 @@ pub(crate) async fn run(arguments: Arguments, shutdown: &Shutdown) -> Result<boo
     let json = arguments.json;
     let workload = arguments.source.read().await?;
     let plan = Arc::new(Plan::new(arguments, workload)?);
-    reach(plan.address).await?;
+    reach(&plan.addresses).await?;
     output::note(plan.describe());
     let report = send(plan, shutdown).await?;
     if json {
@@ -114,9 +115,9 @@ pub(crate) async fn send(plan: Arc<Plan>, shutdown: &Shutdown) -> Result<Report>
     let latencies = Arc::new(Latencies::new());
     let schedule = Schedule::start(&plan)?;
     let mut workers = JoinSet::new();
-    for _ in 0..plan.connections {
+    for number in 0..usize::try_from(plan.connections).unwrap_or(usize::MAX) {
         let (plan, schedule, latencies) = (Arc::clone(&plan), Arc::clone(&schedule), Arc::clone(&latencies));
-        workers.spawn(worker::run(plan, schedule, latencies, receipts.as_ref().map(Writer::pen)));
+        workers.spawn(worker::run(number, plan, schedule, latencies, receipts.as_ref().map(Writer::pen)));
     }
     let mut tallies = Vec::new();
     loop {
@@ -135,9 +136,17 @@ pub(crate) async fn send(plan: Arc<Plan>, shutdown: &Shutdown) -> Result<Report>
     Ok(report)
 }
 
-async fn reach(address: SocketAddr) -> Result<()> {
-    let unreachable = || Unavailable(format!("the gateway at {address} cannot be reached"));
-    let connected = timeout(CONNECT_LIMIT, TcpStream::connect(address)).await;
-    connected.with_context(unreachable)?.with_context(unreachable)?;
-    Ok(())
+/// One of the addresses is enough.
+async fn reach(addresses: &[SocketAddr]) -> Result<()> {
+    let mut reached = Err(anyhow!("it has no address"));
+    for address in addresses {
+        let connected = timeout(CONNECT_LIMIT, TcpStream::connect(address)).await;
+        let unreachable = || Unavailable(format!("the gateway at {address} cannot be reached"));
+        reached =
+            connected.with_context(unreachable).and_then(|stream| stream.with_context(unreachable)).map(drop);
+        if reached.is_ok() {
+            break;
+        }
+    }
+    reached
 }

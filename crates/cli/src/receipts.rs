@@ -1,13 +1,19 @@
-//! The receipts file: what a client was told, one line per event.
+//! The receipts file: what a client sent and how it was answered, one line per event.
 //!
 //! ```text
-//! # blackfriday receipts 1 {"url":"…","seed":17,"workload":"sha256:…"}
-//! + 019aa3c5-7e10-7bd4-9c3f-2f6b0a4f8d11      a sale was acknowledged
-//! ? 019aa3c5-7e10-7bd4-9c3f-2f6b0a4f8d12      a sale whose outcome is not known; - without an identity
-//! w 019aa3c5-7e10-7bd4-9c3f-2f6b0a4f8d13      a weather report was acknowledged
+//! # blackfriday receipts 2 {"url":"…","seed":17,"workload":"sha256:…"}
+//! + 019aa3c5-7e10-7bd4-9c3f-2f6b0a4f8d11 5f0c71a2b9d3e846        a sale was acknowledged
+//! w 019aa3c5-7e10-7bd4-9c3f-2f6b0a4f8d13 9b1e04cc72a85d30        a weather report was acknowledged
+//! ? 019aa3c5-7e10-7bd4-9c3f-2f6b0a4f8d12 5f0c71a2b9d3e846        an event whose outcome is not known
+//! - 019aa3c5-7e10-7bd4-9c3f-2f6b0a4f8d14 503 77d2a1506be9f418    an event was refused, with this status; 0: never sent
 //! ```
+//!
+//! The identity is the answer's, or that which the idempotency key gives; `-` stands for one that nobody knows. The last
+//! word is the [`Content`] of what was sent; it may be missing. Version 1 had identities only, and is still read.
 
-use std::fmt::Write as _;
+mod content;
+
+use std::fmt::{self, Write as _};
 use std::io::{BufRead, BufReader, BufWriter, Write};
 use std::path::Path;
 use std::thread::{self, JoinHandle};
@@ -17,24 +23,50 @@ use anyhow::{Context, Result, anyhow, bail};
 use tokio::sync::mpsc::{self, Sender};
 use uuid::Uuid;
 
+pub(crate) use self::content::Content;
+
 use crate::failure::Usage;
 
-const HEAD: &str = "# blackfriday receipts 1 ";
+const HEAD: &str = "# blackfriday receipts ";
+const VERSION: u32 = 2;
+/// What stands for an identity that nobody knows.
+const UNNAMED: &str = "-";
 /// Texts that wait for the disk; over it the load waits, too.
 const QUEUE: usize = 1024;
 /// A pen's lines are handed over when there are this many bytes of them, or when they are this old.
 const FULL: usize = 4096;
 const LONGEST_KEPT: Duration = Duration::from_millis(100);
 
-/// What a receipts file says.
+/// What receipts files say.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Receipts {
-    pub(crate) sales: Vec<Uuid>,
-    pub(crate) weather: Vec<Uuid>,
+    /// Acknowledged.
+    pub(crate) sales: Vec<Receipt>,
+    /// Acknowledged.
+    pub(crate) weather: Vec<Receipt>,
     /// Outcomes that are not known, by identity.
-    pub(crate) unknown: Vec<Uuid>,
+    pub(crate) unknown: Vec<Receipt>,
     /// Outcomes that are not known, without an identity.
-    pub(crate) unnamed: u64,
+    pub(crate) unnamed: Vec<Option<Content>>,
+    /// Refused, by identity.
+    pub(crate) refused: Vec<Refusal>,
+    /// Refused before they had an identity.
+    pub(crate) refused_unnamed: Vec<Option<Content>>,
+}
+
+/// A line about an event with an identity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Receipt {
+    pub(crate) id: Uuid,
+    /// What was sent, if the file says so.
+    pub(crate) content: Option<Content>,
+}
+
+/// An event that was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    pub(crate) receipt: Receipt,
+    pub(crate) status: u16,
 }
 
 /// What one connection writes with.
@@ -56,7 +88,7 @@ impl Writer {
         let file =
             std::fs::File::create(path).with_context(|| Usage(format!("create {}", path.display())))?;
         let (lines, mut receiver) = mpsc::channel::<String>(QUEUE);
-        let head = format!("{HEAD}{about}\n");
+        let head = format!("{HEAD}{VERSION} {about}\n");
         let write = move || {
             let mut file = BufWriter::new(file);
             file.write_all(head.as_bytes())?;
@@ -84,20 +116,20 @@ impl Writer {
 }
 
 impl Pen {
-    pub(crate) fn accepted(&mut self, id: Uuid) {
-        self.line('+', id.hyphenated());
+    pub(crate) fn accepted(&mut self, id: Uuid, content: Option<Content>) {
+        self.line(format_args!("+ {}", id.hyphenated()), content);
     }
 
-    pub(crate) fn weather(&mut self, id: Uuid) {
-        self.line('w', id.hyphenated());
+    pub(crate) fn weather(&mut self, id: Uuid, content: Option<Content>) {
+        self.line(format_args!("w {}", id.hyphenated()), content);
     }
 
-    pub(crate) fn unknown(&mut self, id: Uuid) {
-        self.line('?', id.hyphenated());
+    pub(crate) fn unknown(&mut self, id: Option<Uuid>, content: Option<Content>) {
+        self.line(format_args!("? {}", Name(id)), content);
     }
 
-    pub(crate) fn unnamed(&mut self) {
-        self.line('?', '-');
+    pub(crate) fn refused(&mut self, id: Option<Uuid>, status: u16, content: Option<Content>) {
+        self.line(format_args!("- {} {status}", Name(id)), content);
     }
 
     /// Hands lines over if there are many, or if they are old.
@@ -118,8 +150,23 @@ impl Pen {
         self.lines.send(lines).await.context("the receipts cannot be written")
     }
 
-    fn line(&mut self, kind: char, what: impl std::fmt::Display) {
-        writeln!(self.kept, "{kind} {what}").expect("writing into a String cannot fail");
+    fn line(&mut self, what: fmt::Arguments<'_>, content: Option<Content>) {
+        const INFALLIBLE: &str = "writing into a String cannot fail";
+        match content {
+            Some(content) => writeln!(self.kept, "{what} {content}").expect(INFALLIBLE),
+            None => writeln!(self.kept, "{what}").expect(INFALLIBLE),
+        }
+    }
+}
+
+struct Name(Option<Uuid>);
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(id) => id.hyphenated().fmt(f),
+            None => f.write_str(UNNAMED),
+        }
     }
 }
 
@@ -131,9 +178,7 @@ impl Receipts {
         let mut file = BufReader::new(file);
         let mut line = String::new();
         file.read_line(&mut line).with_context(|| wrong(": read"))?;
-        if !line.starts_with(HEAD) {
-            return Err(wrong(&format!(": it does not begin with {HEAD:?}")).into());
-        }
+        check_head(&line).map_err(|error| wrong(&format!(": {error}")))?;
         for at in 2.. {
             line.clear();
             if file.read_line(&mut line).with_context(|| wrong(": read"))? == 0 || !line.ends_with('\n') {
@@ -145,62 +190,44 @@ impl Receipts {
     }
 
     fn add(&mut self, line: &str) -> Result<()> {
-        let (kind, id) = line.split_once(' ').context("no receipt")?;
-        if (kind, id) == ("?", "-") {
-            self.unnamed += 1;
-            return Ok(());
-        }
-        let id = id.parse().context("no identity")?;
-        match kind {
-            "+" => self.sales.push(id),
-            "w" => self.weather.push(id),
-            "?" => self.unknown.push(id),
-            _ => bail!("no receipt"),
+        let words: Vec<_> = line.split(' ').collect();
+        let (kind, id, status, content) = match *words.as_slice() {
+            ["-", id, status] => ("-", id, status, None),
+            ["-", id, status, content] => ("-", id, status, Some(content)),
+            ["+" | "w" | "?", id] => (words[0], id, "", None),
+            ["+" | "w" | "?", id, content] => (words[0], id, "", Some(content)),
+            _ => bail!("no receipt: {line:?}"),
+        };
+        let content = content.map(str::parse).transpose()?;
+        let id = if id == UNNAMED { None } else { Some(id.parse().context("no identity")?) };
+        let receipt = id.map(|id| Receipt { id, content });
+        match (kind, receipt) {
+            ("+", Some(receipt)) => self.sales.push(receipt),
+            ("w", Some(receipt)) => self.weather.push(receipt),
+            ("?", Some(receipt)) => self.unknown.push(receipt),
+            ("?", None) => self.unnamed.push(content),
+            ("-", receipt) => {
+                let status = status.parse().context("no status")?;
+                match receipt {
+                    Some(receipt) => self.refused.push(Refusal { receipt, status }),
+                    None => self.refused_unnamed.push(content),
+                }
+            }
+            _ => bail!("an acknowledgement without an identity"),
         }
         Ok(())
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn what_is_written_is_read_back_and_a_cut_line_is_left_out() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("receipts");
-        let ids: Vec<_> = (0..1000).map(|_| Uuid::now_v7()).collect();
-        let writer = Writer::create(&path, &serde_json::json!({"seed": 17})).expect("creates");
-        let mut pen = writer.pen();
-        for id in &ids {
-            pen.accepted(*id);
-            pen.hand_over_some().await.expect("takes");
-        }
-        pen.unknown(ids[1]);
-        pen.unnamed();
-        pen.weather(ids[2]);
-        pen.hand_over().await.expect("takes");
-        drop(pen);
-        tokio::task::spawn_blocking(|| writer.finish()).await.expect("ends").expect("writes");
-        let mut text = std::fs::read_to_string(&path).expect("reads");
-        assert!(text.starts_with("# blackfriday receipts 1 {\"seed\":17}\n+ "), "{text}");
-        text.push_str("+ 019aa3c5-7e10");
-        std::fs::write(&path, text).expect("writes");
-        let mut receipts = Receipts::default();
-        receipts.read(&path).expect("reads");
-        let (weather, unknown) = (vec![ids[2]], vec![ids[1]]);
-        assert_eq!(receipts, Receipts { sales: ids, weather, unknown, unnamed: 1 });
-    }
-
-    #[test]
-    fn what_is_no_receipts_file_is_refused() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("receipts");
-        for text in
-            ["", "+ x\n", &format!("{HEAD}{{}}\n+ nonsense\n"), &format!("{HEAD}{{}}\nz {}\n", Uuid::nil())]
-        {
-            std::fs::write(&path, text).expect("writes");
-            assert!(Receipts::default().read(&path).is_err(), "{text}");
-        }
+/// Why it is not the head of a file that can be read.
+fn check_head(line: &str) -> Result<(), String> {
+    let version = line.strip_prefix(HEAD).and_then(|rest| rest.split_once(' ')?.0.parse::<u32>().ok());
+    match version {
+        Some(1..=VERSION) => Ok(()),
+        Some(newer) => Err(format!("they are of version {newer}, and this program reads 1 to {VERSION}")),
+        None => Err(format!("it does not begin with \"{HEAD}{VERSION} \"")),
     }
 }
+
+#[cfg(test)]
+mod tests;

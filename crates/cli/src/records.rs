@@ -62,7 +62,7 @@ pub(crate) async fn read(
             Patience::Endless => subscription.next().await,
             Patience::UntilStalled => timeout(STALL_LIMIT, subscription.next())
                 .await
-                .with_context(|| Unavailable(format!("Kafka gave no record for {STALL_LIMIT:?}")))?,
+                .with_context(|| Unavailable(stalled(subscription.complaint())))?,
         };
         let batch = match event.context("the reading thread died")? {
             SubscriptionEvent::Batch(batch) => batch,
@@ -84,4 +84,10 @@ pub(crate) async fn read(
         }
     }
     Ok(())
+}
+
+/// The client alone knows why, and only sometimes.
+fn stalled(complaint: Option<String>) -> String {
+    let why = complaint.map(|complaint| format!(": {complaint}")).unwrap_or_default();
+    format!("Kafka gave no record for {STALL_LIMIT:?}{why}")
 }

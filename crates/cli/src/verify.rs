@@ -17,20 +17,20 @@ use blackfriday_broker::kafka::{Admin, KafkaConfig};
 use blackfriday_event::Timestamp;
 use blackfriday_store::{Store, StoreConfig, ValkeyConfig};
 
-pub(crate) use self::log::Place;
+pub(crate) use self::log::{Place, belongs};
 pub(crate) use self::proof::Proof;
 
 use self::log::Log;
 use crate::receipts::Receipts;
 use crate::{dead_letters, output};
 
-/// The topics that the store is made of.
+/// The topics that the store is made of: of sales, and of weather reports.
 const TOPICS: [&str; 2] = ["ventas", "clima"];
 
 /// Compares what was acknowledged with what is in the broker and what is counted.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "The consumer may run, and has to, if it is not done yet; end the load first.\n\
-    Exit code 0 if all is equal, 1 if anything differs, 69 if Kafka or Valkey cannot be reached.\n\n\
+    Exit code 0 if all is equal, 1 if anything differs or cannot be proved, 69 if Kafka or Valkey cannot be reached.\n\n\
     Example:\n  blackfriday verify --receipts run.receipts --kafka-brokers 127.0.0.1:9092 --valkey-url redis://127.0.0.1:6379")]
 pub struct Arguments {
     /// What clients were told; may be given several times.
@@ -83,16 +83,23 @@ pub(crate) async fn prove(
 ) -> Result<Proof> {
     let admin = Admin::new(kafka)?;
     let ends = wait::ends(&admin).await?;
-    wait::until_counted(store, &ends, limit).await?;
-    let (positions, dump) = wait::still_store(store, limit).await?;
-    let spans = wait::spans(&admin, ends, &positions).await?;
-    let log = log::read(kafka, &spans, Log::new(store.model(), positions)).await?;
-    let buried = if log.undecodable.is_empty() {
+    wait::until_counted(kafka, &admin, store, &ends, limit).await?;
+    let (stored, dump) = wait::still_store(store, limit).await?;
+    let spans = wait::spans(&admin, ends, &stored).await?;
+    let log = log::read(kafka, &spans, Log::new(store.model(), stored)).await?;
+    let buried = if log.belongs_to_the_dead_letters().next().is_none() {
         HashSet::new()
     } else {
         dead_letters::origins(kafka, &admin, &TOPICS).await?
     };
     let now = Timestamp::from(SystemTime::now()).millis();
     let differences = log.model.compare(&dump, now);
-    Ok(Proof::new(receipts, log, &spans, &buried, &dump, differences))
+    let mut proof = Proof::new(receipts, log, &spans, &buried, &dump, differences);
+    for topic in TOPICS {
+        let policy = admin.setting(topic, "cleanup.policy").await?;
+        if policy.is_some_and(|policy| policy.contains("compact")) {
+            proof.is_compacted(topic);
+        }
+    }
+    Ok(proof)
 }

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::client::{Client, DefaultClientContext};
 use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -146,6 +146,23 @@ impl Admin {
         let fetch = move |client: &Client<_>| client.fetch_watermarks(&asked.topic, asked.partition, limit);
         let (low, high) = self.blocking("a partition's offsets", &partition.topic, fetch).await?;
         Ok(Watermarks { low, high })
+    }
+
+    /// What a topic's setting is; `None` if there is no such setting, or whoever asks may not see it.
+    ///
+    /// # Errors
+    /// The broker does not answer within 10 s.
+    pub async fn setting(&self, topic: &str, name: &str) -> Result<Option<String>, BrokerError> {
+        let options = AdminOptions::new().operation_timeout(Some(TIMEOUT)).request_timeout(Some(TIMEOUT));
+        let answers = match self.client.describe_configs(&[ResourceSpecifier::Topic(topic)], &options).await {
+            Ok(answers) => answers,
+            Err(error) => return Err(self.failed("a topic's settings", error.into()).await),
+        };
+        // A refusal for one topic is an answer: the user may lack the right, and none of ours needs it to work.
+        let found = answers.into_iter().filter_map(Result::ok).find_map(|resource| {
+            resource.entries.into_iter().find(|entry| entry.name == name).and_then(|entry| entry.value)
+        });
+        Ok(found)
     }
 
     async fn blocking<T: Send + 'static>(

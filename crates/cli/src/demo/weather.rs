@@ -14,7 +14,7 @@ use hyper_util::rt::TokioExecutor;
 use serde_json::json;
 use tokio::time::sleep;
 
-use crate::receipts::Writer;
+use crate::receipts::{Content, Writer};
 
 const REPORTS: u64 = 50;
 const MAX_TRIES: u32 = 10;
@@ -37,7 +37,7 @@ pub(super) async fn send(gateway: SocketAddr, traffic: &Traffic, receipts: &Path
             .header("idempotency-key", format!("weather-{number}"))
             .body(Full::from(body.to_string()))?;
         let answer: Accepted = serde_json::from_slice(&accepted(&client, &request).await?)?;
-        pen.weather(answer.id.parse()?);
+        pen.weather(answer.id.parse()?, Some(Content::of_weather(&draft)));
     }
     pen.hand_over().await?;
     drop(pen);

@@ -1,4 +1,5 @@
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -8,16 +9,19 @@ use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::Plan;
 
 /// A gateway that asks for a longer pause is asked again after this one.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(5);
 
-/// One keep-alive connection to the gateway, made anew when it broke.
+/// One keep-alive connection to the gateway, made again when it broke.
 pub(super) struct Connection {
-    address: SocketAddr,
+    /// All that the gateway's name stands for.
+    addresses: Arc<[SocketAddr]>,
+    /// Which of them is tried first.
+    at: usize,
     host: HeaderValue,
     path: &'static str,
     timeout: Duration,
@@ -49,33 +53,48 @@ impl Exchange {
 }
 
 impl Connection {
-    pub(super) fn new(plan: &Plan) -> Result<Self> {
+    /// `number`: which of the load's connections it is, so that they are spread over the addresses.
+    pub(super) fn new(plan: &Plan, number: usize) -> Result<Self> {
         let host = HeaderValue::from_str(&plan.host).context("the gateway's host")?;
-        Ok(Self { address: plan.address, host, path: plan.path(), timeout: plan.timeout, sender: None })
+        let (addresses, at) = (Arc::clone(&plan.addresses), number % plan.addresses.len());
+        Ok(Self { addresses, at, host, path: plan.path(), timeout: plan.timeout, sender: None })
     }
 
+    /// One request. All of it, connecting, sending and the whole answer, has the one limit.
     pub(super) async fn post(&mut self, body: Bytes, key: Option<&str>) -> Exchange {
+        let until = Instant::now() + self.timeout;
+        loop {
+            let is_used = self.sender.is_some();
+            let Ok(Some(sender)) = timeout_at(until, self.sender()).await else { return Exchange::NotSent };
+            match timeout_at(until, self.exchange(sender, self.request(body.clone(), key))).await {
+                Ok(Ok(answered)) => return answered,
+                // Hyper has not written a byte: the gateway closed a connection that was at rest. Try a new one.
+                Ok(Err(error)) if error.is_canceled() && is_used => {}
+                Ok(Err(error)) if error.is_canceled() => return Exchange::NotSent,
+                Ok(Err(_)) | Err(_) => return Exchange::NoAnswer,
+            }
+        }
+    }
+
+    fn request(&self, body: Bytes, key: Option<&str>) -> Request<Full<Bytes>> {
         let mut request = Request::post(self.path).header(header::HOST, self.host.clone());
         request = request.header(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         if let Some(key) = key {
             request = request.header("idempotency-key", key);
         }
-        let request = request.body(Full::new(body)).expect("a fixed path and plain headers make a request");
-        let limit = self.timeout;
-        let Ok(Some(mut sender)) = timeout(limit, self.sender()).await else { return Exchange::NotSent };
-        let exchange = timeout(limit, async {
-            let (head, body) = sender.send_request(request).await?.into_parts();
-            Ok::<_, hyper::Error>((head, body.collect().await?.to_bytes()))
-        });
-        match exchange.await {
-            Ok(Ok((head, body))) => {
-                self.sender = Some(sender);
-                let retry_after = retry_after(&head.headers);
-                Exchange::Answered { status: head.status.as_u16(), body, retry_after }
-            }
-            Ok(Err(error)) if error.is_canceled() => Exchange::NotSent,
-            Ok(Err(_)) | Err(_) => Exchange::NoAnswer,
-        }
+        request.body(Full::new(body)).expect("a fixed path and plain headers make a request")
+    }
+
+    async fn exchange(
+        &mut self,
+        mut sender: SendRequest<Full<Bytes>>,
+        request: Request<Full<Bytes>>,
+    ) -> Result<Exchange, hyper::Error> {
+        let (head, body) = sender.send_request(request).await?.into_parts();
+        let body = body.collect().await?.to_bytes();
+        self.sender = Some(sender);
+        let retry_after = retry_after(&head.headers);
+        Ok(Exchange::Answered { status: head.status.as_u16(), body, retry_after })
     }
 
     async fn sender(&mut self) -> Option<SendRequest<Full<Bytes>>> {
@@ -84,7 +103,7 @@ impl Connection {
         {
             return Some(sender);
         }
-        let stream = TcpStream::connect(self.address).await.ok()?;
+        let stream = self.connect().await?;
         stream.set_nodelay(true).ok()?;
         let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.ok()?;
         tokio::spawn(async move {
@@ -93,6 +112,18 @@ impl Connection {
             }
         });
         Some(sender)
+    }
+
+    /// To the first address that takes it. One that does not answer at all has its share of the time only.
+    async fn connect(&mut self) -> Option<TcpStream> {
+        let share = self.timeout / u32::try_from(self.addresses.len()).unwrap_or(u32::MAX);
+        for _ in 0..self.addresses.len() {
+            match timeout(share, TcpStream::connect(self.addresses[self.at])).await {
+                Ok(Ok(stream)) => return Some(stream),
+                _ => self.at = (self.at + 1) % self.addresses.len(),
+            }
+        }
+        None
     }
 }
 

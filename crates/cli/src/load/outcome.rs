@@ -9,8 +9,13 @@ use super::connection::Exchange;
 pub(super) enum Outcome {
     /// It is durable.
     Accepted(Uuid),
-    /// It was not written. Status 0 stands for a connection that could not be made.
-    Refused(u16),
+    /// It was not written.
+    Refused {
+        /// 0 stands for a connection that could not be made.
+        status: u16,
+        /// What the gateway calls it, if it had a name already.
+        id: Option<Uuid>,
+    },
     /// It may have been written.
     Unknown(Option<Uuid>),
 }
@@ -37,7 +42,8 @@ impl Outcome {
     /// What is known after one more try under the same idempotency key: a refusal says nothing of the tries before.
     pub(super) fn then(self, later: Self) -> Self {
         match (self, later) {
-            (Self::Accepted(_), _) | (Self::Unknown(_), Self::Refused(_)) => self,
+            (Self::Accepted(_), _) => self,
+            (Self::Unknown(before), Self::Refused { id, .. }) => Self::Unknown(before.or(id)),
             (Self::Unknown(id), Self::Unknown(later)) => Self::Unknown(id.or(later)),
             (_, later) => later,
         }
@@ -47,7 +53,7 @@ impl Outcome {
     pub(super) fn may_change(self) -> bool {
         match self {
             Self::Accepted(_) => false,
-            Self::Refused(status) => matches!(status, 0 | 408 | 429 | 503),
+            Self::Refused { status, .. } => matches!(status, 0 | 408 | 429 | 503),
             Self::Unknown(_) => true,
         }
     }
@@ -56,7 +62,7 @@ impl Outcome {
     /// read.
     fn of_status(status: u16, id: Option<Uuid>) -> Self {
         match status {
-            503 | 300..500 => Self::Refused(status),
+            503 | 300..500 => Self::Refused { status, id },
             _ => Self::Unknown(id),
         }
     }
@@ -66,7 +72,7 @@ impl Outcome {
 pub(super) fn outcomes(route: Route, count: u64, exchange: &Exchange) -> Vec<Outcome> {
     let all = |outcome| (0..count).map(|_| outcome).collect();
     match exchange {
-        Exchange::NotSent => all(Outcome::Refused(0)),
+        Exchange::NotSent => all(Outcome::Refused { status: 0, id: None }),
         Exchange::NoAnswer => all(Outcome::Unknown(None)),
         Exchange::Answered { status, body, .. } => match route {
             Route::Venta => vec![single(*status, body)],
@@ -104,6 +110,10 @@ mod tests {
 
     const ID: Uuid = Uuid::from_u128(17);
 
+    fn refused(status: u16) -> Outcome {
+        Outcome::Refused { status, id: None }
+    }
+
     fn answered(route: Route, count: u64, status: u16, body: &str) -> Vec<Outcome> {
         let body = body.to_owned().into();
         outcomes(route, count, &Exchange::Answered { status, body, retry_after: None })
@@ -116,8 +126,8 @@ mod tests {
         assert_eq!(single(202, &with_id), Outcome::Accepted(ID));
         assert_eq!(single(202, "{}"), Outcome::Unknown(None));
         assert_eq!(single(200, "who is this"), Outcome::Unknown(None));
-        assert_eq!(single(422, &with_id), Outcome::Refused(422));
-        assert_eq!(single(503, "{}"), Outcome::Refused(503));
+        assert_eq!(single(422, &with_id), Outcome::Refused { status: 422, id: Some(ID) });
+        assert_eq!(single(503, "{}"), refused(503));
         assert_eq!(single(504, &with_id), Outcome::Unknown(Some(ID)));
         assert_eq!(single(502, "<html>"), Outcome::Unknown(None));
     }
@@ -130,26 +140,26 @@ mod tests {
             {{"estado":"ERROR","status":422,"codigo":"x","detalle":"a \"quoted\" word"}},
             {{"estado":"ERROR","status":504,"codigo":"x","detalle":"d","id":"{ID}"}}]}}"#
         );
-        let expected = vec![Outcome::Accepted(ID), Outcome::Refused(422), Outcome::Unknown(Some(ID))];
+        let expected = vec![Outcome::Accepted(ID), refused(422), Outcome::Unknown(Some(ID))];
         assert_eq!(batch(207, &mixed), expected);
         assert_eq!(batch(202, r#"{"resultados":[]}"#), vec![Outcome::Unknown(None); 3]);
-        assert_eq!(batch(413, r#"{"title":"Too large"}"#), vec![Outcome::Refused(413); 3]);
-        assert_eq!(outcomes(Route::Ventas, 3, &Exchange::NotSent), vec![Outcome::Refused(0); 3]);
+        assert_eq!(batch(413, r#"{"title":"Too large"}"#), vec![refused(413); 3]);
+        assert_eq!(outcomes(Route::Ventas, 3, &Exchange::NotSent), vec![refused(0); 3]);
         assert_eq!(outcomes(Route::Ventas, 3, &Exchange::NoAnswer), vec![Outcome::Unknown(None); 3]);
     }
 
     #[test]
     fn a_refused_retry_does_not_undo_what_may_have_been_written() {
-        let (accepted, refused) = (Outcome::Accepted(ID), Outcome::Refused(503));
+        let (accepted, away) = (Outcome::Accepted(ID), refused(503));
         let (unknown, named) = (Outcome::Unknown(None), Outcome::Unknown(Some(ID)));
-        assert_eq!(unknown.then(refused), unknown);
-        assert_eq!(refused.then(unknown), unknown);
+        assert_eq!(unknown.then(away), unknown);
+        assert_eq!(away.then(unknown), unknown);
         assert_eq!(unknown.then(named), named);
         assert_eq!(named.then(unknown), named);
         assert_eq!(named.then(accepted), accepted);
-        assert_eq!(accepted.then(refused), accepted);
-        assert_eq!(refused.then(Outcome::Refused(429)), Outcome::Refused(429));
-        assert!(unknown.may_change() && refused.may_change());
-        assert!(!accepted.may_change() && !Outcome::Refused(422).may_change());
+        assert_eq!(accepted.then(away), accepted);
+        assert_eq!(away.then(refused(429)), refused(429));
+        assert!(unknown.may_change() && away.may_change());
+        assert!(!accepted.may_change() && !refused(422).may_change());
     }
 }

@@ -1,3 +1,4 @@
+use std::collections::{HashMap, HashSet};
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -6,17 +7,21 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use blackfriday_event::SaleDraft;
+use blackfriday_event::{EventId, IdempotencyKey, SaleDraft};
 use blackfriday_workload::{Arrivals, Traffic, Workload};
 use url::Url;
 use uuid::Uuid;
 
+use super::schedule::Ticket;
 use super::{Arguments, Pace};
 use crate::failure::{Unavailable, Usage};
 use crate::output::grouped;
 
 /// When neither sales nor duration are given.
 const DEFAULT_DURATION: Duration = Duration::from_secs(10);
+
+/// Of a load, so that its last time can be computed: some 136 years.
+const LONGEST: Duration = Duration::from_secs(u32::MAX as u64);
 
 /// One sale a request, or many.
 #[derive(clap::ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,7 +35,8 @@ pub(crate) enum Route {
 /// What is to be sent, and how.
 #[derive(Debug)]
 pub(crate) struct Plan {
-    pub(crate) address: SocketAddr,
+    /// All that the gateway's name stands for, at least one: connections are spread over them.
+    pub(crate) addresses: Arc<[SocketAddr]>,
     pub(crate) host: String,
     pub(crate) route: Route,
     /// Sales in one request.
@@ -54,12 +60,12 @@ pub(crate) struct Plan {
 impl Plan {
     pub(crate) fn new(arguments: Arguments, workload: Workload) -> Result<Self> {
         let url = &arguments.url;
-        let address = address(url)?;
+        let addresses = addresses(url)?;
         let traffic = Traffic::new(workload, arguments.seed);
         let batch = if arguments.route == Route::Venta { 1 } else { arguments.batch_size };
         let duration = match (arguments.duration, arguments.sales) {
             (None, None) => Some(DEFAULT_DURATION),
-            (duration, _) => duration,
+            (duration, _) => duration.map(|duration| duration.min(LONGEST)),
         };
         let wanted = arguments.sales.unwrap_or(u64::MAX);
         let (pace, sales) = match arguments.rate {
@@ -72,7 +78,7 @@ impl Plan {
             }
         };
         Ok(Self {
-            address,
+            addresses,
             host: url.authority().to_owned(),
             route: arguments.route,
             batch,
@@ -98,7 +104,7 @@ impl Plan {
         receipts: PathBuf,
     ) -> Self {
         Self {
-            address,
+            addresses: Arc::new([address]),
             host: address.to_string(),
             route: Route::Venta,
             batch: 1,
@@ -154,31 +160,63 @@ impl Plan {
         }
     }
 
-    /// The body of a request, with sales `first …` of the traffic.
-    pub(crate) fn body(&self, first: u64, count: u64) -> Vec<u8> {
-        let mut body = Vec::with_capacity(100 * usize::try_from(count).unwrap_or(1));
+    /// The key of a request, if it has one.
+    pub(super) fn key(&self, ticket: &Ticket) -> Option<IdempotencyKey> {
+        let text = format!("{}-{}", self.key_prefix.as_ref()?, ticket.number);
+        Some(IdempotencyKey::new(&text).expect("hexadecimal digits, and a number"))
+    }
+
+    /// The identities that a request's key gives to its sales; none without a key.
+    pub(super) fn ids(&self, ticket: &Ticket, sales: &[SaleDraft]) -> Vec<Uuid> {
+        let Some(key) = self.key(ticket) else { return Vec::new() };
         if self.route == Route::Venta {
-            write_sale(&mut body, &self.traffic.sale(first));
+            return vec![EventId::of_key(&key).as_uuid()];
+        }
+        let mut equal = HashMap::new();
+        let of_item = |sale: &SaleDraft| {
+            let nth: &mut u32 = equal.entry(sale.digest()).or_default();
+            let of_item = IdempotencyKey::of_item(&key, sale.digest(), *nth);
+            *nth += 1;
+            EventId::of_key(&of_item).as_uuid()
+        };
+        sales.iter().map(of_item).collect()
+    }
+
+    /// What a request sells.
+    pub(super) fn sales_of(&self, ticket: &Ticket) -> Vec<SaleDraft> {
+        (ticket.first..ticket.first + ticket.count).map(|number| self.traffic.sale(number)).collect()
+    }
+
+    /// The body of a request that sells this.
+    pub(super) fn body(&self, sales: &[SaleDraft]) -> Vec<u8> {
+        let mut body = Vec::with_capacity(100 * sales.len());
+        if let (Route::Venta, [sale]) = (self.route, sales) {
+            write_sale(&mut body, sale);
             return body;
         }
         body.push(b'[');
-        for at in 0..count {
+        for (at, sale) in sales.iter().enumerate() {
             if at > 0 {
                 body.push(b',');
             }
-            write_sale(&mut body, &self.traffic.sale(first + at));
+            write_sale(&mut body, sale);
         }
         body.push(b']');
         body
     }
 }
 
-fn address(url: &Url) -> Result<SocketAddr> {
+fn addresses(url: &Url) -> Result<Arc<[SocketAddr]>> {
     if url.scheme() != "http" || url.host().is_none() {
         return Err(Usage(format!("--url {url}: the gateway is reached by http://host:port")).into());
     }
-    let found = url.socket_addrs(|| Some(80)).with_context(|| Unavailable(format!("look up {url}")))?;
-    found.first().copied().with_context(|| Unavailable(format!("{url} has no address")))
+    let mut found = url.socket_addrs(|| Some(80)).with_context(|| Unavailable(format!("look up {url}")))?;
+    let mut known = HashSet::new();
+    found.retain(|address| known.insert(*address));
+    if found.is_empty() {
+        return Err(Unavailable(format!("{url} has no address")).into());
+    }
+    Ok(found.into())
 }
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "`as` saturates")]
@@ -189,7 +227,7 @@ fn sales_in(duration: Duration, rate: u64) -> u64 {
 
 #[expect(clippy::cast_precision_loss, reason = "a rate need not be exact beyond 2^53")]
 fn time_of(sales: u64, rate: u64) -> Duration {
-    Duration::from_secs_f64(sales as f64 / rate as f64)
+    Duration::try_from_secs_f64(sales as f64 / rate as f64).map_or(LONGEST, |length| length.min(LONGEST))
 }
 
 fn write_sale(body: &mut Vec<u8>, sale: &SaleDraft) {
@@ -210,7 +248,9 @@ mod tests {
     #[test]
     fn bodies_are_the_traffic_of_the_seed() {
         let plan = plan(&["--route", "ventas", "--batch-size", "3", "--seed", "5"]).expect("a plan");
-        let body: Value = serde_json::from_slice(&plan.body(10, 3)).expect("JSON");
+        let ticket = Ticket { number: 5, first: 10, count: 3 };
+        assert_eq!(plan.key(&ticket), None);
+        let body: Value = serde_json::from_slice(&plan.body(&plan.sales_of(&ticket))).expect("JSON");
         let sales = Traffic::new(Workload::black_friday(), Some(5));
         for (at, found) in (10..).zip(body.as_array().expect("an array")) {
             let sale = sales.sale(at);

@@ -17,7 +17,8 @@ const SHARDS: u64 = 8;
 const QUANTILES: [(&str, f64); 5] =
     [("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p99.9", 0.999), ("max", 1.0)];
 
-/// How long answers took, over all connections. Retries and their pauses are part of it.
+/// How long answers took, sale by sale, over all connections. Retries and their pauses are part of it, and from the
+/// intended time so is all waiting, also of what was never sent: a gateway is not faster for what it kept out.
 pub(super) struct Latencies(Vec<Mutex<Pair>>);
 
 struct Pair {
@@ -40,6 +41,7 @@ pub(crate) struct Report {
     tally: Tally,
     latencies: Pair,
     elapsed: Duration,
+    active: Duration,
     /// What an open loop was to send.
     intended_sales: Option<u64>,
     was_stopped: bool,
@@ -51,11 +53,14 @@ impl Latencies {
         Self((0..SHARDS).map(|_| Mutex::new(Pair::new())).collect())
     }
 
-    pub(super) fn record(&self, number: u64, intended: Duration, sent: Duration) {
+    /// A request with this many sales, and how long it took; from the sending only if it was sent.
+    pub(super) fn record(&self, number: u64, sales: u64, intended: Duration, sent: Option<Duration>) {
         let shard = usize::try_from(number % SHARDS).unwrap_or(0);
         let mut pair = self.0[shard].lock().unwrap_or_else(PoisonError::into_inner);
-        pair.intended.saturating_record(micros(intended));
-        pair.sent.saturating_record(micros(sent));
+        record(&mut pair.intended, intended, sales);
+        if let Some(sent) = sent {
+            record(&mut pair.sent, sent, sales);
+        }
     }
 
     fn all(&self) -> Pair {
@@ -83,7 +88,7 @@ impl Tally {
             match outcome {
                 Outcome::Accepted(_) => self.accepted += 1,
                 Outcome::Unknown(_) => self.unknown += 1,
-                Outcome::Refused(status) => *self.refused.entry(*status).or_default() += 1,
+                Outcome::Refused { status, .. } => *self.refused.entry(*status).or_default() += 1,
             }
         }
     }
@@ -105,11 +110,15 @@ impl Report {
     pub(super) fn new(plan: &Plan, tallies: Vec<Tally>, latencies: &Latencies, schedule: &Schedule) -> Self {
         let mut tally = Tally::default();
         tallies.into_iter().for_each(|one| tally.merge(one));
+        for (waited, sales) in schedule.missed() {
+            latencies.record(0, sales, waited, None);
+        }
         let intended_sales = matches!(plan.pace, Pace::Open { .. }).then_some(plan.sales);
         Self {
             tally,
             latencies: latencies.all(),
             elapsed: schedule.elapsed(),
+            active: schedule.active(),
             intended_sales,
             was_stopped: schedule.is_stopped(),
             about: plan.about(),
@@ -134,7 +143,7 @@ impl Report {
 
     #[expect(clippy::cast_precision_loss, reason = "a rate for people to read")]
     fn per_second(&self) -> f64 {
-        self.tally.accepted as f64 / self.elapsed.as_secs_f64().max(1e-9)
+        self.tally.accepted as f64 / self.active.as_secs_f64().max(1e-9)
     }
 
     pub(crate) fn to_json(&self) -> Value {
@@ -145,6 +154,7 @@ impl Report {
             "unknown": self.tally.unknown,
             "not_sent": self.not_sent(),
             "seconds": self.elapsed.as_secs_f64(),
+            "active_seconds": self.active.as_secs_f64(),
             "accepted_per_second": self.per_second(),
             "latency_ms": in_json(&self.latencies.intended),
             "latency_from_sending_ms": in_json(&self.latencies.sent),
@@ -174,7 +184,7 @@ impl Report {
         }
         rows.push((
             "rate",
-            format!("{:.0} accepted per second, in {:.1} s", self.per_second(), self.elapsed.as_secs_f64()),
+            format!("{:.0} accepted per second, in {:.1} s", self.per_second(), self.active.as_secs_f64()),
         ));
         rows.push(("latency", in_words(&self.latencies.intended)));
         if self.intended_sales.is_some() {
@@ -187,6 +197,10 @@ impl Report {
         );
         output::table(&["", "sales"], rows.into_iter().map(|(name, text)| vec![name.to_owned(), text]));
     }
+}
+
+fn record(histogram: &mut Histogram<u64>, latency: Duration, sales: u64) {
+    histogram.saturating_record_n(micros(latency), sales);
 }
 
 fn micros(latency: Duration) -> u64 {

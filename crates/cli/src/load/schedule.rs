@@ -43,6 +43,12 @@ pub(crate) struct Schedule {
     next: AtomicU64,
     next_turn: AtomicU64,
     turns: Semaphore,
+    /// Turns after which a request was sent.
+    sent: AtomicU64,
+    /// Microseconds from the start until the last of them.
+    last_sent_us: AtomicU64,
+    /// Microseconds from the start until there was no more to send.
+    ended_us: AtomicU64,
     stopped: AtomicBool,
 }
 
@@ -61,10 +67,10 @@ impl Schedule {
     /// Starts the clock.
     pub(super) fn start(plan: &Plan) -> Result<Arc<Self>> {
         let started = Instant::now();
-        let end = plan.duration.map(|duration| match plan.pace {
-            Pace::Closed => started + duration,
+        let end = plan.duration.and_then(|duration| match plan.pace {
+            Pace::Closed => started.checked_add(duration),
             // Whoever stalls is waited for, but not for ever: as long as for any one answer.
-            Pace::Open { .. } => started + duration + plan.timeout,
+            Pace::Open { .. } => started.checked_add(duration)?.checked_add(plan.timeout),
         });
         let schedule = Arc::new(Self {
             started,
@@ -76,6 +82,9 @@ impl Schedule {
             next: AtomicU64::new(0),
             next_turn: AtomicU64::new(0),
             turns: Semaphore::new(0),
+            sent: AtomicU64::new(0),
+            last_sent_us: AtomicU64::new(0),
+            ended_us: AtomicU64::new(u64::MAX),
             stopped: AtomicBool::new(false),
         });
         if matches!(schedule.pace, Pace::Open { .. }) {
@@ -89,6 +98,7 @@ impl Schedule {
     /// No more requests from here on.
     pub(super) fn stop(&self) {
         self.stopped.store(true, Ordering::Relaxed);
+        self.end_now();
         self.turns.close();
     }
 
@@ -100,10 +110,37 @@ impl Schedule {
         self.started.elapsed()
     }
 
+    /// The time in which there was something to send, which a rate is by. An answer that comes late does not lengthen it.
+    pub(super) fn active(&self) -> Duration {
+        let [last_sent, ended] = [&self.last_sent_us, &self.ended_us]
+            .map(|time| Duration::from_micros(time.load(Ordering::Relaxed)));
+        match self.pace {
+            Pace::Open { length, .. } if !self.is_stopped() => length.max(last_sent),
+            Pace::Open { .. } | Pace::Closed => ended.min(self.elapsed()).max(last_sent),
+        }
+    }
+
+    /// Requests of an open loop that were due and never sent: how long each has waited, and its sales.
+    pub(super) fn missed(&self) -> impl Iterator<Item = (Duration, u64)> {
+        let requests = match self.pace {
+            Pace::Closed => 0,
+            Pace::Open { .. } => self.requests,
+        };
+        let now = Instant::now();
+        (self.sent.load(Ordering::Relaxed)..requests).map_while(move |turn| {
+            let waited = now.checked_duration_since(self.intended(turn))?;
+            Some((waited, self.batch.min(self.sales - turn * self.batch)))
+        })
+    }
+
     /// The next request; `None` when all were handed out.
     pub(super) fn take(&self) -> Option<Ticket> {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let first = number.checked_mul(self.batch).filter(|first| *first < self.sales)?;
+        let first = number.checked_mul(self.batch).filter(|first| *first < self.sales);
+        let Some(first) = first else {
+            self.end_now();
+            return None;
+        };
         Some(Ticket { number, first, count: self.batch.min(self.sales - first) })
     }
 
@@ -116,8 +153,21 @@ impl Schedule {
                 self.intended(self.next_turn.fetch_add(1, Ordering::Relaxed))
             }
         };
-        let is_over = self.is_stopped() || self.end.is_some_and(|end| Instant::now() >= end);
-        (!is_over).then_some(intended)
+        if self.is_stopped() || self.end.is_some_and(|end| Instant::now() >= end) {
+            self.end_now();
+            return None;
+        }
+        self.sent.fetch_add(1, Ordering::Relaxed);
+        self.last_sent_us.fetch_max(self.elapsed_us(), Ordering::Relaxed);
+        Some(intended)
+    }
+
+    fn end_now(&self) {
+        self.ended_us.fetch_min(self.elapsed_us(), Ordering::Relaxed);
+    }
+
+    fn elapsed_us(&self) -> u64 {
+        u64::try_from(self.elapsed().as_micros()).unwrap_or(u64::MAX)
     }
 
     #[expect(clippy::cast_precision_loss, reason = "request numbers stay far below 2^53")]

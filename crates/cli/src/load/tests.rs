@@ -197,11 +197,160 @@ async fn a_batch_counts_by_sale() {
     assert_eq!(report["refused"], json!({"422": 1}));
 }
 
+/// What no connection was free for has waited until the end, and is in the quantiles although nothing answered it.
+#[tokio::test]
+async fn what_was_never_sent_is_in_the_quantiles_from_the_intended_time() {
+    let url = server(|number, _, _| async move {
+        if number >= 10 {
+            std::future::pending::<()>().await;
+        }
+        accepted()
+    });
+    let url = url.await;
+    let arguments = ["--rate", "200", "--duration", "500ms", "--timeout", "500ms", "--connections", "1"];
+    let report = load(&url, &arguments).await;
+    let json = report.to_json();
+    assert!(json["not_sent"].as_u64() > Some(60), "{json}");
+    let p50 = ms(&report, "latency_ms", "p50");
+    assert!(p50 > 250.0, "half of all sales were never sent, and waited for {p50} ms only: {json}");
+    assert!(ms(&report, "latency_from_sending_ms", "p50") < 250.0, "{json}");
+}
+
+#[tokio::test]
+async fn requests_that_cannot_be_sent_are_in_the_quantiles_and_in_the_receipts() {
+    let free = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let url = format!("http://{}", free.local_addr().expect("bound"));
+    drop(free);
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("receipts");
+    let receipts = path.to_str().expect("UTF-8");
+    let arguments = ["--rate", "100", "--sales", "20", "--connections", "2", "--receipts", receipts];
+    let report = load(&url, &arguments).await;
+    assert_eq!(report.to_json()["refused"], json!({"0": 20}));
+    assert!(ms(&report, "latency_ms", "max") > 0.0, "{}", report.to_json());
+    let mut receipts = Receipts::default();
+    receipts.read(&path).expect("a receipts file");
+    assert_eq!(receipts.refused_unnamed.len(), 20, "with what they sold, and no identity");
+    assert!(receipts.refused_unnamed.iter().all(Option::is_some));
+}
+
+/// A batch of 99 that takes long and one of 1 that does not: nearly every sale took long.
+#[tokio::test]
+async fn quantiles_of_batches_are_by_sale() {
+    let url = server(|_, _, body: Bytes| async move {
+        let sales: Vec<Value> = serde_json::from_slice(&body).expect("an array");
+        if sales.len() == 99 {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+        }
+        let result = |_| json!({"estado": "OK", "id": Uuid::now_v7()});
+        let results: Vec<_> = sales.iter().map(result).collect();
+        Some((StatusCode::ACCEPTED, json!({"aceptadas": 0, "rechazadas": 0, "resultados": results})))
+    });
+    let arguments = ["--route", "ventas", "--batch-size", "99", "--sales", "100", "--connections", "1"];
+    let report = load(&url.await, &arguments).await;
+    assert_eq!(report.accepted(), 100);
+    assert!(ms(&report, "latency_ms", "p50") >= 290.0, "{}", report.to_json());
+}
+
+/// Nobody takes the connection, and nobody answers: each has the whole time, and no request has it twice.
+#[tokio::test]
+async fn a_whole_request_has_one_limit() {
+    const LIMIT: Duration = Duration::from_millis(600);
+    let url = server(|_, _, _| std::future::pending()).await;
+    let arguments = ["--sales", "1", "--timeout", "600ms", "--connections", "1"];
+    let started = Instant::now();
+    let report = load(&url, &arguments).await.to_json();
+    assert_eq!(report["unknown"], 1);
+    assert!(started.elapsed() < LIMIT * 3 / 2, "{:?} for one request", started.elapsed());
+}
+
+/// The first address of a name refuses connections; the second is the gateway's.
+#[tokio::test]
+async fn all_addresses_of_a_name_are_used() {
+    let free = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let dead = free.local_addr().expect("bound");
+    drop(free);
+    let url = server(|_, _, _| async { accepted() }).await;
+    let live: SocketAddr = url["http://".len()..].parse().expect("an address");
+    let mut plan = plan(&["--url", &url, "--sales", "40", "--connections", "4"]).expect("a plan");
+    plan.addresses = Arc::new([dead, live]);
+    assert!(reach(&plan.addresses).await.is_ok());
+    let report = send(Arc::new(plan), &Shutdown::new()).await.expect("ends");
+    assert!(report.is_good(), "{}", report.to_json());
+
+    let (first, second) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+    let count = |seen: &Arc<AtomicU64>| {
+        let seen = Arc::clone(seen);
+        server(move |_, _, _| {
+            seen.fetch_add(1, Ordering::Relaxed);
+            async { accepted() }
+        })
+    };
+    let urls = [count(&first).await, count(&second).await];
+    let addresses = urls.each_ref().map(|url| url["http://".len()..].parse().expect("an address"));
+    let mut plan = self::plan(&["--url", &urls[0], "--sales", "40", "--connections", "4"]).expect("a plan");
+    plan.addresses = Arc::new(addresses);
+    assert!(send(Arc::new(plan), &Shutdown::new()).await.expect("ends").is_good());
+    assert!(first.load(Ordering::Relaxed) > 0 && second.load(Ordering::Relaxed) > 0);
+}
+
+/// One answer of many comes late: the rate is by the time in which there was something to send.
+#[tokio::test]
+async fn a_straggler_does_not_lower_the_rate() {
+    let url = server(|number, _, _| async move {
+        if number == 3 {
+            tokio::time::sleep(Duration::from_millis(1500)).await;
+        }
+        accepted()
+    });
+    let url = url.await;
+    for arguments in [
+        ["--duration", "300ms", "--connections", "8", "--timeout", "5s"].as_slice(),
+        ["--duration", "300ms", "--connections", "8", "--timeout", "5s", "--rate", "200"].as_slice(),
+    ] {
+        let json = load(&url, arguments).await.to_json();
+        let active = json["active_seconds"].as_f64().expect("a time");
+        assert!((0.25..1.0).contains(&active), "{json}");
+    }
+}
+
+#[tokio::test]
+async fn receipts_name_what_was_sent_and_how_it_was_answered() {
+    let url = server(|number, _, _| async move {
+        match number {
+            0 => accepted(),
+            1 => Some((StatusCode::SERVICE_UNAVAILABLE, json!({"id": Uuid::from_u128(7)}))),
+            2 => Some((StatusCode::TOO_MANY_REQUESTS, json!({}))),
+            _ => None,
+        }
+    });
+    let url = url.await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("receipts");
+    let receipts = path.to_str().expect("UTF-8");
+    load(&url, &["--connections", "1", "--sales", "4", "--receipts", receipts]).await;
+    let mut read = Receipts::default();
+    read.read(&path).expect("a receipts file");
+    let traffic = blackfriday_workload::Traffic::new(Workload::black_friday(), None);
+    let sold = |number| Some(crate::receipts::Content::of_sale(&traffic.sale(number)));
+    assert_eq!(read.sales[0].content, sold(0));
+    assert_eq!((read.refused[0].receipt.id, read.refused[0].status), (Uuid::from_u128(7), 503));
+    assert_eq!(read.refused[0].receipt.content, sold(1));
+    assert_eq!((read.refused_unnamed, read.unnamed), (vec![sold(2)], vec![sold(3)]));
+
+    // A key gives an identity where no answer does.
+    load(&url, &["--connections", "1", "--sales", "1", "--idempotency", "--receipts", receipts]).await;
+    let mut read = Receipts::default();
+    read.read(&path).expect("a receipts file");
+    assert_eq!((read.unknown.len(), read.unnamed.len()), (1, 0));
+    assert_eq!(read.unknown[0].id.get_version_num(), 8, "the identity that a key gives");
+}
+
 #[tokio::test]
 async fn a_gateway_that_is_not_there_is_unavailable() {
     let free = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = free.local_addr().expect("bound");
     drop(free);
-    let error = reach(address).await.expect_err("nobody listens");
+    let error = reach(&[address]).await.expect_err("nobody listens");
     assert_eq!(crate::failure::exit_code(&error), 69);
 }

@@ -1,15 +1,18 @@
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use anyhow::Result;
 use blackfriday_broker::kafka::KafkaConfig;
-use blackfriday_broker::{Record, TopicPartition};
-use blackfriday_event::Timestamp;
-use blackfriday_proto::{Event, decode_record};
-use blackfriday_store::{LastRecord, Recorded, model};
+use blackfriday_broker::{Record, Topic, TopicPartition};
+use blackfriday_event::{IDEMPOTENCY_WINDOW_MS, Sale, Timestamp, WeatherReport};
+use blackfriday_proto::{self as proto, decode_record};
+use blackfriday_store::{LastRecord, Recorded, StoredPartition, model};
 use uuid::Uuid;
 
-use super::wait::{Offsets, Span};
+use super::TOPICS;
+use super::wait::{Offsets, Span, Stored};
+use crate::receipts::Content;
 use crate::records::{self, Headers, Patience, Range};
 
 /// A record of the log.
@@ -27,40 +30,81 @@ pub(crate) struct Found {
 }
 
 /// What kind of event a receipt is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) enum Kind {
     Sale,
     Weather,
 }
+
+/// An event: the same key of a sale and of a report gives two events with one identity.
+pub(super) type Event = (Kind, Uuid);
 
 /// What the log holds. Small, because there may be millions of events.
 pub(super) struct Log {
     /// The store as it must be at the positions.
     pub(super) model: model::State,
     positions: Offsets,
+    /// The last counted records that the store knows and that were not found yet: of another log, if any are left.
+    unproved_identities: BTreeMap<TopicPartition, LastRecord>,
+    /// Why partitions are stopped.
+    pub(super) stopped: Vec<(Place, String)>,
     /// By number, for `Seen`.
     partitions: Vec<TopicPartition>,
-    pub(super) events: HashMap<Uuid, Seen>,
+    pub(super) events: HashMap<Event, Seen>,
+    /// Records of events that hold something else than the one that was counted last.
+    others: HashMap<Event, Vec<Other>>,
     /// Records of events.
     pub(super) records: u64,
+    /// Records that the store has counted.
+    pub(super) counted: u64,
     /// Records under an idempotency key that was counted already.
     pub(super) repeated: u64,
     /// Second records of an event, which count twice.
     pub(super) doubled: Vec<Found>,
+    /// Records under the key of another event, which do not count.
+    pub(super) conflicts: Vec<Found>,
     /// Events that lie beyond the positions.
     pub(super) uncounted: Vec<Found>,
-    /// Records below the positions that are no events, which belong to the dead letters.
+    /// Records below the positions that cannot be decoded, which belong to the dead letters.
     pub(super) undecodable: Vec<Place>,
+    /// Counted records under a key whose time is their producer's, by topic.
+    pub(super) by_producers_time: BTreeMap<Topic, u64>,
+    /// Records below the positions with an event that belongs to another topic, and so to the dead letters as well.
+    pub(super) misplaced: Vec<Place>,
 }
 
-/// The first record of an event.
+/// An event in the log.
 pub(super) struct Seen {
-    pub(super) kind: Kind,
-    pub(super) keyed: bool,
+    keyed: bool,
     /// A client has a receipt for it.
     pub(super) told: bool,
+    /// Of the record that was counted last.
+    content: Content,
+    /// Where its first record is.
     partition: u32,
     offset: i64,
+    /// Time of acceptance of the record that was counted last.
+    counted_at: Timestamp,
+}
+
+/// A further record of an event.
+struct Other {
+    content: Content,
+    /// It counts as an event of its own: its key was free by then. Without, its key belongs to another event.
+    counts: bool,
+}
+
+/// What the log says of a receipt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Told {
+    /// It has what was sent.
+    Right,
+    /// It has one event for two receipts, without a key that would make them the same.
+    Again,
+    /// What was sent is in the log and does not count: its key belongs to another event.
+    InConflict,
+    /// What was sent is not in the log; under its identity there is something else.
+    Changed,
 }
 
 /// Reads the spans.
@@ -79,83 +123,158 @@ pub(super) async fn read(kafka: &KafkaConfig, spans: &[Span], mut log: Log) -> R
 }
 
 impl Log {
-    /// Nothing is read yet; what lies below `positions` will go into the model.
-    pub(super) fn new(mut model: model::State, positions: Offsets) -> Self {
-        for (partition, position) in &positions {
-            model.advance(&partition.topic, partition.partition, *position);
+    /// Nothing is read yet; what is below the positions of `stored` will go into the model.
+    pub(super) fn new(mut model: model::State, stored: Stored) -> Self {
+        let mut positions = Offsets::new();
+        let (mut unproved_identities, mut stopped) = (BTreeMap::new(), Vec::new());
+        for (partition, StoredPartition { next, last, stopped: why }) in stored {
+            model.advance(&partition.topic, partition.partition, next);
+            positions.insert(partition.clone(), next);
+            let place = Place { partition: partition.clone(), offset: next };
+            stopped.extend(why.map(|why| (place, why)));
+            unproved_identities.extend(last.map(|last| (partition, last)));
         }
         Self {
             model,
             positions,
+            unproved_identities,
+            stopped,
             partitions: Vec::new(),
             events: HashMap::new(),
             records: 0,
+            others: HashMap::new(),
+            counted: 0,
             repeated: 0,
             doubled: Vec::new(),
+            conflicts: Vec::new(),
             uncounted: Vec::new(),
             undecodable: Vec::new(),
+            by_producers_time: BTreeMap::new(),
+            misplaced: Vec::new(),
         }
     }
 
     /// The next record of a partition.
     pub(super) fn add(&mut self, partition: &TopicPartition, record: &Record) {
         let is_counted = record.offset < self.positions.get(partition).copied().unwrap_or(0);
-        let place = || Place { partition: partition.clone(), offset: record.offset };
+        let place = Place { partition: partition.clone(), offset: record.offset };
         if is_counted {
-            let last = LastRecord { offset: record.offset, digest: record.digest() };
-            self.model.pass(&partition.topic, partition.partition, last);
+            self.pass(partition, record);
         }
         let accepted_at = Timestamp::from_log(record.timestamp_ms);
         let event = accepted_at.and_then(|accepted_at| decode_record(&record.payload, accepted_at).ok());
         let Some(event) = event else {
-            self.undecodable.extend(is_counted.then(place));
+            self.undecodable.extend(is_counted.then_some(place));
             return;
         };
-        let (id, kind, keyed) = match &event {
-            Event::Sale(sale) => (sale.id, Kind::Sale, sale.idempotency_key.is_some()),
-            Event::Weather(report) => (report.id, Kind::Weather, report.idempotency_key.is_some()),
-        };
-        let id = id.as_uuid();
+        let facts = Facts::of(&event);
+        if !belongs(&event, &partition.topic) {
+            self.misplaced.extend(is_counted.then_some(place));
+            return;
+        }
         self.records += 1;
-        let found = || Found { id, place: place() };
+        let found = Found { id: facts.event.1, place };
+        if is_counted && facts.keyed && !record.appended {
+            *self.by_producers_time.entry(Arc::clone(&partition.topic)).or_default() += 1;
+        }
         let admitted = if is_counted {
-            self.count(partition, record.offset, &event)
+            let admitted = self.count(partition, record.offset, &event);
+            self.counted += u64::from(admitted);
+            admitted
         } else {
-            self.uncounted.push(found());
-            !keyed
+            self.uncounted.push(found.clone());
+            !facts.keyed
         };
-        self.repeated += u64::from(is_counted && !admitted);
-        let partition = self.number_of(partition);
-        match self.events.get(&id) {
-            // Under a key, the same partition counts it once more only after the keys' window, as was promised.
-            Some(first) if admitted && (!keyed || first.partition != partition) => self.doubled.push(found()),
-            Some(_) => {}
-            None => {
-                let seen = Seen { kind, keyed, told: false, partition, offset: record.offset };
-                self.events.insert(id, seen);
+        self.note(facts, found, admitted, is_counted);
+    }
+
+    /// Keeps what the proof needs of a record.
+    fn note(&mut self, facts: Facts, found: Found, admitted: bool, is_counted: bool) {
+        let Facts { event, keyed, content, accepted_at } = facts;
+        let partition = self.number_of(&found.place.partition);
+        let Some(seen) = self.events.get_mut(&event) else {
+            let offset = found.place.offset;
+            let seen = Seen { keyed, told: false, content, partition, offset, counted_at: accepted_at };
+            self.events.insert(event, seen);
+            return;
+        };
+        let is_other = seen.content != content;
+        if admitted {
+            // Under a key it counts once more only after the keys' window, as was promised, wherever it is.
+            let apart_ms = seen.counted_at.millis().abs_diff(accepted_at.millis());
+            if !keyed || apart_ms <= IDEMPOTENCY_WINDOW_MS {
+                self.doubled.push(found);
             }
+            seen.counted_at = accepted_at;
+            let before = std::mem::replace(&mut seen.content, content);
+            if is_other {
+                self.others.entry(event).or_default().push(Other { content: before, counts: true });
+            }
+        } else if is_other {
+            self.others.entry(event).or_default().push(Other { content, counts: false });
+            self.conflicts.extend(is_counted.then_some(found));
+        } else {
+            self.repeated += u64::from(is_counted);
         }
     }
 
+    /// What became of what a client sent under an identity; `None` if the log has no such event.
+    pub(super) fn tell(&mut self, event: Event, content: Option<Content>) -> Option<Told> {
+        let seen = self.events.get_mut(&event)?;
+        let again = std::mem::replace(&mut seen.told, true);
+        let Some(content) = content.filter(|content| *content != seen.content) else {
+            return Some(if again && !seen.keyed { Told::Again } else { Told::Right });
+        };
+        let other = self.others.get(&event).into_iter().flatten().find(|other| other.content == content);
+        Some(match other {
+            Some(Other { counts: true, .. }) => Told::Right,
+            Some(Other { counts: false, .. }) => Told::InConflict,
+            None => Told::Changed,
+        })
+    }
+
     /// Events that no client has a receipt for, in the order of the log.
-    pub(super) fn untold(&self) -> Vec<Found> {
+    pub(super) fn untold(&self) -> Vec<(Found, Content)> {
         let untold = self.events.iter().filter(|(_, seen)| !seen.told);
-        let mut untold: Vec<_> = untold
-            .map(|(id, seen)| {
-                let partition = self.partitions[seen.partition as usize].clone();
-                Found { id: *id, place: Place { partition, offset: seen.offset } }
-            })
-            .collect();
-        untold.sort_by(|a, b| a.place.cmp(&b.place));
+        let mut untold: Vec<_> =
+            untold.map(|((_, id), seen)| (self.found(*id, seen), seen.content)).collect();
+        untold.sort_by(|(a, _), (b, _)| a.place.cmp(&b.place));
         untold
     }
 
-    /// False if it is a repetition under a key that was counted.
-    fn count(&mut self, partition: &TopicPartition, offset: i64, event: &Event) -> bool {
+    /// Where the log does not hold the record that was counted last: it lost its tail, or is another one.
+    pub(super) fn replaced(&self) -> impl Iterator<Item = Place> {
+        let all = self.unproved_identities.iter();
+        all.map(|(partition, last)| Place { partition: partition.clone(), offset: last.offset })
+    }
+
+    /// What the consumer does not count and has to bury.
+    pub(super) fn belongs_to_the_dead_letters(&self) -> impl Iterator<Item = &Place> {
+        let conflicts = self.conflicts.iter().map(|found| &found.place);
+        self.undecodable.iter().chain(&self.misplaced).chain(conflicts)
+    }
+
+    /// Where the first record of an event is.
+    pub(super) fn found(&self, id: Uuid, seen: &Seen) -> Found {
+        let partition = self.partitions[seen.partition as usize].clone();
+        Found { id, place: Place { partition, offset: seen.offset } }
+    }
+
+    /// Remembers the last record below the position, and whether it is the one that the store knows.
+    fn pass(&mut self, partition: &TopicPartition, record: &Record) {
+        let last = LastRecord { offset: record.offset, digest: record.digest() };
+        self.model.pass(&partition.topic, partition.partition, last);
+        if self.unproved_identities.get(partition) == Some(&last) {
+            self.unproved_identities.remove(partition);
+        }
+    }
+
+    /// False if it is under a key that was counted.
+    fn count(&mut self, partition: &TopicPartition, offset: i64, event: &proto::Event) -> bool {
         let (topic, number) = (&*partition.topic, partition.partition);
         let recorded = match event {
-            Event::Sale(sale) => self.model.record_sale(topic, number, offset, sale),
-            Event::Weather(report) => self.model.record_weather(topic, number, offset, report),
+            proto::Event::Sale(sale) => self.model.record_sale(topic, number, offset, sale),
+            proto::Event::Weather(report) => self.model.record_weather(topic, number, offset, report),
         };
         recorded == Recorded::Counted
     }
@@ -168,4 +287,36 @@ impl Log {
         });
         u32::try_from(number).expect("a topic has far fewer partitions")
     }
+}
+
+/// What is kept of a record's event.
+struct Facts {
+    event: Event,
+    keyed: bool,
+    content: Content,
+    accepted_at: Timestamp,
+}
+
+impl Facts {
+    fn of(event: &proto::Event) -> Self {
+        let (kind, id, keyed, content, accepted_at) = match event {
+            proto::Event::Sale(Sale { id, accepted_at, idempotency_key, draft }) => {
+                (Kind::Sale, id, idempotency_key.is_some(), Content::of_sale(draft), accepted_at)
+            }
+            proto::Event::Weather(WeatherReport { id, accepted_at, idempotency_key, draft }) => {
+                (Kind::Weather, id, idempotency_key.is_some(), Content::of_weather(draft), accepted_at)
+            }
+        };
+        Self { event: (kind, id.as_uuid()), keyed, content, accepted_at: *accepted_at }
+    }
+}
+
+/// The consumer's rule: a topic holds events of one kind.
+pub(crate) fn belongs(event: &proto::Event, topic: &str) -> bool {
+    let [sales, weather] = TOPICS;
+    topic
+        == match event {
+            proto::Event::Sale(_) => sales,
+            proto::Event::Weather(_) => weather,
+        }
 }

@@ -1,18 +1,22 @@
-use std::collections::{BTreeMap, HashSet};
+//! What was compared, and where it differs. Each difference is a fault that is named with its place; what cannot be known is
+//! said, and is not a fault.
+
+mod output;
+
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use blackfriday_store::{Difference, Value};
-use serde_json::json;
 use uuid::Uuid;
 
-use super::log::{Found, Kind, Log, Place};
+use super::log::{Found, Kind, Log, Place, Told};
 use super::wait::Span;
-use crate::output::{self, grouped};
-use crate::receipts::Receipts;
+use crate::receipts::{Content, Receipt, Receipts, Refusal};
 
 /// What was compared, and where it differs.
 #[derive(Debug, Default)]
 pub(crate) struct Proof {
     accepted: u64,
+    refused: u64,
     /// Events; an event may have several records.
     in_broker: u64,
     counted: u64,
@@ -20,17 +24,36 @@ pub(crate) struct Proof {
     to_be_counted: u64,
     repeated: u64,
     undecodable: u64,
+    misplaced: u64,
     unknown_written: u64,
     unknown_not_written: u64,
     unknown_unnamed: u64,
     lost: Vec<Uuid>,
+    changed: Vec<Found>,
     told_twice: Vec<Uuid>,
+    /// Acknowledged, and not counted: the key belongs to another event.
+    told_in_conflict: Vec<Uuid>,
+    /// All records whose key belongs to another event.
+    conflicts: Vec<Found>,
+    /// Refused by this status, and in the log.
+    refused_and_written: Vec<(Found, u16)>,
     doubled: Vec<Found>,
     uncounted: Vec<Found>,
+    /// Without a receipt.
     untold: Vec<Found>,
+    /// Without a receipt, and not explained by an outcome that is not known: nobody sent them.
+    surplus: Vec<Found>,
+    /// Without a receipt, and with the content of an event that was refused before it had an identity.
+    like_refused: Vec<Found>,
     dropped: Vec<Place>,
     past_end: Vec<Place>,
+    /// The last counted records that the log does not hold.
+    replaced: Vec<Place>,
+    /// Where partitions are stopped, and why.
+    stopped: Vec<(Place, String)>,
     differences: Vec<Difference>,
+    /// What nothing that is there can prove.
+    unproved: Vec<String>,
     /// A record without a receipt is a difference.
     pub(crate) only_these: bool,
     /// There are receipts to compare with.
@@ -38,7 +61,7 @@ pub(crate) struct Proof {
 }
 
 impl Proof {
-    /// `buried`: where the records came from that lie in the dead-letter topics.
+    /// `buried`: where the records came from that are in the dead-letter topics.
     pub(super) fn new(
         receipts: Receipts,
         mut log: Log,
@@ -49,193 +72,162 @@ impl Proof {
     ) -> Self {
         let mut proof = Self {
             accepted: (receipts.sales.len() + receipts.weather.len()) as u64,
+            refused: (receipts.refused.len() + receipts.refused_unnamed.len()) as u64,
             in_broker: log.events.len() as u64,
             counted: counted(dump),
-            to_be_counted: log.records - log.repeated - log.uncounted.len() as u64,
+            to_be_counted: log.counted,
             repeated: log.repeated,
             undecodable: log.undecodable.len() as u64,
-            unknown_unnamed: receipts.unnamed,
+            misplaced: log.misplaced.len() as u64,
+            unknown_unnamed: receipts.unnamed.len() as u64,
             differences,
             with_receipts: true,
             ..Self::default()
         };
-        let sales = receipts.sales.into_iter().map(|id| (id, Kind::Sale));
-        let weather = receipts.weather.into_iter().map(|id| (id, Kind::Weather));
-        for (id, kind) in sales.chain(weather) {
-            match log.events.get_mut(&id).filter(|seen| seen.kind == kind) {
-                None => proof.lost.push(id),
-                // One record cannot be two sales. Under a key it is the same sale, told again.
-                Some(seen) if seen.told && !seen.keyed => proof.told_twice.push(id),
-                Some(seen) => seen.told = true,
-            }
-        }
-        for id in receipts.unknown {
-            match log.events.get_mut(&id) {
-                None => proof.unknown_not_written += 1,
-                Some(seen) => {
-                    seen.told = true;
-                    proof.unknown_written += 1;
-                }
-            }
-        }
-        proof.untold = log.untold();
+        proof.compare(&receipts, &mut log);
+        proof.explain(log.untold(), receipts.unnamed, receipts.refused_unnamed);
+        let is_missing = |place: &&Place| !buried.contains(place);
+        proof.dropped = log.belongs_to_the_dead_letters().filter(is_missing).cloned().collect();
+        proof.replaced = log.replaced().collect();
+        proof.stopped = log.stopped;
         proof.doubled = log.doubled;
+        proof.conflicts = log.conflicts;
         proof.uncounted = log.uncounted;
-        proof.dropped = log.undecodable.into_iter().filter(|place| !buried.contains(place)).collect();
         let past_end = spans.iter().filter(|span| span.position > span.high);
         let place = |span: &Span| Place { partition: span.partition.clone(), offset: span.position };
         proof.past_end = past_end.map(place).collect();
+        for (topic, records) in log.by_producers_time {
+            proof.unproved.push(format!(
+                "{topic} keeps the producers' times: whether the keys of {records} records count once in 24 hours rests \
+                on their clocks"
+            ));
+        }
         proof
     }
 
-    /// Nothing is lost, doubled, uncounted or different.
+    /// Says that a topic's records may be fewer than were written.
+    pub(super) fn is_compacted(&mut self, topic: &str) {
+        self.unproved
+            .push(format!("{topic} is compacted: records may be gone that were acknowledged or counted"));
+    }
+
+    /// Each receipt with an identity against the log. Acknowledgements first: what was refused once may have been accepted
+    /// by another try.
+    fn compare(&mut self, receipts: &Receipts, log: &mut Log) {
+        let sales = receipts.sales.iter().map(|receipt| (Kind::Sale, receipt));
+        for (kind, receipt) in sales.chain(receipts.weather.iter().map(|receipt| (Kind::Weather, receipt))) {
+            match log.tell((kind, receipt.id), receipt.content) {
+                None => self.lost.push(receipt.id),
+                Some(told) => self.note(told, kind, receipt, log),
+            }
+        }
+        for receipt in &receipts.unknown {
+            let kind = kind_of(receipt, log);
+            match log.tell((kind, receipt.id), receipt.content) {
+                None => self.unknown_not_written += 1,
+                Some(told) => {
+                    self.unknown_written += 1;
+                    // Whether it was written twice or in vain, nobody was told anything wrong.
+                    if told == Told::Changed {
+                        self.note(told, kind, receipt, log);
+                    }
+                }
+            }
+        }
+        for Refusal { receipt, status } in &receipts.refused {
+            let event = (kind_of(receipt, log), receipt.id);
+            if let Some(seen) = log.events.get(&event).filter(|seen| !seen.told) {
+                self.refused_and_written.push((log.found(receipt.id, seen), *status));
+                log.tell(event, None);
+            }
+        }
+    }
+
+    fn note(&mut self, told: Told, kind: Kind, receipt: &Receipt, log: &Log) {
+        match told {
+            Told::Right => {}
+            Told::Again => self.told_twice.push(receipt.id),
+            Told::InConflict => self.told_in_conflict.push(receipt.id),
+            Told::Changed => {
+                let seen = log.events.get(&(kind, receipt.id));
+                self.changed.extend(seen.map(|seen| log.found(receipt.id, seen)));
+            }
+        }
+    }
+
+    /// Which events without a receipt may be those whose outcome or whose refusal had no identity: by their content, if the
+    /// receipts have it.
+    fn explain(
+        &mut self,
+        untold: Vec<(Found, Content)>,
+        unnamed: Vec<Option<Content>>,
+        refused: Vec<Option<Content>>,
+    ) {
+        let (mut unnamed, mut refused) = (amounts(unnamed), amounts(refused));
+        let mut left = Vec::new();
+        for (found, content) in untold {
+            self.untold.push(found.clone());
+            if !take(&mut unnamed, Some(content)) {
+                left.push((found, content));
+            }
+        }
+        for (found, content) in left {
+            if take(&mut unnamed, None) {
+                continue;
+            }
+            let like_refused = take(&mut refused, Some(content));
+            if like_refused { self.like_refused.push(found) } else { self.surplus.push(found) }
+        }
+    }
+
+    /// Nothing is lost, doubled, uncounted or different, and all of that is proved.
     pub(crate) fn holds(&self) -> bool {
-        self.faults().iter().all(|(_, count)| *count == 0)
+        self.unproved.is_empty() && self.faults().iter().all(|(_, count)| *count == 0)
     }
 
     /// Every kind of fault with how often it was found.
-    fn faults(&self) -> [(&'static str, usize); 8] {
+    fn faults(&self) -> [(&'static str, usize); 15] {
+        let of_these = |found: &Vec<Found>| if self.only_these { found.len() } else { 0 };
         [
             ("lost", self.lost.len()),
+            ("changed", self.changed.len()),
             ("acknowledged twice", self.told_twice.len()),
+            ("acknowledged in conflict", self.told_in_conflict.len()),
+            ("refused and written", self.refused_and_written.len()),
+            ("refused without an identity and written", of_these(&self.like_refused)),
             ("doubled", self.doubled.len()),
             ("uncounted", self.uncounted.len()),
             ("dropped", self.dropped.len()),
             ("positions past the log's end", self.past_end.len()),
-            ("without a receipt", self.surplus()),
-            ("keys that differ", self.differences.len().max(usize::from(self.counted != self.to_be_counted))),
+            ("counted from another log", self.replaced.len()),
+            ("stopped", self.stopped.len()),
+            ("without a receipt", of_these(&self.surplus)),
+            ("keys that differ", self.differences.len()),
+            (
+                "totals that differ",
+                usize::from(self.differences.is_empty() && self.counted != self.to_be_counted),
+            ),
         ]
     }
+}
 
-    /// Records that nobody sent. One without a receipt may be one whose outcome the client does not know.
-    fn surplus(&self) -> usize {
-        let unnamed = usize::try_from(self.unknown_unnamed).unwrap_or(usize::MAX);
-        if self.only_these { self.untold.len().saturating_sub(unnamed) } else { 0 }
-    }
+/// Receipts whose event may be a sale or a report: what the log has.
+fn kind_of(receipt: &Receipt, log: &Log) -> Kind {
+    if log.events.contains_key(&(Kind::Sale, receipt.id)) { Kind::Sale } else { Kind::Weather }
+}
 
-    /// Lists have `show` entries at the most, beside their full length.
-    pub(crate) fn to_json(&self, show: usize) -> serde_json::Value {
-        let found = |all: &[Found]| {
-            let one = |found: &Found| {
-                let Place { partition, offset } = &found.place;
-                json!({"id": found.id, "topic": &*partition.topic, "partition": partition.partition,
-                       "offset": offset})
-            };
-            json!({"count": all.len(), "records": all.iter().take(show).map(one).collect::<Vec<_>>()})
-        };
-        let places = |all: &[Place]| {
-            let one = |place: &Place| {
-                json!({"topic": &*place.partition.topic, "partition": place.partition.partition,
-                       "offset": place.offset})
-            };
-            json!({"count": all.len(), "records": all.iter().take(show).map(one).collect::<Vec<_>>()})
-        };
-        let ids = |all: &[Uuid]| json!({"count": all.len(), "ids": &all[..all.len().min(show)]});
-        let difference = |difference: &Difference| {
-            json!({"key": difference.key, "field": difference.field, "expected": difference.expected,
-                   "found": difference.found})
-        };
-        json!({
-            "holds": self.holds(),
-            "accepted": self.accepted,
-            "in_broker": self.in_broker,
-            "counted": self.counted,
-            "repeated_under_a_key": self.repeated,
-            "undecodable": self.undecodable,
-            "unknown": {"written": self.unknown_written, "not_written": self.unknown_not_written,
-                        "without_id": self.unknown_unnamed},
-            "lost": ids(&self.lost),
-            "acknowledged_twice": ids(&self.told_twice),
-            "doubled": found(&self.doubled),
-            "uncounted": found(&self.uncounted),
-            "without_receipt": if self.with_receipts { found(&self.untold) } else { json!(null) },
-            "dropped": places(&self.dropped),
-            "past_end": places(&self.past_end),
-            "differences": {"count": self.differences.len(),
-                            "keys": self.differences.iter().take(show).map(difference).collect::<Vec<_>>()},
-        })
+fn amounts(contents: Vec<Option<Content>>) -> HashMap<Option<Content>, usize> {
+    let mut amounts = HashMap::new();
+    for content in contents {
+        *amounts.entry(content).or_default() += 1;
     }
+    amounts
+}
 
-    pub(crate) fn print(&self, show: usize) {
-        let mut head = vec!["in the broker", "counted"];
-        let mut row = vec![grouped(self.in_broker), grouped(self.counted)];
-        if self.with_receipts {
-            head.insert(0, "accepted");
-            row.insert(0, grouped(self.accepted));
-        }
-        output::table(&head, [row]);
-        self.print_notes();
-        self.print_faults(show);
-        let faults = self.faults();
-        let faults: Vec<_> = faults.iter().filter(|(_, count)| *count > 0).collect();
-        if faults.is_empty() {
-            let receipts =
-                if self.with_receipts { "every accepted event is in the broker, and " } else { "" };
-            output::line(format_args!("holds: {receipts}every key of the store is what the log adds up to"));
-        } else {
-            let faults: Vec<_> = faults.iter().map(|(name, count)| format!("{name} {count}")).collect();
-            output::line(format_args!("DOES NOT HOLD: {}", faults.join(", ")));
-        }
-    }
-
-    fn print_notes(&self) {
-        let untold = if self.with_receipts && !self.only_these { self.untold.len() as u64 } else { 0 };
-        let notes = [
-            (self.repeated, "records repeat an event under an idempotency key, and count once"),
-            (self.undecodable, "records cannot be decoded, and belong to the dead letters"),
-            (self.unknown_written, "events of unknown outcome were written"),
-            (self.unknown_not_written, "events of unknown outcome were not written"),
-            (self.unknown_unnamed, "requests have an unknown outcome and no identity"),
-            (untold, "events in the broker have no receipt here"),
-        ];
-        for (count, note) in notes.into_iter().filter(|(count, _)| *count > 0) {
-            output::line(format_args!("{} {note}", grouped(count)));
-        }
-    }
-
-    fn print_faults(&self, show: usize) {
-        let found = |all: &[Found], what: &str| {
-            for Found { id, place } in all.iter().take(show) {
-                output::line(format_args!("{what}: {id} at {} offset {}", place.partition, place.offset));
-            }
-        };
-        for id in self.lost.iter().take(show) {
-            output::line(format_args!("lost: {id} was acknowledged and is not in the broker"));
-        }
-        for id in self.told_twice.iter().take(show) {
-            output::line(format_args!("acknowledged twice: {id} has two receipts and one record"));
-        }
-        found(&self.doubled, "doubled: once more");
-        found(&self.uncounted, "uncounted");
-        if self.surplus() > 0 {
-            found(&self.untold, "without a receipt");
-        }
-        for Place { partition, offset } in self.dropped.iter().take(show) {
-            output::line(format_args!(
-                "dropped: {partition} offset {offset} cannot be decoded and is not in the dead letters"
-            ));
-        }
-        for Place { partition, offset } in self.past_end.iter().take(show) {
-            output::line(format_args!(
-                "past the end: {partition} is counted up to {offset}, and ends before"
-            ));
-        }
-        if self.counted != self.to_be_counted {
-            let (counted, expected) = (grouped(self.counted), grouped(self.to_be_counted));
-            output::line(format_args!(
-                "the store says {counted} events; those below its positions are {expected}"
-            ));
-        }
-        for Difference { key, field, expected, found } in self.differences.iter().take(show) {
-            let field = field.as_deref().map(|field| format!(" {field}")).unwrap_or_default();
-            let text = |value: &Option<String>| value.clone().unwrap_or_else(|| "nothing".to_owned());
-            output::line(format_args!(
-                "differs: {key}{field} holds {}, and should hold {}",
-                text(found),
-                text(expected)
-            ));
-        }
-    }
+/// Takes one of these away, if there is one.
+fn take(amounts: &mut HashMap<Option<Content>, usize>, content: Option<Content>) -> bool {
+    let amount = amounts.get_mut(&content).filter(|amount| **amount > 0);
+    amount.map(|amount| *amount -= 1).is_some()
 }
 
 /// What the store itself says was counted: sales of all categories, and weather reports.
@@ -243,14 +235,14 @@ fn counted(dump: &BTreeMap<String, Value>) -> u64 {
     let number = |text: &String| text.parse::<u64>().unwrap_or(0);
     let ends = |name: &str| dump.iter().find(|(key, _)| key.ends_with(name)).map(|(_, value)| value);
     let sales: u64 = match ends("reportes:total") {
-        Some(Value::Hash(fields)) => fields.values().map(number).sum(),
+        Some(Value::Hash(fields)) => fields.values().map(number).fold(0, u64::saturating_add),
         _ => 0,
     };
     let reports = match ends("total_messages") {
         Some(Value::Text(text)) => number(text),
         _ => 0,
     };
-    sales + reports
+    sales.saturating_add(reports)
 }
 
 #[cfg(test)]

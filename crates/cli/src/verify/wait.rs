@@ -1,19 +1,26 @@
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use blackfriday_broker::TopicPartition;
-use blackfriday_broker::kafka::Admin;
-use blackfriday_store::{Store, Value};
+use blackfriday_broker::kafka::{Admin, KafkaConfig};
+use blackfriday_broker::{Record, TopicPartition};
+use blackfriday_store::{Store, StoredPartition, Value};
 use tokio::time::{Instant, sleep};
 
 use super::TOPICS;
 use crate::failure::Unavailable;
+use crate::records::{self, Headers, Patience, Range};
 
 const POLL: Duration = Duration::from_millis(100);
+/// A consumer that runs is at the end by then, or has more to count than can be read quickly.
+const AT_ONCE: Duration = Duration::from_secs(1);
 
 /// Offsets by partition.
 pub(super) type Offsets = BTreeMap<TopicPartition, i64>;
+/// What the store knows of each partition.
+pub(super) type Stored = BTreeMap<TopicPartition, StoredPartition>;
 
 /// What there is of a partition.
 #[derive(Debug, Clone)]
@@ -40,30 +47,60 @@ pub(super) async fn ends(admin: &Admin) -> Result<Offsets> {
 }
 
 /// Waits until every position has reached its end. At the limit the rest is left to the comparison, which names it.
-pub(super) async fn until_counted(store: &Store, ends: &Offsets, limit: Duration) -> Result<()> {
-    let until = Instant::now() + limit;
+pub(super) async fn until_counted(
+    kafka: &KafkaConfig,
+    admin: &Admin,
+    store: &Store,
+    ends: &Offsets,
+    limit: Duration,
+) -> Result<()> {
+    let (started, mut ends) = (Instant::now(), Cow::Borrowed(ends));
     loop {
         let positions = positions(store).await?;
-        let reached = |(partition, end): (&TopicPartition, &i64)| {
-            positions.get(partition).copied().unwrap_or(0) >= *end
-        };
-        if ends.iter().all(reached) || Instant::now() >= until {
+        let is_behind =
+            |(partition, end): (&TopicPartition, &i64)| positions.get(partition).copied().unwrap_or(0) < *end;
+        if !ends.iter().any(is_behind) || started.elapsed() >= limit {
             return Ok(());
         }
-        sleep(POLL).await;
+        if matches!(ends, Cow::Borrowed(_)) && started.elapsed() >= AT_ONCE {
+            ends = Cow::Owned(last_records(kafka, admin, &ends, &positions).await?);
+        } else {
+            sleep(POLL).await;
+        }
     }
 }
 
+/// One past the last record of what is not counted yet: behind it there may be the log's own control records, which nobody
+/// counts.
+async fn last_records(
+    kafka: &KafkaConfig,
+    admin: &Admin,
+    ends: &Offsets,
+    positions: &Offsets,
+) -> Result<Offsets> {
+    let mut ranges = Vec::new();
+    let mut last = Offsets::new();
+    for (partition, end) in ends {
+        let log = admin.watermarks(partition).await?;
+        let from = positions.get(partition).copied().unwrap_or(0).max(log.low);
+        last.insert(partition.clone(), from.min(*end));
+        ranges.push(Range { partition: partition.clone(), from, to: (*end).min(log.high) });
+    }
+    let add = |partition: &TopicPartition, record: Record| {
+        last.insert(partition.clone(), record.offset + 1);
+        ControlFlow::Continue(())
+    };
+    records::read(kafka, ranges, Headers::None, Patience::UntilStalled, add).await?;
+    Ok(last)
+}
+
 /// Every key of the store, with the positions that it belongs to: read again until nothing moved meanwhile.
-pub(super) async fn still_store(
-    store: &Store,
-    limit: Duration,
-) -> Result<(Offsets, BTreeMap<String, Value>)> {
+pub(super) async fn still_store(store: &Store, limit: Duration) -> Result<(Stored, BTreeMap<String, Value>)> {
     let until = Instant::now() + limit;
     loop {
-        let before = positions(store).await?;
+        let before = stored(store).await?;
         let dump = store.dump().await?;
-        if positions(store).await? == before {
+        if stored(store).await? == before {
             return Ok((before, dump));
         }
         if Instant::now() >= until {
@@ -76,7 +113,7 @@ pub(super) async fn still_store(
 }
 
 /// What there is of each partition.
-pub(super) async fn spans(admin: &Admin, ends: Offsets, positions: &Offsets) -> Result<Vec<Span>> {
+pub(super) async fn spans(admin: &Admin, ends: Offsets, stored: &Stored) -> Result<Vec<Span>> {
     let mut spans = Vec::with_capacity(ends.len());
     for (partition, end) in ends {
         let log = admin.watermarks(&partition).await?;
@@ -84,18 +121,21 @@ pub(super) async fn spans(admin: &Admin, ends: Offsets, positions: &Offsets) -> 
             let gone = format!("{partition}: offsets 0 to {} are gone by retention", log.low);
             return Err(Unavailable(format!("{gone}: the store cannot be recomputed")).into());
         }
-        let position = positions.get(&partition).copied().unwrap_or(0);
+        let position = stored.get(&partition).map_or(0, |stored| stored.next);
         spans.push(Span { partition, end, high: log.high, position });
     }
     Ok(spans)
 }
 
 async fn positions(store: &Store) -> Result<Offsets> {
-    let mut positions = Offsets::new();
+    Ok(stored(store).await?.into_iter().map(|(partition, stored)| (partition, stored.next)).collect())
+}
+
+async fn stored(store: &Store) -> Result<Stored> {
+    let mut all = Stored::new();
     for topic in TOPICS {
-        for (partition, position) in store.positions(topic).await.context("where the consumer is")? {
-            positions.insert(TopicPartition::new(topic, partition), position);
-        }
+        let partitions = store.partitions(topic).await.context("where the consumer is")?;
+        all.extend(partitions.into_iter().map(|(id, stored)| (TopicPartition::new(topic, id), stored)));
     }
-    Ok(positions)
+    Ok(all)
 }
