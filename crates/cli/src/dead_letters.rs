@@ -2,9 +2,11 @@
 //!
 //! A redrive publishes them to the topic that they came from, with their origin in a header. Before it sends anything it
 //! reads that topic for such headers: what was sent already, by a redrive that was cut off for instance, is not sent again,
-//! even if the consumer has buried the same record twice.
+//! even if the consumer has buried the same record twice. A record of a redrive that was buried for the reason for which it
+//! was buried before is kept: sending it again would bury it again.
 //!
-//! Invariant: however often `redrive` runs, one after the other, a record that could not be counted is sent once.
+//! Invariant: however often `redrive` runs, one after the other, a record that could not be counted is sent once for each
+//! reason.
 
 mod redrive;
 
@@ -29,18 +31,19 @@ pub enum Command {
         after_help = "Example:\n  blackfriday dead-letters list --topic ventas --kafka-brokers 127.0.0.1:9092"
     )]
     List(Which),
-    /// Publish those that can be decoded now to the topic that they came from, each once.
+    /// Publish those that can be counted now to the topic that they came from, each once.
     #[command(after_help = "Examples:\n  \
         blackfriday dead-letters redrive --dry-run\n  \
         blackfriday dead-letters redrive --topic ventas --from 0 --to 12\n\n\
         A record carries where it came from in the header blackfriday-redriven. The topic is read for such headers first,\n\
-        so that a redrive can be repeated: what was sent is not sent again. Do not run two at once.\n\
+        so that a redrive can be repeated: what was sent is not sent again, nor what failed again for the same reason.\n\
+        Do not run two at once.\n\
         Exit code 0 if each was sent, now or before, 1 if some were kept, 69 if Kafka cannot be reached.")]
     Redrive(redrive::Arguments),
 }
 
 /// Which of them.
-#[derive(clap::Args, Debug)]
+#[derive(clap::Args, Debug, Clone)]
 pub struct Which {
     /// The topic that they came from.
     #[arg(long, default_value = "ventas")]
@@ -92,6 +95,15 @@ pub(crate) async fn origins(kafka: &KafkaConfig, admin: &Admin, topics: &[&str])
 }
 
 impl Which {
+    /// All of the same topic.
+    fn whole(&self) -> Self {
+        Self { from: 0, to: None, ..self.clone() }
+    }
+
+    fn holds(&self, letter: &DeadLetter) -> bool {
+        (self.from..self.to.unwrap_or(i64::MAX)).contains(&letter.record.offset)
+    }
+
     async fn read(&self) -> Result<Vec<DeadLetter>> {
         let admin = Admin::new(&self.kafka)?;
         let mut ranges = whole_topic(&admin, &dead_letter_topic(&self.topic)).await?;

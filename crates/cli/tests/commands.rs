@@ -6,9 +6,9 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use blackfriday_broker::OutgoingRecord;
 use blackfriday_broker::kafka::{KafkaConfig, Producer, ProducerConfig};
-use blackfriday_consumer::{Config, ORIGIN_OFFSET, ORIGIN_PARTITION, ORIGIN_TOPIC};
-use blackfriday_event::{EventId, IdempotencyKey, Sale, Timestamp};
-use blackfriday_proto::encode_sale;
+use blackfriday_consumer::{Config, ORIGIN_OFFSET, ORIGIN_PARTITION, ORIGIN_TOPIC, REASON};
+use blackfriday_event::{EventId, IdempotencyKey, Sale, Timestamp, WeatherReport};
+use blackfriday_proto::{encode_sale, encode_weather};
 use blackfriday_service::Context;
 use blackfriday_stack::{Kafka, Valkey, eventually};
 use blackfriday_workload::{Traffic, Workload};
@@ -139,6 +139,7 @@ async fn the_commands_tell_the_truth_about_a_real_pipeline() -> Result<()> {
     verify_names_what_is_wrong(&pipeline, &receipts).await?;
     tail_shows_records(&pipeline).await?;
     dead_letters_are_sent_again_once(&pipeline, &receipts).await?;
+    what_belongs_elsewhere_or_fails_again_is_kept(&pipeline, &receipts).await?;
     pipeline.consumer.shutdown.begin();
     Ok(())
 }
@@ -246,4 +247,74 @@ async fn dead_letters_are_sent_again_once(pipeline: &Pipeline, receipts: &str) -
     eventually(LIMIT, buried_again).await.context("the consumer buries it again")?;
     pipeline.run(&["verify"]).await?;
     Ok(())
+}
+
+/// Letters of the dead-letter topic, once there are so many.
+async fn letters(pipeline: &Pipeline, count: usize) -> Result<Vec<Value>> {
+    let listed = async || pipeline.run(&["dead-letters", "list"]).await.and_then(|listed| lines(&listed));
+    let are_there = async || listed().await.is_ok_and(|letters| letters.len() >= count);
+    eventually(LIMIT, are_there).await.with_context(|| format!("{count} dead letters"))?;
+    listed().await
+}
+
+async fn what_belongs_elsewhere_or_fails_again_is_kept(pipeline: &Pipeline, receipts: &str) -> Result<()> {
+    let before = letters(pipeline, 0).await?.len();
+    // An event of the other kind is a dead letter, for the consumer and for verify.
+    pipeline.publish("ventas", 1, encode_weather(&report())).await?;
+    letters(pipeline, before + 1).await?;
+    let table = pipeline.run(&["verify", "--receipts", receipts]).await?;
+    ensure!(table.contains("1 records hold an event of another topic"), "{table}");
+    let from = before.to_string();
+    for _ in 0..3 {
+        let kept = pipeline.run_to(1, &["dead-letters", "redrive", "--from", &from]).await?;
+        ensure!(kept.contains("kept: its event does not belong to the topic ventas"), "{kept}");
+    }
+    ensure!(letters(pipeline, 0).await?.len() == before + 1, "no redrive has made another dead letter");
+
+    // On request it is sent, once; what comes back for the same reason is kept, however often one asks.
+    pipeline.run(&["dead-letters", "redrive", "--all", "--from", &from]).await?;
+    let again = letters(pipeline, before + 2).await?.pop().context("the new letter")?;
+    ensure!(again["origin"]["partition"] == 1, "it went where it came from: {again}");
+    for _ in 0..2 {
+        let kept = pipeline.run_to(1, &["dead-letters", "redrive", "--from", &from]).await?;
+        ensure!(kept.contains("was sent before") && kept.contains("kept: "), "{kept}");
+    }
+
+    let origin = |offset: &str| {
+        vec![
+            (ORIGIN_TOPIC, b"ventas".to_vec()),
+            (ORIGIN_PARTITION, b"0".to_vec()),
+            (ORIGIN_OFFSET, offset.as_bytes().to_vec()),
+            (REASON, b"a rule that only the consumer knows".to_vec()),
+        ]
+    };
+    // The beginning of a large record is no record, whatever it decodes to, and whoever asks.
+    let stub = letters(pipeline, 0).await?.len();
+    let mut headers = origin("4710");
+    headers.push(("blackfriday-origin-length", b"1000100".to_vec()));
+    pipeline.publish_with("ventas.dlq", 0, encode_sale(&sale(SALES + 6, None)?), headers).await?;
+    let kept = pipeline.run_to(1, &["dead-letters", "redrive", "--all", "--from", &stub.to_string()]).await?;
+    ensure!(kept.contains("kept: it is the beginning of a record of 1000100 bytes"), "{kept}");
+
+    // A record that looks right from here, and that the consumer buried again for the same reason.
+    let good = encode_sale(&sale(SALES + 7, None)?);
+    let first = letters(pipeline, 0).await?.len();
+    pipeline.publish_with("ventas.dlq", 0, good.clone(), origin("4712")).await?;
+    let sent = pipeline.run(&["dead-letters", "redrive", "--from", &first.to_string()]).await?;
+    let offset = sent.split("partition 0 offset ").nth(1).and_then(|rest| rest.split('"').next());
+    let offset = offset.with_context(|| sent.clone())?.to_owned();
+    pipeline.publish_with("ventas.dlq", 0, good, origin(&offset)).await?;
+    let kept = pipeline.run_to(1, &["dead-letters", "redrive", "--from", &first.to_string()]).await?;
+    ensure!(kept.contains("failed again for the same reason: a rule that only the consumer knows"), "{kept}");
+    ensure!(!kept.contains("sent: partition"), "{kept}");
+    Ok(())
+}
+
+fn report() -> WeatherReport {
+    WeatherReport {
+        id: EventId::new_v7(),
+        accepted_at: Timestamp::from(std::time::SystemTime::now()),
+        idempotency_key: None,
+        draft: Traffic::new(Workload::black_friday(), None).weather(0),
+    }
 }

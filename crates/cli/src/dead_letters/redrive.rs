@@ -1,4 +1,4 @@
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::ops::ControlFlow;
 use std::time::Duration;
@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use blackfriday_broker::kafka::{Admin, KafkaConfig, Producer, ProducerConfig};
 use blackfriday_broker::{OutgoingRecord, Position, PublishError, Record, TopicPartition};
+use blackfriday_consumer::REASON;
 use blackfriday_event::Timestamp;
 use blackfriday_proto::decode_record;
 use serde_json::json;
@@ -15,10 +16,12 @@ use super::{DeadLetter, Which, header, origin, whole_topic};
 use crate::failure::Unavailable;
 use crate::output;
 use crate::records::{self, Headers, Patience};
-use crate::verify::Place;
+use crate::verify::{Place, belongs};
 
 /// Header of a record that was sent again: topic, partition and offset that it came from, as `ventas/2/17`.
 const REDRIVEN: &str = "blackfriday-redriven";
+/// Header of a dead letter that holds the beginning of a large record only.
+const ORIGIN_LENGTH: &str = "blackfriday-origin-length";
 const BROKER_LIMIT: Duration = Duration::from_secs(10);
 
 /// Which to send again, and whether.
@@ -26,7 +29,8 @@ const BROKER_LIMIT: Duration = Duration::from_secs(10);
 pub struct Arguments {
     #[command(flatten)]
     which: Which,
-    /// Send also what still cannot be decoded: it becomes a dead letter again, from its new place.
+    /// Send also what still cannot be counted, as far as can be seen, and what failed again for the same reason: it
+    /// becomes a dead letter again, from its new place.
     #[arg(long)]
     all: bool,
     /// Say what would be sent, and send nothing.
@@ -43,14 +47,26 @@ enum Fate {
     Kept(String),
 }
 
+/// What a topic has got from redrives.
+#[derive(Default)]
+struct Before {
+    /// Origins of what was sent.
+    sent: HashSet<String>,
+    /// Where each of it is now, and its origin.
+    origins: HashMap<Place, String>,
+    /// Why each dead letter was buried, by its origin.
+    reasons: HashMap<String, String>,
+}
+
 /// True if every one was sent, now or before.
 pub(super) async fn run(Arguments { which, all, dry_run }: Arguments) -> Result<bool> {
-    let letters = which.read().await?;
-    let mut done = sent_before(&which.kafka, &letters).await?;
+    let every = which.whole().read().await?;
+    let letters: Vec<_> = every.iter().filter(|letter| which.holds(letter)).collect();
+    let mut before = Before::read(&which.kafka, &every).await?;
     let producer = if dry_run { None } else { Some(producer(&which).await?) };
     let mut kept = 0;
     for letter in &letters {
-        let fate = send_again(producer.as_ref(), letter, all, &mut done).await;
+        let fate = send_again(producer.as_ref(), letter, all, &mut before).await;
         kept += usize::from(matches!(fate, Fate::Kept(_)));
         output::line(json!({
             "partition": letter.partition.partition,
@@ -66,20 +82,26 @@ async fn send_again(
     producer: Option<&Producer>,
     letter: &DeadLetter,
     all: bool,
-    done: &mut HashSet<String>,
+    before: &mut Before,
 ) -> Fate {
     let Some(place) = origin(&letter.record) else {
         return Fate::Kept("it does not say where it came from".to_owned());
     };
-    // It gets another time where it is sent to.
-    if let Err(error) = decode_record(&letter.record.payload, Timestamp::default())
-        && !all
-    {
-        return Fate::Kept(format!("it still cannot be decoded: {error}"));
-    }
-    if !done.insert(name_of(&place)) {
+    if before.sent.contains(&name_of(&place)) {
         return Fate::SentBefore;
     }
+    if let Some(bytes) = header(&letter.record, ORIGIN_LENGTH) {
+        return Fate::Kept(format!(
+            "it is the beginning of a record of {bytes} bytes, which is at {}",
+            name_of(&place)
+        ));
+    }
+    if let Some(why) = why_in_vain(&place, &letter.record, before)
+        && !all
+    {
+        return Fate::Kept(why);
+    }
+    before.sent.insert(name_of(&place));
     let Some(producer) = producer else { return Fate::WouldBeSent };
     match producer.publish(outgoing(&place, &letter.record)).await {
         Ok(position) => Fate::Sent(position),
@@ -91,34 +113,61 @@ async fn send_again(
     }
 }
 
-/// Its key goes along, and with it the partition whose window of idempotency keys knows it.
+/// Why the consumer would bury it again, as far as can be seen from here.
+fn why_in_vain(place: &Place, record: &Record, before: &Before) -> Option<String> {
+    // It gets another time where it is sent to.
+    match decode_record(&record.payload, Timestamp::default()) {
+        Err(error) => return Some(format!("it still cannot be decoded: {error}")),
+        Ok(event) if !belongs(&event, &place.partition.topic) => {
+            return Some(format!("its event does not belong to the topic {}", place.partition.topic));
+        }
+        Ok(_) => {}
+    }
+    let first = before.origins.get(place)?;
+    let reason = header(record, REASON).unwrap_or_default();
+    // Without the first letter, which retention may have taken, nothing says that this reason is another one.
+    let is_same = before.reasons.get(first).is_none_or(|before| *before == reason);
+    is_same.then(|| format!("it was sent again from {first}, and failed again for the same reason: {reason}"))
+}
+
+/// It goes to the partition that it came from, whose window of idempotency keys knows its key.
 fn outgoing(place: &Place, record: &Record) -> OutgoingRecord {
     OutgoingRecord {
         topic: place.partition.topic.to_string(),
         key: record.key.clone(),
+        partition: Some(place.partition.partition),
         payload: record.payload.clone(),
         timestamp_ms: record.timestamp_ms,
         traceparent: record.traceparent.clone(),
         headers: vec![(REDRIVEN, name_of(place).into_bytes())],
-        ..OutgoingRecord::default()
     }
 }
 
-/// What the topics of these dead letters have got from a redrive already.
-async fn sent_before(kafka: &KafkaConfig, letters: &[DeadLetter]) -> Result<HashSet<String>> {
-    let admin = Admin::new(kafka)?;
-    let topics: HashSet<_> = letters.iter().filter_map(|letter| origin(&letter.record)).collect();
-    let topics: HashSet<_> = topics.into_iter().map(|place| place.partition.topic).collect();
-    let mut sent = HashSet::new();
-    for topic in topics {
-        let ranges = whole_topic(&admin, &topic).await?;
-        let add = |_: &TopicPartition, record: Record| {
-            sent.extend(header(&record, REDRIVEN));
-            ControlFlow::Continue(())
-        };
-        records::read(kafka, ranges, Headers::All, Patience::UntilStalled, add).await?;
+impl Before {
+    /// Reads the topics that these dead letters came from.
+    async fn read(kafka: &KafkaConfig, letters: &[DeadLetter]) -> Result<Self> {
+        let admin = Admin::new(kafka)?;
+        let mut before = Self::default();
+        let mut topics = HashSet::new();
+        for letter in letters {
+            let Some(place) = origin(&letter.record) else { continue };
+            before.reasons.insert(name_of(&place), header(&letter.record, REASON).unwrap_or_default());
+            topics.insert(place.partition.topic);
+        }
+        for topic in topics {
+            let ranges = whole_topic(&admin, &topic).await?;
+            let add = |partition: &TopicPartition, record: Record| {
+                if let Some(origin) = header(&record, REDRIVEN) {
+                    let place = Place { partition: partition.clone(), offset: record.offset };
+                    before.origins.insert(place, origin.clone());
+                    before.sent.insert(origin);
+                }
+                ControlFlow::Continue(())
+            };
+            records::read(kafka, ranges, Headers::All, Patience::UntilStalled, add).await?;
+        }
+        Ok(before)
     }
-    Ok(sent)
 }
 
 async fn producer(which: &Which) -> Result<Producer> {
