@@ -7,6 +7,7 @@ mod addons;
 mod capacity;
 mod clock;
 mod cluster;
+mod durability;
 mod images;
 mod nodes;
 mod object;
@@ -118,6 +119,9 @@ pub(crate) async fn examine(arguments: &DoctorArguments) -> Result<Report> {
     report.add(of_cluster(&cluster, &objects, arguments));
     report.add(scaling::autoscalers(&objects));
     report.add(scaling::partitions(&objects));
+    report.add(durability::copies(&objects));
+    report.add(durability::times(&objects));
+    report.add(durability::eviction(&objects));
     for host in registries(&objects, arguments.registry.as_deref()) {
         report.add([registry::from_here(&registry, &host, &images::images(&objects)).await]);
         report.add([if arguments.probe {

@@ -40,6 +40,9 @@ pub(super) struct Object {
     pub(super) metadata: Metadata,
     #[serde(default)]
     pub(super) spec: Value,
+    /// Of a ConfigMap.
+    #[serde(default)]
+    pub(super) data: Value,
     #[serde(default)]
     pub(super) status: Value,
 }
