@@ -86,6 +86,9 @@ impl Gate {
         if gzip::is_gzip(&mut parts.headers, &message)? {
             (message, kbytes) = self.inflate(message, kbytes).await?;
         }
+        if by.is_over() {
+            return Err(Status::resource_exhausted("the call has no time left; nothing was written"));
+        }
         if method == BATCH_METHOD {
             self.check_count(message::count_field_1(&message)?)?;
         }
@@ -161,4 +164,61 @@ impl<S: NamedService> NamedService for Admitted<S> {
 fn method_of(path: &str) -> &'static str {
     let name = path.rsplit('/').next().unwrap_or_default();
     METHODS.into_iter().find(|method| *method == name).unwrap_or("_OTHER")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::{Ready, ready};
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use clap::Parser;
+
+    use super::*;
+
+    /// Counts the calls that reach it.
+    #[derive(Clone, Default)]
+    struct Behind(Arc<AtomicUsize>);
+
+    impl NamedService for Behind {
+        const NAME: &'static str = "behind";
+    }
+
+    impl Service<Request> for Behind {
+        type Response = Response;
+        type Error = Infallible;
+        type Future = Ready<Result<Response, Infallible>>;
+
+        fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn call(&mut self, _: Request) -> Self::Future {
+            self.0.fetch_add(1, Ordering::Relaxed);
+            ready(Ok(Response::new(Body::empty())))
+        }
+    }
+
+    #[tokio::test]
+    async fn a_call_without_time_left_is_refused_before_anything_is_written() {
+        let config = crate::Config::try_parse_from(["writer"]).expect("defaults");
+        let gate = Gate::new(&config.limits, &Registry::new("test"));
+        let behind = Behind::default();
+        let mut call = gate.before(behind.clone());
+        let mut status = async |timeout: &str| {
+            let empty = Body::new(Full::new(Bytes::from_static(&[0; 5])));
+            let request = http::Request::post("/blackfriday.ProductSaleService/ProcesarVenta");
+            let request = request.header("grpc-timeout", timeout).body(empty).expect("a request");
+            let response = call.call(request).await.expect("infallible");
+            Status::from_header_map(response.headers()).map(|status| status.code())
+        };
+        for timeout in ["0H", "0n", "1n", "99999999n", "999u", "1m", "4m"] {
+            let long = timeout == "99999999n";
+            let expected = if long { None } else { Some(Code::ResourceExhausted) };
+            assert_eq!(status(timeout).await, expected, "{timeout}");
+        }
+        for timeout in ["1S", "99999999H", "1x", ""] {
+            assert_eq!(status(timeout).await, None, "{timeout}");
+        }
+        assert_eq!(behind.0.load(Ordering::Relaxed), 5);
+    }
 }

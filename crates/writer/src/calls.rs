@@ -11,6 +11,9 @@ use tonic::Code;
 /// At most this much of a call's time is left for the answer's way back, and at most a twentieth of it.
 const MAX_ANSWER_RESERVE: Duration = Duration::from_millis(50);
 
+/// With less left, a record would be written only to miss its own answer.
+const MIN_LEFT: Duration = Duration::from_millis(5);
+
 /// `rpc.server.*` metrics of OpenTelemetry's semantic conventions.
 #[derive(Clone)]
 pub(crate) struct CallMetrics(Family<Labels, Histogram>);
@@ -69,6 +72,11 @@ impl AnswerBy {
         let theirs = headers.get("grpc-timeout").and_then(|value| parse_timeout(value.to_str().ok()?));
         let limit = theirs.map_or(ours, |theirs| theirs.min(ours));
         Self(Instant::now() + limit - (limit / 20).min(MAX_ANSWER_RESERVE))
+    }
+
+    /// Whether it is too late to write anything: a client may ask for any time, also for none.
+    pub(crate) fn is_over(self) -> bool {
+        self.0.saturating_duration_since(Instant::now()) < MIN_LEFT
     }
 }
 

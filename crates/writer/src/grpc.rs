@@ -8,7 +8,7 @@ use blackfriday_proto::blackfriday::{
 use blackfriday_proto::clima::weather_service_server::WeatherService;
 use blackfriday_proto::clima::{WeatherReport, WeatherResponse};
 use blackfriday_proto::{ErrorCode, SaleCommand, SaleError, WeatherCommand};
-use blackfriday_telemetry::context::TRACEPARENT;
+use blackfriday_telemetry::context::{TRACEPARENT, sample_root};
 use tokio::time::Instant;
 use tonic::metadata::MetadataValue;
 use tonic::{Request, Response, Status};
@@ -91,9 +91,11 @@ fn answer_by<T>(request: &Request<T>) -> Result<Instant, Status> {
     by.map(|by| by.0).ok_or_else(|| Status::internal("a call passed no gate"))
 }
 
-/// The trace context of a single call.
+/// The trace context of a single call. Our own hops send it beside each sale: in metadata it is a client's, and our own
+/// share of calls decides whether it is followed.
 fn traceparent<T>(request: &Request<T>) -> Option<String> {
-    request.metadata().get(TRACEPARENT)?.to_str().ok().map(str::to_owned)
+    let given = request.metadata().get(TRACEPARENT)?.to_str().ok()?;
+    sample_root().then(|| given.to_owned())
 }
 
 fn accepted(id: EventId) -> ProductSaleResponse {
