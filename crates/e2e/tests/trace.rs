@@ -24,6 +24,7 @@ use tonic::{Request, Response, Status};
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const REFUSED: &str = "5bf92f3577b34da6a3ce929d0e0e4736";
+const UNSAMPLED: &str = "6bf92f3577b34da6a3ce929d0e0e4736";
 const CLIENT: &str = "00f067aa0ba902b7";
 const SALE: &str = r#"{"categoria":"Ropa","producto_id":"P-1","precio":10.5,"cantidad_vendida":1}"#;
 
@@ -115,11 +116,13 @@ async fn a_sampled_sale_is_one_story_from_the_client_to_the_store() -> Result<()
     let mut pipeline = Pipeline::start(&[
         ("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint),
         ("OTEL_BSP_SCHEDULE_DELAY", "200"),
-        ("BLACKFRIDAY_TRACE_SAMPLE_RATIO", "0"),
+        ("BLACKFRIDAY_TRACE_SAMPLE_RATIO", "1"),
     ])
     .await?;
     let gateway = pipeline.address(Service::Gateway);
-    let untraced = post_with(gateway, "/venta", SALE, &[]).await?;
+    // A client may say no for its own.
+    let unsampled = format!("00-{UNSAMPLED}-{CLIENT}-00");
+    let untraced = post_with(gateway, "/venta", SALE, &[("traceparent", &unsampled)]).await?;
     let traceparent = format!("00-{TRACE}-{CLIENT}-01");
     let traced = post_with(gateway, "/venta", SALE, &[("traceparent", &traceparent)]).await?;
     ensure!(untraced.status == 202 && traced.status == 202, "{untraced:?} {traced:?}");

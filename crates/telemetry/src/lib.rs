@@ -2,7 +2,8 @@
 //! HTTP, gRPC and the records of the event log into one story.
 //!
 //! Invariant: an event that is not sampled costs no span and no allocation. Whether it is sampled is decided once, at
-//! the head: by the caller's `traceparent`, or by [`context::sample_root`].
+//! the head: by [`context::sample_root`]. Hops of ours follow that by the `traceparent` of the one before; a client's can
+//! only say no.
 
 pub mod context;
 mod error;
@@ -37,7 +38,7 @@ pub struct TelemetryConfig {
     /// Where spans go, an OTLP gRPC endpoint such as `http://127.0.0.1:4317`; without it there are none.
     #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT")]
     pub otlp_endpoint: Option<String>,
-    /// Share of the requests without a trace context that is traced, 0 to 1.
+    /// Share of the clients' requests that is traced, 0 to 1; a client's trace context is continued, but cannot raise it.
     #[arg(long, env = "BLACKFRIDAY_TRACE_SAMPLE_RATIO", default_value_t = 0.01, value_parser = ratio)]
     pub trace_sample_ratio: f64,
 }
