@@ -4,7 +4,7 @@
 
 use std::io::Read;
 
-use flate2::read::GzDecoder;
+use flate2::bufread::GzDecoder;
 use http::{HeaderMap, HeaderValue};
 use prost::bytes::{BufMut, Bytes, BytesMut};
 use tonic::Status;
