@@ -5,8 +5,8 @@ use blackfriday_telemetry::TelemetryConfig;
 use clap::{Parser, Subcommand};
 
 use crate::{
-    dead_letters, demo, deploy, doctor, failure, image, load, output, reference, registry, tail, topics,
-    valkey_config, verify, workload,
+    dead_letters, demo, deploy, doctor, failure, image, load, output, reference, registry, resume, tail,
+    topics, valkey_config, verify, workload,
 };
 
 /// Takes a flash sale in, counts it exactly once, and proves it.
@@ -43,6 +43,8 @@ pub enum Command {
         after_help = "Examples:\n  blackfriday dead-letters list\n  blackfriday dead-letters redrive --dry-run"
     )]
     DeadLetters(dead_letters::Command),
+    /// Let a partition be counted again that its consumer stopped.
+    Resume(Box<resume::Arguments>),
     /// Make the topics.
     #[command(subcommand, after_help = "Example:\n  blackfriday topics create --partitions 6")]
     Topics(topics::Command),
@@ -103,6 +105,7 @@ async fn dispatch(command: Command) -> anyhow::Result<bool> {
         Command::Verify(arguments) => verify::run(*arguments).await,
         Command::Tail(arguments) => tail::run(arguments).await.map(|()| true),
         Command::DeadLetters(command) => dead_letters::run(command).await,
+        Command::Resume(arguments) => resume::run(*arguments).await,
         Command::Topics(command) => topics::run(command).await.map(|()| true),
         Command::Workload(command) => workload::run(command).await.map(|()| true),
         Command::Image(command) => image::run(command).await.map(|()| true),

@@ -17,6 +17,7 @@ mod receipts;
 mod records;
 mod reference;
 mod registry;
+mod resume;
 mod tail;
 mod topics;
 mod valkey_config;

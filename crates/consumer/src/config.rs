@@ -26,7 +26,10 @@ pub struct Config {
     /// The consumer group, which shares the partitions among consumers.
     #[arg(long, env = "BLACKFRIDAY_CONSUMER_GROUP", default_value = "blackfriday")]
     pub group: String,
-    /// What to do when the log does not hold the stored position.
+    /// A name of this consumer in its group that stays the same over restarts: then it gets its partitions back at once.
+    #[arg(long, env = "BLACKFRIDAY_CONSUMER_GROUP_INSTANCE_ID")]
+    pub group_instance_id: Option<String>,
+    /// What to do when the log does not hold the stored position, or not the record that was counted before it.
     #[arg(long, env = "BLACKFRIDAY_CONSUMER_ON_GAP", value_enum, default_value_t = OnGap::Stop)]
     pub on_gap: OnGap,
     /// Records in one batch of a partition.
@@ -56,7 +59,7 @@ pub struct Config {
 /// What to do when the log does not hold the stored position.
 #[derive(clap::ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnGap {
-    /// Stop with an error that names the range.
+    /// Stop the partition, and say which range; it stays stopped until `blackfriday resume` moves it.
     Stop,
     /// Records are gone by retention: go on at the first that is left. They are never counted.
     Skip,

@@ -3,19 +3,17 @@
 use std::time::Duration;
 
 use blackfriday_broker::TopicPartition;
-use blackfriday_broker::kafka::Producer;
 use blackfriday_event::{KeyWindow, Timestamp};
-use blackfriday_store::{Batch, Outcome, Store, StoreError};
+use blackfriday_store::{Batch, LastRecord, Outcome, Store, StoreError};
 use blackfriday_telemetry::context;
 use tracing::{Instrument, Span};
 
 use crate::Error;
-use crate::dead_letter;
-use crate::fold::{Folded, Rejected};
+use crate::fold::Folded;
 use crate::progress::Progress;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
-const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 
 /// A folded batch of one partition.
 #[derive(Debug)]
@@ -24,6 +22,8 @@ pub(crate) struct Work {
     pub(crate) epoch: u64,
     pub(crate) from: i64,
     pub(crate) to: i64,
+    /// The last record below `to`, of this batch or one before.
+    pub(crate) last: Option<LastRecord>,
     pub(crate) folded: Folded,
 }
 
@@ -32,71 +32,70 @@ pub(crate) struct Work {
 pub(crate) struct Counted {
     pub(crate) partition: TopicPartition,
     pub(crate) epoch: u64,
-    pub(crate) position: i64,
-    /// False if the store's position was another one: nothing was counted, and reading goes on from `position`.
-    pub(crate) applied: bool,
     pub(crate) records: u64,
     pub(crate) newest: Option<Timestamp>,
+    pub(crate) fate: Fate,
 }
 
-/// Counts batches of different partitions. Waits for as long as the store or, for dead letters, the broker is away.
+#[derive(Debug)]
+pub(crate) enum Fate {
+    /// It is counted, up to this position, which the record, if it is known, led to.
+    Applied { position: i64, last: Option<LastRecord> },
+    /// Nothing was counted: the store's position is another one, and reading goes on from there.
+    Refused { stored: i64 },
+    /// Nothing was counted: the partition is stopped.
+    Stopped { reason: String },
+    /// Nothing was counted yet: it holds what has to go to the dead letters first.
+    ToBury(Box<Work>),
+}
+
+/// Counts batches of different partitions, none of which holds anything for the dead letters. Waits for as long as the store
+/// is away.
 pub(crate) async fn count(
     store: &Store,
-    producer: &Producer,
     works: Vec<Work>,
     progress: &Progress,
 ) -> Result<Vec<Counted>, Error> {
     let span = batch_span(&works);
-    count_in_span(store, producer, works, progress).instrument(span).await
+    count_in_span(store, works, progress).instrument(span).await
 }
 
-async fn count_in_span(
-    store: &Store,
-    producer: &Producer,
-    mut works: Vec<Work>,
-    progress: &Progress,
-) -> Result<Vec<Counted>, Error> {
-    for work in &mut works {
-        let rejected = std::mem::take(&mut work.folded.rejected);
-        bury(producer, &work.partition, rejected, progress).await;
-    }
+async fn count_in_span(store: &Store, works: Vec<Work>, progress: &Progress) -> Result<Vec<Counted>, Error> {
     let windows = windows(store, &works, progress).await?;
     let mut counted = Vec::with_capacity(works.len());
     let mut batches = Vec::with_capacity(works.len());
     let mut applying = Vec::with_capacity(works.len());
     for (mut work, window) in works.into_iter().zip(windows) {
-        match window {
-            // The window is of another state of the store than the batch starts from.
-            Some((position, _)) if position != work.from => counted.push(Counted::refused(&work, position)),
-            window => {
-                let mut keys = window.map(|(_, keys)| keys).unwrap_or_default();
-                let (repeated, conflicting) = work.folded.admit(&mut keys);
-                progress.repeated(repeated);
-                progress.conflicting(conflicting.len());
-                bury(producer, &work.partition, conflicting, progress).await;
+        let (position, mut keys) = window.unwrap_or((work.from, KeyWindow::default()));
+        // The window is of another state of the store than the batch starts from.
+        if position != work.from {
+            counted.push(work.came_to(Fate::Refused { stored: position }));
+            continue;
+        }
+        match work.folded.admit(&mut keys) {
+            Some(decided) => {
+                progress.decided(&decided);
                 batches.push(batch(&mut work, keys, store));
                 applying.push(work);
             }
+            None => counted.push(work.to_bury()),
         }
     }
     let started = std::time::Instant::now();
     let call = call_span();
     let outcomes = retrying(progress, || store.apply(&batches)).instrument(call).await?;
     progress.applied(batches.len(), started.elapsed());
-    counted.extend(applying.iter().zip(outcomes).map(|(work, outcome)| match outcome {
-        Outcome::Applied => Counted::applied(work),
-        // An earlier try was applied although its answer was lost.
-        Outcome::Refused { stored } if stored == work.to => Counted::applied(work),
-        Outcome::Refused { stored } => Counted::refused(work, stored),
-        // What it is stopped for is read again with the position.
-        Outcome::Stopped { .. } => Counted::refused(work, work.from),
+    counted.extend(applying.iter().zip(outcomes).map(|(work, outcome)| {
+        let applied = || Fate::Applied { position: work.to, last: work.last };
+        work.came_to(match outcome {
+            Outcome::Applied => applied(),
+            // An earlier try was applied although its answer was lost.
+            Outcome::Refused { stored } if stored == work.to => applied(),
+            Outcome::Refused { stored } => Fate::Refused { stored },
+            Outcome::Stopped { reason } => Fate::Stopped { reason },
+        })
     }));
     Ok(counted)
-}
-
-async fn bury(producer: &Producer, partition: &TopicPartition, rejected: Vec<Rejected>, progress: &Progress) {
-    progress.dead_letters(rejected.len());
-    dead_letter::publish(producer, partition, rejected).await;
 }
 
 /// Runs an operation of the store until it succeeds, with growing pauses.
@@ -115,9 +114,7 @@ where
                 return Ok(done);
             }
             Err(error) if error.is_retryable() => {
-                progress.store_is_there(false);
-                let cause = std::error::Error::source(&error).map(ToString::to_string);
-                tracing::warn!(%error, cause, retry_in_ms = pause.as_millis(), "the store is awaited");
+                progress.store_is_away(&error);
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(LONGEST_PAUSE);
             }
@@ -146,28 +143,25 @@ async fn windows(
 fn batch(work: &mut Work, keys: KeyWindow, store: &Store) -> Batch {
     let empty = work.folded.kind.empty(store.bounds());
     Batch {
+        last: work.last,
         topic: work.partition.topic.to_string(),
         partition: work.partition.partition,
         from: work.from,
         to: work.to,
-        last: work.folded.last,
         tally: std::mem::replace(&mut work.folded.tally, empty),
         keys,
     }
 }
 
-impl Counted {
-    fn applied(work: &Work) -> Self {
-        Self::new(work, work.to, true)
+impl Work {
+    fn came_to(&self, fate: Fate) -> Counted {
+        let Folded { records, newest, .. } = self.folded;
+        Counted { partition: self.partition.clone(), epoch: self.epoch, records, newest, fate }
     }
 
-    fn refused(work: &Work, position: i64) -> Self {
-        Self::new(work, position, false)
-    }
-
-    fn new(work: &Work, position: i64, applied: bool) -> Self {
-        let Folded { records, newest, .. } = work.folded;
-        Self { partition: work.partition.clone(), epoch: work.epoch, position, applied, records, newest }
+    fn to_bury(self) -> Counted {
+        let (partition, epoch) = (self.partition.clone(), self.epoch);
+        Counted { partition, epoch, records: 0, newest: None, fate: Fate::ToBury(Box::new(self)) }
     }
 }
 

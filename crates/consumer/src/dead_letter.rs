@@ -1,10 +1,17 @@
+//! What cannot be counted goes to the topic's dead letters, acknowledged, before the position passes it.
+//!
+//! What is too large for the dead-letter topic is written as a stub: where it came from, why, how long it was, and how it
+//! begins.
+
 use std::time::{Duration, SystemTime};
 
-use blackfriday_broker::kafka::Producer;
-use blackfriday_broker::{OutgoingRecord, TopicPartition};
+use blackfriday_broker::kafka::{KafkaConfig, Producer, ProducerConfig};
+use blackfriday_broker::{BrokerError, OutgoingRecord, PublishError, TopicPartition};
 use blackfriday_event::Timestamp;
+use tokio::time::Instant;
 
 use crate::fold::Rejected;
+use crate::troubles::{Subject, Troubles};
 
 /// Header: the topic that the record came from.
 pub const ORIGIN_TOPIC: &str = "blackfriday-origin-topic";
@@ -14,26 +21,81 @@ pub const ORIGIN_PARTITION: &str = "blackfriday-origin-partition";
 pub const ORIGIN_OFFSET: &str = "blackfriday-origin-offset";
 /// Header: why it cannot be counted.
 pub const REASON: &str = "blackfriday-reason";
+/// Header of a stub: the bytes that the record had. The payload is its beginning only.
+pub const ORIGIN_LENGTH: &str = "blackfriday-origin-length";
 
-const RETRY: Duration = Duration::from_millis(200);
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+/// The producer gives a record up after [`MESSAGE_TIMEOUT_MS`]; one that was replaced meanwhile never tells.
+const OUTCOME_LIMIT: Duration = Duration::from_secs(5);
+const MESSAGE_TIMEOUT_MS: u32 = 3_000;
+/// Far above what a topic takes: records are compressed there, and only the broker knows how large they are then.
+const RECORD_MAX_BYTES: u32 = 32 << 20;
+const STUB_BYTES: usize = 1024;
 
 /// The dead-letter topic of a topic.
 pub fn topic_of(topic: &str) -> String {
     format!("{topic}.dlq")
 }
 
+/// A producer of dead letters. One that is written twice does no harm: it is redriven once.
+///
+/// # Errors
+/// A setting is refused.
+pub(crate) fn producer(kafka: &KafkaConfig, topics: [&str; 2]) -> Result<Producer, BrokerError> {
+    let settings = ProducerConfig {
+        message_timeout_ms: MESSAGE_TIMEOUT_MS,
+        record_max_bytes: RECORD_MAX_BYTES,
+        ..ProducerConfig::default()
+    };
+    let [sales, weather] = topics;
+    let names = [sales.to_owned(), topic_of(sales), topic_of(weather)];
+    let destination = |topic| blackfriday_broker::kafka::Destination { topic, min_partitions: 1 };
+    Producer::to(kafka, &settings, names.into_iter().map(destination).collect())
+}
+
 /// Publishes what cannot be counted and waits, for as long as it takes, until the broker has acknowledged all of it. A
 /// crash in between publishes it again: the origin in the headers tells the two apart from two records.
-pub(crate) async fn publish(producer: &Producer, partition: &TopicPartition, rejected: Vec<Rejected>) {
+pub(crate) async fn publish(
+    producer: &Producer,
+    partition: &TopicPartition,
+    rejected: Vec<Rejected>,
+    troubles: &Troubles,
+) {
+    let subject = Subject::DeadLetters(partition.clone());
     let mut left: Vec<_> = rejected.into_iter().map(|rejected| outgoing(partition, rejected)).collect();
-    while !left.is_empty() {
-        let outcomes = producer.publish_batch(left.clone()).outcomes().await;
-        let mut refused = outcomes.iter();
-        left.retain(|_| refused.next().is_none_or(Result::is_err));
-        if !left.is_empty() {
-            tracing::warn!(%partition, records = left.len(), "dead letters are not acknowledged yet");
-            tokio::time::sleep(RETRY).await;
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let delivery = producer.publish_batch(left.clone());
+        let outcomes = delivery.outcomes_until(Instant::now() + OUTCOME_LIMIT).await;
+        let mut worst = None;
+        let mut again = Vec::new();
+        for (record, outcome) in left.into_iter().zip(outcomes) {
+            match outcome {
+                Ok(_) => {}
+                Err(PublishError::TooLarge | PublishError::Rejected(_)) if !is_stub(&record) => {
+                    again.push(stub(record));
+                }
+                Err(PublishError::QueueFull) if record.payload.len() > STUB_BYTES && !is_stub(&record) => {
+                    again.push(stub(record));
+                }
+                Err(error) => {
+                    worst = Some(error);
+                    again.push(record);
+                }
+            }
         }
+        left = again;
+        if left.is_empty() {
+            return troubles.passed(&subject);
+        }
+        let Some(error) = worst else { continue };
+        let topic = topic_of(&partition.topic);
+        let cause = producer.refuses(&topic).or_else(|| producer.complaint());
+        let cause = cause.unwrap_or_else(|| error.to_string());
+        troubles.met(&subject, format!("{} dead letters cannot be written to {topic}: {cause}", left.len()));
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
     }
 }
 
@@ -53,5 +115,45 @@ fn outgoing(partition: &TopicPartition, Rejected { record, reason }: Rejected) -
             (REASON, reason.into_bytes()),
         ],
         ..OutgoingRecord::default()
+    }
+}
+
+fn is_stub(record: &OutgoingRecord) -> bool {
+    record.headers.iter().any(|(name, _)| *name == ORIGIN_LENGTH)
+}
+
+fn stub(record: OutgoingRecord) -> OutgoingRecord {
+    let mut headers = record.headers;
+    headers.iter_mut().for_each(|(_, value)| value.truncate(STUB_BYTES));
+    headers.push((ORIGIN_LENGTH, record.payload.len().to_string().into_bytes()));
+    let mut payload = record.payload;
+    payload.truncate(STUB_BYTES);
+    let key = record.key.filter(|key| key.len() <= STUB_BYTES);
+    let traceparent = record.traceparent.filter(|trace| trace.len() <= STUB_BYTES);
+    OutgoingRecord { payload, key, traceparent, headers, ..record }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stub_tells_where_the_record_was_how_long_it_was_and_how_it_began() {
+        let record = OutgoingRecord {
+            key: Some(vec![1; 5_000]),
+            payload: vec![7; 2_000_000],
+            traceparent: Some("x".repeat(5_000)),
+            headers: vec![(ORIGIN_OFFSET, b"12".to_vec()), (REASON, vec![b'r'; 5_000])],
+            ..OutgoingRecord::default()
+        };
+        let stub = stub(record);
+        assert!(is_stub(&stub));
+        assert_eq!((stub.payload, stub.key, stub.traceparent), (vec![7; STUB_BYTES], None, None));
+        let expected = [
+            (ORIGIN_OFFSET, b"12".to_vec()),
+            (REASON, vec![b'r'; STUB_BYTES]),
+            (ORIGIN_LENGTH, b"2000000".to_vec()),
+        ];
+        assert_eq!(stub.headers, expected);
     }
 }

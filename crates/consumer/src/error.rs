@@ -11,17 +11,6 @@ pub enum Error {
     /// The store's address cannot be used.
     #[error("make the store's client")]
     StoreClient(#[source] StoreError),
-    /// The log does not hold the stored position.
-    #[error("go on from the stored position (see --on-gap)")]
-    Gap(#[source] BrokerError),
-    /// An operator has to say how to go on.
-    #[error("partition {partition} is stopped: {reason}")]
-    Stopped {
-        /// Topic and partition.
-        partition: String,
-        /// What happened.
-        reason: String,
-    },
     /// The store is not as it should be.
     #[error("count into the store")]
     Store(#[source] StoreError),
@@ -36,9 +25,7 @@ impl From<Error> for Failure {
             Error::Client(BrokerError::Client(_)) | Error::StoreClient(_) => {
                 Self::Configuration(error.into())
             }
-            Error::Client(_) | Error::Gap(_) | Error::Stopped { .. } | Error::Store(_) | Error::Died(_) => {
-                Self::Internal(error.into())
-            }
+            Error::Client(_) | Error::Store(_) | Error::Died(_) => Self::Internal(error.into()),
         }
     }
 }

@@ -1,13 +1,12 @@
-//! First stage: a batch of records becomes what the store can add up.
-//!
-//! Sales without an idempotency key are folded at once, while the previous batch is still being applied: the fold
-//! does not depend on order. Keyed ones wait for the second stage, because whether they count depends on what the
-//! store has seen. What cannot be decoded is set aside for the dead letters.
+//! First stage: records become a tally, keyed events, whose keys the store has to be asked about, and what cannot be decoded,
+//! which is set aside for the dead letters.
 
-use blackfriday_broker::Record;
+use std::collections::HashSet;
+
+use blackfriday_broker::{LastRead, Record};
 use blackfriday_event::{Admission, Bounds, IdempotencyKey, KeyWindow, SaleTally, Timestamp, WeatherTally};
 use blackfriday_proto::{DecodeError, Event, decode_record};
-use blackfriday_store::{BatchTally, LastRecord};
+use blackfriday_store::BatchTally;
 
 /// The most trace contexts that one batch's span links to.
 const MAX_LINKS: usize = 128;
@@ -24,27 +23,49 @@ pub(crate) enum Kind {
 pub(crate) struct Folded {
     pub(crate) kind: Kind,
     pub(crate) tally: BatchTally,
-    /// Keyed events with their records, in the order of their offsets.
-    pub(crate) keyed: Vec<(Event, Record)>,
-    /// Records that cannot be counted.
+    /// Keyed events in the order of their offsets.
+    pub(crate) keyed: Vec<Keyed>,
+    /// Records that cannot be counted, and are not in the dead letters yet.
     pub(crate) rejected: Vec<Rejected>,
     /// Trace contexts of sampled records, at most [`MAX_LINKS`].
     pub(crate) traceparents: Vec<String>,
     pub(crate) newest: Option<Timestamp>,
     pub(crate) records: u64,
-    pub(crate) last: Option<LastRecord>,
+    /// Records whose time their producer gave.
+    pub(crate) of_producers_time: u64,
+    /// The last record; none if the log's own records are all there is.
+    pub(crate) last: Option<LastRead>,
+    /// Offsets of conflicting events that are in the dead letters.
+    buried: HashSet<i64>,
+}
+
+/// An event with a key, and its record.
+#[derive(Debug)]
+pub(crate) struct Keyed {
+    event: Event,
+    record: Record,
 }
 
 /// A record that cannot be counted.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Rejected {
     pub(crate) record: Record,
     pub(crate) reason: String,
 }
 
+/// What became of the keyed events.
+#[derive(Debug, Default)]
+pub(crate) struct Decided {
+    /// Events that their key had counted already.
+    pub(crate) repeated: u64,
+    /// Events under the key of another event.
+    pub(crate) conflicting: u64,
+}
+
 /// Decodes and folds the records of one partition's batch.
 pub(crate) fn fold(kind: Kind, bounds: Bounds, records: Vec<Record>) -> Folded {
     let mut folded = Folded::new(kind, bounds);
+    folded.last = records.last().map(|record| LastRead { offset: record.offset, digest: record.digest() });
     for record in records {
         folded.add(kind, record);
     }
@@ -62,28 +83,29 @@ impl Folded {
             traceparents: Vec::new(),
             newest: None,
             records: 0,
+            of_producers_time: 0,
             last: None,
+            buried: HashSet::new(),
         }
     }
 
-    fn add(&mut self, kind: Kind, record: Record) {
+    fn add(&mut self, kind: Kind, mut record: Record) {
         self.records += 1;
-        self.last = Some(LastRecord { offset: record.offset, digest: record.digest() });
+        self.of_producers_time += u64::from(!record.appended);
         let Some(accepted_at) = Timestamp::from_log(record.timestamp_ms) else {
             return self.reject(record, "the log has no time of the record".to_owned());
         };
         match decode_record(&record.payload, accepted_at) {
             Ok(event) if kind.holds(&event) => {
                 self.newest = self.newest.max(Some(accepted_at));
-                if let Some(traceparent) = &record.traceparent
-                    && self.traceparents.len() < MAX_LINKS
+                if let Some(traceparent) = record.traceparent.take_if(|_| self.traceparents.len() < MAX_LINKS)
                 {
-                    self.traceparents.push(traceparent.clone());
+                    self.traceparents.push(traceparent);
                 }
                 if event.idempotency_key().is_some() {
-                    self.keyed.push((event, record))
+                    self.keyed.push(Keyed { event, record });
                 } else {
-                    fold_event(&mut self.tally, event)
+                    fold_event(&mut self.tally, event);
                 }
             }
             Ok(_) => self.reject(record, "the record's event does not belong to this topic".to_owned()),
@@ -97,29 +119,46 @@ impl Folded {
 
     /// The keys whose past decides about the keyed events.
     pub(crate) fn keys(&self) -> Vec<IdempotencyKey> {
-        self.keyed.iter().filter_map(|(event, _)| event.idempotency_key().cloned()).collect()
+        self.keyed.iter().filter_map(|keyed| keyed.event.idempotency_key().cloned()).collect()
     }
 
-    /// Second stage: folds the keyed events that count by `window`. Returns how many repeat one, and those that belong to
-    /// the dead letters because their key was counted with another event.
-    pub(crate) fn admit(&mut self, window: &mut KeyWindow) -> (u64, Vec<Rejected>) {
-        let (mut repeated, mut conflicting) = (0, Vec::new());
-        for (event, record) in self.keyed.drain(..) {
-            let admission = event.idempotency_key().map_or(Admission::Counts, |key| {
-                window.admit(key, event.digest(), event.accepted_at(), record.offset)
-            });
-            match admission {
-                Admission::Counts => fold_event(&mut self.tally, event),
-                Admission::Repeats => repeated += 1,
-                Admission::Conflicts { counted } => {
-                    let reason = format!(
-                        "its idempotency key was counted with another event, of the record at offset {counted}"
-                    );
-                    conflicting.push(Rejected { record, reason });
-                }
+    /// Takes the records that go to the dead letters.
+    pub(crate) fn take_rejected(&mut self) -> Vec<Rejected> {
+        let rejected = std::mem::take(&mut self.rejected);
+        self.buried.extend(rejected.iter().map(|rejected| rejected.record.offset));
+        rejected
+    }
+
+    /// Second stage: folds the keyed events that count by `window`. Conflicting ones must be in the dead letters first: where
+    /// they are not, nothing is folded, they are set aside as rejected, and there is no decision yet.
+    pub(crate) fn admit(&mut self, window: &mut KeyWindow) -> Option<Decided> {
+        let decide = |Keyed { event, record }: &Keyed| match event.idempotency_key() {
+            Some(key) => window.admit(key, event.digest(), event.accepted_at(), record.offset),
+            None => Admission::Counts,
+        };
+        let decisions: Vec<_> = self.keyed.iter().map(decide).collect();
+        for (keyed, decision) in self.keyed.iter().zip(&decisions) {
+            if let Admission::Conflicts { counted } = decision
+                && !self.buried.contains(&keyed.record.offset)
+            {
+                let reason = format!(
+                    "its idempotency key was counted with another event, of the record at offset {counted}"
+                );
+                self.rejected.push(Rejected { record: keyed.record.clone(), reason });
             }
         }
-        (repeated, conflicting)
+        if !self.rejected.is_empty() {
+            return None;
+        }
+        let mut decided = Decided::default();
+        for (keyed, decision) in self.keyed.drain(..).zip(decisions) {
+            match decision {
+                Admission::Counts => fold_event(&mut self.tally, keyed.event),
+                Admission::Repeats => decided.repeated += 1,
+                Admission::Conflicts { .. } => decided.conflicting += 1,
+            }
+        }
+        Some(decided)
     }
 }
 

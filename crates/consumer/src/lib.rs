@@ -1,7 +1,8 @@
 //! The consumer: counts the records of the event log into the store, each exactly once.
 //!
-//! The group's membership says which partitions are ours; where to go on in each, the store says. A batch is decoded and
-//! folded while the one before is being applied. When the store refuses a batch, because its position is another one, the
+//! The group's membership says which partitions should be ours; where to go on in each, the store says, and also whether
+//! anybody counts it: one that nobody counts is adopted without waiting for the group. A batch is decoded and folded while
+//! the one before is being applied. When the store refuses a batch, because its position is another one, the
 //! consumer seeks to that position: replays, rebalances, zombies and a store that lost its last second are all the same case.
 //!
 //! Invariant: nothing is counted but by [`blackfriday_store::Store::apply`], and no position passes a record that was
@@ -13,10 +14,16 @@ mod count;
 mod dead_letter;
 mod error;
 mod fold;
+mod guard;
+mod owned;
 mod progress;
 mod start;
+mod troubles;
+mod watch;
 
 pub use config::{Config, OnGap};
 pub use consume::run;
-pub use dead_letter::{ORIGIN_OFFSET, ORIGIN_PARTITION, ORIGIN_TOPIC, REASON, topic_of as dead_letter_topic};
+pub use dead_letter::{
+    ORIGIN_LENGTH, ORIGIN_OFFSET, ORIGIN_PARTITION, ORIGIN_TOPIC, REASON, topic_of as dead_letter_topic,
+};
 pub use error::Error;

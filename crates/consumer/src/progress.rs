@@ -4,8 +4,10 @@ use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
+use blackfriday_broker::TopicPartition;
 use blackfriday_event::Timestamp;
 use blackfriday_service::{Condition, Context};
+use blackfriday_store::StoreError;
 use blackfriday_telemetry::metrics::types::counter::Counter;
 use blackfriday_telemetry::metrics::types::family::Family;
 use blackfriday_telemetry::metrics::types::gauge::Gauge;
@@ -13,12 +15,18 @@ use blackfriday_telemetry::metrics::types::histogram::Histogram;
 use blackfriday_telemetry::metrics::{DURATION_BUCKETS, Registry};
 use prometheus_client::encoding::EncodeLabelSet;
 
+use crate::fold::Decided;
+
+/// Between two times that the same is logged.
+const REMINDER: Duration = Duration::from_secs(30);
+
 /// What the consumer tells of its work: metrics, readiness, and a line of log a second.
 pub(crate) struct Progress {
     store: Condition,
     records: Counter,
     repeated: Counter,
     conflicting: Counter,
+    of_producers_time: Counter,
     refused: Counter,
     dead_letters: Counter,
     batches: Counter,
@@ -30,12 +38,23 @@ pub(crate) struct Progress {
     newest: Mutex<Option<Timestamp>>,
     told: Mutex<(Instant, u64)>,
     total_lag: AtomicU64,
+    store_told: Mutex<Option<Instant>>,
+    times_told: Mutex<Option<Instant>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(crate) struct Partition {
     pub(crate) messaging_destination_name: String,
     pub(crate) messaging_destination_partition_id: i32,
+}
+
+impl Partition {
+    pub(crate) fn of(partition: &TopicPartition) -> Self {
+        Self {
+            messaging_destination_name: partition.topic.to_string(),
+            messaging_destination_partition_id: partition.partition,
+        }
+    }
 }
 
 impl Progress {
@@ -48,7 +67,11 @@ impl Progress {
                 .counter("blackfriday_consumer_repeated_events", "Events not counted: their key was"),
             conflicting: registry.counter(
                 "blackfriday_consumer_conflicting_events",
-                "Events not counted: their key was, with another event",
+                "Events not counted: their key counted another event",
+            ),
+            of_producers_time: registry.counter(
+                "blackfriday_consumer_producer_times",
+                "Records counted by their producer's clock, because the topic does not keep the log's time",
             ),
             refused: registry
                 .counter("blackfriday_consumer_refused_batches", "Batches whose position was another"),
@@ -67,23 +90,54 @@ impl Progress {
             newest: Mutex::new(None),
             told: Mutex::new((Instant::now(), 0)),
             total_lag: AtomicU64::new(0),
+            store_told: Mutex::default(),
+            times_told: Mutex::default(),
         }
     }
 
     pub(crate) fn store_is_there(&self, there: bool) {
         self.store.set(there);
+        if there && self.store_told.lock().unwrap_or_else(PoisonError::into_inner).take().is_some() {
+            tracing::info!("the store is there again");
+        }
     }
 
     pub(crate) fn dead_letters(&self, count: usize) {
         self.dead_letters.inc_by(count as u64);
     }
 
-    pub(crate) fn repeated(&self, count: u64) {
-        self.repeated.inc_by(count);
+    /// Whether anything of the store failed since the last success is for readiness; the log has it when it begins, and
+    /// seldom while it lasts.
+    pub(crate) fn store_is_away(&self, error: &StoreError) {
+        self.store.set(false);
+        let mut told = self.store_told.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.is_none_or(|at| at.elapsed() >= REMINDER) {
+            *told = Some(Instant::now());
+            let cause = std::error::Error::source(error).map(ToString::to_string);
+            tracing::error!(%error, cause, "counting waits for the store");
+        }
     }
 
-    pub(crate) fn conflicting(&self, count: usize) {
-        self.conflicting.inc_by(count as u64);
+    pub(crate) fn decided(&self, decided: &Decided) {
+        self.repeated.inc_by(decided.repeated);
+        self.conflicting.inc_by(decided.conflicting);
+    }
+
+    /// Records whose time is not the log's.
+    pub(crate) fn of_producers_time(&self, topic: &str, count: u64) {
+        if count == 0 {
+            return;
+        }
+        self.of_producers_time.inc_by(count);
+        let mut told = self.times_told.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.is_none_or(|at| at.elapsed() >= REMINDER) {
+            *told = Some(Instant::now());
+            tracing::error!(
+                topic,
+                count,
+                "the topic keeps its producers' times, by which events are counted now: set its message.timestamp.type to LogAppendTime"
+            );
+        }
     }
 
     pub(crate) fn applied(&self, batches: usize, took: Duration) {

@@ -1,8 +1,9 @@
 use std::net::SocketAddr;
+use std::num::NonZeroU16;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use blackfriday_broker::kafka::{KafkaConfig, ProducerConfig};
+use blackfriday_broker::kafka::{Destination, KafkaConfig, ProducerConfig};
 use blackfriday_service::tls::{PemFile, ServerTls};
 use blackfriday_service::{ProcessConfig, ServiceConfig};
 use clap::Parser;
@@ -29,6 +30,13 @@ pub struct Config {
     /// The topic of weather reports.
     #[arg(long, env = "BLACKFRIDAY_TOPIC_WEATHER", default_value = "clima")]
     pub topic_weather: String,
+    /// Partitions of the topic of sales, from the first on, over which sales with an idempotency key are spread. All writers
+    /// must be given the same number, and it must never change: then more partitions never count a key twice.
+    #[arg(long, env = "BLACKFRIDAY_TOPIC_SALES_KEYED_PARTITIONS", default_value_t = NonZeroU16::MIN)]
+    pub topic_sales_keyed_partitions: NonZeroU16,
+    /// Likewise of the topic of weather reports.
+    #[arg(long, env = "BLACKFRIDAY_TOPIC_WEATHER_KEYED_PARTITIONS", default_value_t = NonZeroU16::MIN)]
+    pub topic_weather_keyed_partitions: NonZeroU16,
     /// TLS.
     #[command(flatten)]
     pub tls: Tls,
@@ -107,6 +115,20 @@ impl Tls {
         let certificate = PemFile { option: "--tls-certificate", path: certificate };
         let key = PemFile { option: "--tls-key", path: key };
         ServerTls::new(certificate, key, client_ca).map(Some).map_err(Error::Tls)
+    }
+}
+
+impl Config {
+    /// What is written to, sales first.
+    pub(crate) fn destinations(&self) -> [Destination; 2] {
+        let of = |topic: &String, keyed: NonZeroU16| Destination {
+            topic: topic.clone(),
+            min_partitions: usize::from(keyed.get()),
+        };
+        [
+            of(&self.topic_sales, self.topic_sales_keyed_partitions),
+            of(&self.topic_weather, self.topic_weather_keyed_partitions),
+        ]
     }
 }
 

@@ -1,32 +1,112 @@
-use blackfriday_service::{Readiness, Shutdown};
+//! `grpc.health.v1`: the whole server is what readiness says, each service also what its topic says. A topic that takes no
+//! records takes its own service out of traffic, not the other.
+
+use blackfriday_broker::kafka::{Producer, Reasons};
+use blackfriday_service::{Condition, Readiness, Shutdown};
+use blackfriday_telemetry::metrics::Registry;
+use blackfriday_telemetry::metrics::types::family::Family;
+use blackfriday_telemetry::metrics::types::gauge::Gauge;
+use prometheus_client::encoding::EncodeLabelSet;
+use tokio::sync::watch;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
-/// Every name that health is told of; "" is the whole server.
-const SERVICES: [&str; 3] = ["", "blackfriday.ProductSaleService", "clima.WeatherService"];
+const SERVER: &str = "";
+const SALES: &str = "blackfriday.ProductSaleService";
+const WEATHER: &str = "clima.WeatherService";
 
-/// Says of every service whether it serves.
-pub(crate) async fn report(reporter: &HealthReporter, serving: bool) {
-    let status = if serving { ServingStatus::Serving } else { ServingStatus::NotServing };
-    for name in SERVICES {
-        reporter.set_service_status(name, status).await;
+/// What health depends on.
+pub(crate) struct Signs {
+    ready: watch::Receiver<bool>,
+    available: watch::Receiver<bool>,
+    topics: watch::Receiver<Reasons>,
+    sales: (String, Condition),
+    weather: String,
+    refusing: Family<Topic, Gauge>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Topic {
+    messaging_destination_name: String,
+}
+
+impl Signs {
+    pub(crate) fn new(
+        readiness: &Readiness,
+        producer: &Producer,
+        [sales, weather]: [&str; 2],
+        registry: &Registry,
+    ) -> Self {
+        let condition = readiness.condition("sales topic");
+        condition.set(true);
+        Self {
+            ready: readiness.watch(),
+            available: producer.availability().watch(),
+            topics: producer.watch_topics(),
+            sales: (sales.to_owned(), condition),
+            weather: weather.to_owned(),
+            refusing: registry.gauges(
+                "blackfriday_writer_refusing_topics",
+                "1 while a topic takes no records although the broker is there",
+            ),
+        }
+    }
+
+    /// Sets readiness and the metric, and says of each name whether it serves.
+    fn read(&mut self) -> [(&'static str, bool); 3] {
+        let available = *self.available.borrow_and_update();
+        let reasons = self.topics.borrow_and_update().clone();
+        let well = |topic: &String| !reasons.contains_key(topic);
+        for topic in [&self.sales.0, &self.weather] {
+            let label = Topic { messaging_destination_name: topic.clone() };
+            self.refusing.get_or_create(&label).set(i64::from(!well(topic)));
+        }
+        self.sales.1.set(well(&self.sales.0));
+        let ready = *self.ready.borrow_and_update();
+        [
+            (SERVER, ready),
+            (SALES, available && well(&self.sales.0)),
+            (WEATHER, available && well(&self.weather)),
+        ]
+    }
+
+    async fn changed(&mut self) {
+        let changed = tokio::select! {
+            changed = self.available.changed() => changed,
+            changed = self.ready.changed() => changed,
+            changed = self.topics.changed() => changed,
+        };
+        // A producer that ended changes nothing more; the process ends with it.
+        if changed.is_err() {
+            std::future::pending::<()>().await;
+        }
     }
 }
 
-/// `grpc.health.v1` says what readiness says, until the shutdown. Then whoever watches is told so and let go, because an
-/// open stream would hold up the drain.
-pub(crate) async fn follow(mut reporter: HealthReporter, readiness: Readiness, shutdown: Shutdown) {
-    let mut ready = readiness.watch();
+/// Says that nothing serves yet: a new reporter says that it does.
+pub(crate) async fn begin(reporter: &HealthReporter) {
+    report(reporter, [SERVER, SALES, WEATHER].map(|name| (name, false))).await;
+}
+
+/// Follows the signs until the shutdown. Then whoever watches is told so and let go, because an open stream would hold up
+/// the drain.
+pub(crate) async fn follow(mut reporter: HealthReporter, mut signs: Signs, shutdown: Shutdown) {
     while !shutdown.is_begun() {
-        let serving = *ready.borrow_and_update();
-        report(&reporter, serving).await;
+        report(&reporter, signs.read()).await;
         tokio::select! {
-            changed = ready.changed() => changed.expect("readiness is held by this function"),
+            () = signs.changed() => {}
             () = shutdown.begun() => {}
         }
     }
-    report(&reporter, false).await;
-    for name in SERVICES {
+    begin(&reporter).await;
+    for name in [SERVER, SALES, WEATHER] {
         reporter.clear_service_status(name).await;
+    }
+}
+
+async fn report(reporter: &HealthReporter, services: [(&'static str, bool); 3]) {
+    for (name, serving) in services {
+        let status = if serving { ServingStatus::Serving } else { ServingStatus::NotServing };
+        reporter.set_service_status(name, status).await;
     }
 }

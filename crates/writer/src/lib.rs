@@ -1,7 +1,6 @@
 //! The writer: a gRPC server that publishes each sale and each weather report to the event log.
 //!
-//! It stands between the relay (or any client of the assignment's proto) and the broker, and gives an event its time of
-//! acceptance.
+//! It stands between the relay (or any client of the assignment's proto) and the broker.
 //!
 //! Invariant: `OK` is answered only for a record that the broker has acknowledged; anything else says whether the record
 //! was surely not written, or may have been.
@@ -16,7 +15,6 @@ mod gzip;
 mod health;
 mod mark;
 mod message;
-mod partition;
 mod publish;
 mod secured;
 mod serve;

@@ -1,9 +1,10 @@
+use std::num::NonZeroU16;
 use std::sync::Arc;
 use std::time::{Instant as StdInstant, SystemTime};
 
 use blackfriday_broker::kafka::Producer;
 use blackfriday_broker::{OutgoingRecord, Position, PublishError};
-use blackfriday_event::{EventId, Sale, Timestamp, WeatherReport};
+use blackfriday_event::{EventId, IdempotencyKey, Sale, Timestamp, WeatherReport};
 use blackfriday_proto::{ErrorCode, SaleCommand, SaleError, WeatherCommand, encode_sale, encode_weather};
 use blackfriday_telemetry::context;
 use blackfriday_telemetry::metrics::types::counter::Counter;
@@ -16,15 +17,21 @@ use tracing::Span;
 
 use crate::Config;
 use crate::error::of_publish;
-use crate::partition::record_key;
 
 /// Turns events into records and waits for the broker.
 #[derive(Clone)]
 pub(crate) struct Publisher {
     producer: Producer,
-    topics: Arc<(String, String)>,
+    sales: Arc<Target>,
+    weather: Arc<Target>,
     in_flight: Arc<Semaphore>,
     metrics: Metrics,
+}
+
+/// A topic, and the partitions over which its keyed events are spread.
+struct Target {
+    topic: String,
+    keyed_partitions: NonZeroU16,
 }
 
 #[derive(Clone)]
@@ -67,7 +74,8 @@ impl Publisher {
         };
         Self {
             producer,
-            topics: Arc::new((config.topic_sales.clone(), config.topic_weather.clone())),
+            sales: Target::new(&config.topic_sales, config.topic_sales_keyed_partitions),
+            weather: Target::new(&config.topic_weather, config.topic_weather_keyed_partitions),
             in_flight: Arc::new(Semaphore::new(
                 config.limits.max_in_flight_records.min(Semaphore::MAX_PERMITS),
             )),
@@ -81,26 +89,26 @@ impl Publisher {
         commands: Vec<SaleCommand>,
         by: Instant,
     ) -> Vec<Result<EventId, SaleError>> {
-        let accepted_at = Timestamp::from(SystemTime::now());
+        let written_at = Timestamp::from(SystemTime::now());
         let prepare = |command: SaleCommand| {
-            let span = span(&self.topics.0, command.traceparent.as_deref());
+            let span = span(&self.sales.topic, command.traceparent.as_deref());
             let (id, idempotency_key) = (command.id, command.idempotency_key);
-            let key = record_key(idempotency_key.as_ref());
-            let payload = encode_sale(&Sale { id, accepted_at, idempotency_key, draft: command.draft });
-            prepared(&self.topics.0, id, accepted_at, key, payload, span)
+            let record = self.sales.record(id, idempotency_key.as_ref(), written_at);
+            let payload =
+                encode_sale(&Sale { id, accepted_at: written_at, idempotency_key, draft: command.draft });
+            prepared(id, OutgoingRecord { payload, ..record }, span)
         };
         self.publish(commands.into_iter().map(prepare).collect(), by).await
     }
 
     /// Publishes a weather report and waits for its outcome, until `by` at the latest.
     pub(crate) async fn weather(&self, command: WeatherCommand, by: Instant) -> Result<EventId, SaleError> {
-        let accepted_at = Timestamp::from(SystemTime::now());
-        let span = span(&self.topics.1, command.traceparent.as_deref());
+        let written_at = Timestamp::from(SystemTime::now());
+        let span = span(&self.weather.topic, command.traceparent.as_deref());
         let (id, idempotency_key) = (command.id, command.idempotency_key);
-        let key = record_key(idempotency_key.as_ref());
-        let payload =
-            encode_weather(&WeatherReport { id, accepted_at, idempotency_key, draft: command.draft });
-        let prepared = prepared(&self.topics.1, id, accepted_at, key, payload, span);
+        let record = self.weather.record(id, idempotency_key.as_ref(), written_at);
+        let report = WeatherReport { id, accepted_at: written_at, idempotency_key, draft: command.draft };
+        let prepared = prepared(id, OutgoingRecord { payload: encode_weather(&report), ..record }, span);
         let unknown = || Err(SaleError::new(ErrorCode::OutcomeUnknown, "no outcome").of(id));
         self.publish(vec![prepared], by).await.pop().unwrap_or_else(unknown)
     }
@@ -165,23 +173,27 @@ fn conclude(
     outcome.map(|_| id).map_err(|error| of_publish(error).of(id))
 }
 
-fn prepared(
-    topic: &str,
-    id: EventId,
-    accepted_at: Timestamp,
-    key: Option<Vec<u8>>,
-    payload: Vec<u8>,
-    span: Option<Span>,
-) -> Prepared {
-    let record = OutgoingRecord {
-        topic: topic.to_owned(),
-        key,
-        payload,
-        timestamp_ms: i64::try_from(accepted_at.millis()).unwrap_or(i64::MAX),
-        traceparent: span.as_ref().and_then(context::traceparent_of),
-        ..OutgoingRecord::default()
-    };
-    Prepared { id, record, span }
+impl Target {
+    fn new(topic: &str, keyed_partitions: NonZeroU16) -> Arc<Self> {
+        Arc::new(Self { topic: topic.to_owned(), keyed_partitions })
+    }
+
+    /// A record without its payload. Events under one idempotency key go to one partition, whatever the topic has, where the
+    /// order of offsets says which came first; the others are spread.
+    fn record(&self, id: EventId, key: Option<&IdempotencyKey>, written_at: Timestamp) -> OutgoingRecord {
+        OutgoingRecord {
+            topic: self.topic.clone(),
+            key: key.map(|key| key.as_str().as_bytes().to_vec()),
+            partition: key.map(|_| id.keyed_partition(self.keyed_partitions)),
+            timestamp_ms: i64::try_from(written_at.millis()).unwrap_or(i64::MAX),
+            ..OutgoingRecord::default()
+        }
+    }
+}
+
+fn prepared(id: EventId, record: OutgoingRecord, span: Option<Span>) -> Prepared {
+    let traceparent = span.as_ref().and_then(context::traceparent_of);
+    Prepared { id, record: OutgoingRecord { traceparent, ..record }, span }
 }
 
 /// The producer's span of a sampled event; none for the others.

@@ -15,6 +15,7 @@ use crate::admission::Gate;
 use crate::config::Limits;
 use crate::connections::{PING_INTERVAL, PING_TIMEOUT, accept};
 use crate::grpc::Calls;
+use crate::health::Signs;
 use crate::mark::marked;
 use crate::publish::Publisher;
 use crate::secured::secured;
@@ -23,18 +24,19 @@ use crate::{Config, Error, health};
 /// Serves gRPC until the shutdown begins, finishes the calls in flight, and flushes the producer.
 ///
 /// # Errors
-/// A setting is refused, or the server breaks. That the broker is away is none: calls are told so.
+/// A setting is refused, or the server breaks. That the broker is away is not an error: the calls say so.
 pub async fn run(config: Config, listener: TcpListener, context: Context) -> Result<(), Error> {
     config.limits.check()?;
     let tls = config.tls.server()?;
-    let producer =
-        Producer::new(&config.kafka, &config.producer, &config.topic_sales).map_err(Error::Producer)?;
+    let producer = Producer::to(&config.kafka, &config.producer, config.destinations().to_vec())
+        .map_err(Error::Producer)?;
     let broker = context.readiness.condition("broker");
     let _availability = spawn(follow_broker(producer.availability().watch(), broker, &context.registry));
     let (reporter, health_service) = tonic_health::server::health_reporter();
-    // Before the first call, because a new reporter says that it serves.
-    health::report(&reporter, false).await;
-    let _health = spawn(health::follow(reporter, context.readiness.clone(), context.shutdown.clone()));
+    health::begin(&reporter).await;
+    let topics = [config.topic_sales.as_str(), &config.topic_weather];
+    let signs = Signs::new(&context.readiness, &producer, topics, &context.registry);
+    let _health = spawn(health::follow(reporter, signs, context.shutdown.clone()));
     let reflection = || {
         tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(DESCRIPTORS)

@@ -10,6 +10,9 @@ use blackfriday_broker::kafka::{
 use blackfriday_event::{Sale, Timestamp, WeatherReport};
 use blackfriday_proto::{Event, decode_record};
 use blackfriday_stack::Kafka;
+use rdkafka::ClientConfig;
+use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, NewPartitions, ResourceSpecifier};
+use rdkafka::client::DefaultClientContext;
 use tokio::time::timeout;
 
 use crate::LIMIT;
@@ -51,23 +54,46 @@ pub(crate) async fn read(kafka: &Kafka, topic: &str) -> Result<Vec<Found>> {
     Ok(found)
 }
 
+/// Changes one setting of a topic.
+pub(crate) async fn alter(kafka: &Kafka, topic: &str, name: &str, value: &str) -> Result<()> {
+    let change = AlterConfig::new(ResourceSpecifier::Topic(topic)).set(name, value);
+    for altered in raw(kafka)?.alter_configs(&[change], &AdminOptions::new()).await? {
+        altered.map_err(|(topic, code)| anyhow::anyhow!("alter {topic:?}: {code}"))?;
+    }
+    Ok(())
+}
+
+/// Gives a topic more partitions.
+pub(crate) async fn add_partitions(kafka: &Kafka, topic: &str, count: usize) -> Result<()> {
+    let new = [NewPartitions::new(topic, count)];
+    for added in raw(kafka)?.create_partitions(&new, &AdminOptions::new()).await? {
+        added.map_err(|(topic, code)| anyhow::anyhow!("partitions of {topic}: {code}"))?;
+    }
+    Ok(())
+}
+
+fn raw(kafka: &Kafka) -> Result<AdminClient<DefaultClientContext>> {
+    let mut config = ClientConfig::new();
+    Ok(config.set("bootstrap.servers", kafka.bootstrap()).create()?)
+}
+
 impl Found {
     pub(crate) fn sale(&self) -> Result<Sale> {
-        match decode_record(&self.record.payload, self.time()?)? {
+        match decode_record(&self.record.payload, self.accepted_at()?)? {
             Event::Sale(sale) => Ok(sale),
             other => bail!("{other:?} is no sale"),
         }
     }
 
     pub(crate) fn weather(&self) -> Result<WeatherReport> {
-        match decode_record(&self.record.payload, self.time()?)? {
+        match decode_record(&self.record.payload, self.accepted_at()?)? {
             Event::Weather(report) => Ok(report),
             other => bail!("{other:?} is no weather report"),
         }
     }
 
-    fn time(&self) -> Result<Timestamp> {
-        Timestamp::from_log(self.record.timestamp_ms).context("the log's time")
+    fn accepted_at(&self) -> Result<Timestamp> {
+        Timestamp::from_millis(u64::try_from(self.record.timestamp_ms)?).context("a time")
     }
 
     pub(crate) fn header(&self, name: &str) -> Option<&str> {

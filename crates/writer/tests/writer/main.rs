@@ -4,6 +4,7 @@ mod faults;
 mod log;
 mod records;
 mod refusals;
+mod settings;
 mod stop;
 mod traces;
 

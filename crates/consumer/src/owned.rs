@@ -1,0 +1,74 @@
+use std::time::Instant;
+
+use blackfriday_store::LastRecord;
+use tokio::task::AbortHandle;
+
+/// A partition that is ours.
+#[derive(Debug)]
+pub(crate) struct Owned {
+    /// Batches of another epoch are void.
+    pub(crate) epoch: u64,
+    /// Whether the group gave it to us; otherwise nobody else was counting it.
+    pub(crate) by_group: bool,
+    pub(crate) phase: Phase,
+    /// The last record that was read.
+    pub(crate) read: Option<LastRecord>,
+    /// Since when its dead letters are being written.
+    pub(crate) burying: Option<(Instant, AbortOnDrop)>,
+    /// It is not read further until a batch is applied.
+    pub(crate) is_paused: bool,
+    /// Since when it cannot be read.
+    pub(crate) failed: Option<Instant>,
+    _starting: AbortOnDrop,
+}
+
+#[derive(Debug)]
+pub(crate) enum Phase {
+    /// Its position is looked up.
+    Starting,
+    /// The stored position, and the record that led to it.
+    Counting { position: i64, last: Option<LastRecord> },
+    /// An operator has to resume it.
+    Stopped,
+}
+
+/// A task that nobody waits for when this is dropped.
+#[derive(Debug)]
+pub(crate) struct AbortOnDrop(pub(crate) AbortHandle);
+
+impl Owned {
+    pub(crate) fn new(epoch: u64, by_group: bool, starting: AbortOnDrop) -> Self {
+        Self {
+            epoch,
+            by_group,
+            phase: Phase::Starting,
+            read: None,
+            burying: None,
+            is_paused: false,
+            failed: None,
+            _starting: starting,
+        }
+    }
+}
+
+impl Phase {
+    pub(crate) fn position(&self) -> Option<i64> {
+        match self {
+            Self::Counting { position, .. } => Some(*position),
+            Self::Starting | Self::Stopped => None,
+        }
+    }
+
+    pub(crate) fn last(&self) -> Option<LastRecord> {
+        match self {
+            Self::Counting { last, .. } => *last,
+            Self::Starting | Self::Stopped => None,
+        }
+    }
+}
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}

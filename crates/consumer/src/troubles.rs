@@ -1,0 +1,142 @@
+//! What keeps partitions from being counted, and has to be mended by somebody: each is told in readiness, in a metric, and
+//! in the log when it begins, seldom while it lasts, and when it has passed.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use blackfriday_broker::TopicPartition;
+use blackfriday_service::{Condition, Context};
+use blackfriday_telemetry::metrics::types::family::Family;
+use blackfriday_telemetry::metrics::types::gauge::Gauge;
+
+use crate::progress::Partition;
+
+/// Between two times that a trouble which lasts is logged.
+const REMINDER: Duration = Duration::from_secs(30);
+
+/// Whose trouble it is.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Subject {
+    /// A partition is stopped until an operator resumes it.
+    Stopped(TopicPartition),
+    /// The log's range of a partition is not known.
+    Locating(TopicPartition),
+    /// A partition cannot be read.
+    Reading(TopicPartition),
+    /// A partition waits until its dead letters are written.
+    DeadLetters(TopicPartition),
+    /// The group cannot be joined.
+    Group,
+    /// A client cannot use the brokers.
+    Kafka,
+    /// The store must not be counted into.
+    Store,
+}
+
+pub(crate) struct Troubles {
+    met: Mutex<BTreeMap<Subject, (String, Instant)>>,
+    stopped: (Condition, Family<Partition, Gauge>),
+    waiting: (Condition, Family<Partition, Gauge>),
+    dead_letters: (Condition, Family<Partition, Gauge>),
+    kafka: Condition,
+    store: Condition,
+}
+
+impl Troubles {
+    pub(crate) fn new(context: &Context) -> Self {
+        let of = |condition, metric, help| {
+            let condition = context.readiness.condition(condition);
+            (condition, context.registry.gauges(metric, help))
+        };
+        let troubles = Self {
+            met: Mutex::default(),
+            stopped: of(
+                "no stopped partition",
+                "blackfriday_consumer_stopped_partitions",
+                "1 while a partition is stopped until an operator resumes it",
+            ),
+            waiting: of(
+                "partitions can be read",
+                "blackfriday_consumer_unreadable_partitions",
+                "1 while a partition cannot be read",
+            ),
+            dead_letters: of(
+                "dead letters",
+                "blackfriday_consumer_waiting_dead_letters",
+                "1 while a partition waits until its dead letters are written",
+            ),
+            kafka: context.readiness.condition("kafka can be used"),
+            store: context.readiness.condition("valkey keeps all"),
+        };
+        troubles.show(&BTreeMap::new());
+        troubles
+    }
+
+    pub(crate) fn met(&self, subject: &Subject, reason: String) {
+        let mut met = self.met.lock().unwrap_or_else(PoisonError::into_inner);
+        let due = met.get(subject).is_none_or(|(told, at)| *told != reason || at.elapsed() >= REMINDER);
+        if !due {
+            return;
+        }
+        tracing::error!(%subject, reason, "counting is held up");
+        met.insert(subject.clone(), (reason, Instant::now()));
+        self.gauge(subject, 1);
+        self.show(&met);
+    }
+
+    pub(crate) fn passed(&self, subject: &Subject) {
+        let mut met = self.met.lock().unwrap_or_else(PoisonError::into_inner);
+        if met.remove(subject).is_some() {
+            tracing::info!(%subject, "counting is held up no more");
+            self.gauge(subject, 0);
+            self.show(&met);
+        }
+    }
+
+    /// A partition is not ours any more: whose it is now tells its troubles.
+    pub(crate) fn forget(&self, partition: &TopicPartition) {
+        for subject in [Subject::Stopped, Subject::Locating, Subject::Reading, Subject::DeadLetters] {
+            self.passed(&subject(partition.clone()));
+        }
+    }
+
+    fn gauge(&self, subject: &Subject, value: i64) {
+        let (family, partition) = match subject {
+            Subject::Stopped(partition) => (&self.stopped.1, partition),
+            Subject::Locating(partition) | Subject::Reading(partition) => (&self.waiting.1, partition),
+            Subject::DeadLetters(partition) => (&self.dead_letters.1, partition),
+            Subject::Group | Subject::Kafka | Subject::Store => return,
+        };
+        let label = Partition::of(partition);
+        if value == 0 {
+            family.remove(&label);
+        } else {
+            family.get_or_create(&label).set(value);
+        }
+    }
+
+    fn show(&self, met: &BTreeMap<Subject, (String, Instant)>) {
+        let none = |is: fn(&Subject) -> bool| !met.keys().any(is);
+        self.stopped.0.set(none(|subject| matches!(subject, Subject::Stopped(_))));
+        self.waiting.0.set(none(|subject| matches!(subject, Subject::Locating(_) | Subject::Reading(_))));
+        self.dead_letters.0.set(none(|subject| matches!(subject, Subject::DeadLetters(_))));
+        self.kafka.set(none(|subject| matches!(subject, Subject::Group | Subject::Kafka)));
+        self.store.set(none(|subject| matches!(subject, Subject::Store)));
+    }
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Stopped(partition) => write!(f, "stopped partition {partition}"),
+            Self::Locating(partition) => write!(f, "the range of {partition}"),
+            Self::Reading(partition) => write!(f, "reading {partition}"),
+            Self::DeadLetters(partition) => write!(f, "dead letters of {partition}"),
+            Self::Group => f.write_str("the consumer group"),
+            Self::Kafka => f.write_str("Kafka"),
+            Self::Store => f.write_str("Valkey"),
+        }
+    }
+}

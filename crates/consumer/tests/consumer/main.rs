@@ -1,0 +1,8 @@
+//! The consumer over real Kafka and Valkey: whatever happens, the store is what the log adds up to.
+
+mod bench;
+mod counting;
+mod dead_letters;
+mod recovery;
+mod stops;
+mod stores;

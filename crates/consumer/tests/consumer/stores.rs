@@ -1,0 +1,47 @@
+//! A store that somebody else touches, that may drop keys, or that is full.
+
+use anyhow::{Context as _, Result, ensure};
+use blackfriday_stack::eventually;
+
+use crate::bench::{Bench, LIMIT};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_was_emptied_is_filled_again_without_another_record() -> Result<()> {
+    let bench = Bench::start().await?;
+    let consumer = bench.consumer(&[])?;
+    bench.publish_sales(60).await?;
+    bench.counts_exactly().await?;
+    bench.valkey.command(&["FLUSHALL"]).await?;
+    bench.counts_exactly().await.context("while nothing is sold")?;
+    consumer.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_may_drop_keys_is_not_counted_into() -> Result<()> {
+    let bench = Bench::start().await?;
+    bench.valkey.command(&["CONFIG", "SET", "maxmemory-policy", "allkeys-lru"]).await?;
+    let consumer = bench.consumer(&[])?;
+    bench.publish_sales(30).await?;
+    eventually(LIMIT, async || consumer.lacks("valkey keeps all")).await?;
+    eventually(LIMIT, async || !consumer.lagging().is_empty()).await.context("it reads")?;
+    ensure!(bench.counted().await == 0);
+    bench.valkey.command(&["CONFIG", "SET", "maxmemory-policy", "noeviction"]).await?;
+    bench.counts_exactly().await?;
+    eventually(LIMIT, async || consumer.context.readiness.is_ready()).await?;
+    consumer.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_store_stops_counting_until_there_is_room() -> Result<()> {
+    let bench = Bench::start().await?;
+    let consumer = bench.consumer(&[])?;
+    bench.publish_sales(3).await?;
+    bench.counts_exactly().await?;
+    bench.valkey.command(&["CONFIG", "SET", "maxmemory", "1000000"]).await?;
+    bench.publish_sales(30).await?;
+    eventually(LIMIT, async || consumer.lacks("valkey")).await.context("readiness says so")?;
+    ensure!(bench.counted().await == 3);
+    bench.valkey.command(&["CONFIG", "SET", "maxmemory", "0"]).await?;
+    bench.counts_exactly().await?;
+    consumer.stop().await
+}
