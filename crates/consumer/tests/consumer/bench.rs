@@ -67,7 +67,12 @@ impl Bench {
 
     /// A consumer that counts into the store at `url`.
     pub(crate) fn consumer_into(&self, url: &str, arguments: &[&str]) -> Result<Consumer> {
-        let backends = ["test", "--kafka-brokers", self.kafka.bootstrap(), "--valkey-url", url];
+        self.consumer_of(self.kafka.bootstrap(), url, arguments)
+    }
+
+    /// A consumer of these brokers.
+    pub(crate) fn consumer_of(&self, brokers: &str, url: &str, arguments: &[&str]) -> Result<Consumer> {
+        let backends = ["test", "--kafka-brokers", brokers, "--valkey-url", url];
         let config = Config::try_parse_from(backends.iter().chain(arguments))?;
         let context = Context::new("consumer");
         Ok(Consumer { context: context.clone(), running: tokio::spawn(run(config, context)) })

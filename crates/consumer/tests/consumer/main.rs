@@ -3,6 +3,7 @@
 mod bench;
 mod counting;
 mod dead_letters;
+mod permissions;
 mod recovery;
 mod stops;
 mod stores;

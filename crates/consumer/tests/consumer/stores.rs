@@ -1,7 +1,9 @@
 //! A store that somebody else touches, that may drop keys, or that is full.
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
+use blackfriday_consumer::Error;
 use blackfriday_stack::eventually;
+use tokio::time::timeout;
 
 use crate::bench::{Bench, LIMIT};
 
@@ -14,6 +16,21 @@ async fn a_store_that_was_emptied_is_filled_again_without_another_record() -> Re
     bench.valkey.command(&["FLUSHALL"]).await?;
     bench.counts_exactly().await.context("while nothing is sold")?;
     consumer.stop().await
+}
+
+/// Counting from the beginning would count everything twice.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_missing_position_beside_full_counters_ends_the_consumer_with_the_keys_name() -> Result<()> {
+    let bench = Bench::start().await?;
+    let consumer = bench.consumer(&[])?;
+    bench.publish_sales(30).await?;
+    bench.counts_exactly().await?;
+    bench.valkey.command(&["DEL", "posicion:ventas"]).await?;
+    let ended = timeout(LIMIT, consumer.running).await.context("it ends")??;
+    let Err(Error::Store(error)) = ended else { bail!("{ended:?}") };
+    ensure!(error.to_string().contains("posicion:ventas"), "{error}");
+    ensure!(bench.counted().await == 30);
+    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
