@@ -6,6 +6,7 @@
 //! The broker refuses a batch of records that is larger than the topic allows as a whole. So what is refused for its size
 //! is sent once more, alone, by a client of its own: only a record that is too large by itself is told so.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, Weak};
@@ -30,6 +31,9 @@ use super::progress::{Mark, Progress};
 use super::scheduling::batched;
 use super::{KafkaConfig, ProducerConfig, headers};
 use crate::{Availability, BrokerError, OutgoingRecord, Position, PublishError};
+
+/// How long a topic that took no batch is sent single records.
+const NARROW: Duration = Duration::from_secs(60);
 
 type Outcome = Result<Position, PublishError>;
 
@@ -75,6 +79,8 @@ struct Deliveries {
 struct Alone {
     config: rdkafka::ClientConfig,
     client: OnceLock<Option<Arc<ThreadedProducer<Deliveries>>>>,
+    /// Since when topics are known to take no batch: their records come here at once.
+    narrow: Mutex<HashMap<String, Instant>>,
 }
 
 /// The place of one record in its batch.
@@ -123,7 +129,7 @@ impl Producer {
             hint,
             faults: Arc::clone(&faults),
             complaints: complaints.clone(),
-            alone: Some(Arc::new(Alone { config: config.clone(), client: OnceLock::new() })),
+            alone: Some(Arc::new(Alone::new(&config))),
         };
         let current = make(&config, &deliveries)?;
         let client = Arc::new(Client { current: RwLock::new(current), config, deliveries });
@@ -168,12 +174,14 @@ impl Producer {
             done: Notify::new(),
         });
         let available = self.availability.is_available() && self.progress.admits();
-        let client = self.client.current();
+        let current = self.client.current();
+        let alone = self.client.deliveries.alone.as_ref();
         for (at, record) in records.into_iter().enumerate() {
+            let client = alone.and_then(|alone| alone.takes(&record.topic)).unwrap_or(&current);
             let slot = Box::new(Slot { batch: Arc::clone(&batch), at });
             if !available || self.faults.reason(&record.topic).is_some() {
                 slot.fill(Err(PublishError::Unavailable));
-            } else if let Err((error, slot)) = send(&client, &record, slot) {
+            } else if let Err((error, slot)) = send(client, &record, slot) {
                 slot.fill(Err(of_client_error(&error)));
             }
         }
@@ -315,6 +323,18 @@ impl ProducerContext for Deliveries {
 }
 
 impl Alone {
+    fn new(config: &rdkafka::ClientConfig) -> Self {
+        Self { config: config.clone(), client: OnceLock::new(), narrow: Mutex::default() }
+    }
+
+    /// The client, if this topic's records are for it: as long as it is not due to find out again.
+    fn takes(&self, topic: &str) -> Option<&Arc<ThreadedProducer<Deliveries>>> {
+        let client = self.client.get()?.as_ref()?;
+        let mut narrow = self.narrow.lock().unwrap_or_else(PoisonError::into_inner);
+        narrow.retain(|_, since| since.elapsed() < NARROW);
+        narrow.contains_key(topic).then_some(client)
+    }
+
     /// Sends a record again. Gives its place back if it cannot.
     fn send(
         &self,
@@ -329,6 +349,9 @@ impl Alone {
             make(&config, &deliveries).inspect_err(|error| tracing::error!(%error, "no second producer")).ok()
         };
         let Some(client) = self.client.get_or_init(make) else { return Err(slot) };
+        let mut narrow = self.narrow.lock().unwrap_or_else(PoisonError::into_inner);
+        narrow.entry(message.topic().to_owned()).or_insert_with(Instant::now);
+        drop(narrow);
         let mut again = BaseRecord::<[u8], [u8], Box<Slot>>::with_opaque_to(message.topic(), slot)
             .partition(message.partition())
             .payload(message.payload().unwrap_or_default())
