@@ -108,7 +108,11 @@ async fn limited(mut router: Router, hard_limit: Duration, request: Request<Body
     match timeout(hard_limit, routed).await {
         Ok(Ok(Ok(response))) => response,
         Ok(Ok(Err(never))) => match never {},
-        Ok(Err(_panic)) => outcome_unknown("the request met a defect"),
+        Ok(Err(_panic)) => {
+            // The panic's own words are on standard error.
+            tracing::error!("a request panicked, its outcome is not known");
+            outcome_unknown("the request met a defect")
+        }
         Err(_elapsed) => outcome_unknown("the request took too long"),
     }
 }
