@@ -70,7 +70,7 @@ valkey_users() {
     local read_only write_only
     read -ra read_only <<<"$shown"
     read -ra write_only <<<"$shown ultimo:* detenido:* empezado:* idempotencia:* esquema reportes:total:* clima:*"
-    echo "user consumer on #$(hash_of valkey-consumer) resetchannels -@all +ping +role +info +multi +exec +fcall +function|load +type +exists +time +get +set +hget +hmget +hgetall +hset +hdel +zadd +zmscore +zrange +zrem +zremrangebyrank +zremrangebyscore +pexpireat ${write_only[*]/#/\~}"
+    echo "user consumer on #$(hash_of valkey-consumer) resetchannels -@all +ping +role +info +multi +exec +fcall +function|load +type +exists +time +get +set +hget +hmget +hgetall +hset +hdel +hlen +zadd +zcard +zmscore +zrange +zrem +zremrangebyrank +zremrangebyscore +pexpireat ${write_only[*]/#/\~}"
     echo "user dashboard on #$(hash_of valkey-dashboard) resetchannels -@all +ping +role +multi +exec +get +hgetall +zrange ${read_only[*]/#/%R\~}"
     echo "user verify on #$(hash_of valkey-verify) resetchannels -@all +ping +role +scan +type +pexpiretime +get +hgetall +zrange ${write_only[*]/#/%R\~}"
     echo "user grafana on #$(hash_of valkey-grafana) resetchannels -@all +ping +info +command +client|setname +get +hget +hgetall +zrange ${read_only[*]/#/%R\~}"

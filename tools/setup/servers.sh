@@ -1,10 +1,11 @@
 # shellcheck shell=bash
-# Kafka's jars, Valkey's server and an OCI registry, under .tools; nothing of the system is changed. Sourced by ./dev.
+# Kafka's jars, Valkey's and Redis's servers and an OCI registry, under .tools; nothing of the system is changed. Sourced by ./dev.
 #
 # crates/stack looks for them in the same order: a variable, PATH, .tools.
 
 readonly OLDEST_VALKEY=8
 readonly REGISTRY_BY_HAND="an OCI registry is wanted: zot or docker-registry on PATH, or named in BLACKFRIDAY_ZOT"
+readonly REDIS_BY_HAND="Redis 7 or newer is wanted: redis-server on PATH, or named in BLACKFRIDAY_REDIS_SERVER"
 readonly VALKEY_BY_HAND="Valkey $OLDEST_VALKEY or newer is wanted: on PATH, or named in BLACKFRIDAY_VALKEY_SERVER"
 
 have_kafka() {
@@ -120,6 +121,23 @@ install_libraries_of_valkey() {
         tr ',' '\n' | sed -E 's/\(.*//; s/\|.*//; s/[[:space:]]//g' | grep '^lib')
     # shellcheck disable=SC2086 # one word for each package
     apt_install $libraries
+}
+
+have_redis() {
+    [[ -n ${BLACKFRIDAY_REDIS_SERVER:-} ]] || has redis-server ||
+        "$tools/redis/usr/bin/redis-server" --version >/dev/null 2>&1
+}
+
+# What counts into Valkey counts into Redis, too: the tests of the store try both.
+setup_redis() {
+    if have_redis; then
+        return
+    fi
+    say "fetching Redis"
+    unpack redis-tools "$tools/redis" "$REDIS_BY_HAND"
+    # One program under three names; this one is in the package of the service.
+    ln -sf redis-check-rdb "$tools/redis/usr/bin/redis-server"
+    have_redis || die "$EX_UNAVAILABLE" "what was fetched does not run. $REDIS_BY_HAND"
 }
 
 have_registry() {

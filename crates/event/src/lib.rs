@@ -18,6 +18,7 @@ mod product;
 mod sale;
 mod tally;
 mod time;
+mod visible;
 mod weather;
 
 pub use category::Category;

@@ -3,8 +3,10 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::FieldError;
+use crate::visible::visible_text;
 
-/// A product's identifier: 1–128 bytes of visible UTF-8 text, without leading or trailing space.
+/// A product's identifier: 1–128 bytes of visible UTF-8 text in normal form C, without leading or trailing space. Two
+/// that look the same are the same product.
 ///
 /// Cheap to clone: the text is shared.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -17,14 +19,12 @@ impl ProductId {
     /// Checks and takes an identifier.
     ///
     /// # Errors
-    /// Empty, longer than [`ProductId::MAX_BYTES`], or not visible text (control or format characters,
-    /// line breaks, space at either end).
+    /// Empty, longer than [`ProductId::MAX_BYTES`] in normal form C, or not visible text (control, format or ignorable
+    /// characters, fillers, line breaks, space at either end, another space than the plain one).
     pub fn new(text: &str) -> Result<Self, FieldError> {
-        if is_visible_text(text, Self::MAX_BYTES) {
-            Ok(Self(text.into()))
-        } else {
-            Err(FieldError::new("producto_id", "must be 1 to 128 bytes of visible text"))
-        }
+        let text = visible_text(text, Self::MAX_BYTES);
+        let wrong = || FieldError::new("producto_id", "must be 1 to 128 bytes of visible text");
+        text.map(|text| Self(text.into())).ok_or_else(wrong)
     }
 
     /// The identifier's text.
@@ -51,26 +51,6 @@ impl fmt::Debug for ProductId {
     }
 }
 
-/// `1 … max_bytes` bytes without control characters, invisible format characters, or space at an end.
-pub(crate) fn is_visible_text(text: &str, max_bytes: usize) -> bool {
-    if text.is_empty() || text.len() > max_bytes {
-        return false;
-    }
-    if text.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return true;
-    }
-    text.trim().len() == text.len() && !text.chars().any(is_invisible)
-}
-
-/// Control characters and the format characters that make two texts look alike (Unicode category Cf,
-/// the blocks that occur in practice) or break a line.
-fn is_invisible(c: char) -> bool {
-    c.is_control()
-        || matches!(c,
-            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -80,6 +60,13 @@ mod tests {
         for text in ["P-17", "a", "café molido 500 g", "产品", &"x".repeat(128)] {
             assert_eq!(ProductId::new(text).expect(text).as_str(), text);
         }
+    }
+
+    #[test]
+    fn one_product_has_one_identifier_however_it_is_composed() {
+        let (composed, decomposed) = (ProductId::new("café"), ProductId::new("cafe\u{301}"));
+        assert_eq!(composed, decomposed);
+        assert_eq!(decomposed.expect("visible").as_str(), "café");
     }
 
     #[test]

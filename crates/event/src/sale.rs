@@ -103,6 +103,28 @@ mod tests {
         assert_eq!(Quantity::new(100_000).expect("in range").units(), 100_000);
     }
 
+    /// Nothing but the whole sale is repeated under its key.
+    #[test]
+    fn every_field_tells_a_sale_from_another() {
+        let of = |category, product: &str, cents, units| SaleDraft {
+            category,
+            product_id: ProductId::new(product).expect("visible"),
+            price: Money::from_cents(cents).expect("in range"),
+            quantity: Quantity::new(units).expect("in range"),
+        };
+        let one = of(Category::Ropa, "P-1", 100, 2).digest();
+        assert_eq!(one, of(Category::Ropa, "P-1", 100, 2).digest());
+        for other in [
+            of(Category::Hogar, "P-1", 100, 2),
+            of(Category::Ropa, "P-2", 100, 2),
+            of(Category::Ropa, "P-1", 101, 2),
+            of(Category::Ropa, "P-1", 100, 3),
+            of(Category::Ropa, "P-1", 2, 100),
+        ] {
+            assert_ne!(one, other.digest(), "{other:?}");
+        }
+    }
+
     #[test]
     fn all_wrong_fields_are_named_at_once() {
         let errors = SaleDraft::from_fields(

@@ -1,5 +1,5 @@
 use crate::digest::of_fields;
-use crate::product::is_visible_text;
+use crate::visible::visible_text;
 use crate::{EventId, FieldError, FieldErrors, IdempotencyKey, Timestamp};
 
 /// A valid weather report that has not been accepted yet: what a client sent.
@@ -7,9 +7,9 @@ use crate::{EventId, FieldError, FieldErrors, IdempotencyKey, Timestamp};
 pub struct WeatherDraft {
     /// Free text.
     pub description: String,
-    /// Country, by name or code.
+    /// Country, by name or code, in normal form C.
     pub country: String,
-    /// The kind of weather.
+    /// The kind of weather, in normal form C.
     pub weather: String,
 }
 
@@ -30,16 +30,18 @@ impl WeatherDraft {
         if description.len() > Self::MAX_DESCRIPTION_BYTES || description.contains(stray) {
             errors.push(FieldError::new("description", "must be at most 1024 bytes of text"));
         }
-        for (field, text) in [("country", country), ("weather", weather)] {
-            if !is_visible_text(text, Self::MAX_NAME_BYTES) {
+        let mut name = |field, text| {
+            let name = visible_text(text, Self::MAX_NAME_BYTES);
+            if name.is_none() {
                 errors.push(FieldError::new(field, "must be 1 to 64 bytes of visible text"));
             }
-        }
-        if errors.is_empty() {
-            let (description, country, weather) = (description.into(), country.into(), weather.into());
-            Ok(Self { description, country, weather })
-        } else {
-            Err(FieldErrors(errors))
+            name
+        };
+        match (name("country", country), name("weather", weather)) {
+            (Some(country), Some(weather)) if errors.is_empty() => {
+                Ok(Self { description: description.into(), country, weather })
+            }
+            _ => Err(FieldErrors(errors)),
         }
     }
 }
@@ -74,6 +76,35 @@ mod tests {
         let errors = WeatherDraft::new(&"x".repeat(1025), "", "a\u{7}").expect_err("everything is wrong");
         let fields: Vec<_> = errors.0.iter().map(|error| error.field).collect();
         assert_eq!(fields, ["description", "country", "weather"]);
+    }
+
+    #[test]
+    fn names_are_the_same_however_they_are_composed() {
+        let report = |country, weather| WeatherDraft::new("", country, weather).expect("visible");
+        assert_eq!(report("Me\u{301}xico", "Niebla densi\u{301}sima"), report("México", "Niebla densísima"));
+        assert_eq!(report("México", "x").country, "México");
+        for country in ["GT\u{3164}", "G\u{fe0f}T", "\u{2800}"] {
+            assert_eq!(
+                WeatherDraft::new("", country, country).expect_err("fillers").0.len(),
+                2,
+                "{country:?}"
+            );
+        }
+    }
+
+    /// Nothing but the whole report is repeated under its key.
+    #[test]
+    fn every_field_tells_a_report_from_another() {
+        let of = |description, country, weather| {
+            WeatherDraft::new(description, country, weather).expect("valid").digest()
+        };
+        let one = of("a", "b", "c");
+        assert_eq!(one, of("a", "b", "c"));
+        for other in
+            [of("x", "b", "c"), of("a", "x", "c"), of("a", "b", "x"), of("ab", "b", "c"), of("", "ab", "c")]
+        {
+            assert_ne!(one, other);
+        }
     }
 
     #[test]

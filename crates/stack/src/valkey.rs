@@ -15,6 +15,8 @@ use crate::{Identity, StackError, free_port, locate};
 const VARIABLE: &str = "BLACKFRIDAY_VALKEY_SERVER";
 const WHAT: &str = "valkey-server (version 8 or newer)";
 const OLDEST: u32 = 8;
+const REDIS_VARIABLE: &str = "BLACKFRIDAY_REDIS_SERVER";
+const OLDEST_REDIS: u32 = 7;
 const READY_LIMIT: Duration = Duration::from_secs(30);
 const STOP_LIMIT: Duration = Duration::from_secs(20);
 const COMMAND_LIMIT: Duration = Duration::from_secs(10);
@@ -53,14 +55,19 @@ impl Valkey {
     /// # Errors
     /// No `valkey-server` of version 8 or newer is on this machine, or it does not start.
     pub async fn start_with(options: ValkeyOptions) -> Result<Self, StackError> {
-        let program = find()?;
-        with_free_ports(async || {
-            let tls_port = options.tls.as_ref().map(|_| free_port()).transpose()?;
-            let valkey = prepare(program.clone(), free_port()?, tls_port, &options)?;
-            valkey.launch().await?;
-            Ok(valkey)
-        })
-        .await
+        start(find()?, &options).await
+    }
+
+    /// Starts a Redis in Valkey's place, which is used in the same way; `None` if no `redis-server` of version 7 or newer is
+    /// on this machine.
+    ///
+    /// # Errors
+    /// `BLACKFRIDAY_REDIS_SERVER` names none, or it does not start.
+    pub async fn start_redis_with(options: ValkeyOptions) -> Result<Option<Self>, StackError> {
+        match find_redis()? {
+            Some(program) => start(program, &options).await.map(Some),
+            None => Ok(None),
+        }
     }
 
     /// The program that is started, for who has a configuration of their own: to be run by [`crate::Process`].
@@ -192,6 +199,16 @@ impl Valkey {
     }
 }
 
+async fn start(program: PathBuf, options: &ValkeyOptions) -> Result<Valkey, StackError> {
+    with_free_ports(async || {
+        let tls_port = options.tls.as_ref().map(|_| free_port()).transpose()?;
+        let valkey = prepare(program.clone(), free_port()?, tls_port, options)?;
+        valkey.launch().await?;
+        Ok(valkey)
+    })
+    .await
+}
+
 fn prepare(
     program: PathBuf,
     port: u16,
@@ -253,6 +270,22 @@ fn find() -> Result<PathBuf, StackError> {
     let missing = Err(StackError::Missing { what: WHAT, variable: VARIABLE });
     // The first that is new enough; if none is, the error of the last.
     checked.into_iter().fold(missing, |best, next| if best.is_ok() { best } else { next })
+}
+
+fn find_redis() -> Result<Option<PathBuf>, StackError> {
+    if let Some(path) = locate::named_by(REDIS_VARIABLE) {
+        let misnamed = |path| StackError::Misnamed { what: "redis-server", variable: REDIS_VARIABLE, path };
+        return if path.is_file() { Ok(Some(path)) } else { Err(misnamed(path)) };
+    }
+    let candidates = [locate::on_path("redis-server"), locate::in_tools("redis/usr/bin/redis-server")];
+    let is_new = |program: &PathBuf| {
+        let version = Command::new(program).arg("--version").output();
+        let said = version.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
+        said.is_ok_and(|said| {
+            said.starts_with("Redis") && major_version(&said).is_some_and(|major| major >= OLDEST_REDIS)
+        })
+    };
+    Ok(candidates.into_iter().flatten().find(is_new))
 }
 
 fn check_version(program: PathBuf) -> Result<PathBuf, StackError> {

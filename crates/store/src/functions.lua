@@ -65,13 +65,13 @@ local function without_point(decimal)
 end
 
 local function permit(command, ...)
-  if not server.acl_check_cmd(command, ...) then
+  if not redis.acl_check_cmd(command, ...) then
     error({ err = 'NOPERM apply needs the permission for ' .. command .. ' on ' .. select(1, ...) })
   end
 end
 
 local function check_type(key, expected)
-  local found = server.call('TYPE', key)['ok']
+  local found = redis.call('TYPE', key)['ok']
   if found ~= 'none' and found ~= expected then
     error({ err = 'WRONGTYPE ' .. key .. ' is a ' .. found .. ', not a ' .. expected })
   end
@@ -116,16 +116,16 @@ local PLACE_KEYS = 7
 -- `schema` is names and values in turns. Nothing else can be there while it is not.
 local function check_schema(KEYS, keys, schema)
   check_key(keys.schema, 'hash')
-  if server.call('EXISTS', keys.schema) == 0 then
+  if redis.call('EXISTS', keys.schema) == 0 then
     for at = 1, #KEYS do
-      if KEYS[at] ~= keys.stopped and server.call('EXISTS', KEYS[at]) == 1 then
+      if KEYS[at] ~= keys.stopped and redis.call('EXISTS', KEYS[at]) == 1 then
         error({ err = 'SCHEMA ' .. keys.schema .. ' is missing while ' .. KEYS[at] .. ' is there' })
       end
     end
     return
   end
   for at = 1, #schema, 2 do
-    local stored = server.call('HGET', keys.schema, schema[at])
+    local stored = redis.call('HGET', keys.schema, schema[at])
     if stored ~= schema[at + 1] then
       error({ err = 'SCHEMA ' .. keys.schema .. ' has ' .. schema[at] .. ' ' .. (stored or 'unset') .. ', not ' .. schema[at + 1] })
     end
@@ -134,8 +134,8 @@ end
 
 -- The stored position. It may be missing only where nothing was ever counted.
 local function read_position(keys, partition, begun_field)
-  local stored = check_value(keys.position, server.call('HGET', keys.position, partition), '^%d+$')
-  if not stored and server.call('HGET', keys.schema, begun_field) then
+  local stored = check_value(keys.position, redis.call('HGET', keys.position, partition), '^%d+$')
+  if not stored and redis.call('HGET', keys.schema, begun_field) then
     error({ err = 'MISSING ' .. keys.position .. ' has no partition ' .. partition .. ', which ' .. keys.schema .. ' knows as begun' })
   end
   return stored or '0'
@@ -144,13 +144,13 @@ end
 -- Refuses to count on top of a part of a batch. Returns what other notes there are, which are of no meaning any more.
 local function check_begun(keys)
   local old = {}
-  if server.call('EXISTS', keys.begun) == 0 then return old end
-  local notes = server.call('HGETALL', keys.begun)
+  if redis.call('EXISTS', keys.begun) == 0 then return old end
+  local notes = redis.call('HGETALL', keys.begun)
   for at = 1, #notes, 2 do
     local note = notes[at]
     local partition, to = string.match(note, '^(%d+):(%d+)$')
     if not to then wrong(keys.begun, 'holds ' .. string.sub(note, 1, 60)) end
-    if tonumber(to) > tonumber(server.call('HGET', keys.position, partition) or '0') then
+    if tonumber(to) > tonumber(redis.call('HGET', keys.position, partition) or '0') then
       error({ err = 'DIRTY ' .. keys.begun .. ' holds ' .. note .. ': only a part of that batch is in the store' })
     end
     table.insert(old, note)
@@ -164,7 +164,7 @@ local function refuse(KEYS, keys, place, schema)
   permit('HDEL', keys.begun, '0')
   check_schema(KEYS, keys, schema)
   local stored = read_position(keys, place.partition, place.begun_field)
-  local reason = server.call('HGET', keys.stopped, place.partition)
+  local reason = redis.call('HGET', keys.stopped, place.partition)
   if reason then return { 2, reason } end
   if stored ~= place.from then return { 0, stored } end
   return nil, check_begun(keys)
@@ -172,31 +172,36 @@ end
 
 -- The first write.
 local function begin(keys, place)
-  server.call('HSET', keys.begun, place.partition .. ':' .. place.to, place.from)
+  redis.call('HSET', keys.begun, place.partition .. ':' .. place.to, place.from)
 end
 
 -- Writes names or scores, and values, in turns.
 local function write_pairs(command, key, pairs)
   for first = 1, #pairs, 2 * CHUNK do
-    server.call(command, key, unpack(pairs, first, math.min(first + 2 * CHUNK - 1, #pairs)))
+    redis.call(command, key, unpack(pairs, first, math.min(first + 2 * CHUNK - 1, #pairs)))
   end
 end
 
 local function remove(command, key, members)
   for first = 1, #members, CHUNK do
-    server.call(command, key, unpack(members, first, math.min(first + CHUNK - 1, #members)))
+    redis.call(command, key, unpack(members, first, math.min(first + CHUNK - 1, #members)))
   end
 end
 
--- `tally.keys` is times and keys in turns, `tally.events` the counted events in the same order. Whatever is cut off, a key
--- that is in the sorted set has its event.
+-- A key without its event, or the other way about, would count again.
 local function check_keys(keys)
   check_key(keys.idempotency, 'zset')
   check_key(keys.events, 'hash')
   permit('ZREM', keys.idempotency, 'x')
   permit('HDEL', keys.events, 'x')
+  local counted, events = redis.call('ZCARD', keys.idempotency), redis.call('HLEN', keys.events)
+  if redis.call('HGET', keys.events, '') then events = events - 1 end
+  if events ~= counted then
+    wrong(keys.events, 'has ' .. events .. ' events of the ' .. counted .. ' keys in ' .. keys.idempotency)
+  end
 end
 
+-- `tally.keys` is times and keys in turns, `tally.events` the counted events in the same order.
 local function remember(keys, tally)
   if #tally.keys == 0 then return end
   local events = {}
@@ -205,7 +210,7 @@ local function remember(keys, tally)
   end
   write_pairs('HSET', keys.events, events)
   write_pairs('ZADD', keys.idempotency, tally.keys)
-  local forgotten = server.call('ZRANGE', keys.idempotency, '-inf', '(' .. tally.keys_floor, 'BYSCORE', 'LIMIT', 0, MOST_FORGOTTEN)
+  local forgotten = redis.call('ZRANGE', keys.idempotency, '-inf', '(' .. tally.keys_floor, 'BYSCORE', 'LIMIT', 0, MOST_FORGOTTEN)
   remove('ZREM', keys.idempotency, forgotten)
   remove('HDEL', keys.events, forgotten)
 end
@@ -214,9 +219,9 @@ end
 local function advance(keys, place, schema, last, old)
   table.insert(schema, place.begun_field)
   table.insert(schema, '1')
-  server.call('HSET', keys.schema, unpack(schema))
-  if last ~= '' then server.call('HSET', keys.last, place.partition, last) end
-  server.call('HSET', keys.position, place.partition, place.to)
+  redis.call('HSET', keys.schema, unpack(schema))
+  if last ~= '' then redis.call('HSET', keys.last, place.partition, last) end
+  redis.call('HSET', keys.position, place.partition, place.to)
   table.insert(old, place.partition .. ':' .. place.to)
   remove('HDEL', keys.begun, old)
 end
@@ -224,7 +229,7 @@ end
 -- The values of a hash by category. Where a category has sales, it has all of its sums.
 local function check_sums(key, pattern, reports, counts)
   check_key(key, 'hash')
-  local values = server.call('HMGET', key, unpack(CATEGORIES))
+  local values = redis.call('HMGET', key, unpack(CATEGORIES))
   for at = 1, 4 do
     check_value(key, values[at], pattern)
     if counts then check_both(key .. ' ' .. CATEGORIES[at], values[at], reports, counts[at]) end
@@ -239,14 +244,14 @@ local function read_seconds(key, seconds)
   local counts = {}
   for at = 1, #seconds, 2 do
     local second = seconds[at]
-    local members = server.call('ZRANGE', key, second, second, 'BYSCORE')
+    local members = redis.call('ZRANGE', key, second, second, 'BYSCORE')
     local count = members[1] and string.match(members[1], '^' .. second .. ':(%d+)$')
     if #members > 1 or (members[1] and not count) then
       wrong(key, 'holds ' .. string.sub(table.concat(members, ' '), 1, 60))
     end
     counts[at] = check_count(key, count)
   end
-  return counts, tonumber(server.call('ZRANGE', key, -1, -1, 'WITHSCORES')[2] or '0')
+  return counts, tonumber(redis.call('ZRANGE', key, -1, -1, 'WITHSCORES')[2] or '0')
 end
 
 -- Reads the units of products, which are names and units in turns.
@@ -254,7 +259,7 @@ local function read_units(key, products)
   local scores, names = {}, {}
   for at = 1, #products, 2 do names[#names + 1] = products[at] end
   for first = 1, #names, CHUNK do
-    local part = server.call('ZMSCORE', key, unpack(names, first, math.min(first + CHUNK - 1, #names)))
+    local part = redis.call('ZMSCORE', key, unpack(names, first, math.min(first + CHUNK - 1, #names)))
     for at = 1, #part do
       local units = part[at] and tonumber(part[at]) or 0
       if units < 0 or units > EXACT or units % 1 ~= 0 then
@@ -270,7 +275,7 @@ local function check_extremes(keys, has_sales)
   local extremes = {}
   for at, key in ipairs({ keys.max, keys.min }) do
     check_key(key, 'string')
-    extremes[at] = check_value(key, server.call('GET', key), '^%d+%.%d%d$')
+    extremes[at] = check_value(key, redis.call('GET', key), '^%d+%.%d%d$')
     check_both(key, extremes[at], keys.reports, has_sales)
   end
   return extremes[1], extremes[2]
@@ -280,11 +285,11 @@ end
 local function check_category(keys, at, counted, expiring)
   check_count(keys.reports, counted)
   check_key(keys.reports_of[at], 'string')
-  if server.call('GET', keys.reports_of[at]) ~= counted then
+  if redis.call('GET', keys.reports_of[at]) ~= counted then
     wrong(keys.reports_of[at], 'is not the ' .. CATEGORIES[at] .. ' of ' .. keys.reports)
   end
   check_key(keys.ranking_of[at], 'zset')
-  check_both(keys.ranking_of[at], server.call('EXISTS', keys.ranking_of[at]) == 1, keys.reports, counted)
+  check_both(keys.ranking_of[at], redis.call('EXISTS', keys.ranking_of[at]) == 1, keys.reports, counted)
   check_key(keys.history_of[at], 'zset')
   permit('ZREMRANGEBYRANK', keys.history_of[at], '0', '0')
   if expiring then permit('PEXPIREAT', keys.history_of[at], '1') end
@@ -302,7 +307,7 @@ local function read_sales(keys, tally, expiring)
   local has_sales = counts[1] or counts[2] or counts[3] or counts[4]
   stored.max, stored.min = check_extremes(keys, has_sales)
   check_key(keys.ranking, 'zset')
-  check_both(keys.ranking, server.call('EXISTS', keys.ranking) == 1, keys.reports, has_sales)
+  check_both(keys.ranking, redis.call('EXISTS', keys.ranking) == 1, keys.reports, has_sales)
   stored.units_of, stored.units = {}, {}
   for at = 1, 4 do
     check_category(keys, at, counts[at], expiring)
@@ -317,7 +322,7 @@ local function read_sales(keys, tally, expiring)
   end
   if expiring then
     permit('PEXPIREAT', keys.series, '1')
-    stored.now = tonumber(server.call('TIME')[1])
+    stored.now = tonumber(redis.call('TIME')[1])
   end
   stored.seconds, stored.newest = read_seconds(keys.series, tally.seconds)
   return stored
@@ -327,8 +332,8 @@ local function widen(keys, stored, tally)
   local max, min = stored.max or tally.max, stored.min or tally.min
   if tonumber(tally.max) > tonumber(max) then max = tally.max end
   if tonumber(tally.min) < tonumber(min) then min = tally.min end
-  server.call('SET', keys.max, max)
-  server.call('SET', keys.min, min)
+  redis.call('SET', keys.max, max)
+  redis.call('SET', keys.min, min)
 end
 
 -- Units by product, up to 2^53: min(2^53, sum) does not depend on order. `scores` are what is stored of `products`;
@@ -346,23 +351,23 @@ end
 
 local function sum_up(key, category, stored, term, decimals)
   local sum = add(without_point(stored or '0'), term)
-  server.call('HSET', key, category, decimals and with_point(sum) or sum)
+  redis.call('HSET', key, category, decimals and with_point(sum) or sum)
   return sum
 end
 
 local function add_category(keys, at, of, stored, sums, history_length)
   local category = CATEGORIES[at]
   local sales = sum_up(keys.reports, category, stored.reports[at], of.sales, false)
-  server.call('SET', keys.reports_of[at], sales)
+  redis.call('SET', keys.reports_of[at], sales)
   local prices = sum_up(keys.price_sum, category, stored.price_sum[at], of.price, true)
   local units = sum_up(keys.units_sum, category, stored.units_sum[at], of.units, false)
   sum_up(keys.revenue_sum, category, stored.revenue_sum[at], of.revenue, true)
-  server.call('HSET', keys.price_mean, category, with_point(divide(prices, tonumber(sales))))
-  server.call('HSET', keys.units_mean, category, with_point(divide(units .. '00', tonumber(sales))))
+  redis.call('HSET', keys.price_mean, category, with_point(divide(prices, tonumber(sales))))
+  redis.call('HSET', keys.units_mean, category, with_point(divide(units .. '00', tonumber(sales))))
   rank(keys.ranking, of.products, stored.units[at], sums)
   rank(keys.ranking_of[at], of.products, stored.units_of[at], {})
   write_pairs('ZADD', keys.history_of[at], of.history)
-  server.call('ZREMRANGEBYRANK', keys.history_of[at], 0, -(history_length + 1))
+  redis.call('ZREMRANGEBYRANK', keys.history_of[at], 0, -(history_length + 1))
 end
 
 -- Sales per second: score and first part of a member are the second, the second part is the count. Whatever is there of a
@@ -372,17 +377,17 @@ local function add_seconds(key, seconds, stored, kept)
   for at = 1, #seconds, 2 do
     local second = seconds[at]
     if tonumber(second) >= floor then
-      server.call('ZREMRANGEBYSCORE', key, second, second)
-      server.call('ZADD', key, second, second .. ':' .. add(stored.seconds[at] or '0', seconds[at + 1]))
+      redis.call('ZREMRANGEBYSCORE', key, second, second)
+      redis.call('ZADD', key, second, second .. ':' .. add(stored.seconds[at] or '0', seconds[at + 1]))
     end
   end
-  server.call('ZREMRANGEBYSCORE', key, '-inf', '(' .. string.format('%.0f', floor))
+  redis.call('ZREMRANGEBYSCORE', key, '-inf', '(' .. string.format('%.0f', floor))
 end
 
 local function expire(keys, now, seconds)
   local at = string.format('%.0f', (now + tonumber(seconds)) * 1000)
-  server.call('PEXPIREAT', keys.series, at)
-  for category = 1, 4 do server.call('PEXPIREAT', keys.history_of[category], at) end
+  redis.call('PEXPIREAT', keys.series, at)
+  for category = 1, 4 do redis.call('PEXPIREAT', keys.history_of[category], at) end
 end
 
 local function sale_keys(KEYS)
@@ -432,10 +437,10 @@ end
 local function check_weather(KEYS, by_country, total, tally)
   check_key(by_country, 'hash')
   check_key(total, 'string')
-  local stored = { total = check_value(total, server.call('GET', total), '^%d+$'), of = {} }
-  check_both(by_country, server.call('EXISTS', by_country) == 1, total, stored.total)
+  local stored = { total = check_value(total, redis.call('GET', total), '^%d+$'), of = {} }
+  check_both(by_country, redis.call('EXISTS', by_country) == 1, total, stored.total)
   for at = 1, #tally.countries, 2 do
-    stored.of[at] = check_value(by_country, server.call('HGET', by_country, tally.countries[at]), '^%d+$')
+    stored.of[at] = check_value(by_country, redis.call('HGET', by_country, tally.countries[at]), '^%d+$')
   end
   for at = PLACE_KEYS + 3, #KEYS do
     check_type(KEYS[at], 'hash')
@@ -458,14 +463,14 @@ local function apply_weather(KEYS, ARGV)
   begin(keys, place)
   for at = 1, #tally.countries, 2 do
     local country, count = tally.countries[at], tally.countries[at + 1]
-    server.call('HSET', by_country, country, add(stored.of[at] or '0', count))
+    redis.call('HSET', by_country, country, add(stored.of[at] or '0', count))
     stored.total = add(stored.total or '0', count)
   end
-  if stored.total then server.call('SET', total, stored.total) end
+  if stored.total then redis.call('SET', total, stored.total) end
   for at, report in ipairs(tally.reports) do
     local key = KEYS[PLACE_KEYS + 2 + at]
-    server.call('HSET', key, 'description', report[2], 'country', report[3], 'weather', report[4], 'timestamp', report[1])
-    server.call('PEXPIREAT', key, string.format('%.0f', tonumber(report[1]) + tonumber(ARGV[7])))
+    redis.call('HSET', key, 'description', report[2], 'country', report[3], 'weather', report[4], 'timestamp', report[1])
+    redis.call('PEXPIREAT', key, string.format('%.0f', tonumber(report[1]) + tonumber(ARGV[7])))
   end
   remember(keys, tally)
   advance(keys, place, schema, ARGV[6], old)
@@ -478,7 +483,7 @@ local function stop(KEYS, ARGV)
   local keys, place = place_keys(KEYS), place_of(ARGV)
   local refused = refuse(KEYS, keys, place, cjson.decode(ARGV[5]))
   if refused then return refused end
-  server.call('HSET', keys.stopped, place.partition, ARGV[6])
+  redis.call('HSET', keys.stopped, place.partition, ARGV[6])
   return { 1, place.to }
 end
 
@@ -494,17 +499,17 @@ local function resume(KEYS, ARGV)
   check_key(keys.events, 'hash')
   local old = check_begun(keys)
   begin(keys, place)
-  local below = check_value(keys.events, server.call('HGET', keys.events, ''), '^%d+$') or '0'
-  if tonumber(place.to) < tonumber(place.from) and server.call('EXISTS', keys.events) == 1 then
-    server.call('HSET', keys.events, '', string.format('%.0f', math.max(tonumber(below), tonumber(place.from))))
+  local below = check_value(keys.events, redis.call('HGET', keys.events, ''), '^%d+$') or '0'
+  if tonumber(place.to) < tonumber(place.from) and redis.call('EXISTS', keys.events) == 1 then
+    redis.call('HSET', keys.events, '', string.format('%.0f', math.max(tonumber(below), tonumber(place.from))))
   end
-  server.call('HDEL', keys.last, place.partition)
-  server.call('HDEL', keys.stopped, place.partition)
+  redis.call('HDEL', keys.last, place.partition)
+  redis.call('HDEL', keys.stopped, place.partition)
   advance(keys, place, schema, '', old)
   return { 1, place.to }
 end
 
-server.register_function('blackfriday_DIGEST_apply_sales', apply_sales)
-server.register_function('blackfriday_DIGEST_apply_weather', apply_weather)
-server.register_function('blackfriday_DIGEST_stop', stop)
-server.register_function('blackfriday_DIGEST_resume', resume)
+redis.register_function('blackfriday_DIGEST_apply_sales', apply_sales)
+redis.register_function('blackfriday_DIGEST_apply_weather', apply_weather)
+redis.register_function('blackfriday_DIGEST_stop', stop)
+redis.register_function('blackfriday_DIGEST_resume', resume)

@@ -49,9 +49,9 @@ pub(crate) fn read(
     let schema = hash(&keys.schema())?;
     check_schema(&schema, keys, config, &positions, &position)?;
     let mut partitions = BTreeMap::<i32, StoredPartition>::new();
-    for (id, next) in &positions {
-        let next = next.parse().ok().filter(|next| *next >= 0);
-        let next = next.ok_or_else(|| wrong(&position, format!("holds {next:?} for partition {id}")))?;
+    for (id, text) in &positions {
+        let next = text.parse().ok().filter(|next| *next >= 0);
+        let next = next.ok_or_else(|| wrong(&position, format!("holds {text:?} for partition {id}")))?;
         partitions.entry(partition(id, &position)?).or_default().next = next;
     }
     for (id, text) in &lasts {

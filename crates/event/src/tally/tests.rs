@@ -40,6 +40,20 @@ fn merged(parts: &[&SaleTally]) -> SaleTally {
     sum
 }
 
+/// Two prices of one event at one time, which only a defect can write: their order is that of the store's members.
+#[test]
+fn points_of_one_event_are_ordered_as_the_store_orders_their_texts() {
+    let point = |cents| PricePoint {
+        accepted_at: Timestamp::from_millis(1).expect("in range"),
+        id: EventId::from_slice(&[7; 16]).expect("16 bytes"),
+        price: Money::from_cents(cents).expect("in range"),
+    };
+    let mut points = [point(999), point(1_000), point(20_000), point(3)];
+    points.sort();
+    let texts = points.map(|point| point.price.to_string());
+    assert_eq!(texts, ["0.03", "10.00", "200.00", "9.99"]);
+}
+
 proptest! {
     #[test]
     fn the_order_of_sales_does_not_matter(sales in sales(0..40), seed in any::<prop::sample::Index>()) {

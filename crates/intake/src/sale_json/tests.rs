@@ -1,3 +1,4 @@
+use blackfriday_event::Money;
 use blackfriday_proto::ErrorCode;
 use proptest::prelude::*;
 use serde_json::json;
@@ -25,6 +26,27 @@ fn a_sale_is_read_in_each_allowed_form() {
         r#"{"extra":{"a":[1,{}]},"categoria":"1","producto_id":"P\u002d17","precio":4.9999e2,"cantidad_vendida":2,"id":7}"#,
     ] {
         assert_eq!(parse(body).expect(body).draft, expected, "{body}");
+    }
+}
+
+/// gRPC carries the number itself, JSON its text: both are the same price.
+#[test]
+fn a_price_of_many_digits_is_the_same_over_rest_as_over_grpc() {
+    for (text, cents) in
+        [("9.014999999999999", 901), ("0.46499999999999997", 46), ("1.005", 101), ("0.30000000000000004", 30)]
+    {
+        let body = format!(r#"{{"categoria":1,"producto_id":"P-17","precio":{text},"cantidad_vendida":1}}"#);
+        let price = parse(&body).expect("valid").draft.price;
+        assert_eq!(price.cents(), cents, "{text}");
+        assert_eq!(Ok(price), Money::from_f64(text.parse().expect("a number")), "{text}");
+    }
+    for percent in [5_u32, 15, 25, 35, 45] {
+        for cents in 1..2_000_u32 {
+            let price = f64::from(cents) / 100.0 * (1.0 - f64::from(percent) / 100.0);
+            let body =
+                format!(r#"{{"categoria":1,"producto_id":"P-17","precio":{price},"cantidad_vendida":1}}"#);
+            assert_eq!(Ok(parse(&body).expect("valid").draft.price), Money::from_f64(price), "{price}");
+        }
     }
 }
 

@@ -2,9 +2,12 @@
 
 mod access;
 mod failures;
+mod partitions;
 mod permissions;
 mod properties;
 mod reads;
+mod replay;
 mod sentinels;
+mod server;
 mod setup;
 mod tampering;

@@ -99,10 +99,20 @@ fn the_store_equals_the_model<E: Counted>(
     cases: u32,
     histories: &impl Strategy<Value = (Vec<Vec<E>>, Vec<Turn>)>,
 ) {
-    let setup = Setup::new();
+    equals_the_model(&Setup::new(), cases, histories);
+    if let Some(redis) = Setup::with_redis(&[]) {
+        equals_the_model(&redis, cases / 5, histories);
+    }
+}
+
+fn equals_the_model<E: Counted>(
+    setup: &Setup,
+    cases: u32,
+    histories: &impl Strategy<Value = (Vec<Vec<E>>, Vec<Turn>)>,
+) {
     let outcome = runner(cases).run(histories, |(partitions, turns)| {
         setup.run(&["FLUSHALL"]);
-        setup.runtime.block_on(count(&setup, &partitions, &turns));
+        setup.runtime.block_on(count(setup, &partitions, &turns));
         let mut model = setup.store.model();
         for (partition, events) in (0..).zip(&partitions) {
             for (at, event) in (0..).zip(events) {

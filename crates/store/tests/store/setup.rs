@@ -35,10 +35,21 @@ impl Setup {
     /// With more of `valkey.conf`, and another configuration of the client.
     pub(crate) fn with(directives: &[(&str, &str)], configure: impl FnOnce(&mut ValkeyConfig)) -> Self {
         let runtime = Runtime::new().expect("a runtime");
-        let text = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
-        let config = directives.iter().map(text).collect();
-        let options = ValkeyOptions { config, ..ValkeyOptions::default() };
-        let valkey = runtime.block_on(Valkey::start_with(options)).expect("Valkey");
+        let valkey = runtime.block_on(Valkey::start_with(options(directives))).expect("Valkey");
+        Self::of(runtime, valkey, configure)
+    }
+
+    /// The same with Redis in the place of Valkey. Where the machine has none, it says so.
+    pub(crate) fn with_redis(directives: &[(&str, &str)]) -> Option<Self> {
+        let runtime = Runtime::new().expect("a runtime");
+        let redis = runtime.block_on(Valkey::start_redis_with(options(directives))).expect("Redis starts");
+        if redis.is_none() {
+            eprintln!("NOT TRIED on Redis: no redis-server of version 7 is here; `./dev setup` fetches one");
+        }
+        redis.map(|redis| Self::of(runtime, redis, |_| {}))
+    }
+
+    fn of(runtime: Runtime, valkey: Valkey, configure: impl FnOnce(&mut ValkeyConfig)) -> Self {
         let mut config = ValkeyConfig::new(valkey.url()).expect("a server");
         configure(&mut config);
         let store = Store::new(&config, &CONFIG).expect("a store");
@@ -63,6 +74,11 @@ impl Setup {
         let outcomes = self.runtime.block_on(self.store.apply(std::slice::from_ref(batch)))?;
         Ok(outcomes[0].clone())
     }
+}
+
+fn options(directives: &[(&str, &str)]) -> ValkeyOptions {
+    let text = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+    ValkeyOptions { config: directives.iter().map(text).collect(), ..ValkeyOptions::default() }
 }
 
 pub(crate) fn timestamp(millis: u64) -> Timestamp {

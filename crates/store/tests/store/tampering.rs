@@ -59,9 +59,71 @@ fn a_spoiled_key_is_an_error_and_nothing_changes() {
         &["HSET", "posicion:ventas", "0", "one"],
         &["HSET", "country_counts", "GT", ""],
         &["SET", "total_messages", "0x10"],
+        &["ZADD", "ranking:Ropa", "1.5", "P-1"],
+        &["ZADD", "ranking:global", "-1", "P-1"],
+        &["ZADD", "ranking:global", "inf", "P-1"],
+        &["HSET", "empezado:ventas", "nonsense", "0"],
     ] {
         refused_while(&setup, spoil[1], &[spoil]);
     }
+}
+
+/// A sum that is gone would silently begin again at zero beside the others, and a position would count everything again.
+#[test]
+fn a_key_that_is_gone_beside_the_others_is_an_error_and_nothing_changes() {
+    let setup = Setup::with(&[("enable-debug-command", "yes")], |_| {});
+    for key in [
+        "posicion:ventas",
+        "posicion:clima",
+        "esquema",
+        "ventas:global:precio_max",
+        "ventas:global:precio_min",
+        "reportes:total",
+        "reportes:total:Ropa",
+        "ranking:global",
+        "ranking:Ropa",
+        "stats:precio:suma",
+        "stats:cantidad:suma",
+        "stats:ingresos:suma",
+        "stats:precio:promedio",
+        "stats:cantidad:promedio",
+        "idempotencia:ventas:0",
+        "idempotencia:ventas:0:evento",
+        "country_counts",
+        "total_messages",
+    ] {
+        refused_while(&setup, key, &[&["DEL", key]]);
+    }
+    for spoil in [
+        ["HDEL", "posicion:ventas", "0"].as_slice(),
+        &["HDEL", "reportes:total", "Ropa"],
+        &["HDEL", "stats:precio:suma", "Ropa"],
+        &["HDEL", "stats:cantidad:promedio", "Ropa"],
+        &["SET", "reportes:total:Ropa", "2"],
+        &["SET", "reportes:total:Hogar", "1"],
+        &["HSET", "stats:precio:suma", "Hogar", "1.00"],
+        &["ZADD", "ranking:Hogar", "1", "P-1"],
+        &["ZREM", "ranking:global", "P-1"],
+        &["ZADD", "ranking:Ropa", "4", "P-1"],
+        &["ZREM", "idempotencia:ventas:0", "k100"],
+        &["HDEL", "idempotencia:ventas:0:evento", "k100"],
+    ] {
+        refused_while(&setup, spoil[1], &[spoil]);
+    }
+}
+
+/// Everything gone is a fresh start, and only that.
+#[test]
+fn a_store_that_was_emptied_is_counted_from_the_beginning() {
+    let setup = Setup::new();
+    begin(&setup);
+    let next = two_batches(&setup, 1);
+    setup.run(&["FLUSHALL"]);
+    for batch in &next {
+        assert_eq!(setup.apply(batch).expect("answers"), Outcome::Refused { stored: 0 });
+    }
+    begin(&setup);
+    assert_eq!(model(&setup.store).compare(&setup.dump(), START_MS), []);
 }
 
 /// Begins anew, with one event counted of each topic.

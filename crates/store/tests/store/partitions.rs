@@ -1,0 +1,323 @@
+//! Where counting goes on: positions, last records, partitions that are stopped, and idempotency keys with their events.
+
+use blackfriday_event::{Admission, Category, EventId, IdempotencyKey, Sale};
+use blackfriday_store::{
+    Conflict, Difference, LastRecord, Outcome, Recorded, Store, StoreConfig, StoreError, StoredPartition,
+};
+
+use crate::setup::{
+    CONFIG, Counted, DAY_MS, START_MS, Setup, batch, batches, last_record, report, sale, timestamp,
+};
+
+fn key(text: &str) -> IdempotencyKey {
+    IdempotencyKey::new(text).expect("visible")
+}
+
+/// A sale under a key, of so many units.
+fn keyed(name: &str, product: &str, millis: u64) -> Sale {
+    let mut sale = sale(Category::Ropa, product, 0);
+    sale.id = EventId::of_key(&key(name));
+    sale.idempotency_key = Some(key(name));
+    sale.accepted_at = timestamp(START_MS + millis);
+    sale
+}
+
+fn partition(setup: &Setup, id: i32) -> StoredPartition {
+    let mut all = setup.runtime.block_on(setup.store.partitions("ventas")).expect("answers");
+    all.remove(&id).expect("it is known")
+}
+
+fn stop(setup: &Setup, position: i64, reason: &str) -> Outcome {
+    setup.runtime.block_on(setup.store.stop("ventas", 0, position, reason)).expect("answers")
+}
+
+fn resume(setup: &Setup, from: i64, to: i64) -> Outcome {
+    setup.runtime.block_on(setup.store.resume("ventas", 0, from, to)).expect("answers")
+}
+
+#[test]
+fn the_last_record_changes_in_one_step_with_the_position() {
+    let setup = Setup::new();
+    assert!(setup.runtime.block_on(setup.store.partitions("ventas")).expect("answers").is_empty());
+    let sales = [sale(Category::Ropa, "P-1", 1), sale(Category::Ropa, "P-1", 2)];
+    setup.apply(&batch(&setup.store, 0, &sales)).expect("applies");
+    let counted = StoredPartition { next: 2, last: Some(last_record(1)), stopped: None };
+    assert_eq!(partition(&setup, 0), counted);
+    // A batch of nothing but the log's own records has none.
+    let mut empty = batch::<Sale>(&setup.store, 2, &[]);
+    (empty.to, empty.last) = (4, None);
+    assert_eq!(setup.apply(&empty).expect("applies"), Outcome::Applied);
+    assert_eq!(partition(&setup, 0), StoredPartition { next: 4, ..counted });
+    let lost = LastRecord { offset: 9, digest: [0xff; 8] };
+    let mut refused = batch(&setup.store, 3, &sales);
+    refused.last = Some(lost);
+    assert_eq!(setup.apply(&refused).expect("answers"), Outcome::Refused { stored: 4 });
+    assert_eq!(partition(&setup, 0).last, Some(last_record(1)));
+    let clima = setup.runtime.block_on(setup.store.partitions("clima")).expect("answers");
+    assert!(clima.is_empty(), "each topic by itself: {clima:?}");
+}
+
+/// It stays stopped whoever asks, until somebody says how to go on.
+#[test]
+fn a_stopped_partition_counts_nothing_until_it_is_resumed() {
+    let setup = Setup::new();
+    let sales = [sale(Category::Ropa, "P-1", 1)];
+    setup.apply(&batch(&setup.store, 0, &sales)).expect("applies");
+    assert_eq!(stop(&setup, 7, "no"), Outcome::Refused { stored: 1 });
+    assert_eq!(partition(&setup, 0).stopped, None);
+    assert_eq!(stop(&setup, 1, "the log ends before 1"), Outcome::Applied);
+    let reason = "the log ends before 1".to_owned();
+    let before = setup.dump();
+    let other = setup.store_at(setup.valkey.url(), &CONFIG);
+    for (store, from) in [(&setup.store, 1), (&other, 1), (&other, 0)] {
+        let outcomes = setup.runtime.block_on(store.apply(&[batch(store, from, &sales)])).expect("answers");
+        assert_eq!(outcomes, [Outcome::Stopped { reason: reason.clone() }]);
+    }
+    assert_eq!(
+        stop(&setup, 1, "again"),
+        Outcome::Stopped { reason: reason.clone() },
+        "the first reason stays"
+    );
+    setup.runtime.block_on(setup.valkey.restart()).expect("restarts");
+    setup.runtime.block_on(setup.store.ping()).expect_err("the old connection");
+    let stopped = StoredPartition { next: 1, last: Some(last_record(0)), stopped: Some(reason) };
+    assert_eq!(partition(&setup, 0), stopped);
+    assert_eq!(setup.dump(), before);
+    // The other partitions go on.
+    let mut beside = batch(&setup.store, 0, &sales);
+    beside.partition = 1;
+    assert_eq!(setup.apply(&beside).expect("applies"), Outcome::Applied);
+
+    assert_eq!(resume(&setup, 0, 5), Outcome::Refused { stored: 1 });
+    assert_eq!(resume(&setup, 1, 5), Outcome::Applied);
+    assert_eq!(partition(&setup, 0), StoredPartition { next: 5, last: None, stopped: None });
+    assert_eq!(setup.apply(&batch(&setup.store, 5, &sales)).expect("applies"), Outcome::Applied);
+}
+
+#[test]
+fn a_partition_that_was_never_counted_can_be_stopped_and_resumed() {
+    let setup = Setup::new();
+    assert_eq!(stop(&setup, 0, "records are gone"), Outcome::Applied);
+    let stopped = StoredPartition { next: 0, last: None, stopped: Some("records are gone".to_owned()) };
+    assert_eq!(partition(&setup, 0), stopped);
+    assert_eq!(resume(&setup, 0, 40), Outcome::Applied);
+    assert_eq!(partition(&setup, 0), StoredPartition { next: 40, last: None, stopped: None });
+    let sales = [sale(Category::Ropa, "P-1", 1)];
+    assert_eq!(setup.apply(&batch(&setup.store, 40, &sales)).expect("applies"), Outcome::Applied);
+}
+
+/// Counting from 0 beside full counters would double them.
+#[test]
+fn a_missing_position_of_a_begun_partition_is_a_fault_that_names_its_key() {
+    let setup = Setup::new();
+    let sales = [sale(Category::Ropa, "P-1", 1)];
+    for spoil in [["DEL", "posicion:ventas"].as_slice(), &["HDEL", "posicion:ventas", "0"]] {
+        setup.run(&["FLUSHALL"]);
+        setup.apply(&batch(&setup.store, 0, &sales)).expect("applies");
+        setup.run(spoil);
+        let read = setup.runtime.block_on(setup.store.partitions("ventas")).map(drop);
+        wrong(read, "posicion:ventas", "partition 0, which esquema knows as begun");
+        let error = setup.apply(&batch(&setup.store, 0, &sales)).expect_err("it was begun");
+        let cause = std::error::Error::source(&error).expect("Valkey's answer").to_string();
+        assert!(cause.contains("posicion:ventas") && !error.is_retryable(), "{cause}");
+        let resumed = setup.runtime.block_on(setup.store.resume("ventas", 0, 0, 1));
+        assert!(matches!(resumed, Err(StoreError::Refused { .. })), "{resumed:?}");
+        setup.runtime.block_on(setup.store.partitions("clima")).expect("the other topic is as it should be");
+    }
+}
+
+#[test]
+fn what_is_not_ours_is_named_where_positions_are_read() {
+    let setup = Setup::new();
+    let sales = [sale(Category::Ropa, "P-1", 1)];
+    for (spoil, key, detail) in [
+        (["DEL", "esquema"].as_slice(), "esquema", "is missing while posicion:ventas is there"),
+        (&["HSET", "esquema", "version", "1"], "esquema", "has version 1, not 2"),
+        (&["HSET", "esquema", "series_seconds", "900"], "esquema", "has series_seconds 900, not 5"),
+        (&["HDEL", "esquema", "version"], "esquema", "has version unset, not 2"),
+        (&["HSET", "posicion:ventas", "0", "one"], "posicion:ventas", "\"one\""),
+        (&["HSET", "posicion:ventas", "0", "-1"], "posicion:ventas", "\"-1\""),
+        (&["HSET", "posicion:ventas", "x", "1"], "posicion:ventas", "\"x\""),
+        (&["HSET", "ultimo:ventas", "0", "7"], "ultimo:ventas", "\"7\""),
+        (&["SET", "detenido:ventas", "x"], "detenido:ventas", "WRONGTYPE"),
+    ] {
+        setup.run(&["FLUSHALL"]);
+        setup.apply(&batch(&setup.store, 0, &sales)).expect("applies");
+        setup.run(spoil);
+        wrong(setup.runtime.block_on(setup.store.partitions("ventas")).map(drop), key, detail);
+    }
+}
+
+/// A store that an earlier version began is not counted into: its keys mean something else.
+#[test]
+fn a_store_of_another_version_is_refused() {
+    let setup = Setup::new();
+    setup.run(&["HSET", "esquema", "version", "1", "history_len", "3", "series_seconds", "5"]);
+    setup.run(&["HSET", "posicion:ventas", "0", "10"]);
+    wrong(
+        setup.runtime.block_on(setup.store.partitions("ventas")).map(drop),
+        "esquema",
+        "has version 1, not 2",
+    );
+    let before = setup.dump();
+    let error = setup
+        .apply(&batch(&setup.store, 10, &[sale(Category::Ropa, "P-1", 1)]))
+        .expect_err("another version");
+    let cause = std::error::Error::source(&error).expect("Valkey's answer").to_string();
+    assert!(cause.contains("esquema has version 1, not 2") && !error.is_retryable(), "{cause}");
+    assert_eq!(setup.dump(), before);
+}
+
+fn wrong(read: Result<(), StoreError>, expected: &str, detail: &str) {
+    let error = read.expect_err(detail);
+    assert!(matches!(&error, StoreError::WrongKey { key, .. } if key == expected), "{error:?}");
+    assert!(error.to_string().contains(expected) && error.to_string().contains(detail), "{error}");
+    assert!(!error.is_retryable(), "{error}");
+}
+
+#[test]
+fn another_sale_under_a_key_is_a_conflict_and_named() {
+    let setup = Setup::new();
+    let mut model = setup.store.model();
+    let sales = [keyed("a", "P-1", 0), keyed("a", "P-1", 10), keyed("a", "P-2", 20), keyed("b", "P-2", 30)];
+    let expected = [Recorded::Counted, Recorded::Repeated, Recorded::Conflicting, Recorded::Counted];
+    for (at, (sale, expected)) in (0..).zip(sales.iter().zip(expected)) {
+        assert_eq!(sale.record(&mut model, 0, at), expected);
+    }
+    model.advance("ventas", 0, 4);
+    for cut in 1..4 {
+        setup.run(&["FLUSHALL"]);
+        for (from, part) in [(0, &sales[..cut]), (cut, &sales[cut..])] {
+            let batches = setup.runtime.block_on(batches(&setup.store, &[(0, from, part)]));
+            assert_eq!(setup.apply(&batches[0]).expect("applies"), Outcome::Applied);
+        }
+        assert_eq!(model.compare(&setup.dump(), START_MS), [], "cut at {cut}");
+    }
+    let conflict =
+        Conflict { topic: "ventas".to_owned(), partition: 0, offset: 2, key: key("a"), counted: 0 };
+    assert_eq!(model.conflicts(), [conflict]);
+    let mut window = window(&setup.store, &setup, "a");
+    let other = keyed("a", "P-3", 40);
+    let admission = window.admit(&key("a"), other.digest(), other.accepted_at, 4);
+    assert_eq!(admission, Admission::Conflicts { counted: 0 });
+}
+
+fn window(store: &Store, setup: &Setup, name: &str) -> blackfriday_event::KeyWindow {
+    let wanted = [("ventas", 0, vec![key(name)])];
+    setup.runtime.block_on(store.key_windows(&wanted)).expect("answers").remove(0).1
+}
+
+/// A key whose event is gone decides nothing right: it is neither counted again nor taken for a repetition.
+#[test]
+fn a_key_without_its_event_is_a_fault() {
+    let setup = Setup::new();
+    for (spoil, detail) in [
+        (["DEL", "idempotencia:ventas:0:evento"].as_slice(), "has no event of the key"),
+        (&["HDEL", "idempotencia:ventas:0:evento", "a"], "has no event of the key"),
+        (&["HSET", "idempotencia:ventas:0:evento", "a", "0"], "holds \"0\" for the key"),
+        (&["SET", "idempotencia:ventas:0:evento", "a"], "WRONGTYPE"),
+    ] {
+        setup.run(&["FLUSHALL"]);
+        let batches = setup.runtime.block_on(batches(&setup.store, &[(0, 0, &[keyed("a", "P-1", 0)])]));
+        setup.apply(&batches[0]).expect("applies");
+        setup.run(&["SET", "elsewhere", "x"]);
+        if spoil[0] == "SET" {
+            setup.run(&["DEL", spoil[1]]);
+        }
+        setup.run(spoil);
+        let read = setup.runtime.block_on(setup.store.key_windows(&[("ventas", 0, vec![key("a")])]));
+        wrong(read.map(drop), "idempotencia:ventas:0:evento", detail);
+    }
+}
+
+/// Keys of records that come again under other offsets were counted all the same.
+#[test]
+fn a_key_stays_counted_when_the_position_goes_back() {
+    let setup = Setup::new();
+    let first: Vec<_> = (0..6).map(|n| keyed(&format!("k{n}"), "P-1", n)).collect();
+    let counted = setup.runtime.block_on(batches(&setup.store, &[(0, 0, &first)]));
+    setup.apply(&counted[0]).expect("applies");
+    assert_eq!(resume(&setup, 6, 0), Outcome::Applied);
+    let again = [keyed("k5", "P-1", 100), keyed("new", "P-1", 101)];
+    let batches = setup.runtime.block_on(batches(&setup.store, &[(0, 0, &again)]));
+    assert_eq!(batches[0].keys.added().len(), 1, "only the new one counts");
+    assert_eq!(setup.apply(&batches[0]).expect("applies"), Outcome::Applied);
+    assert_eq!(setup.run(&["GET", "reportes:total:Ropa"]), "7");
+}
+
+/// What a torn append-only file left of a key's first try is no reason not to count it.
+#[test]
+fn a_key_above_the_position_is_void() {
+    let setup = Setup::new();
+    let counted = setup.runtime.block_on(batches(&setup.store, &[(0, 0, &[keyed("a", "P-1", 0)])]));
+    setup.apply(&counted[0]).expect("applies");
+    let left = format!("1:{}", "0".repeat(16));
+    setup.run(&["HSET", "idempotencia:ventas:0:evento", "b", &left]);
+    setup.run(&["ZADD", "idempotencia:ventas:0", &START_MS.to_string(), "b"]);
+    let batches = setup.runtime.block_on(batches(&setup.store, &[(0, 1, &[keyed("b", "P-1", 5)])]));
+    assert_eq!(batches[0].keys.added().len(), 1, "it counts");
+}
+
+/// Keys that are too old to matter go in parts, and nothing is said of those that are left.
+#[test]
+fn old_keys_are_forgotten_with_their_events() {
+    let setup = Setup::new();
+    let mut model = setup.store.model();
+    let old: Vec<_> = (0..10_050).map(|n| keyed(&format!("old{n}"), "P-1", n)).collect();
+    let new =
+        [keyed("x", "P-1", 2 * DAY_MS), keyed("old7", "P-1", 2 * DAY_MS), keyed("y", "P-1", 2 * DAY_MS)];
+    let all: Vec<_> = old.iter().chain(&new).cloned().collect();
+    for (at, sale) in (0..).zip(&all) {
+        assert_eq!(sale.record(&mut model, 0, at), Recorded::Counted);
+    }
+    model.advance("ventas", 0, 10_053);
+    let count = |key: &str, command: &str| setup.run(&[command, key]).parse::<u32>().expect("a number");
+    for (from, to, left) in [(0, 10_050, 10_050), (10_050, 10_052, 51), (10_052, 10_053, 3)] {
+        let batches = setup.runtime.block_on(batches(&setup.store, &[(0, from, &all[from..to])]));
+        assert_eq!(setup.apply(&batches[0]).expect("applies"), Outcome::Applied);
+        assert_eq!(count("idempotencia:ventas:0", "ZCARD"), left);
+        assert_eq!(count("idempotencia:ventas:0:evento", "HLEN"), left);
+    }
+    assert_eq!(model.compare(&setup.dump(), START_MS), []);
+    // One that is left decides nothing; any other surplus is a difference.
+    setup.run(&["ZADD", "idempotencia:ventas:0", &START_MS.to_string(), "old9"]);
+    setup.run(&["HSET", "idempotencia:ventas:0:evento", "old9", "9:0000000000000000"]);
+    assert_eq!(model.compare(&setup.dump(), START_MS), []);
+    setup.run(&["ZADD", "idempotencia:ventas:0", &(START_MS + 2 * DAY_MS).to_string(), "old9"]);
+    let differs = |difference: &Difference| difference.field.as_deref() == Some("old9");
+    assert_eq!(model.compare(&setup.dump(), START_MS).iter().filter(|found| differs(found)).count(), 2);
+}
+
+#[test]
+fn weather_is_admitted_as_sales_are() {
+    let setup = Setup::new();
+    let keyed = |country: &str, name: &str, id| {
+        let mut report = report(country, id);
+        report.idempotency_key = Some(key(name));
+        report
+    };
+    let reports = [keyed("GT", "a", 1), keyed("GT", "a", 1), keyed("SV", "a", 1), keyed("SV", "b", 2)];
+    let mut model = setup.store.model();
+    for (at, report) in (0..).zip(&reports) {
+        report.record(&mut model, 0, at);
+    }
+    model.advance("clima", 0, 4);
+    let batches = setup.runtime.block_on(batches(&setup.store, &[(0, 0, &reports)]));
+    assert_eq!(setup.apply(&batches[0]).expect("applies"), Outcome::Applied);
+    assert_eq!(model.compare(&setup.dump(), START_MS), []);
+    assert_eq!(model.conflicts().len(), 1);
+    assert_eq!(setup.run(&["GET", "total_messages"]), "2");
+}
+
+/// Another configuration than the store was begun with is named before anything is counted.
+#[test]
+fn other_bounds_are_named_where_positions_are_read() {
+    let setup = Setup::new();
+    setup.apply(&batch(&setup.store, 0, &[sale(Category::Ropa, "P-1", 1)])).expect("applies");
+    let other = setup.store_at(setup.valkey.url(), &StoreConfig { history_len: 4, ..CONFIG });
+    wrong(
+        setup.runtime.block_on(other.partitions("ventas")).map(drop),
+        "esquema",
+        "has history_len 3, not 4",
+    );
+}

@@ -1,0 +1,312 @@
+//! What the functions leave in the append-only file is states, not differences: any part of it, replayed again on anything
+//! that came before, ends in the same place. And what half of a transaction leaves is noticed.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use blackfriday_event::{Category, IdempotencyKey, Money, Quantity, Sale, WeatherReport};
+use blackfriday_store::{Batch, Outcome, StoreError, Value};
+use redis::aio::MultiplexedConnection;
+
+use crate::setup::{Counted, DAY_MS, START_MS, Setup, batches, report, sale, timestamp};
+
+/// A command as it is in the append-only file.
+type Effect = Vec<Vec<u8>>;
+
+/// A server whose append-only file holds every effect when it is answered, another one to replay them on, and a connection
+/// to that.
+struct Bench {
+    source: Setup,
+    setup: Setup,
+    connection: MultiplexedConnection,
+}
+
+impl Bench {
+    /// Valkey, and Redis where it is on this machine.
+    fn all() -> impl Iterator<Item = Self> {
+        let (written, replayed) =
+            ([("appendfsync", "no")], [("appendonly", "no"), ("enable-debug-command", "yes")]);
+        let valkey = Self::of(Setup::with(&written, |_| {}), Setup::with(&replayed, |_| {}));
+        let redis = Setup::with_redis(&written).zip(Setup::with_redis(&replayed));
+        [Some(valkey), redis.map(|(source, setup)| Self::of(source, setup))].into_iter().flatten()
+    }
+
+    fn of(source: Setup, setup: Setup) -> Self {
+        let client = redis::Client::open(setup.valkey.url()).expect("a server");
+        let connection = setup.runtime.block_on(client.get_multiplexed_async_connection());
+        Self { source, setup, connection: connection.expect("connects") }
+    }
+
+    /// Empties the server, and replays effects one by one.
+    fn replay(&self, parts: &[&[Effect]]) {
+        let mut all = redis::pipe();
+        all.cmd("FLUSHALL").ignore();
+        for effect in parts.iter().flat_map(|part| part.iter()) {
+            let name = String::from_utf8_lossy(&effect[0]).into_owned();
+            all.cmd(&name).arg(&effect[1..]).ignore();
+        }
+        let mut connection = self.connection.clone();
+        self.setup.runtime.block_on(all.exec_async(&mut connection)).expect("every effect can be replayed");
+    }
+
+    /// A digest of all keys and values.
+    fn digest(&self) -> String {
+        self.setup.run(&["DEBUG", "DIGEST"])
+    }
+
+    /// The effects of what `count` does, from an empty server on.
+    fn effects(&self, count: impl FnOnce(&Setup)) -> Vec<Effect> {
+        self.source.run(&["FLUSHALL"]);
+        let before = self.file().len();
+        count(&self.source);
+        let all = parse(&self.file()[before..]);
+        let outside = [b"MULTI".as_slice(), b"EXEC", b"SELECT", b"FUNCTION"];
+        all.into_iter()
+            .filter(|effect| !outside.contains(&effect[0].to_ascii_uppercase().as_slice()))
+            .collect()
+    }
+
+    fn file(&self) -> Vec<u8> {
+        let told = self.source.run(&["CONFIG", "GET", "dir"]);
+        let folder = Path::new(told.lines().next_back().expect("a folder")).join("appendonlydir");
+        let files = fs::read_dir(&folder).expect("the folder").map(|file| file.expect("a file").path());
+        let mut growing = files.filter(|path| path.to_string_lossy().ends_with(".incr.aof"));
+        fs::read(growing.next().expect("one file that grows")).expect("read")
+    }
+}
+
+/// Commands as clients send them: arrays of bulk strings.
+fn parse(mut bytes: &[u8]) -> Vec<Effect> {
+    let mut all = Vec::new();
+    while !bytes.is_empty() {
+        let words = number(&mut bytes, b'*');
+        let word = |_| {
+            let length = number(&mut bytes, b'$');
+            let (word, rest) = bytes.split_at(length);
+            bytes = &rest[2..];
+            word.to_vec()
+        };
+        all.push((0..words).map(word).collect());
+    }
+    all
+}
+
+fn number(bytes: &mut &[u8], mark: u8) -> usize {
+    let end = bytes.iter().position(|byte| *byte == b'\r').expect("a line");
+    let (line, rest) = bytes.split_at(end);
+    assert_eq!(line[0], mark, "{:?}", String::from_utf8_lossy(line));
+    *bytes = &rest[2..];
+    std::str::from_utf8(&line[1..]).expect("a number").parse().expect("a number")
+}
+
+/// Sales of one partition: of every category, with products in common, keys that repeat, conflict and expire, seconds that
+/// go back, and prices on both sides.
+fn sales(partition: u128, count: u128) -> Vec<Sale> {
+    (0..count)
+        .map(|n| {
+            let category = Category::ALL[usize::try_from((n + partition) % 4).expect("small")];
+            let mut sale = sale(category, &format!("P-{}", n % 5), 1000 * partition + n);
+            let days = if n > count / 2 { DAY_MS + 9_000 } else { 0 };
+            let jitter = u64::try_from((n * 7) % 4).expect("small") * 700;
+            sale.accepted_at = timestamp(START_MS + days + u64::try_from(n).expect("small") * 500 - jitter);
+            sale.draft.price =
+                Money::from_cents(u64::try_from(900 + 37 * (n % 11)).expect("small")).expect("in range");
+            sale.draft.quantity = Quantity::new(1 + i64::try_from(n % 3).expect("small")).expect("in range");
+            let key = |name: u128| Some(IdempotencyKey::new(&format!("k{name}")).expect("visible"));
+            sale.idempotency_key = if n % 2 == 0 { key(n % 6) } else { None };
+            sale
+        })
+        .collect()
+}
+
+fn reports(count: u128) -> Vec<WeatherReport> {
+    (0..count)
+        .map(|n| {
+            let mut report = report(["GT", "SV", "México"][usize::try_from(n % 3).expect("small")], n);
+            report.accepted_at = timestamp(START_MS + u64::try_from(n).expect("small") * 900);
+            report.idempotency_key = Some(IdempotencyKey::new(&format!("w{}", n % 4)).expect("visible"));
+            report
+        })
+        .collect()
+}
+
+/// Applies the events between two offsets of a partition.
+fn apply<E: Counted>(setup: &Setup, partition: i32, events: &[E], from: usize, to: usize) {
+    let batch = batch_of(setup, partition, events, from, to);
+    assert_eq!(setup.apply(&batch).expect("applies"), Outcome::Applied);
+}
+
+fn batch_of<E: Counted>(setup: &Setup, partition: i32, events: &[E], from: usize, to: usize) -> Batch {
+    let part = [(partition, from, &events[from..to])];
+    setup.runtime.block_on(batches(&setup.store, &part)).remove(0)
+}
+
+fn resume(setup: &Setup, from: i64, to: i64) {
+    let resumed = setup.runtime.block_on(setup.store.resume("ventas", 1, from, to));
+    assert_eq!(resumed.expect("answers"), Outcome::Applied);
+}
+
+/// Several applies of each kind, a stop and a resume.
+fn count_all_kinds(setup: &Setup) {
+    let (zero, one, weather) = (sales(0, 24), sales(1, 12), reports(9));
+    apply(setup, 0, &zero, 0, 7);
+    apply(setup, 1, &one, 0, 5);
+    apply(setup, 0, &weather, 0, 4);
+    apply(setup, 0, &zero, 7, 8);
+    let stopped = setup.runtime.block_on(setup.store.stop("ventas", 1, 5, "the log ends before"));
+    assert_eq!(stopped.expect("answers"), Outcome::Applied);
+    resume(setup, 5, 6);
+    apply(setup, 1, &one, 6, 12);
+    apply(setup, 0, &zero, 8, 24);
+    resume(setup, 12, 3);
+    apply(setup, 1, &one, 3, 5);
+    apply(setup, 0, &weather, 4, 9);
+}
+
+/// For every cut: what came before it, and then twice all that comes from any place at or before it.
+#[test]
+fn any_suffix_of_the_effects_may_be_replayed_twice_on_any_earlier_state() {
+    Bench::all().for_each(|bench| replay_everything(&bench));
+}
+
+fn replay_everything(bench: &Bench) {
+    let effects = bench.effects(count_all_kinds);
+    assert!(effects.len() > 250, "{}", effects.len());
+    let dump = bench.source.dump();
+    bench.replay(&[&effects]);
+    let end = bench.digest();
+    assert_eq!(bench.setup.dump(), dump, "the file holds all that there is");
+    for cut in 0..=effects.len() {
+        // Every distance back occurs for some cut; the nearest ones, which tear one transaction, for all.
+        for back in [0, 1, 2, 3, 7, 19, (cut * 31) % (cut + 1), cut] {
+            let from = cut.saturating_sub(back);
+            bench.replay(&[&effects[..cut], &effects[from..], &effects[from..]]);
+            assert_eq!(
+                bench.digest(),
+                end,
+                "cut at {cut}, replayed from {from}: {:?}",
+                differing(bench, &dump)
+            );
+        }
+    }
+    assert_eq!(bench.setup.dump(), dump, "expiries, too");
+}
+
+fn differing(bench: &Bench, dump: &BTreeMap<String, Value>) -> Vec<String> {
+    let found = bench.setup.dump();
+    let differs = |key: &&String| found.get(*key) != dump.get(*key);
+    dump.keys().chain(found.keys()).filter(differs).cloned().collect()
+}
+
+/// Half of a batch's transaction stays in the file, the batch is counted again, in the same cut or in others, and the next
+/// start replays the half as well.
+#[test]
+fn half_a_transaction_before_the_same_events_changes_nothing() {
+    Bench::all().for_each(|bench| tear_and_count_again(&bench));
+}
+
+fn tear_and_count_again(bench: &Bench) {
+    let (events, weather) = (sales(0, 16), reports(9));
+    let base = |setup: &Setup| {
+        apply(setup, 0, &events, 0, 6);
+        apply(setup, 0, &weather, 0, 3);
+    };
+    let counted = |cuts: &[usize]| {
+        bench.effects(|setup| {
+            base(setup);
+            for cut in cuts.windows(2) {
+                apply(setup, 0, &events, cut[0], cut[1]);
+            }
+        })
+    };
+    let start = bench.effects(base);
+    let whole = counted(&[6, 16]);
+    bench.replay(&[&whole]);
+    let end = bench.digest();
+    let torn = &whole[start.len()..];
+    for cuts in [&[6, 16][..], &[6, 7, 16], &[6, 15, 16], &[6, 9, 12, 16]] {
+        let again = counted(cuts);
+        for cut in 0..=torn.len() {
+            bench.replay(&[&start, &torn[..cut], &again[start.len()..]]);
+            assert_eq!(bench.digest(), end, "torn after {cut}, counted again in cuts of {cuts:?}");
+        }
+    }
+}
+
+/// Where only a part of what the half touched was counted again, its values belong to no position. Nothing is added to them.
+#[test]
+fn nothing_is_counted_on_top_of_half_a_transaction() {
+    Bench::all().for_each(|bench| tear_and_go_on(&bench));
+}
+
+fn tear_and_go_on(bench: &Bench) {
+    let (events, weather) = (sales(0, 16), reports(9));
+    let base = |setup: &Setup| {
+        apply(setup, 0, &events, 0, 6);
+        apply(setup, 0, &weather, 0, 3);
+    };
+    let start = bench.effects(base);
+    let sold = bench.effects(|setup| {
+        base(setup);
+        apply(setup, 0, &events, 6, 16);
+    });
+    let reported = bench.effects(|setup| {
+        base(setup);
+        apply(setup, 0, &weather, 3, 9);
+    });
+    let part = bench.effects(|setup| {
+        base(setup);
+        apply(setup, 0, &events, 6, 8);
+    });
+    let (sold, reported, part) = (&sold[start.len()..], &reported[start.len()..], &part[start.len()..]);
+    // The last effects of a transaction are its position, and that its note is taken back.
+    for cut in 1..sold.len() - 1 {
+        bench.replay(&[&start, &sold[..cut]]);
+        refuses(bench, |setup| batch_of(setup, 0, &events, 6, 16), "empezado:ventas");
+        bench.replay(&[&start, &sold[..cut], part]);
+        refuses(bench, |setup| batch_of(setup, 0, &events, 8, 16), "empezado:ventas");
+        refuses(bench, |setup| batch_of(setup, 1, &sales(1, 3), 0, 3), "empezado:ventas");
+    }
+    for cut in 1..reported.len() - 1 {
+        bench.replay(&[&start, &reported[..cut]]);
+        refuses(bench, |setup| batch_of(setup, 0, &weather, 3, 9), "empezado:clima");
+    }
+    for whole in [sold.len() - 1, sold.len()] {
+        bench.replay(&[&start, &sold[..whole]]);
+        apply(&bench.setup, 1, &sales(1, 3), 0, 3);
+        assert!(!bench.setup.dump().contains_key("empezado:ventas"), "what is of no meaning is tidied up");
+    }
+}
+
+fn refuses(bench: &Bench, batch: impl FnOnce(&Setup) -> Batch, key: &str) {
+    let before = bench.digest();
+    let batch = batch(&bench.setup);
+    let error = bench.setup.apply(&batch).expect_err("half a transaction");
+    let cause = std::error::Error::source(&error).expect("Valkey's answer").to_string();
+    assert!(matches!(error, StoreError::Refused { .. }) && !error.is_retryable(), "{error:?}");
+    assert!(cause.contains(key), "{cause}");
+    assert_eq!(bench.digest(), before, "nothing was changed");
+}
+
+/// The function's text never adds to what it has not read.
+#[test]
+fn no_effect_is_a_difference() {
+    let text = include_str!("../../src/functions.lua");
+    for command in [
+        "INCR",
+        "DECR",
+        "ZINCRBY",
+        "HINCRBY",
+        "APPEND",
+        "'NX'",
+        "'XX'",
+        "'GT'",
+        "'LT'",
+        "SETNX",
+        "'EXPIRE'",
+        "'PEXPIRE'",
+    ] {
+        assert!(!text.contains(command), "{command}");
+    }
+}
