@@ -37,6 +37,11 @@ pub(crate) async fn guard(starter: Starter, permitted: Arc<AtomicBool>, idle: Ar
             }
             Ok(None) | Err(_) => {}
         }
+        if there.is_ok()
+            && let Ok(Some(memory)) = store.memory().await
+        {
+            progress.memory(memory);
+        }
         tokio::time::sleep(INTERVAL).await;
     }
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 use blackfriday_broker::TopicPartition;
 use blackfriday_event::Timestamp;
 use blackfriday_service::{Condition, Context};
-use blackfriday_store::StoreError;
+use blackfriday_store::{Memory, StoreError};
 use blackfriday_telemetry::metrics::types::counter::Counter;
 use blackfriday_telemetry::metrics::types::family::Family;
 use blackfriday_telemetry::metrics::types::gauge::Gauge;
@@ -32,6 +32,8 @@ pub(crate) struct Progress {
     batches: Counter,
     durations: Histogram,
     freshness_ms: Gauge,
+    used_memory: Gauge,
+    memory_limit: Gauge,
     lag: Family<Partition, Gauge>,
     /// The partitions in it.
     lagging: Mutex<HashSet<Partition>>,
@@ -85,6 +87,9 @@ impl Progress {
             ),
             freshness_ms: registry
                 .gauge("blackfriday_freshness_milliseconds", "Age of the newest counted event"),
+            used_memory: registry.gauge("blackfriday_store_used_memory_bytes", "Memory that the store uses"),
+            memory_limit: registry
+                .gauge("blackfriday_store_memory_limit_bytes", "The store's maxmemory; 0 if it has none"),
             lag: registry.gauges("blackfriday_consumer_lag_records", "Records that are not counted yet"),
             lagging: Mutex::default(),
             newest: Mutex::new(None),
@@ -100,6 +105,11 @@ impl Progress {
         if there && self.store_told.lock().unwrap_or_else(PoisonError::into_inner).take().is_some() {
             tracing::info!("the store is there again");
         }
+    }
+
+    pub(crate) fn memory(&self, Memory { used, limit }: Memory) {
+        self.used_memory.set(used.cast_signed());
+        self.memory_limit.set(limit.cast_signed());
     }
 
     pub(crate) fn dead_letters(&self, count: usize) {

@@ -53,7 +53,7 @@ pub use config::{StoreConfig, ValkeyConfig};
 pub use error::StoreError;
 pub use model::{Conflict, Difference, Recorded, Value};
 pub use partitions::StoredPartition;
-pub use policy::Eviction;
+pub use policy::{Eviction, Memory};
 pub use snapshot::{
     CategorySnapshot, PriceAt, ProductUnits, SalesAt, Snapshot, SnapshotRequest, WeatherSnapshot,
 };

@@ -19,19 +19,40 @@ pub enum Eviction {
     NotTold,
 }
 
-/// `INFO` and not `CONFIG GET`: providers permit it, and so does a user who may change nothing.
+/// What a server has used, and what it may use.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Memory {
+    /// `used_memory`, in bytes.
+    pub used: u64,
+    /// `maxmemory`, in bytes; 0 if there is no limit.
+    pub limit: u64,
+}
+
+/// Nothing if the server does not tell.
+pub(crate) async fn memory(connection: &Connection) -> Result<Option<Memory>, StoreError> {
+    Ok(info(connection).await?.and_then(|info| read_memory(&info)))
+}
+
 pub(crate) async fn check(connection: &Connection) -> Result<Eviction, StoreError> {
+    info(connection).await?.map_or(Ok(Eviction::NotTold), |info| judge(&info))
+}
+
+/// `INFO` and not `CONFIG GET`: providers permit it, and so does a user who may change nothing.
+async fn info(connection: &Connection) -> Result<Option<String>, StoreError> {
     let mut ask = pipe();
     ask.cmd("INFO").arg("memory");
     match connection.query::<(String,)>(&ask).await {
-        Ok((info,)) => judge(&info),
+        Ok((info,)) => Ok(Some(info)),
         Err(error) => match StoreError::new(WHAT, error) {
-            StoreError::Denied { check: "the user's ACL", .. } | StoreError::Refused { .. } => {
-                Ok(Eviction::NotTold)
-            }
+            StoreError::Denied { check: "the user's ACL", .. } | StoreError::Refused { .. } => Ok(None),
             error => Err(error),
         },
     }
+}
+
+fn read_memory(info: &str) -> Option<Memory> {
+    let number = |name: &str| info.lines().find_map(|line| line.strip_prefix(name)?.trim_end().parse().ok());
+    Some(Memory { used: number("used_memory:")?, limit: number("maxmemory:")? })
 }
 
 fn judge(info: &str) -> Result<Eviction, StoreError> {

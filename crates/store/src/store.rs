@@ -9,7 +9,7 @@ use crate::error::is_function_missing;
 use crate::functions::FUNCTIONS;
 use crate::keys::Keys;
 use crate::{
-    Batch, Eviction, Outcome, Snapshot, SnapshotRequest, StoreConfig, StoreError, StoredPartition,
+    Batch, Eviction, Memory, Outcome, Snapshot, SnapshotRequest, StoreConfig, StoreError, StoredPartition,
     ValkeyConfig, apply, dump, model, partitions, policy, snapshot, window,
 };
 
@@ -60,6 +60,14 @@ impl Store {
     /// [`StoreError::Evicts`], or Valkey is away.
     pub async fn check_server(&self) -> Result<Eviction, StoreError> {
         policy::check(&self.connection).await
+    }
+
+    /// How full Valkey is; `None` if it does not tell.
+    ///
+    /// # Errors
+    /// Valkey is away.
+    pub async fn memory(&self) -> Result<Option<Memory>, StoreError> {
+        policy::memory(&self.connection).await
     }
 
     /// The next offset to count, by partition. A partition without a position is absent: it starts at 0.

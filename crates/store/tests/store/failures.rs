@@ -145,3 +145,12 @@ fn grant(setup: &Setup, except: &str) {
     };
     setup.runtime.block_on(grant).expect("granted");
 }
+
+#[test]
+fn how_full_the_server_is_can_be_asked() {
+    let setup = Setup::new();
+    let memory = || setup.runtime.block_on(setup.store.memory()).expect("answers").expect("is told");
+    assert_eq!(memory().limit, 0, "without a limit");
+    setup.run(&["CONFIG", "SET", "maxmemory", "104857600"]);
+    assert!(memory().limit == 104_857_600 && memory().used > 100_000, "{:?}", memory());
+}
