@@ -6,9 +6,11 @@
 //! Invariant: whatever a test does to a process, nothing survives the test.
 
 mod binaries;
+mod cable;
 mod client;
 mod pipeline;
 
 pub use binaries::binary;
+pub use cable::Cable;
 pub use client::{Answer, get, post, post_with};
 pub use pipeline::{Load, Pipeline, Service};

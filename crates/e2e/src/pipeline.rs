@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 use std::time::Duration;
 
@@ -236,11 +236,30 @@ impl Pipeline {
     /// # Errors
     /// Anything differs: the error is the command's whole output.
     pub async fn verify(&self, loads: &[&Load]) -> Result<Value> {
-        let receipts =
-            loads.iter().flat_map(|load| ["--receipts", load.receipts.to_str().unwrap_or_default()]);
-        let arguments: Vec<_> = receipts.chain(["--wait", "60s", "--json"]).collect();
+        let receipts: Vec<_> = loads.iter().map(|load| load.receipts.as_path()).collect();
+        self.verify_receipts(&receipts, &[]).await
+    }
+
+    /// As [`Pipeline::verify`], with receipts from anywhere and further arguments.
+    ///
+    /// # Errors
+    /// As [`Pipeline::verify`].
+    pub async fn verify_receipts(&self, receipts: &[&Path], more: &[&str]) -> Result<Value> {
+        let receipts = receipts.iter().flat_map(|path| ["--receipts", path.to_str().unwrap_or_default()]);
+        let wait: &[&str] = if more.contains(&"--wait") { &[] } else { &["--wait", "60s"] };
+        let arguments: Vec<_> = receipts.chain(["--json"]).chain(wait.iter().chain(more).copied()).collect();
         let output = self.run("verify", &arguments).await?;
         serde_json::from_str(&output).context("verify prints JSON")
+    }
+
+    /// Writes a receipts file: lines of a test that is a client itself.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn write_receipts(&self, name: &str, lines: &str) -> Result<PathBuf> {
+        let path = self.scratch.path().join(format!("{name}.receipts"));
+        std::fs::write(&path, format!("# blackfriday receipts 2 {{}}\n{lines}")).context("write receipts")?;
+        Ok(path)
     }
 
     /// Runs a command of `blackfriday` against this Kafka and Valkey; its standard output.

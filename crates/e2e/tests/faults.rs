@@ -100,6 +100,31 @@ async fn a_store_that_is_away_or_empty_is_caught_up_with() -> Result<()> {
     all_is_right(&pipeline, load).await
 }
 
+/// `FLUSHALL` while nothing is sent: sales and weather are counted again, without waiting for the next one of either.
+#[tokio::test]
+async fn a_store_that_is_emptied_while_idle_is_counted_again() -> Result<()> {
+    let pipeline = Pipeline::start(&[]).await?;
+    let gateway = pipeline.address(Service::Gateway);
+    let load = pipeline.load("load", &["--sales", "300", "--rate", "300"])?;
+    load.finish(LIMIT).await?;
+    let mut weather = String::new();
+    for country in ["GT", "MX", "SV"] {
+        let report = format!(r#"{{"description":"Nubes","country":"{country}","weather":"Nublado"}}"#);
+        let answer = post(gateway, "/input", report).await?;
+        ensure!(answer.status == 202, "{answer:?}");
+        weather.push_str(&format!("w {}\n", answer.json["id"].as_str().context("an identity")?));
+    }
+    let weather = pipeline.write_receipts("weather", &weather)?;
+    let receipts = [load.receipts.as_path(), &weather];
+    let before = pipeline.verify_receipts(&receipts, &["--only-these"]).await?;
+    ensure!(before["counted"] == before["accepted"] && before["accepted"] == 303, "{before}");
+
+    pipeline.valkey.command(&["FLUSHALL"]).await?;
+    let after = pipeline.verify_receipts(&receipts, &["--only-these"]).await?;
+    ensure!(after["counted"] == 303, "{after}");
+    Ok(())
+}
+
 /// `verify` is no rubber stamp: a counter changed by hand is named.
 #[tokio::test]
 async fn a_counter_changed_by_hand_is_named() -> Result<()> {
