@@ -76,6 +76,7 @@ pub async fn run(config: Config, context: Context) -> Result<(), Error> {
         starting: JoinSet::new(),
         burying: JoinSet::new(),
         looking: None,
+        joined: false,
         stopping: false,
         config,
     };
@@ -108,6 +109,8 @@ struct Consumer {
     starting: JoinSet<(TopicPartition, u64, Result<Start, Error>)>,
     burying: JoinSet<Work>,
     looking: Option<JoinHandle<Look>>,
+    /// Whether the group has us.
+    joined: bool,
     stopping: bool,
 }
 
@@ -160,6 +163,7 @@ impl Consumer {
         match event {
             MembershipEvent::Assigned(partitions) => {
                 tracing::info!(partitions = partitions.len(), "partitions are assigned");
+                self.joined = true;
                 self.starter.troubles.passed(&Subject::Group);
                 let adopted = |(partition, owned): (&TopicPartition, &Owned)| {
                     (!owned.by_group && !partitions.contains(partition)).then(|| partition.clone())
@@ -176,6 +180,7 @@ impl Consumer {
             }
             MembershipEvent::Revoked { partitions, lost, release } => {
                 tracing::info!(partitions = partitions.len(), lost, "partitions are revoked");
+                self.joined &= !lost;
                 for partition in partitions {
                     match self.owned.get_mut(&partition) {
                         // Until the group says whose they are, we go on: nobody else may be counting them.
@@ -379,8 +384,11 @@ impl Consumer {
                 self.owned.contains_key(&TopicPartition::new(topic.as_str(), *id))
             },
         );
-        if let Some(complaint) = membership.complaint() {
-            troubles.met(&Subject::Group, complaint);
+        match membership.complaint() {
+            Some(complaint) => troubles.met(&Subject::Group, complaint),
+            None if self.joined => troubles.passed(&Subject::Group),
+            // The client complains once, however long it may not join.
+            None => {}
         }
         match self.subscription.complaint().or_else(|| self.producer.complaint()) {
             Some(complaint) => troubles.met(&Subject::Kafka, complaint),

@@ -78,7 +78,7 @@ async fn count_in_span(store: &Store, works: Vec<Work>, progress: &Progress) -> 
                 batches.push(batch(&mut work, keys, store));
                 applying.push(work);
             }
-            None => counted.push(work.to_bury()),
+            None => counted.push(work.buried_first()),
         }
     }
     let started = std::time::Instant::now();
@@ -159,7 +159,7 @@ impl Work {
         Counted { partition: self.partition.clone(), epoch: self.epoch, records, newest, fate }
     }
 
-    fn to_bury(self) -> Counted {
+    fn buried_first(self) -> Counted {
         let (partition, epoch) = (self.partition.clone(), self.epoch);
         Counted { partition, epoch, records: 0, newest: None, fate: Fate::ToBury(Box::new(self)) }
     }

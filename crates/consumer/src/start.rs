@@ -63,10 +63,11 @@ impl Starter {
                         .map(|LastRecord { offset, digest }| LastRead { offset, digest });
                     return Ok(Start::At { position: stored.next, last: stored.last, check });
                 }
-                gap => match self.bridge(partition, stored, log, gap).await? {
-                    Some(reason) => return Ok(Start::Stopped { reason }),
-                    None => {}
-                },
+                gap => {
+                    if let Some(reason) = self.bridge(partition, stored, log, gap).await? {
+                        return Ok(Start::Stopped { reason });
+                    }
+                }
             }
         }
     }

@@ -61,6 +61,11 @@ impl Complaints {
         heard.last.as_ref().filter(|(at, _)| at.elapsed() < RECENT).map(|(_, reason)| reason.clone())
     }
 
+    /// What it complained about has passed.
+    pub(crate) fn passed(&self) {
+        self.heard().last = None;
+    }
+
     fn heard(&self) -> MutexGuard<'_, Heard> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

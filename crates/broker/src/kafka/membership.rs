@@ -174,6 +174,7 @@ impl ConsumerContext for Rebalances {
                 if let Err(error) = consumer.pause(list) {
                     tracing::warn!(%error, "assigned partitions were not paused");
                 }
+                self.complaints.passed();
                 drop(self.events.send(MembershipEvent::Assigned(partitions(list))));
             }
             Rebalance::Revoke(_) => {}
