@@ -139,7 +139,7 @@ mod tests {
         age(&mut orphans);
         assert!(orphans.of(&seen(6, 9, false), nobody).is_empty(), "it moved");
         age(&mut orphans);
-        assert_eq!(orphans.of(&seen(6, 9, false), nobody), [partition.clone()]);
+        assert_eq!(orphans.of(&seen(6, 9, false), nobody), std::slice::from_ref(&partition));
         orphans.cool(&partition);
         for what in [seen(6, 9, true), seen(9, 9, false), Seen::default(), seen(6, 9, false)] {
             orphans.of(&what, nobody);

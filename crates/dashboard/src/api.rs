@@ -133,7 +133,7 @@ async fn answer(
             }
         }
     })?;
-    live.held(part(&all))
+    live.held(part(&all)).map_err(|full| Problem::overloaded(full.to_string()))
 }
 
 fn newest<T>(rows: &[T], n: Option<usize>) -> &[T] {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::body::HttpBody;
 use axum::response::Response;
 use blackfriday_event::Category;
-use blackfriday_service::{BodyBudget, Problem, Shutdown};
+use blackfriday_service::{BodyBudget, BudgetFull, Shutdown};
 use blackfriday_store::{Store, StoreError};
 use tokio::sync::watch;
 use tokio::time::sleep;
@@ -105,11 +105,10 @@ impl Live {
     }
 
     /// An answer that has its room among all that wait for their readers.
-    pub(crate) fn held(&self, mut answer: Response) -> Result<Response, Problem> {
+    pub(crate) fn held(&self, mut answer: Response) -> Result<Response, BudgetFull> {
         let bytes = answer.body().size_hint().lower();
         let mut room = self.answers.room();
-        room.take(usize::try_from(bytes).unwrap_or(usize::MAX))
-            .map_err(|full| Problem::overloaded(full.to_string()))?;
+        room.take(usize::try_from(bytes).unwrap_or(usize::MAX))?;
         answer.extensions_mut().insert(Arc::new(room));
         Ok(answer)
     }
