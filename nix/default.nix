@@ -17,6 +17,10 @@ let
     BLACKFRIDAY_VALKEY_SERVER = lib.getExe' pkgs.valkey "valkey-server";
     JAVA_HOME = "${kafka.java}";
   };
+  # The tests also count into Redis, which nothing of ours runs with.
+  testServers = servers // {
+    BLACKFRIDAY_REDIS_SERVER = lib.getExe' pkgs.redis "redis-server";
+  };
 
   workspace = pkgs.callPackage ./packages/workspace.nix { inherit craneLib source; };
   programs = import ./packages/programs.nix {
@@ -45,11 +49,11 @@ let
       inherit
         craneLib
         workspace
-        servers
         programs
         locust
         zot
         ;
+      servers = testServers;
     };
   shells = {
     # The guides call blackfriday by its name. Its programs are for Linux.
@@ -95,8 +99,8 @@ in
       apps
       kafka
       locust
-      servers
       ;
+    servers = testServers;
     shell = shells.default;
     outputs = lib.attrNames (packages // apps // shells);
   };

@@ -1,10 +1,10 @@
-# Every test, with the real Kafka and the real Valkey on the sandbox's loopback. Left out are the page in a browser, which
+# Every test, with the real Kafka, Valkey and Redis on the sandbox's loopback. Left out are the page in a browser, which
 # a sandbox has no fonts and no namespaces for, the README's table, which has a check of its own, and what wants a registry.
 {
   lib,
   craneLib,
   rust,
-  # Variables that say where Kafka, Java and Valkey are.
+  # Variables that say where Kafka, Java, Valkey and Redis are.
   servers,
 }:
 craneLib.cargoNextest (
@@ -15,7 +15,7 @@ craneLib.cargoNextest (
     preCheck = "cargo build --locked --workspace --bins --tests";
     cargoNextestExtraArgs = lib.escapeShellArgs [
       "-E"
-      "not (binary(/^(artifact|image|reference|registry)$/) | package(blackfriday-cli) & test(/^doctor::registry::/) | package(blackfriday-dashboard) & test(/^(connection|page)::/))"
+      "not (binary(/^(artifact|image|reference|registry)$/) | package(blackfriday-cli) & test(/^doctor::registry::/) | package(blackfriday-gateway) & test(/^catalogue::a_catalogue_is_pulled/) | package(blackfriday-dashboard) & test(/^(connection|page)::/))"
     ];
   }
 )

@@ -16,6 +16,7 @@ const VARIABLE: &str = "BLACKFRIDAY_VALKEY_SERVER";
 const WHAT: &str = "valkey-server (version 8 or newer)";
 const OLDEST: u32 = 8;
 const REDIS_VARIABLE: &str = "BLACKFRIDAY_REDIS_SERVER";
+const REDIS: &str = "redis-server of version 7 or newer";
 const OLDEST_REDIS: u32 = 7;
 const READY_LIMIT: Duration = Duration::from_secs(30);
 const STOP_LIMIT: Duration = Duration::from_secs(20);
@@ -58,16 +59,12 @@ impl Valkey {
         start(find()?, &options).await
     }
 
-    /// Starts a Redis in Valkey's place, which is used in the same way; `None` if no `redis-server` of version 7 or newer is
-    /// on this machine.
+    /// Starts a Redis in Valkey's place, which is used in the same way.
     ///
     /// # Errors
-    /// `BLACKFRIDAY_REDIS_SERVER` names none, or it does not start.
-    pub async fn start_redis_with(options: ValkeyOptions) -> Result<Option<Self>, StackError> {
-        match find_redis()? {
-            Some(program) => start(program, &options).await.map(Some),
-            None => Ok(None),
-        }
+    /// No `redis-server` of version 7 or newer is on this machine, or it does not start.
+    pub async fn start_redis_with(options: ValkeyOptions) -> Result<Self, StackError> {
+        start(find_redis()?, &options).await
     }
 
     /// The program that is started, for who has a configuration of their own: to be run by [`crate::Process`].
@@ -272,10 +269,10 @@ fn find() -> Result<PathBuf, StackError> {
     checked.into_iter().fold(missing, |best, next| if best.is_ok() { best } else { next })
 }
 
-fn find_redis() -> Result<Option<PathBuf>, StackError> {
+fn find_redis() -> Result<PathBuf, StackError> {
+    let (what, variable) = (REDIS, REDIS_VARIABLE);
     if let Some(path) = locate::named_by(REDIS_VARIABLE) {
-        let misnamed = |path| StackError::Misnamed { what: "redis-server", variable: REDIS_VARIABLE, path };
-        return if path.is_file() { Ok(Some(path)) } else { Err(misnamed(path)) };
+        return if path.is_file() { Ok(path) } else { Err(StackError::Misnamed { what, variable, path }) };
     }
     let candidates = [locate::on_path("redis-server"), locate::in_tools("redis/usr/bin/redis-server")];
     let is_new = |program: &PathBuf| {
@@ -285,7 +282,7 @@ fn find_redis() -> Result<Option<PathBuf>, StackError> {
             said.starts_with("Redis") && major_version(&said).is_some_and(|major| major >= OLDEST_REDIS)
         })
     };
-    Ok(candidates.into_iter().flatten().find(is_new))
+    candidates.into_iter().flatten().find(is_new).ok_or(StackError::Missing { what, variable })
 }
 
 fn check_version(program: PathBuf) -> Result<PathBuf, StackError> {

@@ -39,14 +39,11 @@ impl Setup {
         Self::of(runtime, valkey, configure)
     }
 
-    /// The same with Redis in the place of Valkey. Where the machine has none, it says so.
-    pub(crate) fn with_redis(directives: &[(&str, &str)]) -> Option<Self> {
+    /// The same with Redis in the place of Valkey.
+    pub(crate) fn with_redis(directives: &[(&str, &str)]) -> Self {
         let runtime = Runtime::new().expect("a runtime");
-        let redis = runtime.block_on(Valkey::start_redis_with(options(directives))).expect("Redis starts");
-        if redis.is_none() {
-            eprintln!("NOT TRIED on Redis: no redis-server of version 7 is here; `./dev setup` fetches one");
-        }
-        redis.map(|redis| Self::of(runtime, redis, |_| {}))
+        let redis = runtime.block_on(Valkey::start_redis_with(options(directives))).expect("Redis");
+        Self::of(runtime, redis, |_| {})
     }
 
     fn of(runtime: Runtime, valkey: Valkey, configure: impl FnOnce(&mut ValkeyConfig)) -> Self {
