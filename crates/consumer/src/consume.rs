@@ -3,37 +3,35 @@
 //! A partition goes its own way from its start to its stop; what waits for something, a leader, dead letters, an operator,
 //! waits in a task of its own. Only the store is common to all: the batches that are ready are applied in one round trip.
 
+mod counting;
+mod looking;
+
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
-use blackfriday_broker::kafka::{
-    Admin, Membership, MembershipEvent, Producer, Release, Subscription, SubscriptionEvent,
-};
-use blackfriday_broker::{RecordBatch, TopicPartition};
+use blackfriday_broker::TopicPartition;
+use blackfriday_broker::kafka::{Admin, Membership, MembershipEvent, Producer, Release, Subscription};
 use blackfriday_service::Context;
-use blackfriday_store::{LastRecord, Store, StoreError};
+use blackfriday_store::{LastRecord, Store};
 use tokio::task::{JoinError, JoinHandle, JoinSet};
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::count::{Counted, Fate, Work, count};
-use crate::fold::{Kind, fold};
+use self::looking::Look;
+use crate::count::{Counted, Work};
+use crate::fold::Kind;
 use crate::owned::{AbortOnDrop, Owned, Phase};
-use crate::progress::{Partition, Progress};
+use crate::progress::Progress;
 use crate::start::{Start, Starter, advice};
 use crate::troubles::{Subject, Troubles};
-use crate::watch::{Orphans, Seen, look};
+use crate::watch::Orphans;
 use crate::{Config, Error, dead_letter, guard};
 
 /// Folded batches that wait for the store; while there are as many, no more are read.
 const MAX_READY: usize = 32;
 const TICK: Duration = Duration::from_millis(500);
-/// How long a partition is read ahead of dead letters that are not written yet.
-const READ_AHEAD: Duration = Duration::from_millis(500);
-/// Between two starts of a partition that cannot be read.
-const START_AGAIN: Duration = Duration::from_secs(5);
 
 /// Counts until the shutdown begins; then the last batches are applied and the group is left.
 ///
@@ -112,14 +110,6 @@ struct Consumer {
     /// Whether the group has us.
     joined: bool,
     stopping: bool,
-}
-
-/// A look, and what was so when it began.
-struct Look {
-    positions: HashMap<TopicPartition, (u64, i64)>,
-    /// None while something was being applied.
-    applies: Option<u64>,
-    seen: Result<Seen, StoreError>,
 }
 
 impl Consumer {
@@ -248,260 +238,6 @@ impl Consumer {
         self.starter.troubles.met(&Subject::Stopped(partition.clone()), advice(partition, reason));
     }
 
-    fn read(&mut self, event: SubscriptionEvent) {
-        match event {
-            SubscriptionEvent::Batch(batch) => self.fold(batch),
-            SubscriptionEvent::OutOfRange => {
-                let counting = |(partition, owned): (&TopicPartition, &Owned)| {
-                    matches!(owned.phase, Phase::Counting { .. }).then(|| partition.clone())
-                };
-                for partition in self.owned.iter().filter_map(counting).collect::<Vec<_>>() {
-                    self.start_again(&partition);
-                }
-            }
-            SubscriptionEvent::Replaced { partition, epoch } => {
-                let owned = self.owned.get(&partition).filter(|owned| owned.epoch == epoch);
-                if let Some(owned) = owned {
-                    let (last, by_group) = (owned.phase.last(), owned.by_group);
-                    self.start(&partition, last, by_group);
-                }
-            }
-            SubscriptionEvent::Failed { partition, reason } => {
-                if let Some(owned) = self.owned.get_mut(&partition) {
-                    owned.failed = Some(Instant::now());
-                    self.starter.troubles.met(&Subject::Reading(partition), reason);
-                }
-            }
-            SubscriptionEvent::Recovered(partition) => {
-                if let Some(owned) = self.owned.get_mut(&partition) {
-                    owned.failed = None;
-                }
-                self.starter.troubles.passed(&Subject::Reading(partition));
-            }
-        }
-    }
-
-    /// First stage, while the batches before are being applied.
-    fn fold(&mut self, batch: RecordBatch) {
-        let kind = self.kind(&batch.partition);
-        let current = self.owned.get_mut(&batch.partition).filter(|owned| owned.epoch == batch.epoch);
-        let Some(owned) = current.filter(|owned| matches!(owned.phase, Phase::Counting { .. })) else {
-            return;
-        };
-        let RecordBatch { partition, epoch, from, to, records } = batch;
-        let folded = fold(kind, self.starter.store.bounds(), records);
-        self.starter.progress.of_producers_time(&partition.topic, folded.of_producers_time);
-        if let Some(last) = folded.last {
-            owned.read = Some(LastRecord { offset: last.offset, digest: last.digest });
-        }
-        self.ready.push_back(Work { partition, epoch, from, to, last: owned.read, folded });
-    }
-
-    /// Second stage: applies the oldest ready batch of each partition, if nothing is being applied. A batch with dead letters
-    /// waits until they are written, and with it the partition's later ones.
-    fn apply_ready(&mut self) {
-        if self.applying.is_some() || self.ready.is_empty() || !self.permitted.load(Ordering::Acquire) {
-            return;
-        }
-        let mut works: Vec<Work> = Vec::new();
-        let mut later = VecDeque::new();
-        for work in std::mem::take(&mut self.ready) {
-            let owned = self.owned.get_mut(&work.partition).filter(|owned| owned.epoch == work.epoch);
-            let Some(owned) = owned else { continue };
-            if owned.burying.is_some() || works.iter().any(|chosen| chosen.partition == work.partition) {
-                later.push_back(work);
-            } else if work.folded.rejected.is_empty() {
-                works.push(work);
-            } else if !self.stopping {
-                owned.burying = Some((
-                    Instant::now(),
-                    AbortOnDrop(self.burying.spawn(bury(
-                        self.producer.clone(),
-                        Arc::clone(&self.starter.progress),
-                        Arc::clone(&self.starter.troubles),
-                        work,
-                    ))),
-                ));
-            }
-        }
-        self.ready = later;
-        self.idle.store(works.is_empty(), Ordering::Release);
-        if !works.is_empty() {
-            let (store, progress) = (self.starter.store.clone(), Arc::clone(&self.starter.progress));
-            self.applies += 1;
-            self.applying = Some(tokio::spawn(async move { count(&store, works, &progress).await }));
-        }
-    }
-
-    fn buried(&mut self, work: Work) {
-        let owned = self.owned.get_mut(&work.partition).filter(|owned| owned.epoch == work.epoch);
-        if let Some(owned) = owned {
-            owned.burying = None;
-            self.ready.push_front(work);
-        }
-    }
-
-    fn settle(&mut self, counted: Vec<Counted>) {
-        self.idle.store(true, Ordering::Release);
-        for Counted { partition, epoch, records, newest, fate } in counted {
-            if matches!(fate, Fate::Applied { .. }) {
-                self.starter.progress.counted(records, newest);
-            }
-            let Some(owned) = self.owned.get_mut(&partition).filter(|owned| owned.epoch == epoch) else {
-                continue;
-            };
-            match fate {
-                Fate::Applied { position, last } => {
-                    owned.phase = Phase::Counting { position, last };
-                    if owned.is_paused {
-                        self.start_again(&partition);
-                    }
-                }
-                Fate::Refused { stored } => self.refused(&partition, stored),
-                Fate::Stopped { reason } => self.halt(&partition, &reason),
-                Fate::ToBury(work) => self.ready.push_front(*work),
-            }
-        }
-    }
-
-    fn refused(&mut self, partition: &TopicPartition, stored: i64) {
-        self.starter.progress.refused();
-        if self.owned.get(partition).is_some_and(|owned| owned.by_group) {
-            tracing::warn!(%partition, stored, "the store refused a batch; reading starts over there");
-            self.start_again(partition);
-        } else {
-            tracing::info!(%partition, stored, "another consumer counts the partition");
-            self.orphans.cool(partition);
-            self.drop_partition(partition);
-        }
-    }
-
-    fn tick(&mut self, membership: &Membership) {
-        let Starter { progress, troubles, .. } = &self.starter;
-        progress.tell();
-        progress.keep_lags(
-            |Partition { messaging_destination_name: topic, messaging_destination_partition_id: id }| {
-                self.owned.contains_key(&TopicPartition::new(topic.as_str(), *id))
-            },
-        );
-        match membership.complaint() {
-            Some(complaint) => troubles.met(&Subject::Group, complaint),
-            None if self.joined => troubles.passed(&Subject::Group),
-            // The client complains once, however long it may not join.
-            None => {}
-        }
-        match self.subscription.complaint().or_else(|| self.producer.complaint()) {
-            Some(complaint) => troubles.met(&Subject::Kafka, complaint),
-            None => troubles.passed(&Subject::Kafka),
-        }
-        membership.commit(&self.positions());
-        self.pause_and_start_again();
-        if self.looking.is_none() {
-            self.looking = Some(tokio::spawn(self.look()));
-        }
-    }
-
-    /// Reads no more ahead of dead letters that take long, and tries partitions again that could not be read.
-    fn pause_and_start_again(&mut self) {
-        let mut due = Vec::new();
-        for (partition, owned) in &mut self.owned {
-            if owned.burying.as_ref().is_some_and(|(since, _)| since.elapsed() >= READ_AHEAD)
-                && !owned.is_paused
-            {
-                owned.is_paused = true;
-                self.subscription.stop(partition.clone());
-                self.ready.retain(|work| work.partition != *partition);
-            }
-            let waits = matches!(owned.phase, Phase::Counting { .. }) && owned.burying.is_none();
-            if waits && owned.failed.is_some_and(|since| since.elapsed() >= START_AGAIN) {
-                due.push(partition.clone());
-            }
-        }
-        for partition in due {
-            self.start_again(&partition);
-            if let Some(owned) = self.owned.get_mut(&partition) {
-                owned.failed = Some(Instant::now());
-            }
-        }
-    }
-
-    fn look(&self) -> impl Future<Output = Look> + Send + 'static {
-        let (store, admin) = (self.starter.store.clone(), Arc::clone(&self.starter.admin));
-        let topics = self.topics.clone();
-        let at = |(partition, owned): (&TopicPartition, &Owned)| {
-            Some((partition.clone(), (owned.epoch, owned.phase.position()?)))
-        };
-        let positions = self.owned.iter().filter_map(at).collect();
-        let applies = self.applying.is_none().then_some(self.applies);
-        async move { Look { positions, applies, seen: look(&store, &admin, &topics).await } }
-    }
-
-    /// What a look showed: how far the log is ahead, positions that somebody else moved, partitions to adopt or to resume.
-    fn compare(&mut self, Look { positions, applies, seen }: Look) -> Result<(), Error> {
-        let seen = seen.map_err(Error::Store)?;
-        let lags = seen.logs.iter().filter_map(|(partition, log)| {
-            let position = self.owned.get(partition)?.phase.position()?;
-            Some((Partition::of(partition), (log.high - position).max(0)))
-        });
-        self.starter.progress.lag(lags.collect::<Vec<_>>().into_iter());
-        // What was applied meanwhile moved positions itself.
-        let comparable = self.applying.is_none() && applies == Some(self.applies);
-        let stored = |partition: &TopicPartition| {
-            seen.stored.as_ref().map(|stored| stored.get(partition).cloned().unwrap_or_default())
-        };
-        let mut again = Vec::new();
-        for (partition, owned) in &self.owned {
-            let Some(stored) = stored(partition) else { break };
-            let moved = comparable
-                && positions
-                    .get(partition)
-                    .is_some_and(|(epoch, position)| *epoch == owned.epoch && *position != stored.next);
-            let resumed = matches!(owned.phase, Phase::Stopped) && stored.stopped.is_none();
-            let stopped = matches!(owned.phase, Phase::Counting { .. }) && stored.stopped.is_some();
-            if moved || resumed || stopped {
-                tracing::warn!(%partition, stored = stored.next, "the stored position changed; starting over there");
-                again.push(partition.clone());
-            }
-        }
-        for partition in again {
-            self.start_again(&partition);
-        }
-        for partition in self.orphans.of(&seen, |partition| self.owned.contains_key(partition)) {
-            tracing::info!(%partition, "nobody counts the partition; it is adopted");
-            self.start(&partition, None, false);
-        }
-        Ok(())
-    }
-
-    /// The last applies of a stop, under the drain timeout. What waits for dead letters is counted by the next consumer.
-    async fn finish(&mut self) -> Result<(), Error> {
-        self.stopping = true;
-        let limit = self.config.drain_timeout();
-        let owned = &self.owned;
-        self.ready.retain(|work| owned.get(&work.partition).is_some_and(|owned| owned.burying.is_none()));
-        let last = async {
-            loop {
-                if let Some(applying) = self.applying.take() {
-                    let counted = applying.await.map_err(|_| Error::Died("apply"))??;
-                    self.settle(counted);
-                }
-                self.apply_ready();
-                if self.applying.is_none() {
-                    return Ok(());
-                }
-            }
-        };
-        if let Ok(finished) = timeout(limit, last).await {
-            return finished;
-        }
-        // What is not counted now is counted by whoever comes next.
-        tracing::warn!(
-            limit_ms = self.config.drain_timeout_ms,
-            "the last batches were not applied at the drain limit"
-        );
-        Ok(())
-    }
-
     fn positions(&self) -> Vec<(TopicPartition, i64)> {
         let known = |(partition, owned): (&TopicPartition, &Owned)| {
             Some((partition.clone(), owned.phase.position().filter(|_| owned.by_group)?))
@@ -512,14 +248,6 @@ impl Consumer {
     fn kind(&self, partition: &TopicPartition) -> Kind {
         if *partition.topic == *self.config.topic_weather { Kind::Weather } else { Kind::Sales }
     }
-}
-
-/// Writes a batch's dead letters.
-async fn bury(producer: Producer, progress: Arc<Progress>, troubles: Arc<Troubles>, mut work: Work) -> Work {
-    let rejected = work.folded.take_rejected();
-    progress.dead_letters(rejected.len());
-    dead_letter::publish(&producer, &work.partition, rejected, &troubles).await;
-    work
 }
 
 /// Waits for a task; for ever if there is none.

@@ -1,0 +1,130 @@
+//! Twice a second: what is told of the work, and a look at the store and the log, which shows what no event does. Positions
+//! that somebody else moved, partitions that nobody counts, and those that an operator resumed are found here.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use blackfriday_broker::TopicPartition;
+use blackfriday_broker::kafka::Membership;
+use blackfriday_store::StoreError;
+
+use super::Consumer;
+use crate::Error;
+use crate::owned::{Owned, Phase};
+use crate::progress::Partition;
+use crate::start::Starter;
+use crate::troubles::Subject;
+use crate::watch::{Seen, look};
+
+/// How long a partition is read ahead of dead letters that are not written yet.
+const READ_AHEAD: Duration = Duration::from_millis(500);
+/// Between two starts of a partition that cannot be read.
+const START_AGAIN: Duration = Duration::from_secs(5);
+
+/// A look, and what was so when it began.
+pub(super) struct Look {
+    positions: HashMap<TopicPartition, (u64, i64)>,
+    /// None while something was being applied.
+    applies: Option<u64>,
+    seen: Result<Seen, StoreError>,
+}
+
+impl Consumer {
+    pub(super) fn tick(&mut self, membership: &Membership) {
+        let Starter { progress, troubles, .. } = &self.starter;
+        progress.tell();
+        progress.keep_lags(
+            |Partition { messaging_destination_name: topic, messaging_destination_partition_id: id }| {
+                self.owned.contains_key(&TopicPartition::new(topic.as_str(), *id))
+            },
+        );
+        match membership.complaint() {
+            Some(complaint) => troubles.met(&Subject::Group, complaint),
+            None if self.joined => troubles.passed(&Subject::Group),
+            // The client complains once, however long it may not join.
+            None => {}
+        }
+        match self.subscription.complaint().or_else(|| self.producer.complaint()) {
+            Some(complaint) => troubles.met(&Subject::Kafka, complaint),
+            None => troubles.passed(&Subject::Kafka),
+        }
+        membership.commit(&self.positions());
+        self.pause_and_start_again();
+        if self.looking.is_none() {
+            self.looking = Some(tokio::spawn(self.look()));
+        }
+    }
+
+    /// Reads no more ahead of dead letters that take long, and tries partitions again that could not be read.
+    pub(super) fn pause_and_start_again(&mut self) {
+        let mut due = Vec::new();
+        for (partition, owned) in &mut self.owned {
+            if owned.burying.as_ref().is_some_and(|(since, _)| since.elapsed() >= READ_AHEAD)
+                && !owned.is_paused
+            {
+                owned.is_paused = true;
+                self.subscription.stop(partition.clone());
+                self.ready.retain(|work| work.partition != *partition);
+            }
+            let waits = matches!(owned.phase, Phase::Counting { .. }) && owned.burying.is_none();
+            if waits && owned.failed.is_some_and(|since| since.elapsed() >= START_AGAIN) {
+                due.push(partition.clone());
+            }
+        }
+        for partition in due {
+            self.start_again(&partition);
+            if let Some(owned) = self.owned.get_mut(&partition) {
+                owned.failed = Some(Instant::now());
+            }
+        }
+    }
+
+    pub(super) fn look(&self) -> impl Future<Output = Look> + Send + 'static {
+        let (store, admin) = (self.starter.store.clone(), Arc::clone(&self.starter.admin));
+        let topics = self.topics.clone();
+        let at = |(partition, owned): (&TopicPartition, &Owned)| {
+            Some((partition.clone(), (owned.epoch, owned.phase.position()?)))
+        };
+        let positions = self.owned.iter().filter_map(at).collect();
+        let applies = self.applying.is_none().then_some(self.applies);
+        async move { Look { positions, applies, seen: look(&store, &admin, &topics).await } }
+    }
+
+    /// What a look showed: how far the log is ahead, positions that somebody else moved, partitions to adopt or to resume.
+    pub(super) fn compare(&mut self, Look { positions, applies, seen }: Look) -> Result<(), Error> {
+        let seen = seen.map_err(Error::Store)?;
+        let lags = seen.logs.iter().filter_map(|(partition, log)| {
+            let position = self.owned.get(partition)?.phase.position()?;
+            Some((Partition::of(partition), (log.high - position).max(0)))
+        });
+        self.starter.progress.lag(lags.collect::<Vec<_>>().into_iter());
+        // What was applied meanwhile moved positions itself.
+        let comparable = self.applying.is_none() && applies == Some(self.applies);
+        let stored = |partition: &TopicPartition| {
+            seen.stored.as_ref().map(|stored| stored.get(partition).cloned().unwrap_or_default())
+        };
+        let mut again = Vec::new();
+        for (partition, owned) in &self.owned {
+            let Some(stored) = stored(partition) else { break };
+            let moved = comparable
+                && positions
+                    .get(partition)
+                    .is_some_and(|(epoch, position)| *epoch == owned.epoch && *position != stored.next);
+            let resumed = matches!(owned.phase, Phase::Stopped) && stored.stopped.is_none();
+            let stopped = matches!(owned.phase, Phase::Counting { .. }) && stored.stopped.is_some();
+            if moved || resumed || stopped {
+                tracing::warn!(%partition, stored = stored.next, "the stored position changed; starting over there");
+                again.push(partition.clone());
+            }
+        }
+        for partition in again {
+            self.start_again(&partition);
+        }
+        for partition in self.orphans.of(&seen, |partition| self.owned.contains_key(partition)) {
+            tracing::info!(%partition, "nobody counts the partition; it is adopted");
+            self.start(&partition, None, false);
+        }
+        Ok(())
+    }
+}
