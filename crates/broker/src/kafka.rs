@@ -6,6 +6,8 @@
 mod admin;
 mod complaints;
 mod config;
+mod delivery;
+mod fate;
 mod faults;
 mod fetched;
 mod headers;
@@ -20,8 +22,9 @@ mod subscription;
 
 pub use admin::{Admin, TopicSpec};
 pub use config::{KafkaConfig, ProducerConfig};
+pub use delivery::BatchDelivery;
 pub use faults::Reasons;
 pub use membership::{Membership, MembershipEvent, Release};
-pub use producer::{BatchDelivery, Destination, Producer};
+pub use producer::{Destination, Producer};
 pub use security::{KafkaSecurity, SecurityProtocol};
 pub use subscription::{BatchLimits, Subscription, SubscriptionEvent};

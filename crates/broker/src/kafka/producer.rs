@@ -1,41 +1,36 @@
 //! Publishing with acknowledgement.
 //!
-//! Records are handed over in batches, and one completion serves a whole batch: a slot per record, filled by the delivery
-//! callback, and a countdown that wakes the waiting task once.
-//!
 //! The broker refuses a batch of records that is larger than the topic allows as a whole. So what is refused for its size
 //! is sent once more, alone, by a client of its own: only a record that is too large by itself is told so.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, Weak};
 use std::thread;
 use std::time::Duration;
 
-use rdkafka::bindings::{rd_kafka_message_status, rd_kafka_msg_status_t};
 use rdkafka::client::ClientContext;
 use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, DeliveryResult, Message};
 use rdkafka::metadata::Metadata;
 use rdkafka::producer::{BaseRecord, Producer as _, ProducerContext, ThreadedProducer};
-use tokio::sync::{Notify, watch};
-use tokio::time::{Instant, timeout_at};
+use tokio::sync::watch;
+use tokio::time::Instant;
 
 use super::complaints::Complaints;
+use super::delivery::{Batch, BatchDelivery, Outcome, Slot};
+use super::fate::{not_the_records_fault, of_client_error, of_delivery_error};
 use super::faults::{Faults, Reasons};
 use super::lifeline::Lifeline;
 use super::monitor::{PROBE_TIMEOUT, watch_broker};
-use super::progress::{Mark, Progress};
+use super::progress::Progress;
 use super::scheduling::batched;
 use super::{KafkaConfig, ProducerConfig, headers};
 use crate::{Availability, BrokerError, OutgoingRecord, Position, PublishError};
 
 /// How long a topic that took no batch is sent single records.
 const NARROW: Duration = Duration::from_secs(60);
-
-type Outcome = Result<Position, PublishError>;
 
 /// Publishes records and tells when they are acknowledged. Clones share one client.
 #[derive(Clone)]
@@ -82,23 +77,6 @@ struct Alone {
     /// Since when topics are known to take no batch: their records come here at once.
     narrow: Mutex<HashMap<String, Instant>>,
 }
-
-/// The place of one record in its batch.
-struct Slot {
-    batch: Arc<Batch>,
-    at: usize,
-}
-
-struct Batch {
-    progress: Arc<Progress>,
-    mark: Mark,
-    outcomes: Mutex<Vec<Option<Outcome>>>,
-    pending: AtomicUsize,
-    done: Notify,
-}
-
-/// A batch of records that were handed over.
-pub struct BatchDelivery(Arc<Batch>);
 
 impl Producer {
     /// As [`Producer::to`], of one topic with any number of partitions.
@@ -166,13 +144,7 @@ impl Producer {
     /// Hands records over without waiting. Each gets its outcome in the delivery, in order: a record that the queue does
     /// not take, or any while the broker is away or takes no records, has failed already.
     pub fn publish_batch(&self, records: Vec<OutgoingRecord>) -> BatchDelivery {
-        let batch = Arc::new(Batch {
-            progress: Arc::clone(&self.progress),
-            mark: self.progress.mark(),
-            outcomes: Mutex::new(vec![None; records.len()]),
-            pending: AtomicUsize::new(records.len()),
-            done: Notify::new(),
-        });
+        let batch = Batch::new(&self.progress, records.len());
         let available = self.availability.is_available() && self.progress.admits();
         let current = self.client.current();
         let alone = self.client.deliveries.alone.as_ref();
@@ -213,54 +185,6 @@ impl Producer {
         match flushed {
             Ok(flushed) => flushed.map_err(|error| failed(error.into())),
             Err(error) => Err(failed(error.into())),
-        }
-    }
-}
-
-impl BatchDelivery {
-    /// Waits for every outcome. Bounded by the producer's message timeout, which is long.
-    pub async fn outcomes(self) -> Vec<Outcome> {
-        self.0.wait().await;
-        self.0.take()
-    }
-
-    /// Waits for every outcome until `deadline`; what has none by then is [`PublishError::OutcomeUnknown`].
-    pub async fn outcomes_until(self, deadline: Instant) -> Vec<Outcome> {
-        // An elapsed deadline shows in the outcomes that are missing.
-        drop(timeout_at(deadline, self.0.wait()).await);
-        self.0.take()
-    }
-}
-
-impl Drop for BatchDelivery {
-    fn drop(&mut self) {
-        if self.0.pending.load(Ordering::Acquire) > 0 {
-            self.0.progress.gave_up(self.0.mark);
-        }
-    }
-}
-
-impl Batch {
-    async fn wait(&self) {
-        while self.pending.load(Ordering::Acquire) > 0 {
-            self.done.notified().await;
-        }
-    }
-
-    fn take(&self) -> Vec<Outcome> {
-        let mut outcomes = self.outcomes.lock().unwrap_or_else(PoisonError::into_inner);
-        let unknown = || Err(PublishError::OutcomeUnknown);
-        outcomes.iter_mut().map(|outcome| outcome.take().unwrap_or_else(unknown)).collect()
-    }
-}
-
-impl Slot {
-    fn fill(&self, outcome: Outcome) {
-        let mut outcomes = self.batch.outcomes.lock().unwrap_or_else(PoisonError::into_inner);
-        outcomes[self.at] = Some(outcome);
-        drop(outcomes);
-        if self.batch.pending.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.batch.done.notify_one();
         }
     }
 }
@@ -456,46 +380,4 @@ fn send(
         outgoing = outgoing.partition(partition);
     }
     client.send(outgoing).map_err(|(error, record)| (error, record.delivery_opaque))
-}
-
-/// The record never left our side.
-fn of_client_error(error: &KafkaError) -> PublishError {
-    match error.rdkafka_error_code() {
-        Some(RDKafkaErrorCode::QueueFull) => PublishError::QueueFull,
-        Some(RDKafkaErrorCode::MessageSizeTooLarge) => PublishError::TooLarge,
-        Some(
-            RDKafkaErrorCode::UnknownPartition | RDKafkaErrorCode::UnknownTopic | RDKafkaErrorCode::Fatal,
-        ) => PublishError::Unavailable,
-        _ => PublishError::Rejected(error.to_string()),
-    }
-}
-
-/// The record may have left: what the client knows of its fate decides.
-fn of_delivery_error(error: &KafkaError, message: &BorrowedMessage<'_>) -> PublishError {
-    // SAFETY: the pointer is the message's own and lives as long as the borrow; the call only reads it.
-    let status = unsafe { rd_kafka_message_status(message.ptr()) };
-    if status != rd_kafka_msg_status_t::RD_KAFKA_MSG_STATUS_NOT_PERSISTED {
-        return PublishError::OutcomeUnknown;
-    }
-    match error.rdkafka_error_code() {
-        Some(RDKafkaErrorCode::MessageSizeTooLarge) => PublishError::TooLarge,
-        _ => PublishError::Unavailable,
-    }
-}
-
-/// A reason for which the broker refuses a record and would refuse others: the topic's settings, or our permissions. A
-/// compacted topic takes no record without a key (`InvalidRecord`).
-fn not_the_records_fault(error: &KafkaError) -> Option<String> {
-    match error.rdkafka_error_code()? {
-        code @ (RDKafkaErrorCode::TopicAuthorizationFailed
-        | RDKafkaErrorCode::ClusterAuthorizationFailed
-        | RDKafkaErrorCode::InvalidRecord
-        | RDKafkaErrorCode::PolicyViolation
-        | RDKafkaErrorCode::InvalidTimestamp
-        | RDKafkaErrorCode::UnsupportedForMessageFormat
-        | RDKafkaErrorCode::UnknownTopicOrPartition
-        | RDKafkaErrorCode::InvalidTopic
-        | RDKafkaErrorCode::InvalidRequiredAcks) => Some(format!("{code:?}: {code}")),
-        _ => None,
-    }
 }
