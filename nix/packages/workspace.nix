@@ -4,6 +4,7 @@
   craneLib,
   source,
   cmake,
+  curl,
   openssl,
   pkg-config,
   zlib,
@@ -23,6 +24,8 @@ let
     ];
     dontUseCmakeConfigure = true;
     buildInputs = [
+      # Its headers only: librdkafka includes them also where it is built without it.
+      curl
       openssl
       zlib
       zstd

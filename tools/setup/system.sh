@@ -34,6 +34,8 @@ missing() {
     need pkg-config pkg-config has pkg-config
     need "the headers of OpenSSL" libssl-dev has_module openssl
     need "the headers of zlib" zlib1g-dev has_module zlib
+    # librdkafka includes them also where it is built without curl.
+    need "the headers of curl" libcurl4-openssl-dev has_module libcurl
     need "CA certificates" ca-certificates test -d /etc/ssl/certs
     rust_is_new || missing_rust "$purpose"
     if [[ $purpose != build ]]; then
