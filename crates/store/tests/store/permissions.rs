@@ -164,7 +164,7 @@ fn the_dashboard_may_only_read_what_it_shows() {
 fn verify_may_only_read_what_it_compares() {
     only_reads("verify", async |store| {
         store.ping().await?;
-        store.positions("ventas").await?;
+        store.partitions("ventas").await?;
         store.dump().await.map(drop)
     });
 }

@@ -167,7 +167,7 @@ fn count_all_kinds(setup: &Setup) {
 /// For every cut: what came before it, and then twice all that comes from any place at or before it.
 #[test]
 fn any_suffix_of_the_effects_may_be_replayed_twice_on_any_earlier_state() {
-    Bench::all().for_each(|bench| replay_everything(&bench));
+    Bench::all().into_iter().for_each(|bench| replay_everything(&bench));
 }
 
 fn replay_everything(bench: &Bench) {
@@ -203,7 +203,7 @@ fn differing(bench: &Bench, dump: &BTreeMap<String, Value>) -> Vec<String> {
 /// start replays the half as well.
 #[test]
 fn half_a_transaction_before_the_same_events_changes_nothing() {
-    Bench::all().for_each(|bench| tear_and_count_again(&bench));
+    Bench::all().into_iter().for_each(|bench| tear_and_count_again(&bench));
 }
 
 fn tear_and_count_again(bench: &Bench) {
@@ -237,7 +237,7 @@ fn tear_and_count_again(bench: &Bench) {
 /// Where only a part of what the half touched was counted again, its values belong to no position. Nothing is added to them.
 #[test]
 fn nothing_is_counted_on_top_of_half_a_transaction() {
-    Bench::all().for_each(|bench| tear_and_go_on(&bench));
+    Bench::all().into_iter().for_each(|bench| tear_and_go_on(&bench));
 }
 
 fn tear_and_go_on(bench: &Bench) {
