@@ -72,7 +72,7 @@ valkey_users() {
     read -ra write_only <<<"$shown ultimo:* detenido:* empezado:* idempotencia:* esquema reportes:total:* clima:*"
     echo "user consumer on #$(hash_of valkey-consumer) resetchannels -@all +ping +role +info +multi +exec +fcall +function|load +type +exists +time +get +set +hget +hmget +hgetall +hset +hdel +hlen +zadd +zcard +zmscore +zrange +zrem +zremrangebyrank +zremrangebyscore +pexpireat ${write_only[*]/#/\~}"
     echo "user dashboard on #$(hash_of valkey-dashboard) resetchannels -@all +ping +role +multi +exec +get +hgetall +zrange ${read_only[*]/#/%R\~}"
-    echo "user verify on #$(hash_of valkey-verify) resetchannels -@all +ping +role +multi +exec +scan +type +pexpiretime +get +hgetall +zrange ${write_only[*]/#/%R\~}"
+    echo "user verify on #$(hash_of valkey-verify) resetchannels -@all +ping +role +multi +exec +scan +type +pexpiretime +get +hgetall +hscan +zrange ${write_only[*]/#/%R\~}"
     echo "user grafana on #$(hash_of valkey-grafana) resetchannels -@all +ping +info +command +client|setname +get +hget +hgetall +zrange ${read_only[*]/#/%R\~}"
     echo "user sentinel on #$(hash_of valkey-sentinel) resetkeys resetchannels &__sentinel__:* -@all +client|kill +client|setname +config|rewrite +exec +failover +hello +info +multi +ping +publish +replicaof +role +script|kill +slaveof +subscribe"
 }

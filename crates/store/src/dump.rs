@@ -9,11 +9,16 @@ use crate::model::Value;
 
 const WHAT: &str = "read the whole store";
 const KEYS_AT_ONCE: usize = 1000;
-/// A sorted set is read in parts, so that no answer holds Valkey up for long.
+/// Sorted sets and hashes are read in parts, so that no answer holds Valkey up for long, nor is large: a day's idempotency
+/// keys may be millions.
 const MEMBERS_AT_ONCE: usize = 50_000;
+const FIELDS_AT_ONCE: usize = 10_000;
 
 /// Keys and values are bytes to Valkey; what is not UTF-8 was not written by us.
 type Bytes = Vec<u8>;
+type Fields = BTreeMap<String, String>;
+/// Where to read on, 0 at the end, and fields with their values. A field may come more than once.
+type HashPart = (u64, Vec<(Bytes, Bytes)>);
 
 /// Every key under the prefix that has the name of one of ours.
 pub(crate) async fn dump(
@@ -61,17 +66,40 @@ async fn values(connection: &Connection, names: &[Bytes]) -> Result<Vec<(String,
         };
         values.extend(value.map(|value| (text(name), with_expiry(value, expires_at_ms))));
     }
-    // Weather reports are hashes, and by far the most keys.
-    let read: Vec<_> = hashes.iter().map(|(name, _)| command("HGETALL", name)).collect();
-    let fields: Vec<BTreeMap<Bytes, Bytes>> = query_all(connection, read).await?;
-    for ((name, expires_at_ms), fields) in hashes.into_iter().zip(fields) {
-        let fields = fields.into_iter().map(|(field, value)| (text(&field), text(&value)));
-        let fields: BTreeMap<_, _> = fields.collect();
+    for ((name, expires_at_ms), fields) in hashes.iter().zip(read_hashes(connection, &hashes).await?) {
         if !fields.is_empty() {
-            values.push((text(name), with_expiry(Value::Hash(fields), expires_at_ms)));
+            values.push((text(name), with_expiry(Value::Hash(fields), *expires_at_ms)));
         }
     }
     Ok(values)
+}
+
+/// The fields of each of these. Weather reports are hashes, and by far the most keys: one round trip reads them all.
+async fn read_hashes(connection: &Connection, hashes: &[(&Bytes, i64)]) -> Result<Vec<Fields>, StoreError> {
+    let first = hashes.iter().map(|(name, _)| hscan(name, 0)).collect();
+    let parts: Vec<HashPart> = query_all(connection, first).await?;
+    let mut all = Vec::with_capacity(hashes.len());
+    for ((name, _), (mut cursor, part)) in hashes.iter().zip(parts) {
+        let mut fields = texts(part);
+        while cursor != 0 {
+            let next = query_all::<HashPart>(connection, vec![hscan(name, cursor)]).await?;
+            let (next, part) = next.into_iter().next().unwrap_or_default();
+            fields.extend(texts(part));
+            cursor = next;
+        }
+        all.push(fields);
+    }
+    Ok(all)
+}
+
+fn hscan(name: &Bytes, cursor: u64) -> Cmd {
+    let mut hscan = command("HSCAN", name);
+    hscan.arg(cursor).arg("COUNT").arg(FIELDS_AT_ONCE);
+    hscan
+}
+
+fn texts(part: Vec<(Bytes, Bytes)>) -> Fields {
+    part.into_iter().map(|(field, value)| (text(&field), text(&value))).collect()
 }
 
 async fn read_text(connection: &Connection, name: &Bytes) -> Result<Option<Value>, StoreError> {

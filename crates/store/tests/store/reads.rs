@@ -2,7 +2,7 @@
 
 use blackfriday_event::{Category, Money, Quantity, Sale};
 use blackfriday_store::{
-    CategorySnapshot, Outcome, PriceAt, ProductUnits, SalesAt, Snapshot, SnapshotRequest, StoreError,
+    CategorySnapshot, Outcome, PriceAt, ProductUnits, SalesAt, Snapshot, SnapshotRequest, StoreError, Value,
 };
 
 use crate::setup::{Counted, START_MS, Setup, batch, report, sale, timestamp};
@@ -108,4 +108,31 @@ fn a_prefix_keeps_stores_apart() {
     let differences = model.compare(&setup.dump(), START_MS);
     assert_eq!(differences.len(), 1, "{differences:?}");
     assert_eq!(differences[0].found.as_deref(), Some("\u{fffd}"));
+}
+
+/// A day's idempotency keys may be millions: no answer holds them all, and Valkey serves others in between.
+#[test]
+fn a_large_hash_is_read_in_parts() {
+    const FIELDS: usize = 35_000;
+    let setup = Setup::new();
+    let key = "idempotencia:ventas:0:evento";
+    let fields: Vec<_> = (0..FIELDS).map(|n| format!("k{n}")).collect();
+    for part in fields.chunks(5_000) {
+        let pairs = part.iter().flat_map(|field| [field.as_str(), field]);
+        setup.run(&["HSET", key].into_iter().chain(pairs).collect::<Vec<_>>());
+    }
+    setup.run(&["HSET", "clima:GT:1:a", "country", "GT"]);
+    setup.run(&["CONFIG", "RESETSTAT"]);
+    let dump = setup.dump();
+    let expected = fields.into_iter().map(|field| (field.clone(), field)).collect();
+    assert_eq!(dump[key], Value::Hash(expected));
+    let weather = [("country".to_owned(), "GT".to_owned())].into();
+    assert_eq!(dump["clima:GT:1:a"], Value::Hash(weather));
+    let stats = setup.run(&["INFO", "commandstats"]);
+    let calls = |command: &str| {
+        let line = stats.lines().find_map(|line| line.strip_prefix(&format!("cmdstat_{command}:calls=")));
+        line.map(|line| line.split(',').next().expect("a number").parse::<u32>().expect("a number"))
+    };
+    assert_eq!(calls("hgetall"), None, "{stats}");
+    assert!(calls("hscan") >= Some(4), "{stats}");
 }
