@@ -15,7 +15,7 @@ impl State {
     /// within a minute, may be missing from it. What the dump does hold is compared in any case, its expiry included. With
     /// a time to live for the bounded series, those are not compared: what is missing may have expired.
     pub fn compare(&self, found: &BTreeMap<String, Value>, now_ms: u64) -> Vec<Difference> {
-        let expected = self.expected();
+        let expected = self.expected_beside(found);
         let not_compared = self.not_compared();
         let mut differences = Vec::new();
         for (key, value) in expected.iter().filter(|(key, _)| !not_compared.contains(*key)) {
@@ -24,32 +24,45 @@ impl State {
                 there => compare_values(key, Some(value), there, &mut differences),
             }
         }
-        differences.retain(|difference| !self.decides_nothing(difference, found));
         for (key, value) in found.iter().filter(|(key, _)| !expected.contains_key(*key)) {
             compare_values(key, None, Some(value), &mut differences);
         }
+        differences.retain(|difference| !self.decides_nothing(difference, found));
         differences
     }
 
-    /// Whether a difference is only what the function has not tidied up yet, as it does a bounded part of each time: an
-    /// idempotency key that is too old to matter, with its event; or the mark below which all events' offsets are valid.
+    /// Whether a difference is of no meaning to what is counted next.
     fn decides_nothing(&self, difference: &Difference, found: &BTreeMap<String, Value>) -> bool {
-        let (Some(field), None, Some(_)) = (&difference.field, &difference.expected, &difference.found)
-        else {
-            return false;
-        };
+        let Difference { key, field: Some(field), expected, found: there } = difference else { return false };
+        match (expected, there) {
+            // Counting goes on without it: a resume takes it away, and the next record puts it there again.
+            (Some(_), None) => self.positions.keys().any(|(topic, _)| *key == self.keys.last(topic)),
+            (None, Some(_)) => self.is_forgettable(key, field, found) || self.is_old_note(key, field, found),
+            _ => false,
+        }
+    }
+
+    /// Whether a surplus is only what the function has not tidied up yet, as it does a bounded part of each time: an
+    /// idempotency key that is too old to matter, with its event; or the mark below which all events' offsets are valid.
+    fn is_forgettable(&self, key: &str, field: &str, found: &BTreeMap<String, Value>) -> bool {
         self.counted_keys.iter().any(|((topic, partition), keys)| {
             let set = self.keys.idempotency(topic, *partition);
-            let is_old = || match found.get(&set) {
-                Some(Value::Sorted(scores)) => scores
-                    .get(field)
-                    .and_then(|score| score.parse::<u64>().ok())
-                    .is_some_and(|at| at < keys.floor),
-                _ => false,
+            let is_old = || {
+                let at = fields_of(found, &set).and_then(|scores| scores.get(field)?.parse::<u64>().ok());
+                at.is_some_and(|at| at < keys.floor)
             };
-            (difference.key == set && is_old())
-                || (difference.key == self.keys.events(topic, *partition) && (field.is_empty() || is_old()))
+            (key == set && is_old())
+                || (key == self.keys.events(topic, *partition) && (field.is_empty() || is_old()))
         })
+    }
+
+    /// Whether it is the note of a batch that the position has passed: the next call takes it away.
+    fn is_old_note(&self, key: &str, note: &str, found: &BTreeMap<String, Value>) -> bool {
+        let Some((partition, to)) = note.split_once(':') else { return false };
+        let Some(topic) = key.strip_prefix(&self.keys.begun("")) else { return false };
+        let position = fields_of(found, &self.keys.position(topic)).and_then(|of| of.get(partition));
+        let position = position.map_or(Ok(0), |position| position.parse::<i64>());
+        to.parse::<i64>().ok().zip(position.ok()).is_some_and(|(to, position)| to <= position)
     }
 
     fn not_compared(&self) -> BTreeSet<String> {
@@ -58,6 +71,13 @@ impl State {
         }
         let histories = Category::ALL.into_iter().map(|category| self.keys.history_of(category));
         histories.chain([self.keys.series()]).collect()
+    }
+}
+
+fn fields_of<'a>(found: &'a BTreeMap<String, Value>, key: &str) -> Option<&'a BTreeMap<String, String>> {
+    match found.get(key)? {
+        Value::Hash(fields) | Value::Sorted(fields) => Some(fields),
+        Value::Text(_) | Value::Expiring { .. } => None,
     }
 }
 

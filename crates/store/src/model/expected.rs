@@ -10,17 +10,27 @@ const EXACT: u128 = 1 << 53;
 impl State {
     /// Every key with the value that it must have. A weather report is there until it expires.
     pub fn expected(&self) -> BTreeMap<String, Value> {
+        self.expected_beside(&BTreeMap::new())
+    }
+
+    /// The same beside what is there: positions of 0 may be stored or not, and both say that nothing was counted.
+    pub(super) fn expected_beside(&self, found: &BTreeMap<String, Value>) -> BTreeMap<String, Value> {
         let mut expected = BTreeMap::new();
-        self.expect_positions(&mut expected);
+        self.expect_positions(found, &mut expected);
         self.expect_sales(&mut expected);
         self.expect_weather(&mut expected);
         expected
     }
 
-    fn expect_positions(&self, expected: &mut BTreeMap<String, Value>) {
+    fn expect_positions(&self, found: &BTreeMap<String, Value>, expected: &mut BTreeMap<String, Value>) {
         let mut positions = BTreeMap::<_, BTreeMap<_, _>>::new();
         for ((topic, partition), position) in self.positions.iter().filter(|(_, position)| **position > 0) {
-            positions.entry(topic).or_default().insert(partition.to_string(), position.to_string());
+            let of = positions.entry(topic.as_str()).or_default();
+            of.insert(partition.to_string(), position.to_string());
+        }
+        for (topic, partition) in self.zeros(found) {
+            let of = positions.entry(topic).or_default();
+            of.entry(partition.to_owned()).or_insert_with(|| "0".to_owned());
         }
         if !positions.is_empty() {
             let schema = self.config.schema().into_iter().map(|(name, value)| (name.to_owned(), value));
@@ -50,6 +60,20 @@ impl State {
             let events = keys.by_key.iter().map(event).collect();
             expected.insert(self.keys.events(topic, *partition), Value::Hash(events));
         }
+    }
+
+    /// The partitions with a stored position of 0.
+    fn zeros<'a>(&self, found: &'a BTreeMap<String, Value>) -> Vec<(&'a str, &'a str)> {
+        let prefix = self.keys.position("");
+        let positions = found.iter().filter_map(|(key, value)| match value {
+            Value::Hash(stored) => Some((key.strip_prefix(&prefix)?, stored)),
+            _ => None,
+        });
+        let zeros = positions.flat_map(|(topic, stored)| {
+            let zeros = stored.iter().filter(|(id, position)| *position == "0" && id.parse::<i32>().is_ok());
+            zeros.map(move |(partition, _)| (topic, partition.as_str()))
+        });
+        zeros.collect()
     }
 
     fn expect_sales(&self, expected: &mut BTreeMap<String, Value>) {

@@ -6,10 +6,11 @@ use std::fs;
 use std::path::Path;
 
 use blackfriday_event::{Category, IdempotencyKey, Money, Quantity, Sale, WeatherReport};
+use blackfriday_store::model::State;
 use blackfriday_store::{Batch, Outcome, StoreError, Value};
 use redis::aio::MultiplexedConnection;
 
-use crate::setup::{Counted, DAY_MS, START_MS, Setup, batches, report, sale, timestamp};
+use crate::setup::{Counted, DAY_MS, START_MS, Setup, batches, offset, report, sale, timestamp};
 
 /// A command as it is in the append-only file.
 type Effect = Vec<Vec<u8>>;
@@ -263,6 +264,8 @@ fn tear_and_go_on(bench: &Bench) {
     // The last effects of a transaction are its position, and that its note is taken back.
     for cut in 1..sold.len() - 1 {
         bench.replay(&[&start, &sold[..cut]]);
+        let found = bench.source.store.model().compare(&bench.setup.dump(), START_MS);
+        assert!(found.iter().any(|difference| difference.key == "empezado:ventas"), "it is named: {found:?}");
         refuses(bench, |setup| batch_of(setup, 0, &events, 6, 16), "empezado:ventas");
         bench.replay(&[&start, &sold[..cut], part]);
         refuses(bench, |setup| batch_of(setup, 0, &events, 8, 16), "empezado:ventas");
@@ -272,11 +275,25 @@ fn tear_and_go_on(bench: &Bench) {
         bench.replay(&[&start, &reported[..cut]]);
         refuses(bench, |setup| batch_of(setup, 0, &weather, 3, 9), "empezado:clima");
     }
+    let mut model = bench.setup.store.model();
+    record(&mut model, 0, &events);
+    record(&mut model, 0, &weather[..3]);
+    let mut further = model.clone();
+    record(&mut further, 1, &sales(1, 3));
     for whole in [sold.len() - 1, sold.len()] {
         bench.replay(&[&start, &sold[..whole]]);
+        assert_eq!(model.compare(&bench.setup.dump(), START_MS), [], "a note that was passed says nothing");
         apply(&bench.setup, 1, &sales(1, 3), 0, 3);
+        assert_eq!(further.compare(&bench.setup.dump(), START_MS), []);
         assert!(!bench.setup.dump().contains_key("empezado:ventas"), "what is of no meaning is tidied up");
     }
+}
+
+fn record<E: Counted>(model: &mut State, partition: i32, events: &[E]) {
+    for (at, event) in (0..).zip(events) {
+        event.record(model, partition, at);
+    }
+    model.advance(E::TOPIC, partition, offset(events.len()));
 }
 
 fn refuses(bench: &Bench, batch: impl FnOnce(&Setup) -> Batch, key: &str) {
