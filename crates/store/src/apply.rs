@@ -1,6 +1,6 @@
 use blackfriday_event::{
-    Category, CountedKey, IdempotencyKey, KeyWindow, PricePoint, ProductId, SaleTally, WeatherReport,
-    WeatherTally, digest_from_hex, digest_to_hex,
+    Category, CountedKey, IDEMPOTENCY_WINDOW_MS, IdempotencyKey, KeyWindow, PricePoint, ProductId, SaleTally,
+    WeatherReport, WeatherTally, digest_from_hex, digest_to_hex,
 };
 use redis::{Cmd, cmd};
 use serde::Serialize;
@@ -106,7 +106,7 @@ struct WireWeather {
 struct WireKeys {
     keys: Vec<String>,
     events: Vec<String>,
-    keys_floor: String,
+    keys_window_ms: u64,
 }
 
 /// The function call that applies a batch.
@@ -226,11 +226,10 @@ impl WireKeys {
     fn of(window: &KeyWindow) -> Self {
         let added = window.added();
         let pair = |(key, counted): (&IdempotencyKey, &CountedKey)| [counted.at.to_string(), key.to_string()];
-        let floor = window.floor().filter(|_| !added.is_empty());
         Self {
             keys: added.iter().flat_map(pair).collect(),
             events: added.values().map(event_text).collect(),
-            keys_floor: floor.map(|at| at.to_string()).unwrap_or_default(),
+            keys_window_ms: IDEMPOTENCY_WINDOW_MS,
         }
     }
 }

@@ -18,7 +18,7 @@
 local CATEGORIES = { 'Electronica', 'Ropa', 'Hogar', 'Belleza' }
 local EXACT = 9007199254740992 -- 2^53: up to here a sorted set's scores are exact
 local CHUNK = 1000 -- members of one command; Lua unpacks up to 8000 values
-local MOST_FORGOTTEN = 10000 -- idempotency keys, in one call
+local MOST_FORGOTTEN = 10000 -- idempotency keys, in one call that adds no more than half as many
 local WRITES = {
   string = { 'SET' },
   hash = { 'HSET' },
@@ -158,12 +158,17 @@ local function check_begun(keys)
   return old
 end
 
--- What all calls begin with. Returns an answer if nothing is to be done, or nil and the notes to take back.
-local function refuse(KEYS, keys, place, schema)
+-- What every call checks of the keys that it begins and ends with. Returns the stored position.
+local function check_place(KEYS, keys, place, schema)
   for _, key in ipairs({ keys.position, keys.last, keys.stopped, keys.begun }) do check_key(key, 'hash') end
   permit('HDEL', keys.begun, '0')
   check_schema(KEYS, keys, schema)
-  local stored = read_position(keys, place.partition, place.begun_field)
+  return read_position(keys, place.partition, place.begun_field)
+end
+
+-- What all calls but `resume` begin with. Returns an answer if nothing is to be done, or nil and the notes to take back.
+local function refuse(KEYS, keys, place, schema)
+  local stored = check_place(KEYS, keys, place, schema)
   local reason = redis.call('HGET', keys.stopped, place.partition)
   if reason then return { 2, reason } end
   if stored ~= place.from then return { 0, stored } end
@@ -188,7 +193,7 @@ local function remove(command, key, members)
   end
 end
 
--- A key without its event, or the other way about, would count again.
+-- A key without its event, or the other way about, would count again. Returns the newest time of a key, or nil.
 local function check_keys(keys)
   check_key(keys.idempotency, 'zset')
   check_key(keys.events, 'hash')
@@ -199,20 +204,31 @@ local function check_keys(keys)
   if events ~= counted then
     wrong(keys.events, 'has ' .. events .. ' events of the ' .. counted .. ' keys in ' .. keys.idempotency)
   end
+  local newest = redis.call('ZRANGE', keys.idempotency, -1, -1, 'WITHSCORES')[2]
+  return tonumber(check_value(keys.idempotency, newest, '^%d+$'))
 end
 
--- `tally.keys` is times and keys in turns, `tally.events` the counted events in the same order.
-local function remember(keys, tally)
-  if #tally.keys == 0 then return end
+-- Forgets the oldest keys that decide nothing any more: at least twice as many as were added, so that calls of any size
+-- catch up; and also where none was added.
+local function forget(keys, newest, added, window)
+  local below = '(' .. string.format('%.0f', newest - tonumber(window))
+  local most = math.max(MOST_FORGOTTEN, 2 * added)
+  local forgotten = redis.call('ZRANGE', keys.idempotency, '-inf', below, 'BYSCORE', 'LIMIT', 0, most)
+  remove('ZREM', keys.idempotency, forgotten)
+  remove('HDEL', keys.events, forgotten)
+end
+
+-- `tally.keys` is times and keys in turns, `tally.events` the counted events in the same order; `newest` is the newest time
+-- before them.
+local function remember(keys, tally, newest)
   local events = {}
   for at, event in ipairs(tally.events) do
     events[2 * at - 1], events[2 * at] = tally.keys[2 * at], event
+    newest = math.max(newest or 0, tonumber(tally.keys[2 * at - 1]))
   end
   write_pairs('HSET', keys.events, events)
   write_pairs('ZADD', keys.idempotency, tally.keys)
-  local forgotten = redis.call('ZRANGE', keys.idempotency, '-inf', '(' .. tally.keys_floor, 'BYSCORE', 'LIMIT', 0, MOST_FORGOTTEN)
-  remove('ZREM', keys.idempotency, forgotten)
-  remove('HDEL', keys.events, forgotten)
+  if newest then forget(keys, newest, #tally.events, tally.keys_window_ms) end
 end
 
 -- What all applies end with.
@@ -415,7 +431,7 @@ local function apply_sales(KEYS, ARGV)
   local refused, old = refuse(KEYS, keys, place, schema)
   if refused then return refused end
   local tally, counters, expiring = cjson.decode(ARGV[10]), sale_keys(KEYS), ARGV[9] ~= '0'
-  check_keys(keys)
+  local newest = check_keys(keys)
   local stored = read_sales(counters, tally, expiring)
   begin(keys, place)
   if tally.max ~= '' then
@@ -429,7 +445,7 @@ local function apply_sales(KEYS, ARGV)
     add_seconds(counters.series, tally.seconds, stored, tonumber(ARGV[8]))
     if expiring then expire(counters, stored.now, ARGV[9]) end
   end
-  remember(keys, tally)
+  remember(keys, tally, newest)
   advance(keys, place, schema, ARGV[6], old)
   return { 1, place.to }
 end
@@ -458,7 +474,7 @@ local function apply_weather(KEYS, ARGV)
   local refused, old = refuse(KEYS, keys, place, schema)
   if refused then return refused end
   local by_country, total, tally = KEYS[PLACE_KEYS + 1], KEYS[PLACE_KEYS + 2], cjson.decode(ARGV[8])
-  check_keys(keys)
+  local newest = check_keys(keys)
   local stored = check_weather(KEYS, by_country, total, tally)
   begin(keys, place)
   for at = 1, #tally.countries, 2 do
@@ -472,7 +488,7 @@ local function apply_weather(KEYS, ARGV)
     redis.call('HSET', key, 'description', report[2], 'country', report[3], 'weather', report[4], 'timestamp', report[1])
     redis.call('PEXPIREAT', key, string.format('%.0f', tonumber(report[1]) + tonumber(ARGV[7])))
   end
-  remember(keys, tally)
+  remember(keys, tally, newest)
   advance(keys, place, schema, ARGV[6], old)
   return { 1, place.to }
 end
@@ -492,15 +508,15 @@ end
 -- KEYS: those of `place_keys`. ARGV: those of `place_of`, schema.
 local function resume(KEYS, ARGV)
   local keys, place, schema = place_keys(KEYS), place_of(ARGV), cjson.decode(ARGV[5])
+  local stored = check_place(KEYS, keys, place, schema)
   for _, key in ipairs({ keys.stopped, keys.last }) do permit('HDEL', key, '0') end
-  check_schema(KEYS, keys, schema)
-  local stored = read_position(keys, place.partition, place.begun_field)
-  if stored ~= place.from then return { 0, stored } end
   check_key(keys.events, 'hash')
+  if stored ~= place.from then return { 0, stored } end
   local old = check_begun(keys)
-  begin(keys, place)
   local below = check_value(keys.events, redis.call('HGET', keys.events, ''), '^%d+$') or '0'
-  if tonumber(place.to) < tonumber(place.from) and redis.call('EXISTS', keys.events) == 1 then
+  local has_keys = redis.call('EXISTS', keys.events) == 1
+  begin(keys, place)
+  if tonumber(place.to) < tonumber(place.from) and has_keys then
     redis.call('HSET', keys.events, '', string.format('%.0f', math.max(tonumber(below), tonumber(place.from))))
   end
   redis.call('HDEL', keys.last, place.partition)

@@ -6,7 +6,7 @@ use blackfriday_store::{
 };
 
 use crate::setup::{
-    CONFIG, Counted, DAY_MS, START_MS, Setup, batch, batches, last_record, report, sale, timestamp,
+    CONFIG, Counted, DAY_MS, START_MS, Setup, batch, batches, last_record, offset, report, sale, timestamp,
 };
 
 fn key(text: &str) -> IdempotencyKey {
@@ -104,6 +104,64 @@ fn a_partition_that_was_never_counted_can_be_stopped_and_resumed() {
     assert_eq!(partition(&setup, 0), StoredPartition { next: 40, last: None, stopped: None });
     let sales = [sale(Category::Ropa, "P-1", 1)];
     assert_eq!(setup.apply(&batch(&setup.store, 40, &sales)).expect("applies"), Outcome::Applied);
+}
+
+/// What a resume leaves is as it must be, before and after the next record.
+#[test]
+fn a_resume_leaves_no_differences() {
+    let setup = Setup::new();
+    assert_eq!(stop(&setup, 0, "the log is another one"), Outcome::Applied);
+    assert_eq!(resume(&setup, 0, 0), Outcome::Applied);
+    let mut model = setup.store.model();
+    assert_eq!(setup.run(&["HGET", "posicion:ventas", "0"]), "0");
+    assert_eq!(model.compare(&setup.dump(), START_MS), [], "a position of 0 says that nothing was counted");
+
+    let first = keyed("a", "P-1", 0);
+    let counted = setup.runtime.block_on(batches(&setup.store, &[(0, 0, std::slice::from_ref(&first))]));
+    setup.apply(&counted[0]).expect("applies");
+    first.record(&mut model, 0, 0);
+    model.advance("ventas", 0, 1);
+    assert_eq!(model.compare(&setup.dump(), START_MS), []);
+    assert_eq!(stop(&setup, 1, "the log ends before"), Outcome::Applied);
+    assert_eq!(resume(&setup, 1, 1), Outcome::Applied);
+    assert_eq!(partition(&setup, 0), StoredPartition { next: 1, last: None, stopped: None });
+    assert_eq!(model.compare(&setup.dump(), START_MS), [], "the last record is not known until the next one");
+    setup.run(&["HSET", "ultimo:ventas", "0", "0:ffffffffffffffff"]);
+    let differences = model.compare(&setup.dump(), START_MS);
+    assert!(differences.len() == 1 && differences[0].key == "ultimo:ventas", "another is: {differences:?}");
+    let second = sale(Category::Ropa, "P-1", 2);
+    setup.apply(&batch(&setup.store, 1, std::slice::from_ref(&second))).expect("applies");
+    second.record(&mut model, 0, 1);
+    model.advance("ventas", 0, 2);
+    assert_eq!(model.compare(&setup.dump(), START_MS), []);
+}
+
+/// A resume that fails in the middle would leave its note, and nothing could be counted any more.
+#[test]
+fn a_resume_that_cannot_end_changes_nothing() {
+    let setup = Setup::new();
+    for (key, spoil) in [
+        ("posicion:ventas", ["RPUSH", "posicion:ventas", "x"].as_slice()),
+        ("ultimo:ventas", &["RPUSH", "ultimo:ventas", "x"]),
+        ("detenido:ventas", &["RPUSH", "detenido:ventas", "x"]),
+        ("empezado:ventas", &["RPUSH", "empezado:ventas", "x"]),
+        ("esquema", &["RPUSH", "esquema", "x"]),
+        ("idempotencia:ventas:0:evento", &["RPUSH", "idempotencia:ventas:0:evento", "x"]),
+        ("idempotencia:ventas:0:evento", &["HSET", "idempotencia:ventas:0:evento", "", "x"]),
+    ] {
+        setup.run(&["FLUSHALL"]);
+        let counted = setup.runtime.block_on(batches(&setup.store, &[(0, 0, &[keyed("a", "P-1", 0)])]));
+        setup.apply(&counted[0]).expect("applies");
+        stop(&setup, 1, "the log ends before");
+        setup.run(&["DEL", key]);
+        setup.run(spoil);
+        let before = setup.dump();
+        let error =
+            setup.runtime.block_on(setup.store.resume("ventas", 0, 1, 0)).expect_err("of another kind");
+        let cause = std::error::Error::source(&error).expect("Valkey's answer").to_string();
+        assert!(matches!(error, StoreError::Refused { .. }) && cause.contains(key), "{cause}");
+        assert_eq!(setup.dump(), before, "{spoil:?}");
+    }
 }
 
 /// Counting from 0 beside full counters would double them.
@@ -286,6 +344,51 @@ fn old_keys_are_forgotten_with_their_events() {
     setup.run(&["ZADD", "idempotencia:ventas:0", &(START_MS + 2 * DAY_MS).to_string(), "old9"]);
     let differs = |difference: &Difference| difference.field.as_deref() == Some("old9");
     assert_eq!(model.compare(&setup.dump(), START_MS).iter().filter(|found| differs(found)).count(), 2);
+}
+
+/// Many new keys in one call do not outrun the forgetting, which also goes on where no key is new.
+#[test]
+fn forgetting_keeps_up_with_any_number_of_new_keys() {
+    let setup = Setup::new();
+    let mut model = setup.store.model();
+    let keys = |name: &str, count: u64, day: u64| {
+        (0..count).map(|n| keyed(&format!("{name}{n}"), "P-1", day * DAY_MS + n)).collect::<Vec<_>>()
+    };
+    let all = [keys("old", 33_000, 0), keys("new", 11_000, 2)].concat();
+    for (at, sale) in (0..).zip(&all) {
+        assert_eq!(sale.record(&mut model, 0, at), Recorded::Counted);
+    }
+    model.advance("ventas", 0, 44_000);
+    let count = |key: &str, command: &str| setup.run(&[command, key]).parse::<u32>().expect("a number");
+    for (from, to, left) in [(0, 33_000, 33_000), (33_000, 44_000, 22_000)] {
+        let batches = setup.runtime.block_on(batches(&setup.store, &[(0, from, &all[from..to])]));
+        assert_eq!(setup.apply(&batches[0]).expect("applies"), Outcome::Applied);
+        assert_eq!(count("idempotencia:ventas:0", "ZCARD"), left);
+    }
+    let unkeyed = sale(Category::Ropa, "P-1", 1);
+    for (at, left) in (44_000..).zip([12_000, 11_000, 11_000]) {
+        unkeyed.record(&mut model, 0, offset(at));
+        model.advance("ventas", 0, offset(at + 1));
+        let applied = setup.apply(&batch(&setup.store, at, std::slice::from_ref(&unkeyed)));
+        assert_eq!(applied.expect("applies"), Outcome::Applied);
+        assert_eq!(count("idempotencia:ventas:0", "ZCARD"), left);
+        assert_eq!(count("idempotencia:ventas:0:evento", "HLEN"), left);
+        assert_eq!(model.compare(&setup.dump(), START_MS), []);
+    }
+}
+
+/// A partition's time never goes back: after a record whose time is far ahead (a broker's clock, or a topic with producers'
+/// times), its keys are remembered until real time catches up.
+#[test]
+fn a_time_far_ahead_keeps_keys_until_real_time_catches_up() {
+    let setup = Setup::new();
+    let days = |name: &str, days: u64| keyed(name, "P-1", days * DAY_MS);
+    let sales = [days("ahead", 30), days("a", 1), days("b", 9), days("a", 9), days("c", 31), days("d", 32)];
+    for (from, left) in [1, 2, 3, 3, 4, 2].into_iter().enumerate() {
+        let batches = setup.runtime.block_on(batches(&setup.store, &[(0, from, &sales[from..=from])]));
+        assert_eq!(setup.apply(&batches[0]).expect("applies"), Outcome::Applied);
+        assert_eq!(setup.run(&["ZCARD", "idempotencia:ventas:0"]), left.to_string(), "after {from}");
+    }
 }
 
 #[test]
