@@ -36,8 +36,9 @@ pub struct Config {
     pub max_streams: usize,
     /// Open event streams of one client; one more is answered with 429. A client is the address that connects (of IPv6 its
     /// /64): behind a proxy all viewers are one client, so raise it there to the number of all streams.
-    #[arg(long, env = "BLACKFRIDAY_DASHBOARD_MAX_STREAMS_PER_ADDRESS", default_value_t = 32)]
-    pub max_streams_per_address: usize,
+    #[arg(long, env = "BLACKFRIDAY_DASHBOARD_MAX_STREAMS_PER_ADDRESS", default_value_t = 32,
+          value_parser = clap::value_parser!(u32).range(1..))]
+    pub max_streams_per_address: u32,
     /// Products in a ranking.
     #[arg(long, env = "BLACKFRIDAY_DASHBOARD_TOP", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub top: u16,

@@ -83,7 +83,10 @@ impl Live {
             snapshots: Shared::new(store, config.top.into()),
             answers: BodyBudget::new(ANSWERS_KBYTES),
             interval: config.poll_interval(),
-            seats: Seats::new(config.max_streams, config.max_streams_per_address),
+            seats: Seats::new(
+                config.max_streams,
+                usize::try_from(config.max_streams_per_address).unwrap_or(usize::MAX),
+            ),
             news: watch::Sender::new(News::None),
             shutdown,
         }

@@ -3,7 +3,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::FieldError;
-use crate::visible::visible_text;
+use crate::visible::{recorded_text, visible_text};
 
 /// A product's identifier: 1–128 bytes of visible UTF-8 text in normal form C, without leading or trailing space. Two
 /// that look the same are the same product.
@@ -22,7 +22,18 @@ impl ProductId {
     /// Empty, longer than [`ProductId::MAX_BYTES`] in normal form C, or not visible text (control, format or ignorable
     /// characters, fillers, line breaks, space at either end, another space than the plain one).
     pub fn new(text: &str) -> Result<Self, FieldError> {
-        let text = visible_text(text, Self::MAX_BYTES);
+        Self::of(visible_text(text, Self::MAX_BYTES))
+    }
+
+    /// Takes an identifier of an accepted sale, as the log holds it: the rules for new ones may have become stricter since.
+    ///
+    /// # Errors
+    /// Empty, longer than [`ProductId::MAX_BYTES`], with a control character, or with space at either end.
+    pub fn from_record(text: &str) -> Result<Self, FieldError> {
+        Self::of(recorded_text(text, Self::MAX_BYTES))
+    }
+
+    fn of(text: Option<String>) -> Result<Self, FieldError> {
         let wrong = || FieldError::new("producto_id", "must be 1 to 128 bytes of visible text");
         text.map(|text| Self(text.into())).ok_or_else(wrong)
     }

@@ -28,6 +28,15 @@ pub(crate) fn visible_text(text: &str, max_bytes: usize) -> Option<String> {
     (is_seen && normal.len() <= max_bytes).then_some(normal)
 }
 
+/// The text in normal form C, if the log may hold it: 1 to `max_bytes` bytes as it was written, without control characters
+/// or space at an end. What was accepted once is counted, also where [`visible_text`] would refuse it today.
+pub(crate) fn recorded_text(text: &str, max_bytes: usize) -> Option<String> {
+    let is_sound = (1..=max_bytes).contains(&text.len())
+        && text.trim().len() == text.len()
+        && !text.contains(char::is_control);
+    is_sound.then(|| text.nfc().collect())
+}
+
 fn is_invisible(c: char) -> bool {
     if c.is_ascii() {
         return c.is_ascii_control();
@@ -64,6 +73,18 @@ mod tests {
             ("สวัสดี", "สวัสดี"),
         ] {
             assert_eq!(visible_text(text, 128).as_deref(), Some(stored), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn what_was_accepted_once_is_read_back() {
+        for text in ["\u{2764}\u{fe0f}", "\u{3164}", "\u{2800}", "P-17", "cafe\u{301}"] {
+            assert!(recorded_text(text, 128).is_some(), "{text:?}");
+        }
+        assert_eq!(recorded_text("cafe\u{301}", 128).as_deref(), Some("café"));
+        assert_eq!(recorded_text(&"\u{958}".repeat(42), 128).map(|text| text.len()), Some(252));
+        for text in ["", " a", "a ", "a\nb", "\u{85}", &"x".repeat(129)] {
+            assert_eq!(recorded_text(text, 128), None, "{text:?}");
         }
     }
 

@@ -1,5 +1,5 @@
 use crate::digest::of_fields;
-use crate::visible::visible_text;
+use crate::visible::{recorded_text, visible_text};
 use crate::{EventId, FieldError, FieldErrors, IdempotencyKey, Timestamp};
 
 /// A valid weather report that has not been accepted yet: what a client sent.
@@ -25,13 +25,30 @@ impl WeatherDraft {
     /// Every wrong field: a description over 1024 bytes or with control characters other than line breaks
     /// and tabs; a country or weather that is not 1–64 bytes of visible text.
     pub fn new(description: &str, country: &str, weather: &str) -> Result<Self, FieldErrors> {
+        Self::of(description, country, weather, visible_text)
+    }
+
+    /// Takes an accepted report, as the log holds it: the rules for new ones may have become stricter since.
+    ///
+    /// # Errors
+    /// As [`WeatherDraft::new`], but names need only be without control characters and without space at either end.
+    pub fn from_record(description: &str, country: &str, weather: &str) -> Result<Self, FieldErrors> {
+        Self::of(description, country, weather, recorded_text)
+    }
+
+    fn of(
+        description: &str,
+        country: &str,
+        weather: &str,
+        text: impl Fn(&str, usize) -> Option<String>,
+    ) -> Result<Self, FieldErrors> {
         let mut errors = Vec::new();
         let stray = |c: char| c.is_control() && !matches!(c, '\n' | '\r' | '\t');
         if description.len() > Self::MAX_DESCRIPTION_BYTES || description.contains(stray) {
             errors.push(FieldError::new("description", "must be at most 1024 bytes of text"));
         }
-        let mut name = |field, text| {
-            let name = visible_text(text, Self::MAX_NAME_BYTES);
+        let mut name = |field, given| {
+            let name = text(given, Self::MAX_NAME_BYTES);
             if name.is_none() {
                 errors.push(FieldError::new(field, "must be 1 to 64 bytes of visible text"));
             }

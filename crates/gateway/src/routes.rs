@@ -29,10 +29,13 @@ type Door = Arc<Front<Forward>>;
 /// # Errors
 /// The upstream's address or the catalogue cannot be read. That the upstream is away is not an error: requests hear it.
 pub async fn run(config: Config, listener: TcpListener, context: Context) -> Result<(), Error> {
+    // Until it is read nothing is answered.
+    let is_read = context.readiness.condition("catalogue");
     let catalogue = tokio::select! {
         read = config.catalogue.read() => read.map_err(Error::Catalogue)?,
         () = context.shutdown.begun() => return Ok(()),
     };
+    is_read.set(true);
     let forward = Forward::new(&config, &context)?;
     let front =
         Front::new(Arc::new(forward), Trust::Outside, &config.intake, &config.limits, &context.registry)

@@ -118,6 +118,8 @@ mod tests {
         let array = parse(&format!("[{infinite},{SALE}]"), false).expect("JSON");
         assert_eq!(array[0].as_ref().expect_err("out of range").fields[0].0, "precio");
         assert!(array[1].is_ok());
+        let array = parse(&format!("[{SALE},1e999,{SALE}]"), false).expect("JSON");
+        assert_eq!(array.iter().map(Result::is_ok).collect::<Vec<_>>(), [true, false, true]);
     }
 
     #[test]

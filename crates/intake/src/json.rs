@@ -9,7 +9,9 @@ use std::marker::PhantomData;
 
 use blackfriday_event::{FieldError, FieldErrors};
 use blackfriday_proto::{ErrorCode, SaleError};
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::Deserialize;
+use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
 
 pub(crate) use self::member::Member;
 
@@ -146,7 +148,14 @@ impl<'de, F: Fields<'de>> DeserializeSeed<'de> for Reading<F> {
     type Value = Object<F>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Object<F>, D::Error> {
-        deserializer.deserialize_any(self)
+        if !self.careful {
+            return deserializer.deserialize_any(self);
+        }
+        let raw = <&RawValue>::deserialize(deserializer)?;
+        if !raw.get().starts_with('{') {
+            return no_object();
+        }
+        serde_json::Deserializer::from_str(raw.get()).deserialize_map(self).map_err(D::Error::custom)
     }
 }
 
@@ -165,7 +174,8 @@ impl<'de, F: Fields<'de>> Visitor<'de> for Reading<F> {
                 continue;
             };
             let (name, member) = object.fields.slot(name);
-            if !matches!(member, Member::Absent) {
+            // However often: the error is one, and so is its room.
+            if !matches!(member, Member::Absent) && !object.twice.contains(&name) {
                 object.twice.push(name);
             }
             *member = if self.careful { Member::of_raw(map.next_value()?) } else { map.next_value()? };

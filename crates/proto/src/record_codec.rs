@@ -99,7 +99,7 @@ pub fn decode_record(bytes: &[u8], accepted_at: Timestamp) -> Result<Event, Deco
         record::record::Event::Sale(sale) => {
             let draft = SaleDraft::from_fields(
                 Category::from_number(sale.category.into()),
-                ProductId::new(&sale.product_id),
+                ProductId::from_record(&sale.product_id),
                 Money::from_cents(sale.price_cents.into()),
                 Quantity::new(sale.quantity.into()),
             )
@@ -107,7 +107,7 @@ pub fn decode_record(bytes: &[u8], accepted_at: Timestamp) -> Result<Event, Deco
             Ok(Event::Sale(Sale { id, accepted_at, idempotency_key, draft }))
         }
         record::record::Event::Weather(weather) => {
-            let draft = WeatherDraft::new(&weather.description, &weather.country, &weather.weather)
+            let draft = WeatherDraft::from_record(&weather.description, &weather.country, &weather.weather)
                 .map_err(DecodeError::Invalid)?;
             Ok(Event::Weather(WeatherReport { id, accepted_at, idempotency_key, draft }))
         }
@@ -209,6 +209,24 @@ mod tests {
                 decoded.ok().and_then(|event| event.idempotency_key().map(|key| key.as_str().to_owned()));
             assert_eq!(key.as_deref(), expected.then_some(text));
         }
+    }
+
+    #[test]
+    fn what_was_accepted_under_an_older_rule_is_still_counted() {
+        let record = record::Record {
+            id: EventId::new_v7().as_bytes().to_vec(),
+            event: Some(record::record::Event::Sale(record::Sale {
+                category: 1,
+                product_id: "\u{2764}\u{fe0f}".to_owned(),
+                price_cents: 100,
+                quantity: 1,
+            })),
+            ..Default::default()
+        };
+        let decoded = decode_record(&record.encode_to_vec(), Timestamp::default()).expect("counts");
+        let Event::Sale(sale) = decoded else { panic!("a sale") };
+        assert_eq!(sale.draft.product_id.as_str(), "\u{2764}\u{fe0f}");
+        ProductId::new("\u{2764}\u{fe0f}").expect_err("but is not taken any more");
     }
 
     #[test]

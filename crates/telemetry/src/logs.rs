@@ -31,7 +31,12 @@ pub(crate) fn subscribe(
     };
     // Spans are made only for sampled events, so the exporting layer takes all of ours and no library's, whatever is logged.
     let spans = provider.map(|provider| {
-        let ours = dynamic_filter_fn(|metadata, _| metadata.target().starts_with("blackfriday"));
+        let is_ours = |metadata: &Metadata<'_>| metadata.target().starts_with("blackfriday");
+        // A library's lines are never asked about again: h2 alone passes one for each frame.
+        let ours =
+            dynamic_filter_fn(move |metadata, _| is_ours(metadata)).with_callsite_filter(move |metadata| {
+                if is_ours(metadata) { Interest::sometimes() } else { Interest::never() }
+            });
         tracing_opentelemetry::layer().with_tracer(provider.tracer("blackfriday")).with_filter(ours)
     });
     tracing_subscriber::registry().with(lines).with(spans).try_init().map_err(TelemetryError::Subscriber)

@@ -50,6 +50,22 @@ fn a_price_of_many_digits_is_the_same_over_rest_as_over_grpc() {
     }
 }
 
+/// Also of a member that a hop alone may write, and beside a number that no `f64` holds.
+#[test]
+fn a_member_that_is_repeated_often_is_one_error() {
+    for member in ["\"id\":0,", "\"traceparent\":0,", "\"precio\":1,", "\"precio\":1e999,"] {
+        let body = format!(
+            "{{{}\"categoria\":1,\"producto_id\":\"P-17\",\"precio\":1,\"cantidad_vendida\":1}}",
+            member.repeat(10_000)
+        );
+        for trusted in [false, true] {
+            let error = parse_sale(body.as_bytes(), None, trusted).expect_err(member);
+            assert_eq!(error.fields.len(), 1, "{member}");
+            assert!(error.message.len() < 200, "{member}");
+        }
+    }
+}
+
 #[test]
 fn what_is_not_json_is_told_apart_from_wrong_fields() {
     for body in [
