@@ -3,7 +3,8 @@
 //! A redrive publishes them to the topic that they came from, with their origin in a header. Before it sends anything it
 //! reads that topic for such headers: what was sent already, by a redrive that was cut off for instance, is not sent again,
 //! even if the consumer has buried the same record twice. A record of a redrive that was buried for the reason for which it
-//! was buried before is kept: sending it again would bury it again.
+//! was buried before is kept: sending it again would bury it again. So is an event under the key of another one: once that key is
+//! free, it would count beside it.
 //!
 //! Invariant: however often `redrive` runs, one after the other, a record that could not be counted is sent once for each
 //! reason.
@@ -37,6 +38,7 @@ pub enum Command {
         blackfriday dead-letters redrive --topic ventas --from 0 --to 12\n\n\
         A record carries where it came from in the header blackfriday-redriven. The topic is read for such headers first,\n\
         so that a redrive can be repeated: what was sent is not sent again, nor what failed again for the same reason.\n\
+        What has the idempotency key of another event is kept as well, unless --all is given.\n\
         Do not run two at once.\n\
         Exit code 0 if each was sent, now or before, 1 if some were kept, 69 if Kafka cannot be reached.")]
     Redrive(redrive::Arguments),

@@ -140,6 +140,7 @@ async fn the_commands_tell_the_truth_about_a_real_pipeline() -> Result<()> {
     tail_shows_records(&pipeline).await?;
     dead_letters_are_sent_again_once(&pipeline, &receipts).await?;
     what_belongs_elsewhere_or_fails_again_is_kept(&pipeline, &receipts).await?;
+    what_conflicts_is_kept(&pipeline).await?;
     pipeline.consumer.shutdown.begin();
     Ok(())
 }
@@ -307,6 +308,29 @@ async fn what_belongs_elsewhere_or_fails_again_is_kept(pipeline: &Pipeline, rece
     let kept = pipeline.run_to(1, &["dead-letters", "redrive", "--from", &first.to_string()]).await?;
     ensure!(kept.contains("failed again for the same reason: a rule that only the consumer knows"), "{kept}");
     ensure!(!kept.contains("sent: partition"), "{kept}");
+    Ok(())
+}
+
+/// Two sales under one key: nobody but the operator can say whether the second one is to count.
+async fn what_conflicts_is_kept(pipeline: &Pipeline) -> Result<()> {
+    let before = letters(pipeline, 0).await?.len();
+    let (first, mut second) = (sale(SALES + 8, Some("order-18"))?, sale(SALES + 9, Some("order-18"))?);
+    second.draft.product_id = blackfriday_event::ProductId::new("ANOTHER").map_err(anyhow::Error::msg)?;
+    for sale in [&first, &second] {
+        pipeline.publish("ventas", 0, encode_sale(sale)).await?;
+    }
+    letters(pipeline, before + 1).await?;
+    let from = before.to_string();
+    for arguments in [["--from", &from].as_slice(), &["--from", &from, "--dry-run"]] {
+        let redrive = [&["dead-letters", "redrive"], arguments].concat();
+        let kept = pipeline.run_to(1, &redrive).await?;
+        ensure!(kept.contains("kept: its idempotency key was counted with another event"), "{kept}");
+        ensure!(kept.contains("only --all sends it again") && kept.contains(", 1 kept"), "{kept}");
+    }
+    ensure!(letters(pipeline, 0).await?.len() == before + 1, "nothing was sent");
+    let sent = pipeline.run(&["dead-letters", "redrive", "--from", &from, "--all"]).await?;
+    ensure!(sent.contains("sent: partition 0"), "{sent}");
+    letters(pipeline, before + 2).await?;
     Ok(())
 }
 

@@ -21,6 +21,8 @@ pub const ORIGIN_PARTITION: &str = "blackfriday-origin-partition";
 pub const ORIGIN_OFFSET: &str = "blackfriday-origin-offset";
 /// Header: why it cannot be counted.
 pub const REASON: &str = "blackfriday-reason";
+/// How the reason begins of an event whose key counted another one.
+pub const CONFLICT: &str = "its idempotency key was counted with another event";
 /// Header of a stub: the bytes that the record had. The payload is its beginning only.
 pub const ORIGIN_LENGTH: &str = "blackfriday-origin-length";
 

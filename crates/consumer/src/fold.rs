@@ -8,6 +8,8 @@ use blackfriday_event::{Admission, Bounds, IdempotencyKey, KeyWindow, SaleTally,
 use blackfriday_proto::{DecodeError, Event, decode_record};
 use blackfriday_store::BatchTally;
 
+use crate::dead_letter::CONFLICT;
+
 /// The most trace contexts that one batch's span links to.
 const MAX_LINKS: usize = 128;
 
@@ -141,9 +143,7 @@ impl Folded {
             if let Admission::Conflicts { counted } = decision
                 && !self.buried.contains(&keyed.record.offset)
             {
-                let reason = format!(
-                    "its idempotency key was counted with another event, of the record at offset {counted}"
-                );
+                let reason = format!("{CONFLICT}, of the record at offset {counted}");
                 self.rejected.push(Rejected { record: keyed.record.clone(), reason });
             }
         }

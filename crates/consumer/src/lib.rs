@@ -24,6 +24,7 @@ mod watch;
 pub use config::{Config, OnGap};
 pub use consume::run;
 pub use dead_letter::{
-    ORIGIN_LENGTH, ORIGIN_OFFSET, ORIGIN_PARTITION, ORIGIN_TOPIC, REASON, topic_of as dead_letter_topic,
+    CONFLICT, ORIGIN_LENGTH, ORIGIN_OFFSET, ORIGIN_PARTITION, ORIGIN_TOPIC, REASON,
+    topic_of as dead_letter_topic,
 };
 pub use error::Error;

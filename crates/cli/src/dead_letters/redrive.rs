@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use blackfriday_broker::kafka::{Admin, KafkaConfig, Producer, ProducerConfig};
 use blackfriday_broker::{OutgoingRecord, Position, PublishError, Record, TopicPartition};
-use blackfriday_consumer::REASON;
+use blackfriday_consumer::{CONFLICT, REASON};
 use blackfriday_event::Timestamp;
 use blackfriday_proto::decode_record;
 use serde_json::json;
@@ -30,7 +30,8 @@ pub struct Arguments {
     #[command(flatten)]
     which: Which,
     /// Send also what still cannot be counted, as far as can be seen, and what failed again for the same reason: it
-    /// becomes a dead letter again, from its new place.
+    /// becomes a dead letter again, from its new place. And what has the idempotency key of another event: it becomes a dead
+    /// letter again within 24 hours of that event, and counts beside it afterwards.
     #[arg(long)]
     all: bool,
     /// Say what would be sent, and send nothing.
@@ -123,8 +124,11 @@ fn why_in_vain(place: &Place, record: &Record, before: &Before) -> Option<String
         }
         Ok(_) => {}
     }
-    let first = before.origins.get(place)?;
     let reason = header(record, REASON).unwrap_or_default();
+    if reason.starts_with(CONFLICT) {
+        return Some(format!("{reason}: only --all sends it again"));
+    }
+    let first = before.origins.get(place)?;
     // Without the first letter, which retention may have taken, nothing says that this reason is another one.
     let is_same = before.reasons.get(first).is_none_or(|before| *before == reason);
     is_same.then(|| format!("it was sent again from {first}, and failed again for the same reason: {reason}"))
