@@ -1,5 +1,5 @@
 use blackfriday_event::{
-    Category, EventId, FieldErrors, IdempotencyKey, Money, ProductId, Quantity, SaleDraft,
+    Category, EventId, FieldError, FieldErrors, IdempotencyKey, Money, ProductId, Quantity, SaleDraft,
 };
 
 use crate::blackfriday::ProductSaleRequest;
@@ -68,21 +68,27 @@ impl TryFrom<ProductSaleRequest> for SaleCommand {
     }
 }
 
-/// Identity and key as they stand in a request: the key's identity, else the given one, else a new one.
+/// Identity and key of a request: the key's identity, else the given one, else a new one.
 pub(crate) fn identity(
     id: &[u8],
     key: &str,
-) -> (
-    Result<EventId, blackfriday_event::FieldError>,
-    Result<Option<IdempotencyKey>, blackfriday_event::FieldError>,
-) {
-    let key = if key.is_empty() { Ok(None) } else { IdempotencyKey::from_wire(key).map(Some) };
+) -> (Result<EventId, FieldError>, Result<Option<IdempotencyKey>, FieldError>) {
+    let key = if key.is_empty() { Ok(None) } else { given_key(id, key).map(Some) };
     let id = match (&key, id) {
         (Ok(Some(key)), _) => Ok(EventId::of_key(key)),
         (_, []) => Ok(EventId::new_v7()),
         (_, bytes) => EventId::from_slice(bytes),
     };
     (id, key)
+}
+
+/// A client's key; or that of a batch's item beside its own identity, which every hop sends and no client of the four
+/// fields needs.
+fn given_key(id: &[u8], text: &str) -> Result<IdempotencyKey, FieldError> {
+    IdempotencyKey::new(text).or_else(|malformed| {
+        let of_hop = IdempotencyKey::from_wire(text).ok();
+        of_hop.filter(|key| EventId::of_key(key).as_bytes().as_slice() == id).ok_or(malformed)
+    })
 }
 
 #[cfg(test)]
@@ -132,6 +138,21 @@ mod tests {
         };
         let command = SaleCommand::try_from(request).expect("valid");
         assert_eq!(command.id.as_uuid().get_version_num(), 7);
+    }
+
+    #[test]
+    fn an_items_key_is_taken_only_beside_its_own_identity() {
+        let batch = IdempotencyKey::new("cart-1").expect("a key");
+        let (key, other) =
+            (IdempotencyKey::of_item(&batch, [7; 8], 0), IdempotencyKey::of_item(&batch, [7; 8], 1));
+        let given = |id: &[u8]| identity(id, key.as_str());
+        let own = EventId::of_key(&key);
+        assert_eq!(given(own.as_bytes()), (Ok(own), Ok(Some(key.clone()))));
+        for id in [&[][..], &[1, 2, 3], EventId::of_key(&other).as_bytes(), EventId::new_v7().as_bytes()] {
+            assert_eq!(given(id).1.expect_err("not a hop's").field, "idempotency_key");
+        }
+        let own = Ok(EventId::of_key(&batch));
+        assert_eq!(identity(&[], "cart-1"), (own, Ok(Some(batch))), "a client's needs no identity");
     }
 
     #[test]

@@ -5,8 +5,10 @@ use std::io::Write;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use blackfriday_event::{EventId, IdempotencyKey};
 use blackfriday_proto::ErrorCode;
 use blackfriday_proto::blackfriday::{ProductSaleBatchRequest, ProductSaleRequest};
+use blackfriday_proto::clima::WeatherReport;
 use blackfriday_stack::{eventually, free_port};
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -26,7 +28,7 @@ use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
 use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
 use tonic_reflection::pb::v1alpha;
 
-use crate::{LIMIT, SERVICES, Writer, sale, sales, within};
+use crate::{LIMIT, SERVICES, Writer, errors, sale, sales, within};
 
 fn without_a_broker(settings: &[&str]) -> Result<Writer> {
     Writer::start(&format!("127.0.0.1:{}", free_port()?), settings)
@@ -147,6 +149,38 @@ async fn what_is_wrong_or_too_large_is_refused_with_its_limit_and_the_connection
         });
         assert!(line.is_some_and(|line| line.ends_with(&format!(" {calls}"))), "{method} {code}: {line:?}");
     }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_client_cannot_write_the_key_of_a_batchs_item() -> Result<()> {
+    let writer = without_a_broker(&[])?;
+    let key = IdempotencyKey::of_item(&IdempotencyKey::new("cart-1").expect("a key"), [7; 8], 0);
+    let keyed = |id: Vec<u8>| ProductSaleRequest { id, clave_idempotencia: key.to_string(), ..sale("a") };
+    let report = |id: Vec<u8>| WeatherReport {
+        country: "GT".to_owned(),
+        weather: "lluvia".to_owned(),
+        id,
+        clave_idempotencia: key.to_string(),
+        ..WeatherReport::default()
+    };
+    let (mut sales, mut weather) = (writer.sales().await?, writer.weather().await?);
+    for id in [Vec::new(), EventId::new_v7().as_bytes().to_vec()] {
+        let of_sale = sales.procesar_venta(keyed(id.clone())).await.expect_err("a client's");
+        let of_report = weather.publicar(report(id.clone())).await.expect_err("a client's");
+        for refused in [of_sale, of_report] {
+            assert_eq!(refused.code(), Code::InvalidArgument, "{refused:?}");
+            assert!(refused.message().contains("idempotency_key"), "{refused:?}");
+        }
+        let batch = ProductSaleBatchRequest { ventas: vec![keyed(id)] };
+        let answer = sales.procesar_ventas(batch).await?.into_inner();
+        let error = errors(answer.resultados).pop().flatten().context("refused")?;
+        assert_eq!((error.code, error.fields[0].0.as_str()), (ErrorCode::InvalidField, "idempotency_key"));
+    }
+    let own = EventId::of_key(&key).as_bytes().to_vec();
+    let of_sale = sales.procesar_venta(keyed(own.clone())).await.expect_err("no broker");
+    let of_report = weather.publicar(report(own)).await.expect_err("no broker");
+    assert_eq!((of_sale.code(), of_report.code()), (Code::Unavailable, Code::Unavailable), "a hop's");
     Ok(())
 }
 
