@@ -84,6 +84,12 @@ impl BodyBudget {
     pub fn room(&self) -> Room {
         Room { budget: self.clone(), bytes: 0, held: None }
     }
+
+    /// The part for so many bytes of one request. One may fill the budget, and never waits for more than that.
+    fn kbytes_for(&self, bytes: usize) -> u32 {
+        let kbytes = bytes.saturating_sub(FREE_BYTES).div_ceil(1024);
+        u32::try_from(kbytes).unwrap_or(u32::MAX).min(self.total_kbytes)
+    }
 }
 
 impl Room {
@@ -93,9 +99,7 @@ impl Room {
     /// The budget has not enough left; what was taken before stays.
     pub fn take(&mut self, bytes: usize) -> Result<(), BudgetFull> {
         let wanted = self.bytes.saturating_add(bytes);
-        let kbytes = u32::try_from(wanted.saturating_sub(FREE_BYTES).div_ceil(1024)).unwrap_or(u32::MAX);
-        // One request may fill the budget, and never waits for more than that.
-        let kbytes = kbytes.min(self.budget.total_kbytes);
+        let kbytes = self.budget.kbytes_for(wanted);
         let held = self.held.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
         let more = kbytes.saturating_sub(u32::try_from(held).unwrap_or(u32::MAX));
         if more > 0 {
@@ -108,6 +112,15 @@ impl Room {
         }
         self.bytes = wanted;
         Ok(())
+    }
+
+    /// Gives back what is beyond so many bytes.
+    pub fn shrink(&mut self, bytes: usize) {
+        self.bytes = self.bytes.min(bytes);
+        let kept = usize::try_from(self.budget.kbytes_for(self.bytes)).unwrap_or(usize::MAX);
+        if let Some(held) = &mut self.held {
+            drop(held.split(held.num_permits().saturating_sub(kept)));
+        }
     }
 }
 
@@ -211,6 +224,10 @@ mod tests {
         large.take(FREE_BYTES + 1).expect("a KiB");
         large.take(63 << 10).expect("the rest");
         assert_eq!((budget.kbytes.available_permits(), small.take(1)), (0, Err(BudgetFull)));
+        large.shrink(FREE_BYTES + 1024);
+        assert_eq!(budget.kbytes.available_permits(), 63);
+        large.take(63 << 10).expect("as much as before");
+        assert_eq!(budget.kbytes.available_permits(), 0);
         drop(large);
         small.take(usize::MAX).expect("one alone may fill it");
     }

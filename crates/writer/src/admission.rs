@@ -1,15 +1,18 @@
 //! What a call must pass before it is decoded: the limits on calls, on bytes and on sales.
 //!
-//! A small message is bounded by the number of calls in flight; a larger one takes room in a budget of bytes, so that a
-//! few slow batches do not keep single sales out.
+//! A small message is bounded by the number of calls in flight; a larger one takes room in a budget of bytes, as its bytes
+//! arrive, so that a few slow batches do not keep single sales out. A batch takes room for its answer, too, before any of
+//! it is published.
 //!
 //! Invariant: what is refused here was not published, and says so: every status of this module means that a repetition
-//! is safe, or that the call itself is wrong.
+//! is safe, or that the call itself is wrong. What a call holds is given back when its answer is sent.
 
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
+use blackfriday_service::BodyBudget;
 use blackfriday_telemetry::metrics::Registry;
 use futures_util::future::BoxFuture;
 use http_body_util::Full;
@@ -22,17 +25,23 @@ use tonic::server::NamedService;
 use tonic::{Code, Status};
 use tower::Service;
 
+use crate::answers::{CallRoom, Untaken, kept};
 use crate::calls::{AnswerBy, CallMetrics};
 use crate::config::Limits;
 use crate::{gzip, message};
 
 type Request = http::Request<Body>;
 type Response = http::Response<Body>;
-/// Of the budget of bytes; a small message takes none.
-type Room = Option<OwnedSemaphorePermit>;
 
-/// A larger message takes room in the budget of bytes.
-const SMALL_MESSAGE_BYTES: usize = 16 << 10;
+/// Between two parts of a message.
+const STALL_LIMIT: Duration = Duration::from_secs(2);
+/// What a sale of a batch takes when it is decoded, and then its result: whatever its length on the wire, up to which the
+/// message's own room counts.
+const SALE_BYTES: usize = 256;
+/// Of the budget, answers that their peer does not take have a quarter on one connection; and room for single sales' in any
+/// case.
+const UNTAKEN_PART: usize = 4;
+const LEAST_UNTAKEN_BYTES: usize = 64 << 10;
 const BATCH_METHOD: &str = "ProcesarVentas";
 /// The methods that metrics know by name.
 const METHODS: [&str; 3] = ["ProcesarVenta", BATCH_METHOD, "Publicar"];
@@ -41,7 +50,7 @@ const METHODS: [&str; 3] = ["ProcesarVenta", BATCH_METHOD, "Publicar"];
 #[derive(Clone)]
 pub(crate) struct Gate {
     calls: Arc<Semaphore>,
-    kbytes: Arc<Semaphore>,
+    bytes: BodyBudget,
     limits: Limits,
     metrics: CallMetrics,
 }
@@ -53,18 +62,18 @@ pub(crate) struct Admitted<S> {
     gate: Gate,
 }
 
-/// Room that a call takes until it is answered.
+/// What a call takes until its answer is sent.
 struct Held {
-    _call: OwnedSemaphorePermit,
-    _kbytes: Room,
+    call: OwnedSemaphorePermit,
+    room: CallRoom,
+    untaken: Arc<Untaken>,
 }
 
 impl Gate {
     pub(crate) fn new(limits: &Limits, registry: &Registry) -> Self {
-        let kbytes = usize::try_from(limits.max_messages_kbytes).unwrap_or(Semaphore::MAX_PERMITS);
         Self {
             calls: Arc::new(Semaphore::new(limits.max_calls.min(Semaphore::MAX_PERMITS))),
-            kbytes: Arc::new(Semaphore::new(kbytes)),
+            bytes: BodyBudget::new(limits.max_messages_kbytes),
             limits: limits.clone(),
             metrics: CallMetrics::new(registry),
         }
@@ -74,46 +83,52 @@ impl Gate {
         Admitted { service, gate: self.clone() }
     }
 
-    /// Takes room for the call and reads its message.
+    /// Takes a place for the call, reads its message, and takes room for what it becomes.
     async fn admit(&self, request: Request, method: &str) -> Result<(Request, Held), Status> {
+        let untaken = request.extensions().get::<Arc<Untaken>>().cloned().unwrap_or_default();
+        self.check_taken(&untaken)?;
         let full = |_| Status::resource_exhausted("too many calls are in flight");
         let call = Arc::clone(&self.calls).try_acquire_owned().map_err(full)?;
         let by = AnswerBy::of(request.headers(), self.limits.call_timeout());
         let (mut parts, body) = request.into_parts();
-        let read = message::read(body, self.limits.max_message_bytes, |bytes| self.hold(bytes));
+        let mut room = CallRoom::new(self.bytes.room());
+        let read = message::read(body, self.limits.max_message_bytes, STALL_LIMIT, &room);
         let late = |_| Status::resource_exhausted("the message did not arrive in time; nothing was written");
-        let (mut message, mut kbytes) = timeout_at(by.0, read).await.map_err(late)??;
+        let mut message = timeout_at(by.0, read).await.map_err(late)??;
         if gzip::is_gzip(&mut parts.headers, &message)? {
-            (message, kbytes) = self.inflate(message, kbytes).await?;
+            (message, room) = self.inflate(message, room).await?;
         }
         if by.is_over() {
             return Err(Status::resource_exhausted("the call has no time left; nothing was written"));
         }
         if method == BATCH_METHOD {
-            self.check_count(message::count_field_1(&message)?)?;
+            let sales = message::count_field_1(&message)?;
+            self.check_count(sales)?;
+            room.take(sales.saturating_mul(SALE_BYTES))?;
         }
         parts.extensions.insert(by);
+        parts.extensions.insert(room.clone());
         let request = Request::from_parts(parts, Body::new(Full::new(message)));
-        Ok((request, Held { _call: call, _kbytes: kbytes }))
+        Ok((request, Held { call, room, untaken }))
     }
 
     /// Room for what the message inflates to is taken before it is inflated; the compressed one's is given back after.
-    async fn inflate(&self, message: Bytes, _compressed: Room) -> Result<(Bytes, Room), Status> {
+    async fn inflate(&self, message: Bytes, _compressed: CallRoom) -> Result<(Bytes, CallRoom), Status> {
         let length = gzip::inflated_length(&message, self.limits.max_message_bytes)?;
-        let room = self.hold(length)?;
+        let room = CallRoom::new(self.bytes.room());
+        room.take(length)?;
         let inflated = spawn_blocking(move || gzip::inflate(&message, length)).await;
         Ok((inflated.map_err(|error| Status::internal(error.to_string()))??, room))
     }
 
-    fn hold(&self, bytes: usize) -> Result<Room, Status> {
-        if bytes <= SMALL_MESSAGE_BYTES {
-            return Ok(None);
+    /// A peer that does not take its answers gets no more of them than its part.
+    fn check_taken(&self, untaken: &Untaken) -> Result<(), Status> {
+        let kbytes = usize::try_from(self.limits.max_messages_kbytes).unwrap_or(usize::MAX);
+        let most = kbytes.saturating_mul(1024) / UNTAKEN_PART;
+        if untaken.bytes() > most.max(LEAST_UNTAKEN_BYTES) {
+            return Err(Status::resource_exhausted("the connection does not take its answers"));
         }
-        // One message must fit, however small the budget.
-        let kbytes = u32::try_from(bytes.div_ceil(1024)).unwrap_or(u32::MAX);
-        let kbytes = kbytes.min(self.limits.max_messages_kbytes);
-        let full = |_| Status::resource_exhausted("too many bytes of large messages are held");
-        Arc::clone(&self.kbytes).try_acquire_many_owned(kbytes).map(Some).map_err(full)
+        Ok(())
     }
 
     fn check_count(&self, sales: usize) -> Result<(), Status> {
@@ -146,13 +161,14 @@ where
         let mut service = std::mem::replace(&mut self.service, fresh);
         let gate = self.gate.clone();
         Box::pin(async move {
-            let (response, _held) = match gate.admit(request, method).await {
+            let (response, held) = match gate.admit(request, method).await {
                 Ok((request, held)) => (service.call(request).await?, Some(held)),
                 Err(status) => (status.into_http(), None),
             };
             let refused = Status::from_header_map(response.headers());
             call.end(refused.map_or(Code::Ok, |status| status.code()));
-            Ok(response)
+            let Some(Held { call, room, untaken }) = held else { return Ok(response) };
+            Ok(kept(response, &untaken, &room, call).await)
         })
     }
 }

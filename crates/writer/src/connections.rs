@@ -17,8 +17,10 @@ use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Instant, Sleep, sleep};
-use tonic::transport::server::{Connected, TcpConnectInfo};
+use tokio::time::{Instant, Interval, MissedTickBehavior, Sleep, interval, sleep};
+use tonic::transport::server::Connected;
+
+use crate::answers::Untaken;
 
 /// Between two pings to a client, and how long its answer may take.
 pub(crate) const PING_INTERVAL: Duration = Duration::from_secs(20);
@@ -28,6 +30,8 @@ const SILENCE_LIMIT: Duration = Duration::from_secs(35);
 /// How long a peer may take for 16 KiB of what it is sent, or for the rest of it.
 const WRITE_LIMIT: Duration = Duration::from_secs(10);
 const LEAST_TAKEN_BYTES: usize = 16 << 10;
+/// How often a connection looks whether its peer has left an answer for too long.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 /// Pause after an accept that failed for want of file descriptors or memory.
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(50);
 
@@ -40,6 +44,8 @@ pub(crate) struct Connection {
     blocked: Option<Pin<Box<Sleep>>>,
     taken_bytes: usize,
     write_limit: Duration,
+    untaken: Arc<Untaken>,
+    look: Interval,
     _place: Place,
 }
 
@@ -117,6 +123,8 @@ impl Connection {
         if let Err(error) = SockRef::from(&stream).set_tcp_user_timeout(Some(write_limit)) {
             tracing::debug!(%error, "the kernel goes on sending for its own time");
         }
+        let mut look = interval(LOOK_INTERVAL);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Self {
             stream,
             silence: Box::pin(sleep(silence_limit)),
@@ -124,6 +132,8 @@ impl Connection {
             blocked: None,
             taken_bytes: 0,
             write_limit,
+            untaken: Arc::default(),
+            look,
             _place: place,
         }
     }
@@ -160,6 +170,12 @@ impl AsyncRead for Connection {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        // The connection's task always reads, and closes it on an error: all of its streams end.
+        while self.look.poll_tick(cx).is_ready() {}
+        if self.untaken.is_overdue() {
+            tracing::debug!("a client that does not take its answers is sent away");
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
         if let Poll::Ready(read) = Pin::new(&mut self.stream).poll_read(cx, buf) {
             let limit = Instant::now() + self.silence_limit;
             self.silence.as_mut().reset(limit);
@@ -199,10 +215,11 @@ impl AsyncWrite for Connection {
 }
 
 impl Connected for Connection {
-    type ConnectInfo = TcpConnectInfo;
+    type ConnectInfo = Arc<Untaken>;
 
-    fn connect_info(&self) -> TcpConnectInfo {
-        self.stream.connect_info()
+    /// What a call needs of its connection: where its answer is noted.
+    fn connect_info(&self) -> Arc<Untaken> {
+        Arc::clone(&self.untaken)
     }
 }
 

@@ -13,10 +13,16 @@ use tokio::time::Instant;
 use tonic::metadata::MetadataValue;
 use tonic::{Request, Response, Status};
 
+use crate::answers::CallRoom;
 use crate::calls::AnswerBy;
 use crate::publish::Publisher;
 
 const OK: &str = "OK";
+/// Wrong sales of a batch that are told with every word; of the others the code. With a sale of two bytes an answer would
+/// else be hundreds of times as large as its request.
+const TOLD_IN_FULL: usize = 100;
+/// What one that is told in full takes beyond what every sale of a batch does.
+const FULL_BYTES: usize = 1024;
 /// Metadata of an error: the identity under which an unknown outcome may be found.
 const ID: &str = "id";
 
@@ -51,8 +57,8 @@ impl ProductSaleService for Calls {
         &self,
         request: Request<ProductSaleBatchRequest>,
     ) -> Result<Response<ProductSaleBatchResponse>, Status> {
-        let by = answer_by(&request)?;
-        let resultados = self.batch(request.into_inner().ventas, by).await;
+        let (by, room) = (answer_by(&request)?, room(&request)?);
+        let resultados = self.batch(request.into_inner().ventas, &room, by).await?;
         Ok(Response::new(ProductSaleBatchResponse { resultados }))
     }
 }
@@ -69,19 +75,30 @@ impl WeatherService for Calls {
 }
 
 impl Calls {
-    /// A result for each sale, in order: the valid ones are published together.
-    async fn batch(&self, requests: Vec<ProductSaleRequest>, by: Instant) -> Vec<ProductSaleResult> {
-        let mut valid = Vec::with_capacity(requests.len());
+    /// A result for each sale, in order: the valid ones are published together, once there is room for the answer.
+    async fn batch(
+        &self,
+        requests: Vec<ProductSaleRequest>,
+        room: &CallRoom,
+        by: Instant,
+    ) -> Result<Vec<ProductSaleResult>, Status> {
+        let (mut valid, mut wrong) = (Vec::new(), 0);
         let convert = |request| match SaleCommand::try_from(request) {
             Ok(command) => {
                 valid.push(command);
                 None
             }
-            Err(errors) => Some(result(Err(SaleError::from(errors)))),
+            Err(errors) => {
+                wrong += 1;
+                let code_only = || SaleError::new(ErrorCode::InvalidField, "");
+                let error = if wrong <= TOLD_IN_FULL { SaleError::from(errors) } else { code_only() };
+                Some(result(Err(error)))
+            }
         };
         let refused: Vec<_> = requests.into_iter().map(convert).collect();
+        room.take(wrong.min(TOLD_IN_FULL) * FULL_BYTES)?;
         let mut outcomes = self.publisher.sales(valid, by).await.into_iter().map(result);
-        refused.into_iter().filter_map(|refused| refused.or_else(|| outcomes.next())).collect()
+        Ok(refused.into_iter().filter_map(|refused| refused.or_else(|| outcomes.next())).collect())
     }
 }
 
@@ -89,6 +106,12 @@ impl Calls {
 fn answer_by<T>(request: &Request<T>) -> Result<Instant, Status> {
     let by = request.extensions().get::<AnswerBy>();
     by.map(|by| by.0).ok_or_else(|| Status::internal("a call passed no gate"))
+}
+
+/// The call's room, as the gate has made it.
+fn room<T>(request: &Request<T>) -> Result<CallRoom, Status> {
+    let room = request.extensions().get::<CallRoom>();
+    room.cloned().ok_or_else(|| Status::internal("a call passed no gate"))
 }
 
 /// The trace context of a single call. Our own hops send it beside each sale: in metadata it is a client's, and our own

@@ -6,6 +6,7 @@
 //! was surely not written, or may have been.
 
 mod admission;
+mod answers;
 mod calls;
 mod config;
 mod connections;

@@ -1,12 +1,14 @@
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use blackfriday_service::tls::{ServerTls, SslStream};
 use futures_util::{Stream, StreamExt};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tonic::transport::server::{Connected, TcpConnectInfo};
+use tonic::transport::server::Connected;
 
+use crate::answers::Untaken;
 use crate::connections::Connection;
 
 /// A connection in the clear or over TLS. A handshake that is not finished is bounded by the limit of silence below it.
@@ -84,9 +86,9 @@ impl AsyncWrite for Secured {
 }
 
 impl Connected for Secured {
-    type ConnectInfo = TcpConnectInfo;
+    type ConnectInfo = Arc<Untaken>;
 
-    fn connect_info(&self) -> TcpConnectInfo {
+    fn connect_info(&self) -> Arc<Untaken> {
         match self {
             Self::Plain(stream) => stream.connect_info(),
             Self::Tls(stream) => stream.get_ref().connect_info(),

@@ -1,5 +1,6 @@
 //! The writer over real sockets, before a real Kafka.
 
+mod answers;
 mod faults;
 mod log;
 mod records;

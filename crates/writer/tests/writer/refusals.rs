@@ -14,7 +14,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use h2::SendStream;
 use h2::client::ResponseFuture;
-use http::{HeaderMap, Request};
+use http::Request;
 use prost::Message;
 use prost::bytes::Bytes;
 use tokio::io::AsyncReadExt;
@@ -30,7 +30,7 @@ use tonic_reflection::pb::v1alpha;
 
 use crate::{LIMIT, SERVICES, Writer, errors, sale, sales, within};
 
-fn without_a_broker(settings: &[&str]) -> Result<Writer> {
+pub(crate) fn without_a_broker(settings: &[&str]) -> Result<Writer> {
     Writer::start(&format!("127.0.0.1:{}", free_port()?), settings)
 }
 
@@ -186,7 +186,7 @@ async fn a_client_cannot_write_the_key_of_a_batchs_item() -> Result<()> {
 
 #[tokio::test]
 async fn slow_clients_take_limited_room_and_only_for_a_limited_time() -> Result<()> {
-    let settings = ["--max-messages-kbytes", "1024", "--max-calls", "3", "--call-timeout-ms", "1500"];
+    let settings = ["--max-messages-kbytes", "1024", "--max-calls", "3", "--call-timeout-ms", "20000"];
     let writer = without_a_broker(&settings)?;
     let mut client = writer.sales().await?;
     let codes = async |count: usize| {
@@ -197,18 +197,25 @@ async fn slow_clients_take_limited_room_and_only_for_a_limited_time() -> Result<
     };
     assert_eq!(codes(2_000).await, (Code::Ok, Code::Ok));
 
-    // A megabyte is announced and never arrives.
-    let (first, _first_body) = slow_call(&writer, 1 << 20).await?;
+    let began = Instant::now();
+    // Eight megabytes are announced and never arrive: that takes no room.
+    let (announced, _announced_body) = slow_call(&writer, 8 << 20, 0).await?;
+    assert_eq!(codes(2_000).await, (Code::Ok, Code::Ok));
+    // Most of a megabyte arrives, and then nothing more.
+    let (first, _first_body) = slow_call(&writer, 1 << 20, 900_000).await?;
     let batches_are_kept_out = async || codes(2_000).await == (Code::Ok, Code::ResourceExhausted);
     eventually(Duration::from_secs(1), batches_are_kept_out).await.context("but single sales are not")?;
-    let (second, _second_body) = slow_call(&writer, 100).await?;
-    let (third, _third_body) = slow_call(&writer, 100).await?;
+    let (second, _second_body) = slow_call(&writer, 100, 0).await?;
     let all_are_kept_out = async || codes(1).await.0 == Code::ResourceExhausted;
     eventually(Duration::from_secs(1), all_are_kept_out).await.context("when all places are taken")?;
 
-    for slow in [first, second, third] {
-        assert_eq!(status(slow).await?, Code::ResourceExhausted, "late");
+    for slow in [announced, first, second] {
+        let refused = status(slow).await?;
+        assert_eq!(refused.code(), Code::ResourceExhausted, "{refused:?}");
+        assert_eq!(ErrorCode::of_writer(&refused), Some(ErrorCode::Overloaded), "nothing was written");
+        assert!(refused.message().contains("stalled"), "{refused:?}");
     }
+    assert!(began.elapsed() < Duration::from_secs(10), "not at the call's time-out: {:?}", began.elapsed());
     assert_eq!(codes(2_000).await, (Code::Ok, Code::Ok), "the room is given back");
     assert_eq!(client.procesar_venta(sale("a")).await.expect_err("no broker").code(), Code::Unavailable);
     Ok(())
@@ -284,8 +291,12 @@ async fn compressed_call(writer: &Writer, encoding: &str, message: Vec<u8>) -> R
     Status::from_header_map(&trailers).context("a status")
 }
 
-/// A batch call whose message is announced, but of which nothing more is sent.
-async fn slow_call(writer: &Writer, announced: u32) -> Result<(ResponseFuture, SendStream<Bytes>)> {
+/// A batch call whose message is announced, but of which no more than `sent` bytes are sent.
+async fn slow_call(
+    writer: &Writer,
+    announced: u32,
+    sent: usize,
+) -> Result<(ResponseFuture, SendStream<Bytes>)> {
     let (client, connection) = h2::client::handshake(TcpStream::connect(writer.address).await?).await?;
     tokio::spawn(connection);
     let request =
@@ -295,14 +306,13 @@ async fn slow_call(writer: &Writer, announced: u32) -> Result<(ResponseFuture, S
             .body(())?;
     let (response, mut body) = client.ready().await?.send_request(request, false)?;
     let prefix = [&[0], &announced.to_be_bytes()[..]].concat();
-    body.send_data(Bytes::from(prefix), false)?;
+    body.send_data(Bytes::from([prefix, vec![0; sent]].concat()), false)?;
     Ok((response, body))
 }
 
-async fn status(response: ResponseFuture) -> Result<Code> {
+async fn status(response: ResponseFuture) -> Result<Status> {
     let response = tokio::time::timeout(LIMIT, response).await??;
-    let found = |headers: &HeaderMap| Status::from_header_map(headers).map(|status| status.code());
-    found(response.headers()).context("a status without a body")
+    Status::from_header_map(response.headers()).context("a status without a body")
 }
 
 fn code<T>(answer: &Result<T, Status>) -> Code {
