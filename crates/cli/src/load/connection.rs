@@ -33,6 +33,8 @@ pub(super) enum Exchange {
     /// It was answered.
     Answered {
         status: u16,
+        /// The body is said to be a problem. Its type then tells whose.
+        is_problem: bool,
         body: Bytes,
         /// How long the gateway asks to wait before the next try.
         retry_after: Option<Duration>,
@@ -93,8 +95,8 @@ impl Connection {
         let (head, body) = sender.send_request(request).await?.into_parts();
         let body = body.collect().await?.to_bytes();
         self.sender = Some(sender);
-        let retry_after = retry_after(&head.headers);
-        Ok(Exchange::Answered { status: head.status.as_u16(), body, retry_after })
+        let (is_problem, retry_after) = (is_problem(&head.headers), retry_after(&head.headers));
+        Ok(Exchange::Answered { status: head.status.as_u16(), is_problem, body, retry_after })
     }
 
     async fn sender(&mut self) -> Option<SendRequest<Full<Bytes>>> {
@@ -125,6 +127,12 @@ impl Connection {
         }
         None
     }
+}
+
+fn is_problem(headers: &HeaderMap) -> bool {
+    let media = headers.get(header::CONTENT_TYPE).and_then(|media| media.to_str().ok()).unwrap_or_default();
+    let name = media.split(';').next().unwrap_or_default();
+    name.trim().eq_ignore_ascii_case("application/problem+json")
 }
 
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {

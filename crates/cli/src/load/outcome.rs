@@ -4,6 +4,9 @@ use uuid::Uuid;
 use super::Route;
 use super::connection::Exchange;
 
+/// Before the name of a problem's kind: the mark of a hop of ours.
+const PROBLEM: &str = "urn:blackfriday:problem:";
+
 /// What became of one sale.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Outcome {
@@ -23,6 +26,12 @@ pub(super) enum Outcome {
 #[derive(Deserialize)]
 struct Single {
     id: Option<Uuid>,
+}
+
+#[derive(Deserialize)]
+struct Problem {
+    #[serde(rename = "type")]
+    kind: String,
 }
 
 #[derive(Deserialize)]
@@ -58,8 +67,18 @@ impl Outcome {
         }
     }
 
-    /// 503 and whatever is below 500 say that nothing was written; any other 5xx does not, nor does a 2xx that cannot be
-    /// read.
+    /// What a whole answer says that is no acknowledgement. Only a hop of ours knows that nothing was written: a proxy may
+    /// say the same of a request that it passed on.
+    fn of_answer(status: u16, id: Option<Uuid>, is_problem: bool, body: &[u8]) -> Self {
+        let ours = |Problem { kind }: Problem| kind.starts_with(PROBLEM);
+        match is_problem && serde_json::from_slice(body).is_ok_and(ours) {
+            true => Self::of_status(status, id),
+            false => Self::Unknown(id),
+        }
+    }
+
+    /// By a hop of ours, 503 and whatever is below 500 say that nothing was written; any other 5xx does not, nor does a 2xx
+    /// that cannot be read.
     fn of_status(status: u16, id: Option<Uuid>) -> Self {
         match status {
             503 | 300..500 => Self::Refused { status, id },
@@ -74,23 +93,23 @@ pub(super) fn outcomes(route: Route, count: u64, exchange: &Exchange) -> Vec<Out
     match exchange {
         Exchange::NotSent => all(Outcome::Refused { status: 0, id: None }),
         Exchange::NoAnswer => all(Outcome::Unknown(None)),
-        Exchange::Answered { status, body, .. } => match route {
-            Route::Venta => vec![single(*status, body)],
+        Exchange::Answered { status, is_problem, body, .. } => match route {
+            Route::Venta => vec![single(*status, *is_problem, body)],
             Route::Ventas => match serde_json::from_slice::<Batch<'_>>(body) {
                 Ok(answer) if answer.resultados.len() as u64 == count => {
                     answer.resultados.iter().map(Item::outcome).collect()
                 }
-                _ => all(Outcome::of_status(*status, None)),
+                _ => all(Outcome::of_answer(*status, None, *is_problem, body)),
             },
         },
     }
 }
 
-fn single(status: u16, body: &[u8]) -> Outcome {
+fn single(status: u16, is_problem: bool, body: &[u8]) -> Outcome {
     let id = serde_json::from_slice(body).ok().and_then(|Single { id }| id);
     match (status, id) {
         (202, Some(id)) => Outcome::Accepted(id),
-        (status, id) => Outcome::of_status(status, id),
+        (status, id) => Outcome::of_answer(status, id, is_problem, body),
     }
 }
 
@@ -115,8 +134,12 @@ mod tests {
     }
 
     fn answered(route: Route, count: u64, status: u16, body: &str) -> Vec<Outcome> {
-        let body = body.to_owned().into();
-        outcomes(route, count, &Exchange::Answered { status, body, retry_after: None })
+        let (is_problem, body) = (body.contains("urn:"), body.to_owned().into());
+        outcomes(route, count, &Exchange::Answered { status, is_problem, body, retry_after: None })
+    }
+
+    fn problem(kind: &str) -> String {
+        format!(r#"{{"type":"urn:blackfriday:problem:{kind}","title":"t","id":"{ID}"}}"#)
     }
 
     #[test]
@@ -126,10 +149,33 @@ mod tests {
         assert_eq!(single(202, &with_id), Outcome::Accepted(ID));
         assert_eq!(single(202, "{}"), Outcome::Unknown(None));
         assert_eq!(single(200, "who is this"), Outcome::Unknown(None));
-        assert_eq!(single(422, &with_id), Outcome::Refused { status: 422, id: Some(ID) });
-        assert_eq!(single(503, "{}"), refused(503));
+        let named = |status| Outcome::Refused { status, id: Some(ID) };
+        assert_eq!(single(422, &problem("invalid-field")), named(422));
+        assert_eq!(single(503, &problem("unavailable")), named(503));
+        assert_eq!(single(504, &problem("outcome-unknown")), Outcome::Unknown(Some(ID)));
         assert_eq!(single(504, &with_id), Outcome::Unknown(Some(ID)));
         assert_eq!(single(502, "<html>"), Outcome::Unknown(None));
+    }
+
+    /// A proxy may have passed the request on before it answered in the place of a hop of ours.
+    #[test]
+    fn what_no_hop_of_ours_has_said_is_unknown() {
+        for status in [408, 429, 503, 400, 413, 404, 302] {
+            for body in
+                ["", "{}", "<html>", r#"{"type":"about:blank"}"#, r#"{"type":"urn:another:problem:late"}"#]
+            {
+                assert_eq!(
+                    answered(Route::Venta, 1, status, body),
+                    [Outcome::Unknown(None)],
+                    "{status} {body}"
+                );
+                assert_eq!(answered(Route::Ventas, 2, status, body), [Outcome::Unknown(None); 2], "{body}");
+            }
+        }
+        // Our words under another media type: somebody has them from a cache, or from a page.
+        let body = problem("unavailable").into();
+        let bare = Exchange::Answered { status: 503, is_problem: false, body, retry_after: None };
+        assert_eq!(outcomes(Route::Venta, 1, &bare), [Outcome::Unknown(Some(ID))]);
     }
 
     #[test]
@@ -143,7 +189,7 @@ mod tests {
         let expected = vec![Outcome::Accepted(ID), refused(422), Outcome::Unknown(Some(ID))];
         assert_eq!(batch(207, &mixed), expected);
         assert_eq!(batch(202, r#"{"resultados":[]}"#), vec![Outcome::Unknown(None); 3]);
-        assert_eq!(batch(413, r#"{"title":"Too large"}"#), vec![refused(413); 3]);
+        assert_eq!(batch(413, &problem("too-large")), vec![refused(413); 3]);
         assert_eq!(outcomes(Route::Ventas, 3, &Exchange::NotSent), vec![refused(0); 3]);
         assert_eq!(outcomes(Route::Ventas, 3, &Exchange::NoAnswer), vec![Outcome::Unknown(None); 3]);
     }

@@ -52,7 +52,11 @@ where
                     let body = body.collect().await.expect("a whole body").to_bytes();
                     match answer(number, head.headers, body).await {
                         Some((status, json)) => {
-                            let response = Response::builder().status(status);
+                            let mut response = Response::builder().status(status);
+                            if json["type"].is_string() {
+                                response = response
+                                    .header("content-type", "application/problem+json; charset=utf-8");
+                            }
                             Ok(response.body(Full::new(Bytes::from(json.to_string()))).expect("well formed"))
                         }
                         None => Err(std::io::Error::other("close the connection")),
@@ -70,6 +74,11 @@ where
 
 fn accepted() -> Answer {
     Some((StatusCode::ACCEPTED, json!({"estado": "OK", "id": Uuid::now_v7()})))
+}
+
+/// A refusal by a hop of ours, with the identity that it gave.
+fn problem(status: StatusCode, id: Option<Uuid>) -> Answer {
+    Some((status, json!({"type": "urn:blackfriday:problem:unavailable", "title": "Not now", "id": id})))
 }
 
 async fn load(url: &str, arguments: &[&str]) -> Report {
@@ -151,11 +160,11 @@ async fn retries_go_under_the_same_key_and_do_not_hide_what_may_have_been_writte
         async move {
             match number {
                 // The first sale: refused, then accepted.
-                0 => Some((StatusCode::SERVICE_UNAVAILABLE, json!({}))),
+                0 => problem(StatusCode::SERVICE_UNAVAILABLE, None),
                 1 => accepted(),
                 // The second: no answer, then refused twice. It may have been written.
                 2 => None,
-                _ => Some((StatusCode::SERVICE_UNAVAILABLE, json!({}))),
+                _ => problem(StatusCode::SERVICE_UNAVAILABLE, None),
             }
         }
     });
@@ -319,8 +328,12 @@ async fn receipts_name_what_was_sent_and_how_it_was_answered() {
     let url = server(|number, _, _| async move {
         match number {
             0 => accepted(),
-            1 => Some((StatusCode::SERVICE_UNAVAILABLE, json!({"id": Uuid::from_u128(7)}))),
-            2 => Some((StatusCode::TOO_MANY_REQUESTS, json!({}))),
+            1 => problem(StatusCode::SERVICE_UNAVAILABLE, Some(Uuid::from_u128(7))),
+            2 => problem(StatusCode::TOO_MANY_REQUESTS, None),
+            // A proxy's own word.
+            3 => Some((StatusCode::SERVICE_UNAVAILABLE, json!({}))),
+            4 => Some((StatusCode::TOO_MANY_REQUESTS, json!("slow down"))),
+            5 => Some((StatusCode::REQUEST_TIMEOUT, json!({}))),
             _ => None,
         }
     });
@@ -328,7 +341,7 @@ async fn receipts_name_what_was_sent_and_how_it_was_answered() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("receipts");
     let receipts = path.to_str().expect("UTF-8");
-    load(&url, &["--connections", "1", "--sales", "4", "--receipts", receipts]).await;
+    load(&url, &["--connections", "1", "--sales", "7", "--receipts", receipts]).await;
     let mut read = Receipts::default();
     read.read(&path).expect("a receipts file");
     let traffic = blackfriday_workload::Traffic::new(Workload::black_friday(), None);
@@ -336,7 +349,7 @@ async fn receipts_name_what_was_sent_and_how_it_was_answered() {
     assert_eq!(read.sales[0].content, sold(0));
     assert_eq!((read.refused[0].receipt.id, read.refused[0].status), (Uuid::from_u128(7), 503));
     assert_eq!(read.refused[0].receipt.content, sold(1));
-    assert_eq!((read.refused_unnamed, read.unnamed), (vec![sold(2)], vec![sold(3)]));
+    assert_eq!((read.refused_unnamed, read.unnamed), (vec![sold(2)], (3..7).map(sold).collect()));
 
     // A key gives an identity where no answer does.
     load(&url, &["--connections", "1", "--sales", "1", "--idempotency", "--receipts", receipts]).await;
