@@ -80,6 +80,8 @@ pub(super) struct Seen {
     pub(super) told: bool,
     /// Of the record that was counted last.
     content: Content,
+    /// A client has a receipt for this very content.
+    content_told: bool,
     /// Where its first record is.
     partition: u32,
     offset: i64,
@@ -92,6 +94,8 @@ struct Other {
     content: Content,
     /// It counts as an event of its own: its key was free by then. Without, its key belongs to another event.
     counts: bool,
+    /// A client has a receipt for it.
+    told: bool,
 }
 
 /// What the log says of a receipt.
@@ -194,7 +198,8 @@ impl Log {
         let partition = self.number_of(&found.place.partition);
         let Some(seen) = self.events.get_mut(&event) else {
             let offset = found.place.offset;
-            let seen = Seen { keyed, told: false, content, partition, offset, counted_at: accepted_at };
+            let (told, content_told, counted_at) = (false, false, accepted_at);
+            let seen = Seen { keyed, told, content, content_told, partition, offset, counted_at };
             self.events.insert(event, seen);
             return;
         };
@@ -208,10 +213,14 @@ impl Log {
             seen.counted_at = accepted_at;
             let before = std::mem::replace(&mut seen.content, content);
             if is_other {
-                self.others.entry(event).or_default().push(Other { content: before, counts: true });
+                self.others.entry(event).or_default().push(Other {
+                    content: before,
+                    counts: true,
+                    told: false,
+                });
             }
         } else if is_other {
-            self.others.entry(event).or_default().push(Other { content, counts: false });
+            self.others.entry(event).or_default().push(Other { content, counts: false, told: false });
             self.conflicts.extend(is_counted.then_some(found));
         } else {
             self.repeated += u64::from(is_counted);
@@ -223,14 +232,40 @@ impl Log {
         let seen = self.events.get_mut(&event)?;
         let again = std::mem::replace(&mut seen.told, true);
         let Some(content) = content.filter(|content| *content != seen.content) else {
+            seen.content_told = true;
             return Some(if again && !seen.keyed { Told::Again } else { Told::Right });
         };
-        let other = self.others.get(&event).into_iter().flatten().find(|other| other.content == content);
-        Some(match other {
-            Some(Other { counts: true, .. }) => Told::Right,
-            Some(Other { counts: false, .. }) => Told::InConflict,
-            None => Told::Changed,
-        })
+        let mut others = self.others.get_mut(&event).into_iter().flatten();
+        let Some(other) = others.find(|other| other.content == content) else { return Some(Told::Changed) };
+        other.told = true;
+        Some(if other.counts { Told::Right } else { Told::InConflict })
+    }
+
+    /// Whether something is there under an identity, and what a client sent under it, as far as it is known, is not.
+    pub(super) fn holds_only_others(&self, event: Event, content: Option<Content>) -> bool {
+        let Some(content) = content else { return false };
+        let is_there = |seen: &Seen| {
+            let mut others = self.others.get(&event).into_iter().flatten();
+            seen.content == content || others.any(|other| other.content == content)
+        };
+        self.events.get(&event).is_some_and(|seen| !is_there(seen))
+    }
+
+    /// What was refused and is in the log all the same, while no other answer explains it. From then on this one does.
+    pub(super) fn refused(&mut self, event: Event, content: Option<Content>) -> Option<Found> {
+        if self.holds_only_others(event, content) {
+            return None;
+        }
+        let seen = self.events.get(&event)?;
+        let mut others = self.others.get(&event).into_iter().flatten();
+        let is_explained = match content {
+            None => seen.told,
+            Some(content) if content == seen.content => seen.content_told,
+            Some(content) => others.any(|other| other.content == content && other.told),
+        };
+        let found = (!is_explained).then(|| self.found(event.1, seen))?;
+        self.tell(event, content);
+        Some(found)
     }
 
     /// Events that no client has a receipt for, in the order of the log.

@@ -121,24 +121,40 @@ impl Proof {
                 Some(told) => self.note(told, kind, receipt, log),
             }
         }
-        for receipt in &receipts.unknown {
-            let kind = kind_of(receipt, log);
-            match log.tell((kind, receipt.id), receipt.content) {
-                None => self.unknown_not_written += 1,
-                Some(told) => {
-                    self.unknown_written += 1;
-                    // Whether it was written twice or in vain, nobody was told anything wrong.
-                    if told == Told::Changed {
-                        self.note(told, kind, receipt, log);
-                    }
-                }
-            }
-        }
+        self.compare_unknown(&receipts.unknown, log);
         for Refusal { receipt, status } in &receipts.refused {
             let event = (kind_of(receipt, log), receipt.id);
-            if let Some(seen) = log.events.get(&event).filter(|seen| !seen.told) {
-                self.refused_and_written.push((log.found(receipt.id, seen), *status));
-                log.tell(event, None);
+            self.refused_and_written
+                .extend(log.refused(event, receipt.content).map(|found| (found, *status)));
+        }
+    }
+
+    /// Those that were written first: they explain what the log has under an identity, and what was sent beside them under the
+    /// same key was not written.
+    fn compare_unknown(&mut self, receipts: &[Receipt], log: &mut Log) {
+        let event = |receipt: &Receipt, log: &Log| (kind_of(receipt, log), receipt.id);
+        let is_elsewhere = |receipt: &&Receipt| log.holds_only_others(event(receipt, log), receipt.content);
+        let (elsewhere, rest): (Vec<_>, Vec<_>) = receipts.iter().partition(is_elsewhere);
+        for receipt in rest {
+            // Whether it was written twice or in vain, nobody was told anything wrong.
+            match log.tell(event(receipt, log), receipt.content) {
+                None => self.unknown_not_written += 1,
+                Some(_) => self.unknown_written += 1,
+            }
+        }
+        let mut changed = Vec::new();
+        for receipt in elsewhere {
+            if log.events.get(&event(receipt, log)).is_some_and(|seen| seen.told) {
+                self.unknown_not_written += 1;
+            } else {
+                changed.push(receipt);
+            }
+        }
+        for receipt in changed {
+            self.unknown_written += 1;
+            let event = event(receipt, log);
+            if let Some(told) = log.tell(event, receipt.content) {
+                self.note(told, event.0, receipt, log);
             }
         }
     }

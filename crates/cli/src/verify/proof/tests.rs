@@ -408,6 +408,74 @@ fn what_was_refused_and_is_in_the_log_is_named_with_its_status() {
     assert_eq!(faults(&case.proof()), []);
 }
 
+/// One key, and another content under it that was never written: whatever its client was told is right.
+#[test]
+fn what_was_not_written_under_the_key_of_another_event_is_no_fault() {
+    let first = sale(Some("cart-1"));
+    let mut second = first.clone();
+    second.draft.quantity = Quantity::new(7).expect("units");
+    let refusal = |sale: &Sale| Refusal { receipt: receipt(sale), status: 503 };
+    let not_written: [fn(&mut Receipts, Receipt, Refusal); 3] = [
+        |receipts, unknown, _| receipts.unknown.push(unknown),
+        |receipts, _, refusal| receipts.refused.push(refusal),
+        |receipts, unknown, refusal| {
+            receipts.unknown.push(unknown);
+            receipts.refused.push(refusal);
+        },
+    ];
+    for tell in not_written {
+        let mut case = Case::new();
+        case.sell(0, &first);
+        tell(&mut case.receipts, receipt(&second), refusal(&second));
+        let unknown = case.receipts.unknown.len() as u64;
+        let proof = case.proof();
+        assert_eq!(faults(&proof), []);
+        assert_eq!((proof.unknown_written, proof.unknown_not_written), (0, unknown));
+    }
+    // Neither was acknowledged, and the first was written: in whatever order they were sent.
+    for swap in [false, true] {
+        let mut case = Case::new();
+        case.push(&TopicPartition::new("ventas", 0), encode_sale(&first));
+        case.receipts.unknown = vec![receipt(&first), receipt(&second)];
+        if swap {
+            case.receipts.unknown.reverse();
+        }
+        let proof = case.proof();
+        assert_eq!(faults(&proof), [], "swapped: {swap}");
+        assert_eq!((proof.unknown_written, proof.unknown_not_written), (1, 1));
+    }
+    // Nobody sent what the log has: it was changed on the way.
+    let mut case = Case::new();
+    case.push(&TopicPartition::new("ventas", 0), encode_sale(&first));
+    case.receipts.unknown = vec![receipt(&second)];
+    assert_eq!(faults(&case.proof()), [("changed", 1)]);
+}
+
+/// The first was acknowledged; the second was refused, and is in the log, whether it conflicts or counts by then.
+#[test]
+fn what_was_refused_and_written_under_the_key_of_another_event_is_named() {
+    let first = sale(Some("cart-1"));
+    let mut second = first.clone();
+    second.draft.quantity = Quantity::new(7).expect("units");
+    let refused = Refusal { receipt: receipt(&second), status: 503 };
+    for hours in [1, 25] {
+        let spoiled = || {
+            let mut case = Case::new();
+            case.sell(0, &first);
+            let later = Timestamp::from_millis(NOW_MS + hours * 3_600_000).expect("a time");
+            case.push_at(&TopicPartition::new("ventas", 0), encode_sale(&second), later);
+            case.buried.insert(Place { partition: TopicPartition::new("ventas", 0), offset: 4 });
+            case.receipts.refused.push(refused);
+            case
+        };
+        assert_eq!(faults(&spoiled().proof()), [("refused and written", 1)], "after {hours} h");
+        // Another try of it had an outcome that is not known.
+        let mut case = spoiled();
+        case.receipts.unknown.push(receipt(&second));
+        assert_eq!(faults(&case.proof()), [], "after {hours} h");
+    }
+}
+
 #[test]
 fn what_was_refused_without_an_identity_is_known_by_its_content() {
     let spoiled = |receipts: fn(&mut Receipts, Content)| {
