@@ -4,6 +4,8 @@
 //! librdkafka's CONFIGURATION.md.
 
 mod admin;
+mod alone;
+mod client;
 mod complaints;
 mod config;
 mod delivery;

@@ -3,21 +3,20 @@
 //! The broker refuses a batch of records that is larger than the topic allows as a whole. So what is refused for its size
 //! is sent once more, alone, by a client of its own: only a record that is too large by itself is told so.
 
-use std::collections::HashMap;
 use std::sync::mpsc::{SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, Weak};
+use std::sync::{Arc, Weak};
 use std::thread;
 use std::time::Duration;
 
 use rdkafka::client::ClientContext;
-use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{BorrowedMessage, DeliveryResult, Message};
+use rdkafka::message::{DeliveryResult, Message};
 use rdkafka::metadata::Metadata;
 use rdkafka::producer::{BaseRecord, Producer as _, ProducerContext, ThreadedProducer};
 use tokio::sync::watch;
-use tokio::time::Instant;
 
+use super::alone::Alone;
+use super::client::Client;
 use super::complaints::Complaints;
 use super::delivery::{Batch, BatchDelivery, Outcome, Slot};
 use super::fate::{not_the_records_fault, of_client_error, of_delivery_error};
@@ -25,12 +24,8 @@ use super::faults::{Faults, Reasons};
 use super::lifeline::Lifeline;
 use super::monitor::{PROBE_TIMEOUT, watch_broker};
 use super::progress::Progress;
-use super::scheduling::batched;
 use super::{KafkaConfig, ProducerConfig, headers};
 use crate::{Availability, BrokerError, OutgoingRecord, Position, PublishError};
-
-/// How long a topic that took no batch is sent single records.
-const NARROW: Duration = Duration::from_secs(60);
 
 /// Publishes records and tells when they are acknowledged. Clones share one client.
 #[derive(Clone)]
@@ -51,16 +46,9 @@ pub struct Destination {
     pub min_partitions: usize,
 }
 
-/// The live client, which is replaced after a fatal error.
-struct Client {
-    current: RwLock<Arc<ThreadedProducer<Deliveries>>>,
-    config: rdkafka::ClientConfig,
-    deliveries: Deliveries,
-}
-
 /// Receives the client's events.
 #[derive(Clone)]
-struct Deliveries {
+pub(super) struct Deliveries {
     availability: Availability,
     /// Wakes the monitor.
     hint: SyncSender<()>,
@@ -68,14 +56,6 @@ struct Deliveries {
     complaints: Complaints,
     /// Sends again what was too large together with others; the client that does has none itself.
     alone: Option<Arc<Alone>>,
-}
-
-/// A client that sends each record by itself, made when it is needed.
-struct Alone {
-    config: rdkafka::ClientConfig,
-    client: OnceLock<Option<Arc<ThreadedProducer<Deliveries>>>>,
-    /// Since when topics are known to take no batch: their records come here at once.
-    narrow: Mutex<HashMap<String, Instant>>,
 }
 
 impl Producer {
@@ -88,8 +68,8 @@ impl Producer {
         Self::to(kafka, producer, vec![destination])
     }
 
-    /// Makes a producer that looks for the broker in the background. The metadata of the first topic tells that the broker
-    /// is there; that of each tells whether it can be written to.
+    /// Makes a producer that looks for the broker in the background. The metadata of each topic tells whether it
+    /// can be written to; the broker is there while any of them is.
     ///
     /// # Errors
     /// A setting is refused by the client. That the broker is away is not an error.
@@ -107,10 +87,9 @@ impl Producer {
             hint,
             faults: Arc::clone(&faults),
             complaints: complaints.clone(),
-            alone: Some(Arc::new(Alone::new(&config))),
+            alone: Some(Arc::new(Alone::new(kafka, &config))),
         };
-        let current = make(&config, &deliveries)?;
-        let client = Arc::new(Client { current: RwLock::new(current), config, deliveries });
+        let client = Arc::new(Client::new(config, deliveries)?);
 
         let (weak, seen, judged) = (Arc::downgrade(&client), availability.clone(), Arc::clone(&faults));
         let lifeline = Lifeline::new(kafka);
@@ -147,9 +126,10 @@ impl Producer {
         let batch = Batch::new(&self.progress, records.len());
         let available = self.availability.is_available() && self.progress.admits();
         let current = self.client.current();
-        let alone = self.client.deliveries.alone.as_ref();
+        let alone = self.client.deliveries().alone.as_ref();
         for (at, record) in records.into_iter().enumerate() {
-            let client = alone.and_then(|alone| alone.takes(&record.topic)).unwrap_or(&current);
+            let alone = alone.and_then(|alone| alone.takes(&record.topic));
+            let client = alone.as_ref().unwrap_or(&current);
             let slot = Box::new(Slot { batch: Arc::clone(&batch), at });
             if !available || self.faults.reason(&record.topic).is_some() {
                 slot.fill(Err(PublishError::Unavailable));
@@ -173,11 +153,11 @@ impl Producer {
     /// # Errors
     /// Records were still on their way at the limit.
     pub async fn flush(&self, limit: Duration) -> Result<(), BrokerError> {
-        let (client, alone) = (self.client.current(), self.client.deliveries.alone.clone());
+        let (client, alone) = (self.client.current(), self.client.deliveries().alone.clone());
         let flush = move || {
             let began = std::time::Instant::now();
             client.flush(limit)?;
-            let alone = alone.as_ref().and_then(|alone| alone.client.get()?.as_ref());
+            let alone = alone.and_then(|alone| alone.current());
             alone.map_or(Ok(()), |alone| alone.flush(limit.saturating_sub(began.elapsed())))
         };
         let flushed = tokio::task::spawn_blocking(flush).await;
@@ -189,20 +169,10 @@ impl Producer {
     }
 }
 
-impl Client {
-    fn current(&self) -> Arc<ThreadedProducer<Deliveries>> {
-        Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    /// A fatal error ends an idempotent producer (KIP-360); a new one starts with a new producer id. What the old one
-    /// still held gets its outcome when it is dropped.
-    fn replace_if_fatal(&self) {
-        let Some((code, reason)) = self.current().client().fatal_error() else { return };
-        tracing::error!(%code, reason, "the producer met a fatal error and is replaced");
-        match make(&self.config, &self.deliveries) {
-            Ok(fresh) => *self.current.write().unwrap_or_else(PoisonError::into_inner) = fresh,
-            Err(error) => tracing::error!(%error, "the producer could not be replaced"),
-        }
+impl Deliveries {
+    /// What the client hears that has none beside it.
+    pub(super) fn for_alone(&self) -> Self {
+        Self { alone: None, ..self.clone() }
     }
 }
 
@@ -229,7 +199,7 @@ impl ProducerContext for Deliveries {
             Err((error, message)) => match (of_delivery_error(error, message), &self.alone) {
                 (PublishError::TooLarge, Some(alone)) => match alone.send(message, slot, self) {
                     Ok(()) => return,
-                    Err(slot) => (Err(PublishError::TooLarge), slot),
+                    Err((refused, slot)) => (Err(refused), slot),
                 },
                 (refused, _) => {
                     if let Some(reason) = not_the_records_fault(error) {
@@ -243,50 +213,6 @@ impl ProducerContext for Deliveries {
             slot.batch.progress.told();
         }
         slot.fill(outcome);
-    }
-}
-
-impl Alone {
-    fn new(config: &rdkafka::ClientConfig) -> Self {
-        Self { config: config.clone(), client: OnceLock::new(), narrow: Mutex::default() }
-    }
-
-    /// The client, if this topic's records are for it: as long as it is not due to find out again.
-    fn takes(&self, topic: &str) -> Option<&Arc<ThreadedProducer<Deliveries>>> {
-        let client = self.client.get()?.as_ref()?;
-        let mut narrow = self.narrow.lock().unwrap_or_else(PoisonError::into_inner);
-        narrow.retain(|_, since| since.elapsed() < NARROW);
-        narrow.contains_key(topic).then_some(client)
-    }
-
-    /// Sends a record again. Gives its place back if it cannot.
-    fn send(
-        &self,
-        message: &BorrowedMessage<'_>,
-        slot: Box<Slot>,
-        deliveries: &Deliveries,
-    ) -> Result<(), Box<Slot>> {
-        let make = || {
-            let deliveries = Deliveries { alone: None, ..deliveries.clone() };
-            let mut config = self.config.clone();
-            config.set("batch.num.messages", "1");
-            make(&config, &deliveries).inspect_err(|error| tracing::error!(%error, "no second producer")).ok()
-        };
-        let Some(client) = self.client.get_or_init(make) else { return Err(slot) };
-        let mut narrow = self.narrow.lock().unwrap_or_else(PoisonError::into_inner);
-        narrow.entry(message.topic().to_owned()).or_insert_with(Instant::now);
-        drop(narrow);
-        let mut again = BaseRecord::<[u8], [u8], Box<Slot>>::with_opaque_to(message.topic(), slot)
-            .partition(message.partition())
-            .payload(message.payload().unwrap_or_default())
-            .timestamp(message.timestamp().to_millis().unwrap_or_default());
-        if let Some(key) = message.key() {
-            again = again.key(key);
-        }
-        if let Some(headers) = message.headers() {
-            again = again.headers(headers.detach());
-        }
-        client.send(again).map_err(|(_, record)| record.delivery_opaque)
     }
 }
 
@@ -316,33 +242,25 @@ fn settings(kafka: &KafkaConfig, producer: &ProducerConfig) -> rdkafka::ClientCo
     config
 }
 
-fn make(
-    config: &rdkafka::ClientConfig,
-    deliveries: &Deliveries,
-) -> Result<Arc<ThreadedProducer<Deliveries>>, BrokerError> {
-    let start = || ThreadedProducer::from_config_and_context(config, deliveries.clone());
-    let made = batched(start).map_err(BrokerError::Thread)?;
-    made.map(Arc::new).map_err(|error| BrokerError::Client(error.into()))
-}
-
-/// Whether the first topic is there. What is wrong with each goes to `faults`.
+/// Whether any of the topics is there. What is wrong with each goes to `faults`.
 fn probe(client: &Weak<Client>, topics: &[Destination], lifeline: &Lifeline, faults: &Faults) -> bool {
     let Some(client) = client.upgrade() else { return false };
     client.replace_if_fatal();
     let current = client.current();
     let asked = current.client();
+    if let (Some(alone), Some(first)) = (&client.deliveries().alone, topics.first()) {
+        alone.look_after(&first.topic);
+    }
     faults.tick();
-    let mut first_is_there = None;
+    let mut any_is_there = false;
     for destination in topics {
         let metadata = lifeline.watch(asked, asked.fetch_metadata(Some(&destination.topic), PROBE_TIMEOUT));
-        let Ok(metadata) = metadata else {
-            return first_is_there.unwrap_or(false);
-        };
+        let Ok(metadata) = metadata else { break };
         let (partitions, reason) = destination.judge(&metadata);
         faults.looked(&destination.topic, reason);
-        first_is_there.get_or_insert(partitions > 0);
+        any_is_there |= partitions > 0;
     }
-    first_is_there.unwrap_or(false)
+    any_is_there
 }
 
 impl Destination {
@@ -350,11 +268,14 @@ impl Destination {
     fn judge(&self, metadata: &Metadata) -> (usize, Option<String>) {
         let found = metadata.topics().iter().find(|found| found.name() == self.topic);
         let partitions = found.map_or(0, |found| found.partitions().len());
-        let passing = |code: &RDKafkaErrorCode| *code == RDKafkaErrorCode::LeaderNotAvailable;
         let error = found.and_then(|found| found.error()).map(RDKafkaErrorCode::from);
+        // A topic that is being made has no leader for a moment, and no partitions.
+        let passing =
+            |code: &RDKafkaErrorCode| *code == RDKafkaErrorCode::LeaderNotAvailable && partitions > 0;
         let reason = match error.filter(|code| !passing(code)) {
             Some(code) => Some(code.to_string()),
-            None if partitions > 0 && partitions < self.min_partitions => Some(format!(
+            None if partitions == 0 => Some("it has no partitions".to_owned()),
+            None if partitions < self.min_partitions => Some(format!(
                 "it has {partitions} partitions, and records with a key are spread over {}",
                 self.min_partitions
             )),

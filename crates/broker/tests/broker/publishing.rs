@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use blackfriday_broker::kafka::{Producer, ProducerConfig};
+use blackfriday_broker::kafka::{Destination, Producer, ProducerConfig};
 use blackfriday_broker::{OutgoingRecord, PublishError};
 use blackfriday_stack::{Kafka, KafkaOptions};
 
@@ -140,5 +140,18 @@ async fn a_flush_delivers_what_waits(kafka: &Kafka) -> Result<()> {
     let told = delivery.outcomes_until(tokio::time::Instant::now()).await;
     assert_eq!(told.iter().filter(|outcome| outcome.is_ok()).count(), 5_000, "each is told by then");
     assert_eq!(log::ids(kafka, "flushed", 0).await?, (0..5_000).collect::<Vec<_>>());
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_topic_that_is_not_there_stops_itself_and_no_other() -> Result<()> {
+    let kafka = Kafka::start().await?;
+    create_topic(&kafka, "clima", 1).await?;
+    let topics = ["ventas", "clima"].map(|topic| Destination { topic: topic.to_owned(), min_partitions: 1 });
+    let producer = Producer::to(&config(&kafka), &ProducerConfig::default(), topics.to_vec())?;
+    until_available(&producer, true).await?;
+    producer.publish(record("clima", 0, 1)).await?;
+    assert_eq!(producer.publish(record("ventas", 0, 1)).await, Err(PublishError::Unavailable));
+    assert!(producer.refuses("ventas").is_some() && producer.refuses("clima").is_none());
     Ok(())
 }
