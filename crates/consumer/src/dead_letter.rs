@@ -78,9 +78,6 @@ pub(crate) async fn publish(
                 Err(PublishError::TooLarge | PublishError::Rejected(_)) if !is_stub(&record) => {
                     again.push(stub(record));
                 }
-                Err(PublishError::QueueFull) if record.payload.len() > STUB_BYTES && !is_stub(&record) => {
-                    again.push(stub(record));
-                }
                 Err(error) => {
                     worst = Some(error);
                     again.push(record);
