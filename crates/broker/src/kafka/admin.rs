@@ -16,7 +16,7 @@ use crate::{BrokerError, Cause, TopicPartition, Watermarks};
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// From this many copies on, an acknowledgement means two of them at the least: with Kafka's default it may mean one.
 const COPIES_FOR_TWO_IN_SYNC: i32 = 3;
-/// Reports of the client that are heard after a question failed.
+/// Reports of the client that are heard after a question.
 const REPORTS: usize = 100;
 
 /// A topic to be made.
@@ -177,6 +177,8 @@ impl Admin {
             if answer.is_err() {
                 asked.lifeline.look(asked.consumer.client(), &topic);
             }
+            // Nobody else takes the client's reports: they would pile up.
+            asked.hear();
             answer
         })
         .await;
@@ -191,13 +193,20 @@ impl Admin {
     async fn failed(&self, what: &'static str, source: Cause) -> BrokerError {
         let asked = Arc::clone(&self.asked);
         let heard = tokio::task::spawn_blocking(move || {
-            (0..REPORTS).take_while(|_| asked.consumer.poll(Duration::ZERO).is_some()).count();
+            asked.hear();
             asked.complaints.recent()
         });
         match heard.await {
             Ok(Some(complaint)) => BrokerError::Ask { what, source: format!("{source}: {complaint}").into() },
             _ => BrokerError::Ask { what, source },
         }
+    }
+}
+
+impl Asked {
+    /// Takes the reports that wait.
+    fn hear(&self) {
+        (0..REPORTS).take_while(|_| self.consumer.poll(Duration::ZERO).is_some()).count();
     }
 }
 

@@ -40,6 +40,12 @@ impl Complaints {
             tracing::debug!(?code, reason, "Kafka's client reports");
             return false;
         };
+        self.tell(reason, check);
+        true
+    }
+
+    /// Takes a report of what does not pass by itself, and what to look at.
+    pub(crate) fn tell(&self, reason: &str, check: &str) {
         // What changes from one time to the next: how long it took, and how many times it was not told.
         let reason = reason.split(" (after ").next().unwrap_or(reason);
         let mut heard = self.heard();
@@ -52,7 +58,6 @@ impl Complaints {
             heard.logged.insert(reason.to_owned(), Instant::now());
             tracing::error!(reason, check, "Kafka cannot be used as it is");
         }
-        true
     }
 
     /// What it complained about in the last seconds.
@@ -95,6 +100,7 @@ fn check(code: RDKafkaErrorCode) -> Option<&'static str> {
         RDKafkaErrorCode::Authentication
         | RDKafkaErrorCode::SaslAuthenticationFailed
         | RDKafkaErrorCode::UnsupportedSASLMechanism => Some("--kafka-username and --kafka-password-file"),
+        RDKafkaErrorCode::FencedInstanceId => Some("whether another consumer has its --group-instance-id"),
         RDKafkaErrorCode::SSL => Some("--kafka-ca, --kafka-certificate and --kafka-key"),
         RDKafkaErrorCode::TopicAuthorizationFailed
         | RDKafkaErrorCode::GroupAuthorizationFailed

@@ -24,6 +24,8 @@ use crate::{BrokerError, TopicPartition};
 /// How long the owner of revoked partitions may take to finish with them.
 const REVOKE_LIMIT: Duration = Duration::from_secs(5);
 const POLL: Duration = Duration::from_millis(100);
+/// What to look at after a fatal error.
+const FATAL: &str = "whether another consumer has its --group-instance-id; then start it again";
 
 /// A change of assignment.
 #[derive(Debug)]
@@ -95,6 +97,10 @@ impl Membership {
                 // Serves the group; a record that came before the pause took effect is not ours to use.
                 if let Some(Err(error)) = polled.poll(POLL) {
                     heard.hear(error.rdkafka_error_code(), &error.to_string());
+                }
+                // It stays out of the group until it is started again.
+                if let Some((code, reason)) = polled.client().fatal_error() {
+                    heard.tell(&format!("the group's client ended: {code}: {reason}"), FATAL);
                 }
                 lifeline.look(polled.client(), &topic);
             }
