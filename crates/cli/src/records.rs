@@ -66,7 +66,7 @@ pub(crate) async fn read(
         };
         let batch = match event.context("the reading thread died")? {
             SubscriptionEvent::Batch(batch) => batch,
-            SubscriptionEvent::OutOfRange | SubscriptionEvent::Replaced { .. } => {
+            SubscriptionEvent::OutOfRange { .. } | SubscriptionEvent::Replaced { .. } => {
                 return Err(Unavailable("the log was cut while it was read".to_owned()).into());
             }
             SubscriptionEvent::Failed { reason, .. } => return Err(Unavailable(reason).into()),

@@ -141,10 +141,11 @@ impl Consumer {
                     self.looking = None;
                     self.compare(looked.map_err(|_| Error::Died("look"))?)?;
                 }
+                _ = tick.tick() => self.tick(membership),
+                // Last: while the log is far ahead there is always an event.
                 event = self.subscription.next(), if self.ready.len() < MAX_READY => {
                     self.read(event.ok_or(Error::Died("fetch thread"))?);
                 }
-                _ = tick.tick() => self.tick(membership),
             }
         }
     }
@@ -202,7 +203,14 @@ impl Consumer {
             let start = starter.start(&started, replaced).await;
             (started, epoch, start)
         });
-        self.owned.insert(partition.clone(), Owned::new(epoch, by_group, AbortOnDrop(task)));
+        let fresh = Owned::new(epoch, by_group, AbortOnDrop(task));
+        if let Some(before) = self.owned.insert(partition.clone(), fresh) {
+            self.starter.troubles.passed(&Subject::DeadLetters(partition.clone()));
+            // Whether it can be read shows with the next record only.
+            if let Some(owned) = self.owned.get_mut(partition) {
+                owned.failed = before.failed;
+            }
+        }
     }
 
     fn start_again(&mut self, partition: &TopicPartition) {
@@ -234,7 +242,9 @@ impl Consumer {
         self.ready.retain(|work| work.partition != *partition);
         if let Some(owned) = self.owned.get_mut(partition) {
             owned.phase = Phase::Stopped;
+            owned.failed = None;
         }
+        self.starter.troubles.passed(&Subject::Reading(partition.clone()));
         self.starter.troubles.met(&Subject::Stopped(partition.clone()), advice(partition, reason));
     }
 

@@ -3,6 +3,8 @@ use std::time::Instant;
 use blackfriday_store::LastRecord;
 use tokio::task::AbortHandle;
 
+use crate::troubles::Subject;
+
 /// A partition that is ours.
 #[derive(Debug)]
 pub(crate) struct Owned {
@@ -19,6 +21,11 @@ pub(crate) struct Owned {
     pub(crate) is_paused: bool,
     /// Since when it cannot be read.
     pub(crate) failed: Option<Instant>,
+    /// It is to be started again, but not sooner than the pause between two starts.
+    pub(crate) is_out_of_range: bool,
+    /// Looks in a row that did not see its log.
+    pub(crate) unseen: u32,
+    pub(crate) started: Instant,
     _starting: AbortOnDrop,
 }
 
@@ -46,7 +53,23 @@ impl Owned {
             burying: None,
             is_paused: false,
             failed: None,
+            is_out_of_range: false,
+            unseen: 0,
+            started: Instant::now(),
             _starting: starting,
+        }
+    }
+}
+
+impl Owned {
+    /// Whether what holds up this partition may still do so.
+    pub(crate) fn may_have(&self, trouble: &Subject) -> bool {
+        match trouble {
+            Subject::Stopped(_) => matches!(self.phase, Phase::Stopped | Phase::Starting),
+            Subject::Locating(_) => matches!(self.phase, Phase::Starting) || self.unseen > 0,
+            Subject::Reading(_) => self.failed.is_some(),
+            Subject::DeadLetters(_) => self.burying.is_some(),
+            Subject::Group | Subject::Kafka | Subject::Store => true,
         }
     }
 }

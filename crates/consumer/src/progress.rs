@@ -40,6 +40,7 @@ pub(crate) struct Progress {
     newest: Mutex<Option<Timestamp>>,
     told: Mutex<(Instant, u64)>,
     total_lag: AtomicU64,
+    last_apply_ms: AtomicU64,
     store_told: Mutex<Option<Instant>>,
     times_told: Mutex<Option<Instant>>,
 }
@@ -95,6 +96,7 @@ impl Progress {
             newest: Mutex::new(None),
             told: Mutex::new((Instant::now(), 0)),
             total_lag: AtomicU64::new(0),
+            last_apply_ms: AtomicU64::new(0),
             store_told: Mutex::default(),
             times_told: Mutex::default(),
         }
@@ -153,6 +155,12 @@ impl Progress {
     pub(crate) fn applied(&self, batches: usize, took: Duration) {
         self.batches.inc_by(batches as u64);
         self.durations.observe(took.as_secs_f64());
+        self.last_apply_ms.store(u64::try_from(took.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    /// How long the last apply took.
+    pub(crate) fn last_apply(&self) -> Duration {
+        Duration::from_millis(self.last_apply_ms.load(Ordering::Relaxed))
     }
 
     pub(crate) fn refused(&self) {

@@ -1,6 +1,6 @@
 //! Where to go on in a partition that is new to us: after the store's position, if the log still is the one that was counted.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use blackfriday_broker::kafka::Admin;
 use blackfriday_broker::{BrokerError, LastRead, TopicPartition, Watermarks};
@@ -12,6 +12,9 @@ use crate::troubles::{Subject, Troubles};
 use crate::{Error, OnGap};
 
 const RETRY: Duration = Duration::from_millis(500);
+/// An end of the log before the position is believed when it is told again after this time: a new leader may not know yet
+/// how far its log is committed.
+const PAST_END: Duration = Duration::from_secs(2);
 /// For one question about the log's range.
 const ANSWER_LIMIT: Duration = Duration::from_secs(2);
 
@@ -42,6 +45,7 @@ impl Starter {
         partition: &TopicPartition,
         replaced: Option<LastRecord>,
     ) -> Result<Start, Error> {
+        let mut past_end: Option<(i64, Instant)> = None;
         loop {
             let stored = self.stored(partition).await?;
             if let (Some(reason), OnGap::Stop) = (&stored.stopped, self.on_gap) {
@@ -54,6 +58,16 @@ impl Starter {
                 Ok(()) => None,
                 Err(gap) => Some(gap),
             };
+            if matches!(gap, Some(BrokerError::PastEnd { .. })) && stored.stopped.is_none() {
+                let (_, since) = past_end
+                    .filter(|(position, _)| *position == stored.next)
+                    .unwrap_or((stored.next, Instant::now()));
+                past_end = Some((stored.next, since));
+                if since.elapsed() < PAST_END {
+                    tokio::time::sleep(RETRY).await;
+                    continue;
+                }
+            }
             match gap {
                 None if stored.stopped.is_none() => {
                     // Retention may have taken the record and left the position.

@@ -102,6 +102,24 @@ impl Troubles {
         }
     }
 
+    /// Forgets the troubles of partitions for which `lasts` is false: a task that was given up may have told one late.
+    pub(crate) fn keep(&self, lasts: impl Fn(&Subject) -> bool) {
+        let mut met = self.met.lock().unwrap_or_else(PoisonError::into_inner);
+        for (subject, _) in met.extract_if(.., |subject, _| !lasts(subject)) {
+            self.gauge(&subject, 0);
+        }
+        self.show(&met);
+    }
+
+    /// Logs again what lasts.
+    pub(crate) fn remind(&self) {
+        let mut met = self.met.lock().unwrap_or_else(PoisonError::into_inner);
+        for (subject, (reason, told)) in met.iter_mut().filter(|(_, (_, told))| told.elapsed() >= REMINDER) {
+            tracing::error!(%subject, reason, "counting is still held up");
+            *told = Instant::now();
+        }
+    }
+
     fn gauge(&self, subject: &Subject, value: i64) {
         let (family, partition) = match subject {
             Subject::Stopped(partition) => (&self.stopped.1, partition),
@@ -127,6 +145,19 @@ impl Troubles {
     }
 }
 
+impl Subject {
+    /// Whose it is, if it is a partition's.
+    pub(crate) fn partition(&self) -> Option<&TopicPartition> {
+        match self {
+            Self::Stopped(partition)
+            | Self::Locating(partition)
+            | Self::Reading(partition)
+            | Self::DeadLetters(partition) => Some(partition),
+            Self::Group | Self::Kafka | Self::Store => None,
+        }
+    }
+}
+
 impl fmt::Display for Subject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -138,5 +169,24 @@ impl fmt::Display for Subject {
             Self::Kafka => f.write_str("Kafka"),
             Self::Store => f.write_str("Valkey"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trouble_that_was_told_late_goes_and_takes_nothing_of_another_with_it() {
+        let context = Context::new("consumer");
+        let troubles = Troubles::new(&context);
+        let [first, second] = [0, 1].map(|id| Subject::DeadLetters(TopicPartition::new("ventas", id)));
+        troubles.met(&first, "no topic".to_owned());
+        troubles.met(&second, "no topic".to_owned());
+        troubles.keep(|subject| *subject != first);
+        assert!(context.readiness.missing().contains(&"dead letters"), "the second lasts");
+        troubles.keep(|_| false);
+        assert!(!context.readiness.missing().contains(&"dead letters"));
+        assert!(!context.registry.encode().contains("waiting_dead_letters{"));
     }
 }

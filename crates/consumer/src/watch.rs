@@ -15,8 +15,10 @@ use futures_util::future::join_all;
 
 /// For each question to the broker.
 const ANSWER_LIMIT: Duration = Duration::from_millis(1_500);
-/// How long a position with records above it stands still until the partition is adopted.
+/// How long a position with records above it stands still, at least, until the partition is adopted.
 const STILL: Duration = Duration::from_millis(1_000);
+/// And how many of the store's round trips: where it is slow, whoever counts moves the position seldom.
+const ROUND_TRIPS: u32 = 3;
 /// After an adopted partition turned out to be counted by another, or could not be.
 const COOL_DOWN: Duration = Duration::from_secs(5);
 
@@ -26,6 +28,8 @@ pub(crate) struct Seen {
     /// None if the store did not answer.
     pub(crate) stored: Option<BTreeMap<TopicPartition, StoredPartition>>,
     pub(crate) logs: BTreeMap<TopicPartition, Watermarks>,
+    /// How long the store took to answer.
+    pub(crate) took: Duration,
 }
 
 /// Which partitions stand still.
@@ -40,8 +44,10 @@ pub(crate) struct Orphans {
 /// # Errors
 /// The store is not as it should be, and does not get so by itself.
 pub(crate) async fn look(store: &Store, admin: &Admin, topics: &[String]) -> Result<Seen, StoreError> {
-    let (stored, logs) = tokio::join!(stored(store, topics), logs(admin, topics));
-    Ok(Seen { stored: stored?, logs })
+    let began = Instant::now();
+    let stored = async { (stored(store, topics).await, began.elapsed()) };
+    let ((stored, took), logs) = tokio::join!(stored, logs(admin, topics));
+    Ok(Seen { stored: stored?, logs, took })
 }
 
 async fn stored(
@@ -71,17 +77,20 @@ async fn logs(admin: &Admin, topics: &[String]) -> BTreeMap<TopicPartition, Wate
 }
 
 impl Orphans {
-    /// Takes a look, and names the partitions to adopt among those that are not ours.
+    /// Takes a look, and names the partitions to adopt among those that are not ours. `trip`: the store's last round trip.
     pub(crate) fn of(
         &mut self,
         seen: &Seen,
+        trip: Duration,
         is_ours: impl Fn(&TopicPartition) -> bool,
     ) -> Vec<TopicPartition> {
         let Some(stored) = &seen.stored else {
             self.still.clear();
             return Vec::new();
         };
-        let now = Instant::now();
+        let (now, still) = (Instant::now(), STILL.max(trip * ROUND_TRIPS));
+        // What was not seen may have moved meanwhile.
+        self.still.retain(|partition, _| seen.logs.contains_key(partition));
         self.cooling.retain(|_, since| now.duration_since(*since) < COOL_DOWN);
         let mut orphans = Vec::new();
         for (partition, log) in &seen.logs {
@@ -93,7 +102,7 @@ impl Orphans {
             let (position, since) = *self.still.entry(partition.clone()).or_insert((at.next, now));
             if position != at.next {
                 self.still.insert(partition.clone(), (at.next, now));
-            } else if now.duration_since(since) >= STILL && !self.cooling.contains_key(partition) {
+            } else if now.duration_since(since) >= still && !self.cooling.contains_key(partition) {
                 self.still.remove(partition);
                 orphans.push(partition.clone());
             }
@@ -121,6 +130,7 @@ mod tests {
         Seen {
             stored: Some([(partition.clone(), stored)].into()),
             logs: [(partition, Watermarks { low: 0, high })].into(),
+            took: Duration::ZERO,
         }
     }
 
@@ -135,19 +145,37 @@ mod tests {
         let partition = TopicPartition::new("ventas", 0);
         let mut orphans = Orphans::default();
         let nobody = |_: &TopicPartition| false;
-        assert!(orphans.of(&seen(5, 9, false), nobody).is_empty(), "the first look");
+        assert!(orphans.of(&seen(5, 9, false), Duration::ZERO, nobody).is_empty(), "the first look");
         age(&mut orphans);
-        assert!(orphans.of(&seen(6, 9, false), nobody).is_empty(), "it moved");
+        assert!(orphans.of(&seen(6, 9, false), Duration::ZERO, nobody).is_empty(), "it moved");
         age(&mut orphans);
-        assert_eq!(orphans.of(&seen(6, 9, false), nobody), std::slice::from_ref(&partition));
+        assert_eq!(orphans.of(&seen(6, 9, false), Duration::ZERO, nobody), std::slice::from_ref(&partition));
         orphans.cool(&partition);
         for what in [seen(6, 9, true), seen(9, 9, false), Seen::default(), seen(6, 9, false)] {
-            orphans.of(&what, nobody);
+            orphans.of(&what, Duration::ZERO, nobody);
             age(&mut orphans);
-            assert!(orphans.of(&what, nobody).is_empty(), "{what:?}");
+            assert!(orphans.of(&what, Duration::ZERO, nobody).is_empty(), "{what:?}");
         }
         orphans.cooling.clear();
         age(&mut orphans);
-        assert!(orphans.of(&seen(6, 9, false), |_| true).is_empty(), "ours");
+        assert!(orphans.of(&seen(6, 9, false), Duration::ZERO, |_| true).is_empty(), "ours");
+    }
+
+    #[test]
+    fn a_partition_is_not_adopted_while_the_store_is_slow_or_after_a_look_that_did_not_see_it() {
+        let mut orphans = Orphans::default();
+        let nobody = |_: &TopicPartition| false;
+        let slow = STILL;
+        assert!(orphans.of(&seen(5, 9, false), slow, nobody).is_empty());
+        age(&mut orphans);
+        assert!(orphans.of(&seen(5, 9, false), slow, nobody).is_empty(), "one round trip of three");
+        let unseen = Seen { logs: BTreeMap::new(), ..seen(5, 9, false) };
+        assert!(orphans.of(&unseen, Duration::ZERO, nobody).is_empty());
+        assert!(
+            orphans.of(&seen(5, 9, false), Duration::ZERO, nobody).is_empty(),
+            "it begins to stand still"
+        );
+        age(&mut orphans);
+        assert_eq!(orphans.of(&seen(5, 9, false), Duration::ZERO, nobody).len(), 1);
     }
 }

@@ -8,7 +8,7 @@
 //! new records is handed over: brokers since Kafka 3.1 are asked for records by the topic's id (KIP-516), librdkafka logs a
 //! changed id before it asks by the new one, and its log comes through the same queue as the records.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::thread;
@@ -52,9 +52,12 @@ impl Default for BatchLimits {
 pub enum SubscriptionEvent {
     /// The next records of a partition.
     Batch(RecordBatch),
-    /// Some partition's position is not in the log, or its log may be another one: compare the positions with the
-    /// watermarks, and start again after the last record read.
-    OutOfRange,
+    /// A partition's position is not in the log, or its log may be another one: compare the position with the watermarks,
+    /// and start again after the last record read, not at once: a new leader may lag for a moment.
+    OutOfRange {
+        /// Which; any, if the client does not name it.
+        partition: Option<TopicPartition>,
+    },
     /// The log does not hold the record after which a partition was started. It is read no more.
     Replaced {
         /// Which.
@@ -96,7 +99,8 @@ struct Poller {
     limits: BatchLimits,
     wanted: Wanted,
     open: HashMap<TopicPartition, Open>,
-    failed: HashSet<TopicPartition>,
+    /// Partitions that met errors since their last record, and whether that was told.
+    failed: HashMap<TopicPartition, bool>,
     /// Topics' ids, as the client logs them.
     ids: HashMap<String, String>,
 }
@@ -146,7 +150,7 @@ impl Subscription {
             limits,
             wanted,
             open: HashMap::new(),
-            failed: HashSet::new(),
+            failed: HashMap::new(),
             ids: HashMap::new(),
         };
         let named = thread::Builder::new().name("kafka-fetch".to_owned());
@@ -207,7 +211,10 @@ impl Poller {
                 Ok(Command::Start { partition, offset, after, epoch }) => {
                     self.start(partition, offset, after, epoch)
                 }
-                Ok(Command::Stop(partition)) => self.stop(&partition),
+                Ok(Command::Stop(partition)) => {
+                    self.failed.remove(&partition);
+                    self.stop(&partition)
+                }
                 Err(TryRecvError::Empty) => return true,
                 Err(TryRecvError::Disconnected) => return false,
             };
@@ -294,8 +301,13 @@ impl Poller {
     /// The log's control records, or those of aborted transactions, may be between the last record and the end.
     fn end(&mut self, partition: &TopicPartition, offset: i64) -> bool {
         let Some(open) = self.open.get_mut(partition) else { return true };
-        if open.expected.is_some() {
-            return self.replaced(partition);
+        if let Some(expected) = open.expected {
+            // An end before the record proves nothing: a new leader may not have all yet. The watermarks decide.
+            return if offset > expected.offset {
+                self.replaced(partition)
+            } else {
+                self.tell(SubscriptionEvent::OutOfRange { partition: Some(partition.clone()) })
+            };
         }
         if offset > open.batch.to {
             open.batch.to = offset;
@@ -313,21 +325,25 @@ impl Poller {
     }
 
     fn recovered(&mut self, partition: TopicPartition) -> bool {
-        !self.failed.remove(&partition) || self.tell(SubscriptionEvent::Recovered(partition))
+        self.failed.remove(&partition) != Some(true) || self.tell(SubscriptionEvent::Recovered(partition))
     }
 
     /// Tells what an error means; false once nobody listens.
     fn report(&mut self, partition: Option<TopicPartition>, code: RDKafkaErrorCode, reason: &str) -> bool {
         match (code, partition) {
             (RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange, partition) => {
-                tracing::warn!(partition = partition.map(tracing::field::display), reason, "the log changed");
-                self.tell(SubscriptionEvent::OutOfRange)
+                tracing::warn!(
+                    partition = partition.as_ref().map(tracing::field::display),
+                    reason,
+                    "the log changed"
+                );
+                self.tell(SubscriptionEvent::OutOfRange { partition })
             }
             (code, Some(partition)) => {
                 let reason = format!("{partition}: {reason}");
                 let mend = self.complaints.hear(Some(code), &reason);
-                let new = mend && self.open.contains_key(&partition) && self.failed.insert(partition.clone());
-                !new || self.tell(SubscriptionEvent::Failed { partition, reason })
+                !(self.open.contains_key(&partition) && fails(&mut self.failed, &partition, mend))
+                    || self.tell(SubscriptionEvent::Failed { partition, reason })
             }
             (code, None) => {
                 self.complaints.hear(Some(code), reason);
@@ -352,7 +368,9 @@ impl Poller {
                 tracing::error!(%error, %partition, "the client refused to stop reading");
             }
         }
-        of_topic.is_empty() || self.tell(SubscriptionEvent::OutOfRange)
+        of_topic
+            .into_iter()
+            .all(|partition| self.tell(SubscriptionEvent::OutOfRange { partition: Some(partition) }))
     }
 
     fn tell(&self, event: SubscriptionEvent) -> bool {
@@ -382,6 +400,15 @@ impl Poller {
         }
         true
     }
+}
+
+/// Takes an error of a partition, and says whether it is to be told now: at once if somebody has to mend it, any other when
+/// it comes again before a record does.
+fn fails(failed: &mut HashMap<TopicPartition, bool>, partition: &TopicPartition, mend: bool) -> bool {
+    let before = failed.get(partition).copied();
+    let told = mend || before.is_some();
+    failed.insert(partition.clone(), told);
+    told && before != Some(true)
 }
 
 /// Topic and new id of librdkafka's line `Topic NAME changed id from ID to ID` (`rdkafka_topic.c`).
@@ -423,6 +450,17 @@ fn settings(kafka: &KafkaConfig) -> rdkafka::ClientConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_error_of_a_partition_is_told_at_once_or_when_it_repeats_and_then_no_more() {
+        let (ventas, mut failed) = (TopicPartition::new("ventas", 0), HashMap::new());
+        assert!(!fails(&mut failed, &ventas, false), "it may pass");
+        assert!(fails(&mut failed, &ventas, false), "it does not");
+        assert!(!fails(&mut failed, &ventas, true), "known");
+        failed.clear();
+        assert!(fails(&mut failed, &ventas, true));
+        assert!(!fails(&mut failed, &ventas, false));
+    }
 
     #[test]
     fn the_line_that_tells_a_changed_id_is_read() {

@@ -66,7 +66,7 @@ async fn retention_overtakes_a_slow_reader(kafka: &Kafka, admin: &Admin, produce
     loop {
         let event = timeout(LIMIT, subscription.next()).await.with_context(|| format!("at {at}"))?;
         match event.context("the thread lives")? {
-            SubscriptionEvent::OutOfRange => break,
+            SubscriptionEvent::OutOfRange { .. } => break,
             SubscriptionEvent::Batch(batch) => {
                 assert_eq!((batch.from, batch.records[0].offset), (at, at), "nothing is jumped over");
                 at = batch.to;
@@ -147,7 +147,7 @@ async fn read_on(subscription: &mut Subscription, expected: Range<usize>) -> Res
 
 async fn until_out_of_range(subscription: &mut Subscription) -> Result<()> {
     match timeout(LIMIT, subscription.next()).await.context("the position is not in the log")? {
-        Some(SubscriptionEvent::OutOfRange) => Ok(()),
+        Some(SubscriptionEvent::OutOfRange { .. }) => Ok(()),
         other => bail!("{other:?} instead of a position out of range"),
     }
 }

@@ -22,13 +22,12 @@ impl Consumer {
     pub(super) fn read(&mut self, event: SubscriptionEvent) {
         match event {
             SubscriptionEvent::Batch(batch) => self.fold(batch),
-            SubscriptionEvent::OutOfRange => {
-                let counting = |(partition, owned): (&TopicPartition, &Owned)| {
-                    matches!(owned.phase, Phase::Counting { .. }).then(|| partition.clone())
-                };
-                for partition in self.owned.iter().filter_map(counting).collect::<Vec<_>>() {
-                    self.start_again(&partition);
+            SubscriptionEvent::OutOfRange { partition } => {
+                let is_meant = |of: &TopicPartition| partition.as_ref().is_none_or(|named| named == of);
+                for (_, owned) in self.owned.iter_mut().filter(|(of, _)| is_meant(of)) {
+                    owned.is_out_of_range = matches!(owned.phase, Phase::Counting { .. });
                 }
+                self.pause_and_start_again();
             }
             SubscriptionEvent::Replaced { partition, epoch } => {
                 let owned = self.owned.get(&partition).filter(|owned| owned.epoch == epoch);
@@ -38,7 +37,9 @@ impl Consumer {
                 }
             }
             SubscriptionEvent::Failed { partition, reason } => {
-                if let Some(owned) = self.owned.get_mut(&partition) {
+                // One that is not read any more would not be told to have recovered.
+                let reads = |owned: &&mut Owned| !owned.is_paused && !matches!(owned.phase, Phase::Stopped);
+                if let Some(owned) = self.owned.get_mut(&partition).filter(reads) {
                     owned.failed = Some(Instant::now());
                     self.starter.troubles.met(&Subject::Reading(partition), reason);
                 }

@@ -19,6 +19,10 @@ use crate::watch::{Seen, look};
 
 /// How long a partition is read ahead of dead letters that are not written yet.
 const READ_AHEAD: Duration = Duration::from_millis(500);
+/// Between two starts of a partition whose position was not in the log.
+const OUT_OF_RANGE: Duration = Duration::from_millis(500);
+/// Looks in a row that do not see a partition's log until that is told: its leader may change meanwhile.
+const UNSEEN: u32 = 4;
 /// Between two starts of a partition that cannot be read.
 const START_AGAIN: Duration = Duration::from_secs(5);
 
@@ -49,6 +53,12 @@ impl Consumer {
             Some(complaint) => troubles.met(&Subject::Kafka, complaint),
             None => troubles.passed(&Subject::Kafka),
         }
+        troubles.keep(|trouble| {
+            trouble
+                .partition()
+                .is_none_or(|of| self.owned.get(of).is_some_and(|owned| owned.may_have(trouble)))
+        });
+        troubles.remind();
         membership.commit(&self.positions());
         self.pause_and_start_again();
         if self.looking.is_none() {
@@ -64,19 +74,23 @@ impl Consumer {
                 && !owned.is_paused
             {
                 owned.is_paused = true;
+                owned.failed = None;
                 self.subscription.stop(partition.clone());
+                self.starter.troubles.passed(&Subject::Reading(partition.clone()));
                 self.ready.retain(|work| work.partition != *partition);
             }
             let waits = matches!(owned.phase, Phase::Counting { .. }) && owned.burying.is_none();
-            if waits && owned.failed.is_some_and(|since| since.elapsed() >= START_AGAIN) {
+            let out_of_range = owned.is_out_of_range && owned.started.elapsed() >= OUT_OF_RANGE;
+            let failed = owned.failed.is_some_and(|since| since.elapsed() >= START_AGAIN);
+            if failed {
+                owned.failed = Some(Instant::now());
+            }
+            if waits && (out_of_range || failed) {
                 due.push(partition.clone());
             }
         }
         for partition in due {
             self.start_again(&partition);
-            if let Some(owned) = self.owned.get_mut(&partition) {
-                owned.failed = Some(Instant::now());
-            }
         }
     }
 
@@ -99,6 +113,7 @@ impl Consumer {
             Some((Partition::of(partition), (log.high - position).max(0)))
         });
         self.starter.progress.lag(lags.collect::<Vec<_>>().into_iter());
+        self.miss(&seen);
         // What was applied meanwhile moved positions itself.
         let comparable = self.applying.is_none() && applies == Some(self.applies);
         let stored = |partition: &TopicPartition| {
@@ -113,18 +128,48 @@ impl Consumer {
                     .is_some_and(|(epoch, position)| *epoch == owned.epoch && *position != stored.next);
             let resumed = matches!(owned.phase, Phase::Stopped) && stored.stopped.is_none();
             let stopped = matches!(owned.phase, Phase::Counting { .. }) && stored.stopped.is_some();
+            let next = stored.next;
+            if moved {
+                tracing::warn!(%partition, stored = next, "the stored position changed; starting over there");
+            } else if resumed {
+                tracing::info!(%partition, stored = next, "the partition was resumed");
+            } else if stopped {
+                tracing::warn!(%partition, stored = next, reason = stored.stopped, "the partition was stopped");
+            }
             if moved || resumed || stopped {
-                tracing::warn!(%partition, stored = stored.next, "the stored position changed; starting over there");
                 again.push(partition.clone());
             }
         }
         for partition in again {
             self.start_again(&partition);
         }
-        for partition in self.orphans.of(&seen, |partition| self.owned.contains_key(partition)) {
+        let trip = self.starter.progress.last_apply().max(seen.took);
+        for partition in self.orphans.of(&seen, trip, |partition| self.owned.contains_key(partition)) {
             tracing::info!(%partition, "nobody counts the partition; it is adopted");
             self.start(&partition, None, false);
         }
         Ok(())
+    }
+
+    /// Partitions whose log the broker does not tell of, although it is there: their leader is lost.
+    fn miss(&mut self, seen: &Seen) {
+        let there = self.producer.availability().is_available();
+        for (partition, owned) in &mut self.owned {
+            if !matches!(owned.phase, Phase::Counting { .. }) {
+                continue;
+            }
+            let subject = || Subject::Locating(partition.clone());
+            if seen.logs.contains_key(partition) {
+                if std::mem::take(&mut owned.unseen) >= UNSEEN {
+                    self.starter.troubles.passed(&subject());
+                }
+            } else if there {
+                owned.unseen = owned.unseen.saturating_add(1);
+                if owned.unseen >= UNSEEN {
+                    let reason = "the broker does not tell the range of its log: it may have lost its leader";
+                    self.starter.troubles.met(&subject(), reason.to_owned());
+                }
+            }
+        }
     }
 }
