@@ -196,6 +196,7 @@ async fn every_hop_can_be_secured_and_says_where_it_is_not_let_in() -> Result<()
     for service in Service::ALL {
         let log = secured.pipeline.log(service);
         ensure!(!log.contains("hunter2"), "{service:?} prints a password:\n{log}");
+        ensure!(!log.contains("Group authorization failed"), "{service:?} misses a right:\n{log}");
     }
     Ok(())
 }

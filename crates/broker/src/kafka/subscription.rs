@@ -345,6 +345,8 @@ impl Poller {
                 !(self.open.contains_key(&partition) && fails(&mut self.failed, &partition, mend))
                     || self.tell(SubscriptionEvent::Failed { partition, reason })
             }
+            // Of the group that the client names and never joins: whether it might is nobody's trouble.
+            (RDKafkaErrorCode::GroupAuthorizationFailed, None) => true,
             (code, None) => {
                 self.complaints.hear(Some(code), reason);
                 true
