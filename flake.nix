@@ -34,6 +34,6 @@
       # nix develop, and nix develop .#code without the command itself
       devShells = lib.genAttrs all (system: (project system).shells);
       # nix fmt
-      formatter = lib.genAttrs all (system: nixpkgs.legacyPackages.${system}.nixfmt-tree);
+      formatter = lib.genAttrs all (system: (project system).formatter);
     };
 }

@@ -208,8 +208,14 @@ while (($# > 0)); do
         --registry) registry=${2:?} ;;
         --domain) domain=${2:?} ;;
         --out) out=${2:?} ;;
-        --help) usage; exit 0 ;;
-        *) usage >&2; exit 64 ;;
+        --help)
+            usage
+            exit 0
+            ;;
+        *)
+            usage >&2
+            exit 64
+            ;;
     esac
     shift 2
 done

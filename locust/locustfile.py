@@ -77,10 +77,16 @@ class WeatherStation(FastHttpUser):
 
 @events.init_command_line_parser.add_listener
 def _(parser):
-    parser.add_argument("--sale-users", type=int, default=200, env_var="BLACKFRIDAY_SALE_USERS",
-                        help="Users at the peak of the flash sale")
-    parser.add_argument("--sale-seconds", type=int, default=300, env_var="BLACKFRIDAY_SALE_SECONDS",
-                        help="Length of the flash sale")
+    parser.add_argument(
+        "--sale-users",
+        type=int,
+        default=200,
+        env_var="BLACKFRIDAY_SALE_USERS",
+        help="Users at the peak of the flash sale",
+    )
+    parser.add_argument(
+        "--sale-seconds", type=int, default=300, env_var="BLACKFRIDAY_SALE_SECONDS", help="Length of the flash sale"
+    )
 
 
 class FlashSale(LoadTestShape):

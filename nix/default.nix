@@ -88,6 +88,7 @@ let
 in
 {
   inherit packages apps shells;
+  formatter = pkgs.callPackage ./formatter.nix { };
   checks = import ./checks {
     inherit
       pkgs

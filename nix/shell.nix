@@ -24,7 +24,9 @@
   openssl,
   prometheus,
   python3,
+  ruff,
   shellcheck,
+  shfmt,
   skopeo,
   valkey,
 }:
@@ -40,7 +42,9 @@ craneLib.devShell (
       # promtool
       prometheus.cli
       (python3.withPackages (python: [ python.pyyaml ]))
+      ruff
       shellcheck
+      shfmt
 
       curl
       grpcurl

@@ -38,12 +38,15 @@ in
     ../nix
   ];
   scripts = of [
+    ../.editorconfig
+    ../ruff.toml
     ../dev
     ../tools
     ../.ci
     ../nix
     ../k8s/generate.sh
     ../k8s/tests
+    ../locust
   ];
   # And what they are compared with.
   manifests = of [

@@ -43,7 +43,7 @@ def peer(one):
 def name(selector):
     if not selector:
         return "*"
-    (label, value), = selector["matchLabels"].items()
+    ((label, value),) = selector["matchLabels"].items()
     return value if label in NAMES else f"{label}={value}"
 
 

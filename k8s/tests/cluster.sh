@@ -85,8 +85,14 @@ while (($# > 0)); do
         --manifests) CLUSTER_MANIFESTS=$(realpath "${2:?}") && shift ;;
         --component) CLUSTER_COMPONENTS+=" ${2:?}" && shift ;;
         --out) CLUSTER_OUT=${2:?} && shift ;;
-        --help) usage; exit 0 ;;
-        -*) usage >&2; exit 64 ;;
+        --help)
+            usage
+            exit 0
+            ;;
+        -*)
+            usage >&2
+            exit 64
+            ;;
         *) chosen+=("$1") ;;
     esac
     shift

@@ -54,8 +54,10 @@ def of_setup_job(file):
         for _, principal in (pair for pair in given if pair[0] == "allow-principal"):
             found.setdefault(principal.removeprefix("User:"), set()).update(
                 (operation, kind.capitalize(), name)
-                for flag, operation in given if flag == "operation"
-                for kind, name in given if kind in ("topic", "group")
+                for flag, operation in given
+                if flag == "operation"
+                for kind, name in given
+                if kind in ("topic", "group")
             )
     return found
 

@@ -20,10 +20,16 @@ USAGE
 case ${1:-} in
     '') ;;
     --out) out=$(mkdir -p "${2:?}" && cd "$2" && pwd) ;;
-    *) usage; exit 64 ;;
+    *)
+        usage
+        exit 64
+        ;;
 esac
 for program in openssl "$python"; do
-    command -v "$program" >/dev/null || { echo "render: $program is missing" >&2; exit 69; }
+    command -v "$program" >/dev/null || {
+        echo "render: $program is missing" >&2
+        exit 69
+    }
 done
 if command -v kustomize >/dev/null; then
     kustomize=(kustomize build)

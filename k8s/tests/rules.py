@@ -201,8 +201,11 @@ def of_service(service, objects):
     for one in objects:
         if namespace(one) != namespace(service) or one["kind"] not in ("Deployment", "StatefulSet", "VirtualMachine"):
             continue
-        labels = dict(template(one)["metadata"]["labels"]) if one["kind"] != "VirtualMachine" else \
-            dict(one["spec"]["template"]["metadata"]["labels"])
+        labels = (
+            dict(template(one)["metadata"]["labels"])
+            if one["kind"] != "VirtualMachine"
+            else dict(one["spec"]["template"]["metadata"]["labels"])
+        )
         if "statefulset.kubernetes.io/pod-name" in selector and one["kind"] == "StatefulSet":
             pods = [f"{one['metadata']['name']}-{n}" for n in range(one["spec"]["replicas"])]
             if selector["statefulset.kubernetes.io/pod-name"] in pods:
@@ -214,7 +217,11 @@ def of_service(service, objects):
     for port in service["spec"]["ports"]:
         for one in chosen:
             if isinstance(port.get("targetPort"), str) and one["kind"] != "VirtualMachine":
-                ports = [known["name"] for container in template(one)["spec"]["containers"] for known in container.get("ports", [])]
+                ports = [
+                    known["name"]
+                    for container in template(one)["spec"]["containers"]
+                    for known in container.get("ports", [])
+                ]
                 if port["targetPort"] not in ports:
                     yield f"has a target {port['targetPort']}, which {one['metadata']['name']} has not"
 

@@ -13,7 +13,10 @@ trap 'rm -rf "$work"' EXIT
 the() {
     local found
     found=$(find "$1" -type f -name "$2")
-    [[ -n $found && $found != *$'\n'* ]] || { echo "$netboot does not hold one $2" >&2; return 1; }
+    [[ -n $found && $found != *$'\n'* ]] || {
+        echo "$netboot does not hold one $2" >&2
+        return 1
+    }
     printf '%s\n' "$found"
 }
 

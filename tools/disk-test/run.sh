@@ -107,7 +107,7 @@ a_replica_follows() {
     machine first primary
     boot_until_ready first
     answers "+OK" first "SET before 1" || fail "first does not take a write"
-    machine second replica "primary=10.0.2.2:${ports[first valkey]}"
+    machine second replica "primary=10.0.2.2:${ports["first valkey"]}"
     : >"$work/second/config.vfat"
     boot_until_ready second
     answers $'\n1\n' second "GET before" || fail "the replica did not get what was there"
@@ -141,11 +141,11 @@ written() { ask "$1" "AUTH $password" "GET written" | sed -n '3p'; }
 sentinels_decide() {
     local port
     answers "+OK" second "REPLICAOF NO ONE" "SET promoted 5" || fail "second was not promoted"
-    start_sentinel "${ports[second valkey]}"
+    start_sentinel "${ports["second valkey"]}"
     power_off first
     machine first primary announce=10.0.2.2:6379 sentinel-group=blackfriday "sentinels=10.0.2.2:$port"
     boot_until_ready first
-    said first "the Sentinels' primary: 10.0.2.2 ${ports[second valkey]}" || fail "the Sentinels were not asked"
+    said first "the Sentinels' primary: 10.0.2.2 ${ports["second valkey"]}" || fail "the Sentinels were not asked"
     answers $'\n5\n' first "GET promoted" || fail "first does not follow the Sentinels' primary"
     power_off first
     power_off second

@@ -61,14 +61,14 @@ find_ports() {
     local home=$work/$1 out words port
     command_of "$1" "info usernet"
     exec {out}<>"$home/monitor.out"
-    ports[$1 valkey]='' ports[$1 readiness]=''
-    while [[ -z ${ports[$1 valkey]} || -z ${ports[$1 readiness]} ]]; do
+    ports["$1 valkey"]='' ports["$1 readiness"]=''
+    while [[ -z ${ports["$1 valkey"]} || -z ${ports["$1 readiness"]} ]]; do
         read -r -t 60 -a words <&"$out" || fail "$1: QEMU did not start: $(cat "$home/qemu.log")"
         if [[ ${words[0]:-} == "TCP[HOST_FORWARD]" ]]; then
             port=${words[3]}
             case ${words[5]} in
-                6379) ports[$1 valkey]=$port ;;
-                8080) ports[$1 readiness]=$port ;;
+                6379) ports["$1 valkey"]=$port ;;
+                8080) ports["$1 readiness"]=$port ;;
             esac
         fi
     done
@@ -113,9 +113,9 @@ until_true() {
 }
 
 # ask NAME LINE...: what Valkey answers to these commands, without carriage returns.
-ask() { talk "${ports[$1 valkey]}" "${@:2}" QUIT | tr -d '\r'; }
+ask() { talk "${ports["$1 valkey"]}" "${@:2}" QUIT | tr -d '\r'; }
 
-is_ready() { talk "${ports[$1 readiness]}" "GET /readyz HTTP/1.0" "" | grep -q '^HTTP/1.1 200'; }
+is_ready() { talk "${ports["$1 readiness"]}" "GET /readyz HTTP/1.0" "" | grep -q '^HTTP/1.1 200'; }
 is_not_ready() { ! is_ready "$1"; }
 
 # A connection that the guest refuses is accepted by QEMU and then cut.

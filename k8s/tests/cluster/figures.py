@@ -7,15 +7,25 @@ import sys
 def load(result):
     latency = result["latency_from_sending_ms"]
     return [
-        result["accepted"], sum(result["refused"].values()), result["unknown"], result["not_sent"],
-        round(result["accepted_per_second"]), latency["p50"], latency["p99"], latency["max"],
+        result["accepted"],
+        sum(result["refused"].values()),
+        result["unknown"],
+        result["not_sent"],
+        round(result["accepted_per_second"]),
+        latency["p50"],
+        latency["p99"],
+        latency["max"],
     ]
 
 
 def proof(result):
     return [
-        result["holds"], result["lost"]["count"], result["doubled"]["count"] + result["acknowledged_twice"]["count"],
-        result["accepted"], result["counted"], result["unknown"]["written"],
+        result["holds"],
+        result["lost"]["count"],
+        result["doubled"]["count"] + result["acknowledged_twice"]["count"],
+        result["accepted"],
+        result["counted"],
+        result["unknown"]["written"],
         result["unknown"]["not_written"] + result["unknown"]["without_id"],
     ]
 

@@ -55,7 +55,10 @@ def pod(client, image):
             "activeDeadlineSeconds": 240,
             "automountServiceAccountToken": False,
             "securityContext": {
-                "runAsNonRoot": True, "runAsUser": 65532, "runAsGroup": 65532, "seccompProfile": {"type": "RuntimeDefault"},
+                "runAsNonRoot": True,
+                "runAsUser": 65532,
+                "runAsGroup": 65532,
+                "seccompProfile": {"type": "RuntimeDefault"},
             },
             "containers": [probe(server, image) for server in SERVERS],
         },
@@ -133,7 +136,9 @@ def judge(pods):
     found, wanted = results(pods), expected()
     wrong = [f"{client} to {server}" for (client, server), let in found.items() if let != wanted[client, server]]
     opened = sum(found.values())
-    print(f"{len(found)} connections tried: {opened} let through, {len(found) - opened} not; {len(wrong)} against arrows.txt.")
+    print(
+        f"{len(found)} connections tried: {opened} let through, {len(found) - opened} not; {len(wrong)} against arrows.txt."
+    )
     if wrong:
         sys.exit(f"wrong: {', '.join(wrong)}")
 
