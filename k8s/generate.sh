@@ -51,7 +51,7 @@ authority() {
     fi
 }
 
-# certificate NAME serverAuth|clientAuth DNS...: by our authority, for two years; made anew in its last month.
+# certificate NAME serverAuth|clientAuth DNS...: by our authority, for two years; made again in its last month.
 certificate() {
     local name=$1 usage=$2 file=$out/secrets/$1 names
     shift 2
@@ -150,7 +150,7 @@ secret_generators() {
     fi
 }
 
-# What was pushed, as it stands there: a component of its own could not say where a virtual machine names its image.
+# What was pushed, word for word: a component of its own could not say where a virtual machine names its image.
 images() {
     if [[ -s $out/images/kustomization.yaml ]]; then
         sed -n '/^images:/,$p' "$out/images/kustomization.yaml"

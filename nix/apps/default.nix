@@ -16,7 +16,7 @@ let
     program = lib.getExe script;
     meta = { inherit description; };
   };
-  # What goes into a registry: where it lies, and what it is called there.
+  # What goes into a registry: where it is, and what it is called there.
   archive = image: {
     file = image;
     reference = "${image.imageName}:${image.imageTag}";

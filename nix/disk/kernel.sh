@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # Alpine's kernel for virtual machines, out of the archive for network boots: the kernel itself and, from the squashfs
-# beside it, its modules with their modules.dep.
+# next to it, its modules with their modules.dep.
 #
 # Reads: netboot (a tar.gz), out (a folder, which gets vmlinuz and modules/). Wants unsquashfs.
 set -euo pipefail

@@ -36,7 +36,7 @@ in
     BLACKFRIDAY_DASHBOARD_LISTEN = 8090;
     BLACKFRIDAY_ADMIN_LISTEN = 9084;
   };
-  # load, verify, tail and the rest, to be run beside the services.
+  # load, verify, tail and the rest, to be run next to the services.
   cli = service "blackfriday" { };
 
   valkey = pkgs.callPackage ./valkey.nix { inherit image valkey; };

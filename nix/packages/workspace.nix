@@ -1,5 +1,5 @@
 # The whole workspace in one derivation, its dependencies in another: all programs share one build of librdkafka,
-# tonic and the rest, and no `-p` resolves features anew.
+# tonic and the rest, and no `-p` resolves features again.
 {
   craneLib,
   source,

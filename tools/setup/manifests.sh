@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# What k8s/ is rendered and checked with beside the checkers: Kustomize and promtool. Sourced by ./dev.
+# What k8s/ is rendered and checked with, in addition to the checkers: Kustomize and promtool. Sourced by ./dev.
 
 readonly OLDEST_KUSTOMIZE=5.4 OUR_KUSTOMIZE=v5.7.1
 readonly KUSTOMIZE_BY_HAND="kustomize $OLDEST_KUSTOMIZE or newer, a kubectl with such a one inside (1.31 or newer), or go (1.22 or newer) is wanted on PATH"

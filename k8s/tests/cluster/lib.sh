@@ -67,7 +67,7 @@ blackfriday_deploy() {
     "${words[@]}" deploy --manifests "$1" --overlay "$CLUSTER_OVERLAY" --no-push --yes
 }
 
-# job NAME CRONJOB ARGUMENTS...: that CronJob's job with other arguments, and the claim `receipts` beside it.
+# job NAME CRONJOB ARGUMENTS...: that CronJob's job with other arguments, and with the claim `receipts`.
 job() {
     local name=$1 from=$2
     shift 2

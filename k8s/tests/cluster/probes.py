@@ -27,7 +27,7 @@ SERVERS = {
     "valkey/sentinel 26379/TCP": "sentinel-0.sentinel.valkey",
     "valkey/valkey 6379/TCP": "valkey-0.valkey",
 }
-# The last of each namespace stands in no arrow at all.
+# The last of each namespace is in no arrow at all.
 CLIENTS = [
     *(f"blackfriday/{name}" for name in ("gateway", "relay", "writer", "consumer", "dashboard", "verify", "stranger")),
     *(f"kafka/{name}" for name in ("kafka", "kafka-setup", "stranger")),

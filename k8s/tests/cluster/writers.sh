@@ -11,7 +11,7 @@ replicas() {
     b scale deployment writer-a writer-b --replicas="$1" >/dev/null
     await 90 "writer-a has $1 replicas" rolled_out blackfriday deployment/writer-a
     await 90 "writer-b has $1 replicas" rolled_out blackfriday deployment/writer-b
-    # Until relays have resolved the writers' name anew, and those that go are gone.
+    # Until relays have resolved the writers' name again, and those that go are gone.
     await 60 "no writer is ending" no_writer_is_ending
     sleep 8
 }

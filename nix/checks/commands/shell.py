@@ -146,7 +146,7 @@ class Scanner:
         return found
 
     def word(self, found):
-        """The next word without its quotes; what it substitutes goes to `found`, and stands as it was written."""
+        """The next word without its quotes; what it substitutes goes to `found`, and stays as it was written."""
         word = ""
         while (char := self.peek()) not in ("", " ", "\t", "\n", ";", "&", "|", ")", "`"):
             if char == "'":

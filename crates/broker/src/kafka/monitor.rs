@@ -13,7 +13,8 @@ const INTERVAL_DOWN: Duration = Duration::from_millis(300);
 /// How long the broker may take to answer.
 pub(super) const PROBE_TIMEOUT: Duration = Duration::from_millis(1_500);
 
-/// Looks until `stop` is closed, on a thread of its own, because the client's request blocks.
+/// Looks until `hints` is closed, on a thread of its own, because the client's request blocks. A hint that comes before the
+/// interval is over brings the next look forward.
 pub(super) fn watch_broker(availability: &Availability, hints: &Receiver<()>, probe: impl Fn() -> bool) {
     loop {
         let looked = Instant::now();
