@@ -52,6 +52,7 @@ in
   manifests = of [
     (fileset.difference ../k8s (fileset.maybeMissing ../k8s/generated))
     ../docs/operations.md
+    ../Cargo.toml
     ../crates/broker/acl
     ../crates/store/acl
   ];

@@ -20,7 +20,7 @@ WORKLOADS = ("Deployment", "StatefulSet", "Job", "CronJob")
 
 def main():
     tree, rendered = map(Path, sys.argv[1:])
-    violations = list(of_files(tree)) + list(permissions.compare(tree))
+    violations = list(of_files(tree)) + list(of_tags(tree)) + list(permissions.compare(tree))
     for file in sorted(rendered.glob("*.yaml")):
         objects = [one for one in yaml.safe_load_all(file.read_text()) if one]
         folder = tree / "overlays" / file.stem
@@ -85,6 +85,17 @@ def of_files(tree):
         panels = [panel["id"] for panel in dashboard["panels"]]
         if len(panels) != len(set(panels)):
             yield f"{file.name}: two panels have the same id"
+
+
+def of_tags(tree):
+    """Images that come without a registry are found by the workspace's version: that is the tag which Nix gives them."""
+    workspace = (Path(__file__).resolve().parents[2] / "Cargo.toml").read_text()
+    version = re.search(r'^version = "(.+)"$', workspace, re.MULTILINE)[1]
+    for folder in ("base", "components"):
+        for file in sorted((tree / folder).rglob("*.yaml")):
+            for image, tag in re.findall(r"image: (blackfriday/[\w-]+):(\S+)", file.read_text()):
+                if tag != version:
+                    yield f"{file.relative_to(tree)}: {image} has the tag {tag}, and the workspace's version is {version}"
 
 
 def of_objects(objects):
