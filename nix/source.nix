@@ -1,4 +1,4 @@
-# What a build may see. A file that is not listed here changes no output: a README edit rebuilds nothing.
+# What a build may see. A file that is not listed here changes no output: an edit of the README rebuilds nothing.
 { lib }:
 let
   inherit (lib) fileset;
@@ -56,7 +56,7 @@ in
     ../crates/broker/acl
     ../crates/store/acl
   ];
-  readme = ../README.md;
+  configuration = ../docs/configuration.md;
   # Everything that is to be read, and what it tells to start.
   docs = of [
     (fileset.difference (fileset.fileFilter (file: file.hasExt "md") root) ../nix)

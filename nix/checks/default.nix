@@ -42,7 +42,7 @@ in
     cargoDenyChecks = "bans licenses sources";
   };
   tests = pkgs.callPackage ./tests.nix { inherit craneLib rust servers; };
-  readme = pkgs.callPackage ./readme.nix { inherit programs source; };
+  configuration = pkgs.callPackage ./configuration.nix { inherit programs source; };
   docs = pkgs.callPackage ./docs.nix {
     inherit
       source

@@ -1,5 +1,6 @@
 # Every test, with the real Kafka, Valkey and Redis on the sandbox's loopback. Left out are the page in a browser, which
-# a sandbox has no fonts and no namespaces for, the README's table, which has a check of its own, and what wants a registry.
+# a sandbox has no fonts and no namespaces for, the tables of the configuration, which have a check of their own, and what
+# wants a registry.
 {
   lib,
   craneLib,
@@ -11,7 +12,7 @@ craneLib.cargoNextest (
   rust
   // servers
   // {
-    # The tests of whole processes look for the programs beside themselves.
+    # The tests of whole processes look for the programs in their own folder.
     preCheck = "cargo build --locked --workspace --bins --tests";
     cargoNextestExtraArgs = lib.escapeShellArgs [
       "-E"

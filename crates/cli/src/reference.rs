@@ -1,4 +1,4 @@
-//! The table of environment variables, made from the commands' own definitions.
+//! The tables of environment variables, made from the commands' own definitions.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -7,47 +7,68 @@ use clap::{Arg, Command, CommandFactory};
 
 use crate::command::Cli;
 
+const PROGRAMS: [&str; 6] = ["gateway", "relay", "writer", "consumer", "dashboard", "blackfriday"];
+
 struct Row {
     flag: String,
     default: String,
     help: String,
-    services: Vec<&'static str>,
+    programs: Vec<usize>,
 }
 
-/// Every environment variable of every service and of `blackfriday`, as a Markdown table.
+/// Every environment variable of every service and of `blackfriday`, as Markdown: a section for each set of
+/// programs that share variables, those that most share first.
 pub fn table() -> String {
-    let mut rows = BTreeMap::new();
-    for (service, command) in [
-        ("gateway", blackfriday_gateway::Config::command()),
-        ("relay", blackfriday_relay::Config::command()),
-        ("writer", blackfriday_writer::Config::command()),
-        ("consumer", blackfriday_consumer::Config::command()),
-        ("dashboard", blackfriday_dashboard::Config::command()),
-        ("blackfriday", Cli::command()),
-    ] {
-        collect(service, &command, &mut rows);
+    let mut sections: BTreeMap<_, Vec<String>> = BTreeMap::new();
+    for (variable, Row { flag, default, help, programs }) in rows() {
+        let row = format!("| `{variable}` | `{flag}` | {default} | {help} |\n");
+        sections.entry((PROGRAMS.len() - programs.len(), programs)).or_default().push(row);
     }
-    let mut table = "| variable | flag | default | what | of |\n|---|---|---|---|---|\n".to_owned();
-    for (variable, Row { flag, default, help, services }) in rows {
-        let services = if services.len() == 6 { "all".to_owned() } else { services.join(", ") };
-        writeln!(table, "| `{variable}` | `{flag}` | {default} | {help} | {services} |")
-            .expect("writing into a String cannot fail");
+    let mut text = String::new();
+    for ((_, programs), rows) in sections {
+        write!(text, "\n## {}\n\n", title(&programs)).expect("writing into a String cannot fail");
+        text.push_str("| variable | flag | default | what |\n|---|---|---|---|\n");
+        text.extend(rows);
     }
-    table
+    text
 }
 
-fn collect(service: &'static str, command: &Command, rows: &mut BTreeMap<String, Row>) {
+fn rows() -> BTreeMap<String, Row> {
+    let commands = [
+        blackfriday_gateway::Config::command(),
+        blackfriday_relay::Config::command(),
+        blackfriday_writer::Config::command(),
+        blackfriday_consumer::Config::command(),
+        blackfriday_dashboard::Config::command(),
+        Cli::command(),
+    ];
+    let mut rows = BTreeMap::new();
+    for (program, command) in commands.iter().enumerate() {
+        collect(program, command, &mut rows);
+    }
+    rows
+}
+
+fn title(programs: &[usize]) -> String {
+    match programs {
+        all if all.len() == PROGRAMS.len() => "All programs".to_owned(),
+        services if services == [0, 1, 2, 3, 4] => "All services".to_owned(),
+        some => some.iter().map(|&program| PROGRAMS[program]).collect::<Vec<_>>().join(", "),
+    }
+}
+
+fn collect(program: usize, command: &Command, rows: &mut BTreeMap<String, Row>) {
     for argument in command.get_arguments() {
         let Some(variable) = argument.get_env().and_then(|variable| variable.to_str()) else { continue };
         let row = rows.entry(variable.to_owned()).or_insert_with(|| row(argument));
         if !row.default.contains(&default(argument)) {
             row.default = format!("{}, {}", row.default, default(argument));
         }
-        if !row.services.contains(&service) {
-            row.services.push(service);
+        if !row.programs.contains(&program) {
+            row.programs.push(program);
         }
     }
-    command.get_subcommands().for_each(|command| collect(service, command, rows));
+    command.get_subcommands().for_each(|command| collect(program, command, rows));
 }
 
 fn row(argument: &Arg) -> Row {
@@ -56,7 +77,7 @@ fn row(argument: &Arg) -> Row {
         flag: format!("--{}", argument.get_long().unwrap_or_default()),
         default: default(argument),
         help: help.replace('|', "\\|").replace('\n', " "),
-        services: Vec::new(),
+        programs: Vec::new(),
     }
 }
 
