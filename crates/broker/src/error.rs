@@ -1,4 +1,4 @@
-use crate::TopicPartition;
+use crate::partition::TopicPartition;
 
 /// Why a record is not acknowledged.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -24,10 +24,10 @@ pub enum PublishError {
 #[derive(Debug, thiserror::Error)]
 pub enum BrokerError {
     /// A client setting is wrong.
-    #[error("make the broker's client")]
+    #[error("cannot make the Kafka client")]
     Client(#[source] Cause),
     /// The broker did not answer.
-    #[error("ask the broker for {what}")]
+    #[error("the broker did not answer with {what}")]
     Ask {
         /// What was asked for.
         what: &'static str,
@@ -36,7 +36,7 @@ pub enum BrokerError {
         source: Cause,
     },
     /// A topic could not be made.
-    #[error("create topic {topic}: {reason}")]
+    #[error("cannot create topic {topic}: {reason}")]
     CreateTopic {
         /// The topic.
         topic: String,
@@ -60,9 +60,9 @@ pub enum BrokerError {
         /// One past the last offset of the log.
         high: i64,
     },
-    /// The log ends before the position: the topic was made anew.
+    /// The log ends before the position: the topic was made again.
     #[error(
-        "{partition}: offset {position} lies past the end of the log, which holds {low} to {high}: the topic was made anew"
+        "{partition}: offset {position} is past the end of the log, which holds {low} to {high}: the topic was made again"
     )]
     PastEnd {
         /// Where.
@@ -77,7 +77,7 @@ pub enum BrokerError {
     /// The record before the position is not the one that was read there: the log lost its tail and grew again, or the topic
     /// was made again.
     #[error(
-        "{partition}: the record before offset {position} is another one than was read, the log holds {low} to {high}: it lost its tail, or the topic was made again"
+        "{partition}: the record before offset {position} is not the one that was read, the log holds {low} to {high}: it lost its tail, or the topic was made again"
     )]
     Replaced {
         /// Where.
@@ -90,7 +90,7 @@ pub enum BrokerError {
         high: i64,
     },
     /// The client's own thread could not be started.
-    #[error("start the client's thread")]
+    #[error("cannot start the client's thread")]
     Thread(#[source] std::io::Error),
 }
 

@@ -1,6 +1,6 @@
 //! Kafka, by librdkafka.
 //!
-//! Every setting that differs from librdkafka's default stands in this module with its reason. The names are those of
+//! Every setting that differs from librdkafka's default is in this module, with its reason. The names are those of
 //! librdkafka's CONFIGURATION.md.
 
 mod admin;

@@ -1,12 +1,7 @@
-use std::fmt;
-use std::sync::Arc;
-
 use sha2::{Digest, Sha256};
 
-use crate::BrokerError;
-
-/// A topic's name, cheap to clone.
-pub type Topic = Arc<str>;
+use crate::error::BrokerError;
+use crate::partition::TopicPartition;
 
 /// A record on its way to the log.
 #[derive(Debug, Clone, Default)]
@@ -27,7 +22,7 @@ pub struct OutgoingRecord {
     pub headers: Vec<(&'static str, Vec<u8>)>,
 }
 
-/// Where an acknowledged record lies.
+/// Where an acknowledged record is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Position {
     /// The partition.
@@ -36,7 +31,7 @@ pub struct Position {
     pub offset: i64,
 }
 
-/// A record as it lies in the log.
+/// A record as it is stored in the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
     /// The offset in its partition.
@@ -77,28 +72,6 @@ pub struct LastRead {
     pub offset: i64,
     /// Its [`Record::digest`].
     pub digest: [u8; 8],
-}
-
-/// One partition of one topic.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct TopicPartition {
-    /// The topic.
-    pub topic: Topic,
-    /// The partition.
-    pub partition: i32,
-}
-
-impl TopicPartition {
-    /// A partition of a topic.
-    pub fn new(topic: impl Into<Topic>, partition: i32) -> Self {
-        Self { topic: topic.into(), partition }
-    }
-}
-
-impl fmt::Display for TopicPartition {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.topic, self.partition)
-    }
 }
 
 /// Consecutive records of one partition: everything that the log holds from `from` up to, not including, `to`.
@@ -180,7 +153,7 @@ mod tests {
         assert!(log.check(&ventas, 10).is_ok() && log.check(&ventas, 20).is_ok());
         let gap = log.check(&ventas, 9).expect_err("records are gone").to_string();
         assert!(gap.contains("ventas/3") && gap.contains("9 to 10 are lost"), "{gap}");
-        let past = log.check(&ventas, 21).expect_err("the topic was made anew").to_string();
+        let past = log.check(&ventas, 21).expect_err("the topic was made again").to_string();
         assert!(past.contains("past the end") && past.contains("10 to 20"), "{past}");
     }
 }

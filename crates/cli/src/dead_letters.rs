@@ -15,9 +15,9 @@ use std::collections::HashSet;
 use std::ops::ControlFlow;
 
 use anyhow::Result;
+use blackfriday_broker::dead_letter::{ORIGIN_OFFSET, ORIGIN_PARTITION, ORIGIN_TOPIC, REASON, topic_of};
 use blackfriday_broker::kafka::{Admin, KafkaConfig};
-use blackfriday_broker::{BrokerError, Record, TopicPartition};
-use blackfriday_consumer::{ORIGIN_OFFSET, ORIGIN_PARTITION, ORIGIN_TOPIC, REASON, dead_letter_topic};
+use blackfriday_broker::{BrokerError, Record, SALES, TopicPartition};
 use serde_json::json;
 
 use crate::records::{self, Headers, Patience, Range};
@@ -48,7 +48,7 @@ pub enum Command {
 #[derive(clap::Args, Debug, Clone)]
 pub struct Which {
     /// The topic that they came from.
-    #[arg(long, default_value = "ventas")]
+    #[arg(long, default_value = SALES)]
     topic: String,
     /// First offset in the dead-letter topic.
     #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(i64).range(0..))]
@@ -82,7 +82,7 @@ pub(crate) async fn run(command: Command) -> Result<bool> {
 pub(crate) async fn origins(kafka: &KafkaConfig, admin: &Admin, topics: &[&str]) -> Result<HashSet<Place>> {
     let mut origins = HashSet::new();
     for topic in topics {
-        let ranges = match whole_topic(admin, &dead_letter_topic(topic)).await {
+        let ranges = match whole_topic(admin, &topic_of(topic)).await {
             // Nothing was buried yet.
             Err(BrokerError::NoTopic(_)) => continue,
             ranges => ranges?,
@@ -108,7 +108,7 @@ impl Which {
 
     async fn read(&self) -> Result<Vec<DeadLetter>> {
         let admin = Admin::new(&self.kafka)?;
-        let mut ranges = whole_topic(&admin, &dead_letter_topic(&self.topic)).await?;
+        let mut ranges = whole_topic(&admin, &topic_of(&self.topic)).await?;
         for range in &mut ranges {
             range.from = range.from.max(self.from);
             range.to = range.to.min(self.to.unwrap_or(i64::MAX));

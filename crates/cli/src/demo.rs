@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use blackfriday_event::Category;
+use blackfriday_dashboard::category_of_student_id;
 use blackfriday_service::Shutdown;
 use blackfriday_stack::{Kafka, KafkaOptions, Valkey};
 use blackfriday_workload::{Traffic, Workload};
@@ -204,7 +204,7 @@ impl Arguments {
 }
 
 fn carnet(text: &str) -> Result<String, String> {
-    match Category::of_student_id(text) {
+    match category_of_student_id(text) {
         Some(_) => Ok(text.to_owned()),
         None => Err("must end in a digit".to_owned()),
     }

@@ -4,7 +4,7 @@ use anyhow::Result;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use blackfriday_broker::kafka::{Admin, KafkaConfig};
-use blackfriday_broker::{Record, TopicPartition};
+use blackfriday_broker::{Record, SALES, TopicPartition};
 use blackfriday_event::Timestamp;
 use blackfriday_proto::{Event, decode_record};
 use serde_json::{Map, Value, json};
@@ -20,7 +20,7 @@ use crate::records::{self, Headers, Patience, Range};
     blackfriday tail --topic ventas.dlq --limit 1")]
 pub struct Arguments {
     /// The topic.
-    #[arg(long, default_value = "ventas")]
+    #[arg(long, default_value = SALES)]
     topic: String,
     /// Only this partition.
     #[arg(long)]

@@ -1,5 +1,6 @@
+use blackfriday_broker::dead_letter;
 use blackfriday_broker::kafka::{Admin, KafkaConfig, TopicSpec};
-use blackfriday_consumer::dead_letter_topic;
+use blackfriday_broker::{SALES, WEATHER};
 
 use crate::output;
 
@@ -40,7 +41,7 @@ pub(crate) async fn make(
 ) -> anyhow::Result<Vec<String>> {
     let spec = |name: &str, partitions| TopicSpec { name: name.to_owned(), partitions, replication };
     let topics =
-        ["ventas", "clima"].map(|topic| [spec(topic, 1), spec(&dead_letter_topic(topic), 1)]).concat();
+        [SALES, WEATHER].map(|topic| [spec(topic, 1), spec(&dead_letter::topic_of(topic), 1)]).concat();
     let mut topics = topics;
     topics[0].partitions = partitions;
     Admin::new(kafka)?.create_topics(&topics).await?;

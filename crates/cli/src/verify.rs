@@ -14,6 +14,7 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::Result;
 use blackfriday_broker::kafka::{Admin, KafkaConfig};
+use blackfriday_broker::{SALES, WEATHER};
 use blackfriday_event::Timestamp;
 use blackfriday_store::{Store, StoreConfig, ValkeyConfig};
 
@@ -25,7 +26,7 @@ use crate::receipts::Receipts;
 use crate::{dead_letters, output};
 
 /// The topics that the store is made of: of sales, and of weather reports.
-const TOPICS: [&str; 2] = ["ventas", "clima"];
+const TOPICS: [&str; 2] = [SALES, WEATHER];
 
 /// Compares what was acknowledged with what is in the broker and what is counted.
 #[derive(clap::Args, Debug)]

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use blackfriday_broker::OutgoingRecord;
+use blackfriday_broker::dead_letter::{ORIGIN_OFFSET, ORIGIN_PARTITION, ORIGIN_TOPIC, REASON};
 use blackfriday_broker::kafka::{KafkaConfig, Producer, ProducerConfig};
-use blackfriday_consumer::{Config, ORIGIN_OFFSET, ORIGIN_PARTITION, ORIGIN_TOPIC, REASON};
+use blackfriday_consumer::Config;
 use blackfriday_event::{EventId, IdempotencyKey, Sale, Timestamp, WeatherReport};
 use blackfriday_proto::{encode_sale, encode_weather};
 use blackfriday_service::Context;

@@ -17,12 +17,6 @@ pub struct Config {
     /// Where /livez, /readyz and /metrics are served.
     #[arg(long, env = "BLACKFRIDAY_ADMIN_LISTEN", default_value = "127.0.0.1:9083")]
     pub admin_listen: SocketAddr,
-    /// The topic of sales.
-    #[arg(long, env = "BLACKFRIDAY_TOPIC_SALES", default_value = "ventas")]
-    pub topic_sales: String,
-    /// The topic of weather reports.
-    #[arg(long, env = "BLACKFRIDAY_TOPIC_WEATHER", default_value = "clima")]
-    pub topic_weather: String,
     /// The consumer group, which shares the partitions among consumers.
     #[arg(long, env = "BLACKFRIDAY_CONSUMER_GROUP", default_value = "blackfriday")]
     pub group: String,
@@ -63,7 +57,7 @@ pub enum OnGap {
     Stop,
     /// Records are gone by retention: go on at the first that is left. They are never counted.
     Skip,
-    /// As `skip`; and where the topic was made anew, count it from its beginning on top of what is counted.
+    /// As `skip`; and where the topic was made again, count it from its beginning on top of what is counted.
     StartOver,
 }
 

@@ -2,6 +2,17 @@
 //!
 //! A partition goes its own way from its start to its stop; what waits for something, a leader, dead letters, an operator,
 //! waits in a task of its own. Only the store is common to all: the batches that are ready are applied in one round trip.
+//!
+//! - **Epochs.** Each start of a partition gets the next number, and its task, its batches and its applies carry it. What
+//!   comes back under an older one belongs to a start that was given up, and is dropped: nothing has to be called back.
+//! - **`biased`.** Events are taken in the order in which they stand in the `select!`. A change of assignment comes first, since
+//!   what follows may be void after it, and new records come last: while the log is far ahead there is always a batch, and it
+//!   would keep everything else waiting.
+//! - **`releases`.** The group gives a revoked partition to its next owner when its [`Release`] is dropped. One that is
+//!   revoked during an apply is held until that apply has ended: otherwise the next owner would read a position that is
+//!   about to change, and its first batch would be refused.
+//!
+//! Invariant: a wrong owner costs a refused batch and never a wrong count; the store compares the position in each apply.
 
 mod counting;
 mod looking;
@@ -11,8 +22,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use blackfriday_broker::TopicPartition;
 use blackfriday_broker::kafka::{Admin, Membership, MembershipEvent, Producer, Release, Subscription};
+use blackfriday_broker::{SALES, TopicPartition, WEATHER};
 use blackfriday_service::Context;
 use blackfriday_store::{LastRecord, Store};
 use tokio::task::{JoinError, JoinHandle, JoinSet};
@@ -20,17 +31,20 @@ use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::task::AbortOnDropHandle;
 
 use self::looking::Look;
+use crate::config::Config;
 use crate::count::{Counted, Work};
-use crate::fold::Kind;
+use crate::error::Error;
 use crate::owned::{AbortOnDrop, Owned, Phase};
 use crate::progress::Progress;
 use crate::start::{Start, Starter, advice};
 use crate::troubles::{Subject, Troubles};
 use crate::watch::Orphans;
-use crate::{Config, Error, dead_letter, guard};
+use crate::{dead_letter, guard};
 
 /// Folded batches that wait for the store; while there are as many, no more are read.
 const MAX_READY: usize = 32;
+/// What is counted.
+const TOPICS: [&str; 2] = [SALES, WEATHER];
 const TICK: Duration = Duration::from_millis(500);
 
 /// Counts until the shutdown begins; then the last batches are applied and the group is left.
@@ -41,12 +55,11 @@ pub async fn run(config: Config, context: Context) -> Result<(), Error> {
     let with_traces = config.process.telemetry.otlp_endpoint.is_some();
     let subscription =
         Subscription::open(&config.kafka, config.batch_limits(), with_traces).map_err(Error::Client)?;
-    let topics = [config.topic_sales.as_str(), config.topic_weather.as_str()];
-    let producer = dead_letter::producer(&config.kafka, topics).map_err(Error::Client)?;
+    let producer = dead_letter::producer(&config.kafka).map_err(Error::Client)?;
     let _follow = AbortOnDropHandle::new(tokio::spawn(follow_broker(producer.clone(), context.clone())));
     let instance = config.group_instance_id.as_deref();
     let mut membership =
-        Membership::join(&config.kafka, &config.group, instance, &topics).map_err(Error::Client)?;
+        Membership::join(&config.kafka, &config.group, instance, &TOPICS).map_err(Error::Client)?;
     let starter = Starter {
         store: Store::new(&config.valkey, &config.store).map_err(Error::StoreClient)?,
         admin: Arc::new(Admin::new(&config.kafka).map_err(Error::Client)?),
@@ -58,7 +71,6 @@ pub async fn run(config: Config, context: Context) -> Result<(), Error> {
     let guarded = guard::guard(starter.clone(), Arc::clone(&permitted), Arc::clone(&idle));
     let _guard = AbortOnDropHandle::new(tokio::spawn(guarded));
     let mut consumer = Consumer {
-        topics: topics.map(str::to_owned).to_vec(),
         starter,
         producer,
         subscription,
@@ -87,7 +99,6 @@ pub async fn run(config: Config, context: Context) -> Result<(), Error> {
 
 struct Consumer {
     config: Config,
-    topics: Vec<String>,
     starter: Starter,
     producer: Producer,
     subscription: Subscription,
@@ -142,7 +153,7 @@ impl Consumer {
                     self.compare(looked.map_err(|_| Error::Died("look"))?)?;
                 }
                 _ = tick.tick() => self.tick(membership),
-                // Last: while the log is far ahead there is always an event.
+                // Last, see above.
                 event = self.subscription.next(), if self.ready.len() < MAX_READY => {
                     self.read(event.ok_or(Error::Died("fetch thread"))?);
                 }
@@ -236,7 +247,7 @@ impl Consumer {
         }
     }
 
-    /// Counts a partition no more until an operator resumes it.
+    /// Stops counting a partition until an operator resumes it.
     fn halt(&mut self, partition: &TopicPartition, reason: &str) {
         self.subscription.stop(partition.clone());
         self.ready.retain(|work| work.partition != *partition);
@@ -254,13 +265,9 @@ impl Consumer {
         };
         self.owned.iter().filter_map(known).collect()
     }
-
-    fn kind(&self, partition: &TopicPartition) -> Kind {
-        if *partition.topic == *self.config.topic_weather { Kind::Weather } else { Kind::Sales }
-    }
 }
 
-/// Waits for a task; for ever if there is none.
+/// Waits for a task; without end if there is no task.
 async fn finished<T>(task: &mut Option<JoinHandle<T>>) -> Result<T, JoinError> {
     match task {
         Some(task) => task.await,

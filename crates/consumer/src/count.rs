@@ -8,7 +8,7 @@ use blackfriday_store::{Batch, LastRecord, Outcome, Store, StoreError};
 use blackfriday_telemetry::context;
 use tracing::{Instrument, Span};
 
-use crate::Error;
+use crate::error::Error;
 use crate::fold::Folded;
 use crate::progress::Progress;
 

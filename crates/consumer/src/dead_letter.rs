@@ -5,59 +5,43 @@
 
 use std::time::{Duration, SystemTime};
 
-use blackfriday_broker::kafka::{KafkaConfig, Producer, ProducerConfig};
-use blackfriday_broker::{BrokerError, OutgoingRecord, PublishError, TopicPartition};
+use blackfriday_broker::dead_letter::{
+    ORIGIN_LENGTH, ORIGIN_OFFSET, ORIGIN_PARTITION, ORIGIN_TOPIC, REASON, topic_of,
+};
+use blackfriday_broker::kafka::{Destination, KafkaConfig, Producer, ProducerConfig};
+use blackfriday_broker::{BrokerError, OutgoingRecord, PublishError, SALES, TopicPartition, WEATHER};
 use blackfriday_event::Timestamp;
 use tokio::time::Instant;
 
 use crate::fold::Rejected;
 use crate::troubles::{Subject, Troubles};
 
-/// Header: the topic that the record came from.
-pub const ORIGIN_TOPIC: &str = "blackfriday-origin-topic";
-/// Header: the partition that it came from.
-pub const ORIGIN_PARTITION: &str = "blackfriday-origin-partition";
-/// Header: its offset there.
-pub const ORIGIN_OFFSET: &str = "blackfriday-origin-offset";
-/// Header: why it cannot be counted.
-pub const REASON: &str = "blackfriday-reason";
-/// How the reason begins of an event whose key counted another one.
-pub const CONFLICT: &str = "its idempotency key was counted with another event";
-/// Header of a stub: the bytes that the record had. The payload is its beginning only.
-pub const ORIGIN_LENGTH: &str = "blackfriday-origin-length";
-
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
-/// The producer gives a record up after [`MESSAGE_TIMEOUT_MS`]; one that was replaced meanwhile never tells.
+/// The producer gives a record up after [`MESSAGE_TIMEOUT_MS`]; one that was replaced meanwhile never reports.
 const OUTCOME_LIMIT: Duration = Duration::from_secs(5);
 const MESSAGE_TIMEOUT_MS: u32 = 3_000;
 /// Far above what a topic takes: records are compressed there, and only the broker knows how large they are then.
 const RECORD_MAX_BYTES: u32 = 32 << 20;
 const STUB_BYTES: usize = 1024;
 
-/// The dead-letter topic of a topic.
-pub fn topic_of(topic: &str) -> String {
-    format!("{topic}.dlq")
-}
-
 /// A producer of dead letters. One that is written twice does no harm: it is redriven once.
 ///
 /// # Errors
 /// A setting is refused.
-pub(crate) fn producer(kafka: &KafkaConfig, topics: [&str; 2]) -> Result<Producer, BrokerError> {
+pub(crate) fn producer(kafka: &KafkaConfig) -> Result<Producer, BrokerError> {
     let settings = ProducerConfig {
         message_timeout_ms: MESSAGE_TIMEOUT_MS,
         record_max_bytes: RECORD_MAX_BYTES,
         ..ProducerConfig::default()
     };
-    let [sales, weather] = topics;
-    let names = [sales.to_owned(), topic_of(sales), topic_of(weather)];
-    let destination = |topic| blackfriday_broker::kafka::Destination { topic, min_partitions: 1 };
+    let names = [SALES.to_owned(), topic_of(SALES), topic_of(WEATHER)];
+    let destination = |topic| Destination { topic, min_partitions: 1 };
     Producer::to(kafka, &settings, names.into_iter().map(destination).collect())
 }
 
 /// Publishes what cannot be counted and waits, for as long as it takes, until the broker has acknowledged all of it. A
-/// crash in between publishes it again: the origin in the headers tells the two apart from two records.
+/// crash in between publishes it again: the origin in the headers shows that the two are one record.
 pub(crate) async fn publish(
     producer: &Producer,
     partition: &TopicPartition,

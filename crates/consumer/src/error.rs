@@ -6,13 +6,13 @@ use blackfriday_store::StoreError;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A client setting is refused.
-    #[error("make the clients")]
+    #[error("cannot make the clients")]
     Client(#[source] BrokerError),
     /// The store's address cannot be used.
-    #[error("make the store's client")]
+    #[error("cannot make the store's client")]
     StoreClient(#[source] StoreError),
     /// The store is not as it should be.
-    #[error("count into the store")]
+    #[error("cannot count into the store")]
     Store(#[source] StoreError),
     /// A thread or task of the consumer died.
     #[error("the consumer's {0} died")]

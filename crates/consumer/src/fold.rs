@@ -3,12 +3,11 @@
 
 use std::collections::HashSet;
 
-use blackfriday_broker::{LastRead, Record};
+use blackfriday_broker::dead_letter::CONFLICT;
+use blackfriday_broker::{LastRead, Record, TopicPartition, WEATHER};
 use blackfriday_event::{Admission, Bounds, IdempotencyKey, KeyWindow, SaleTally, Timestamp, WeatherTally};
 use blackfriday_proto::{DecodeError, Event, decode_record};
 use blackfriday_store::BatchTally;
-
-use crate::dead_letter::CONFLICT;
 
 /// The most trace contexts that one batch's span links to.
 const MAX_LINKS: usize = 128;
@@ -163,6 +162,11 @@ impl Folded {
 }
 
 impl Kind {
+    /// What a partition's records are.
+    pub(crate) fn of(partition: &TopicPartition) -> Self {
+        if *partition.topic == *WEATHER { Self::Weather } else { Self::Sales }
+    }
+
     /// The tally of no events.
     pub(crate) fn empty(self, bounds: Bounds) -> BatchTally {
         match self {

@@ -26,7 +26,9 @@ pub(crate) async fn guard(starter: Starter, permitted: Arc<AtomicBool>, idle: Ar
         match if there.is_ok() { store.check_server().await.map(Some) } else { Ok(None) } {
             Ok(Some(eviction)) => {
                 if eviction == Eviction::NotTold && !std::mem::replace(&mut told, true) {
-                    tracing::warn!("Valkey does not tell its maxmemory-policy: see that it is noeviction");
+                    tracing::warn!(
+                        "Valkey does not report its maxmemory-policy: make sure that it is noeviction"
+                    );
                 }
                 permitted.store(true, Ordering::Release);
                 troubles.passed(&Subject::Store);

@@ -1,7 +1,7 @@
 //! The consumer: counts the records of the event log into the store, each exactly once.
 //!
 //! The group's membership says which partitions should be ours; where to go on in each, the store says, and also whether
-//! anybody counts it: one that nobody counts is adopted without waiting for the group. A batch is decoded and folded while
+//! any consumer counts it: one that none counts is adopted without waiting for the group. A batch is decoded and folded while
 //! the one before is being applied. When the store refuses a batch, because its position is another one, the
 //! consumer seeks to that position: replays, rebalances, zombies and a store that lost its last second are all the same case.
 //!
@@ -23,8 +23,4 @@ mod watch;
 
 pub use config::{Config, OnGap};
 pub use consume::run;
-pub use dead_letter::{
-    CONFLICT, ORIGIN_LENGTH, ORIGIN_OFFSET, ORIGIN_PARTITION, ORIGIN_TOPIC, REASON,
-    topic_of as dead_letter_topic,
-};
 pub use error::Error;

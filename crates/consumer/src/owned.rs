@@ -10,7 +10,7 @@ use crate::troubles::Subject;
 pub(crate) struct Owned {
     /// Batches of another epoch are void.
     pub(crate) epoch: u64,
-    /// Whether the group gave it to us; otherwise nobody else was counting it.
+    /// Whether the group assigned it to us; otherwise it was adopted, because no consumer counted it.
     pub(crate) by_group: bool,
     pub(crate) phase: Phase,
     /// The last record that was read.
@@ -39,7 +39,7 @@ pub(crate) enum Phase {
     Stopped,
 }
 
-/// A task that nobody waits for when this is dropped.
+/// A task that is aborted when this is dropped.
 #[derive(Debug)]
 pub(crate) struct AbortOnDrop(pub(crate) AbortHandle);
 

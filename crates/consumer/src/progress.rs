@@ -1,3 +1,8 @@
+//! What the consumer reports of its work: metrics, readiness, and lines of the log that do not repeat themselves.
+//!
+//! Invariant: a lag is reported by the owner of its partition only, and the freshness is by the log's time of the newest
+//! counted event.
+
 use std::collections::HashSet;
 use std::sync::Mutex;
 use std::sync::PoisonError;
@@ -20,7 +25,7 @@ use crate::fold::Decided;
 /// Between two times that the same is logged.
 const REMINDER: Duration = Duration::from_secs(30);
 
-/// What the consumer tells of its work: metrics, readiness, and a line of log a second.
+/// The metrics and conditions, and what was logged last.
 pub(crate) struct Progress {
     store: Condition,
     records: Counter,
@@ -184,7 +189,7 @@ impl Progress {
         self.total_lag.store(total, Ordering::Relaxed);
     }
 
-    /// Forgets the lag of partitions that are not ours any more: whose they are now tells it.
+    /// Forgets the lag of partitions that are not ours any more: their new owner reports it.
     pub(crate) fn keep_lags(&self, is_ours: impl Fn(&Partition) -> bool) {
         let mut lagging = self.lagging.lock().unwrap_or_else(PoisonError::into_inner);
         for partition in lagging.extract_if(|partition| !is_ours(partition)) {

@@ -6,13 +6,14 @@ use blackfriday_broker::kafka::Admin;
 use blackfriday_broker::{BrokerError, LastRead, TopicPartition, Watermarks};
 use blackfriday_store::{LastRecord, Outcome, Store, StoredPartition};
 
+use crate::config::OnGap;
 use crate::count::retrying;
+use crate::error::Error;
 use crate::progress::Progress;
 use crate::troubles::{Subject, Troubles};
-use crate::{Error, OnGap};
 
 const RETRY: Duration = Duration::from_millis(500);
-/// An end of the log before the position is believed when it is told again after this time: a new leader may not know yet
+/// An end of the log before the position is believed when it is seen again after this time: a new leader may not know yet
 /// how far its log is committed.
 const PAST_END: Duration = Duration::from_secs(2);
 /// For one question about the log's range.
@@ -28,6 +29,10 @@ pub(crate) struct Starter {
     pub(crate) on_gap: OnGap,
 }
 
+/// Since when the log is seen to end before a position.
+#[derive(Debug, Default)]
+struct PastEnd(Option<(i64, Instant)>);
+
 /// How a partition begins.
 #[derive(Debug)]
 pub(crate) enum Start {
@@ -38,14 +43,14 @@ pub(crate) enum Start {
 }
 
 impl Starter {
-    /// Looks up where a partition goes on, and waits for as long as store or broker are away. `replaced`: a record that the
+    /// Looks up where a partition goes on, and waits for as long as the store or the broker does not answer. `replaced`: a record that the
     /// log was found not to hold any more.
     pub(crate) async fn start(
         &self,
         partition: &TopicPartition,
         replaced: Option<LastRecord>,
     ) -> Result<Start, Error> {
-        let mut past_end: Option<(i64, Instant)> = None;
+        let mut past_end = PastEnd::default();
         loop {
             let stored = self.stored(partition).await?;
             if let (Some(reason), OnGap::Stop) = (&stored.stopped, self.on_gap) {
@@ -58,22 +63,22 @@ impl Starter {
                 Ok(()) => None,
                 Err(gap) => Some(gap),
             };
-            if matches!(gap, Some(BrokerError::PastEnd { .. })) && stored.stopped.is_none() {
-                let (_, since) = past_end
-                    .filter(|(position, _)| *position == stored.next)
-                    .unwrap_or((stored.next, Instant::now()));
-                past_end = Some((stored.next, since));
-                if since.elapsed() < PAST_END {
-                    tokio::time::sleep(RETRY).await;
-                    continue;
-                }
+            let subject = Subject::Locating(partition.clone());
+            if let Some(gap @ BrokerError::PastEnd { .. }) = &gap
+                && stored.stopped.is_none()
+                && !past_end.is_believed(stored.next, Instant::now())
+            {
+                self.troubles.met(&subject, format!("{gap}, unless its leader does not know its end yet"));
+                tokio::time::sleep(RETRY).await;
+                continue;
             }
+            self.troubles.passed(&subject);
             match gap {
                 None if stored.stopped.is_none() => {
-                    // Retention may have taken the record and left the position.
+                    // Retention may have taken the record and left the position, or somebody moved that back by hand.
                     let check = stored
                         .last
-                        .filter(|last| last.offset >= log.low)
+                        .filter(|last| (log.low..stored.next).contains(&last.offset))
                         .map(|LastRecord { offset, digest }| LastRead { offset, digest });
                     return Ok(Start::At { position: stored.next, last: stored.last, check });
                 }
@@ -131,10 +136,7 @@ impl Starter {
         let mut failed = false;
         loop {
             match self.admin.watermarks_within(partition, ANSWER_LIMIT).await {
-                Ok(log) => {
-                    self.troubles.passed(&subject);
-                    return log;
-                }
+                Ok(log) => return log,
                 Err(error) => {
                     let cause =
                         std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
@@ -149,6 +151,14 @@ impl Starter {
     }
 }
 
+impl PastEnd {
+    /// Takes that the log was seen to end before this position, and says whether it was for long enough.
+    fn is_believed(&mut self, position: i64, now: Instant) -> bool {
+        let (_, since) = *self.0.insert(self.0.filter(|(of, _)| *of == position).unwrap_or((position, now)));
+        now.duration_since(since) >= PAST_END
+    }
+}
+
 fn replaced_by_another(partition: &TopicPartition, position: i64, log: Watermarks) -> BrokerError {
     BrokerError::Replaced { partition: partition.clone(), position, low: log.low, high: log.high }
 }
@@ -159,4 +169,19 @@ pub(crate) fn advice(partition: &TopicPartition, reason: &str) -> String {
     format!(
         "{reason}; see: blackfriday resume --topic {topic} --partition {partition} --at earliest|end|OFFSET"
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_end_before_the_position_is_believed_when_it_is_seen_again_after_two_seconds() {
+        let (mut past_end, now) = (PastEnd::default(), Instant::now());
+        assert!(!past_end.is_believed(7, now));
+        assert!(!past_end.is_believed(7, now + PAST_END / 2));
+        assert!(!past_end.is_believed(8, now + PAST_END), "of another position nothing was seen before");
+        assert!(!past_end.is_believed(8, now + PAST_END + RETRY));
+        assert!(past_end.is_believed(8, now + PAST_END * 2));
+    }
 }

@@ -1,5 +1,5 @@
-//! What keeps partitions from being counted, and has to be mended by somebody: each is told in readiness, in a metric, and
-//! in the log when it begins, seldom while it lasts, and when it has passed.
+//! What keeps partitions from being counted, and has to be mended by somebody: each shows in readiness, in a metric, and in
+//! the log when it begins, seldom while it lasts, and when it has passed.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -89,20 +89,20 @@ impl Troubles {
     pub(crate) fn passed(&self, subject: &Subject) {
         let mut met = self.met.lock().unwrap_or_else(PoisonError::into_inner);
         if met.remove(subject).is_some() {
-            tracing::info!(%subject, "counting is held up no more");
+            tracing::info!(%subject, "counting is no longer held up");
             self.gauge(subject, 0);
             self.show(&met);
         }
     }
 
-    /// A partition is not ours any more: whose it is now tells its troubles.
+    /// A partition is not ours any more: its new owner reports its troubles.
     pub(crate) fn forget(&self, partition: &TopicPartition) {
         for subject in [Subject::Stopped, Subject::Locating, Subject::Reading, Subject::DeadLetters] {
             self.passed(&subject(partition.clone()));
         }
     }
 
-    /// Forgets the troubles of partitions for which `lasts` is false: a task that was given up may have told one late.
+    /// Forgets the troubles of partitions for which `lasts` is false: a task that was given up may have reported one late.
     pub(crate) fn keep(&self, lasts: impl Fn(&Subject) -> bool) {
         let mut met = self.met.lock().unwrap_or_else(PoisonError::into_inner);
         for (subject, _) in met.extract_if(.., |subject, _| !lasts(subject)) {

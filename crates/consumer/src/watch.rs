@@ -1,8 +1,8 @@
 //! A look at store and log, twice a second, one at a time: how far the log is ahead, whether somebody else moved a position,
-//! and which partitions nobody counts.
+//! and which partitions no consumer counts.
 //!
 //! The group says who should count a partition. It takes seconds to notice that one died, and to agree on who is next; the
-//! store's position says at once whether anybody counts. So a partition with records, whose position stands still, is
+//! store's position says at once whether anybody counts. So a partition with records, whose position does not move, is
 //! adopted. That two count one partition does no harm: the store refuses one of them.
 
 use std::collections::{BTreeMap, HashMap};
@@ -15,9 +15,9 @@ use futures_util::future::join_all;
 
 /// For each question to the broker.
 const ANSWER_LIMIT: Duration = Duration::from_millis(1_500);
-/// How long a position with records above it stands still, at least, until the partition is adopted.
+/// How long a position with records above it does not move, at least, until the partition is adopted.
 const STILL: Duration = Duration::from_millis(1_000);
-/// And how many of the store's round trips: where it is slow, whoever counts moves the position seldom.
+/// And how many of the store's round trips: where it is slow, a consumer that counts moves the position seldom.
 const ROUND_TRIPS: u32 = 3;
 /// After an adopted partition turned out to be counted by another, or could not be.
 const COOL_DOWN: Duration = Duration::from_secs(5);
@@ -32,7 +32,7 @@ pub(crate) struct Seen {
     pub(crate) took: Duration,
 }
 
-/// Which partitions stand still.
+/// Partitions whose positions do not move.
 #[derive(Debug, Default)]
 pub(crate) struct Orphans {
     still: HashMap<TopicPartition, (i64, Instant)>,
@@ -43,7 +43,7 @@ pub(crate) struct Orphans {
 ///
 /// # Errors
 /// The store is not as it should be, and does not get so by itself.
-pub(crate) async fn look(store: &Store, admin: &Admin, topics: &[String]) -> Result<Seen, StoreError> {
+pub(crate) async fn look(store: &Store, admin: &Admin, topics: &[&str]) -> Result<Seen, StoreError> {
     let began = Instant::now();
     let stored = async { (stored(store, topics).await, began.elapsed()) };
     let ((stored, took), logs) = tokio::join!(stored, logs(admin, topics));
@@ -52,14 +52,13 @@ pub(crate) async fn look(store: &Store, admin: &Admin, topics: &[String]) -> Res
 
 async fn stored(
     store: &Store,
-    topics: &[String],
+    topics: &[&str],
 ) -> Result<Option<BTreeMap<TopicPartition, StoredPartition>>, StoreError> {
     let mut all = BTreeMap::new();
     for topic in topics {
         match store.partitions(topic).await {
-            Ok(partitions) => all.extend(
-                partitions.into_iter().map(|(id, stored)| (TopicPartition::new(topic.as_str(), id), stored)),
-            ),
+            Ok(partitions) => all
+                .extend(partitions.into_iter().map(|(id, stored)| (TopicPartition::new(*topic, id), stored))),
             Err(error) if error.is_retryable() => return Ok(None),
             Err(error) => return Err(error),
         }
@@ -67,7 +66,7 @@ async fn stored(
     Ok(Some(all))
 }
 
-async fn logs(admin: &Admin, topics: &[String]) -> BTreeMap<TopicPartition, Watermarks> {
+async fn logs(admin: &Admin, topics: &[&str]) -> BTreeMap<TopicPartition, Watermarks> {
     let partitions = join_all(topics.iter().map(|topic| admin.partitions_within(topic, ANSWER_LIMIT))).await;
     let ranges = partitions.into_iter().flatten().flatten().map(async |partition| {
         let range = admin.watermarks_within(&partition, ANSWER_LIMIT).await.ok()?;

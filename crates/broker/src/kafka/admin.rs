@@ -1,3 +1,8 @@
+//! Questions to Kafka about topics, and making them.
+//!
+//! librdkafka's calls block, so each runs on a thread for blocking calls, under a limit. Its reports are taken after every
+//! answer: they say why there is none, and would pile up otherwise.
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,10 +13,12 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaResult;
 use rdkafka::types::RDKafkaErrorCode;
 
-use super::KafkaConfig;
 use super::complaints::{Complaints, Reports};
+use super::config::KafkaConfig;
 use super::lifeline::Lifeline;
-use crate::{BrokerError, Cause, TopicPartition, Watermarks};
+use crate::error::{BrokerError, Cause};
+use crate::partition::TopicPartition;
+use crate::record::Watermarks;
 
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// From this many copies on, an acknowledgement means two of them at the least: with Kafka's default it may mean one.
@@ -30,7 +37,7 @@ pub struct TopicSpec {
     pub replication: i32,
 }
 
-/// Asks and tells Kafka about topics.
+/// Asks Kafka about topics, and makes them.
 pub struct Admin {
     client: Arc<AdminClient<DefaultClientContext>>,
     asked: Arc<Asked>,
@@ -148,7 +155,7 @@ impl Admin {
         Ok(Watermarks { low, high })
     }
 
-    /// What a topic's setting is; `None` if there is no such setting, or whoever asks may not see it.
+    /// What a topic's setting is; `None` if there is no such setting, or our user may not see it.
     ///
     /// # Errors
     /// The broker does not answer within 10 s.
@@ -177,7 +184,7 @@ impl Admin {
             if answer.is_err() {
                 asked.lifeline.look(asked.consumer.client(), &topic);
             }
-            // Nobody else takes the client's reports: they would pile up.
+            // Nothing else takes the client's reports: they would pile up.
             asked.hear();
             answer
         })

@@ -8,13 +8,13 @@ use std::time::{Duration, Instant};
 use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::producer::{BaseRecord, Producer as _};
 
-use super::KafkaConfig;
 use super::client::{Client, Live};
+use super::config::KafkaConfig;
 use super::delivery::Slot;
 use super::fate::of_client_error;
 use super::lifeline::Lifeline;
 use super::producer::Deliveries;
-use crate::PublishError;
+use crate::error::PublishError;
 
 /// How long a topic that took no batch is sent single records, since the last batch that it did not take.
 const NARROW: Duration = Duration::from_secs(60);
@@ -47,7 +47,7 @@ impl Alone {
         if self.narrow.holds(topic) { self.current() } else { None }
     }
 
-    /// The client, if there was need of it.
+    /// The client, if it was ever needed.
     pub(super) fn current(&self) -> Option<Live> {
         self.made().map(|client| client.current())
     }

@@ -7,7 +7,7 @@ use rdkafka::producer::{Producer as _, ThreadedProducer};
 
 use super::producer::Deliveries;
 use super::scheduling::batched;
-use crate::BrokerError;
+use crate::error::BrokerError;
 
 pub(super) type Live = Arc<ThreadedProducer<Deliveries>>;
 

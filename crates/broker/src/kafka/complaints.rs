@@ -46,7 +46,7 @@ impl Complaints {
 
     /// Takes a report of what does not pass by itself, and what to look at.
     pub(crate) fn tell(&self, reason: &str, check: &str) {
-        // What changes from one time to the next: how long it took, and how many times it was not told.
+        // What changes from one time to the next: how long it took, and how many times it was suppressed.
         let reason = reason.split(" (after ").next().unwrap_or(reason);
         let mut heard = self.heard();
         heard.last = Some((Instant::now(), reason.to_owned()));

@@ -1,6 +1,6 @@
 use rdkafka::ClientConfig;
 
-use super::KafkaSecurity;
+use super::security::KafkaSecurity;
 
 /// Where Kafka is.
 #[derive(clap::Args, Debug, Clone)]
@@ -14,7 +14,7 @@ pub struct KafkaConfig {
         default_value = "127.0.0.1:9092"
     )]
     pub brokers: String,
-    /// How Kafka lets us in.
+    /// How we log in to Kafka.
     #[command(flatten)]
     pub security: KafkaSecurity,
 }

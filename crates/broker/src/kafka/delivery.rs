@@ -8,7 +8,8 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
 use super::progress::{Mark, Progress};
-use crate::{Position, PublishError};
+use crate::error::PublishError;
+use crate::record::Position;
 
 pub(super) type Outcome = Result<Position, PublishError>;
 

@@ -4,7 +4,7 @@ use rdkafka::bindings::{rd_kafka_message_status, rd_kafka_msg_status_t};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::BorrowedMessage;
 
-use crate::PublishError;
+use crate::error::PublishError;
 
 /// The record never left our side.
 pub(super) fn of_client_error(error: &KafkaError) -> PublishError {

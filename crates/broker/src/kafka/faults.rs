@@ -1,8 +1,8 @@
-//! Topics that take no records, although the broker is there, for a reason that no record is to blame for: a user who may
+//! Topics that take no records, although the broker is there, for a reason other than the record: a user who may
 //! not write, a topic that is compacted, has too few partitions or does not exist.
 //!
-//! Such a topic's records are refused before they are handed over. What a look at the topic tells is true until the next
-//! look. What the broker told of a record is tried again after a pause, by the next record: nothing else can show that it
+//! Such a topic's records are refused before they are handed over. What a look at the topic shows is true until the next
+//! look. What the broker answered about a record is tried again after a pause, by the next record: nothing else can show that it
 //! passed.
 
 use std::collections::BTreeMap;
@@ -59,7 +59,7 @@ impl Faults {
         self.topics().get(topic).and_then(Fault::reason)
     }
 
-    /// What a look at the topic told: a reason, or that it is well.
+    /// What a look at the topic showed: a reason, or that nothing is wrong.
     pub(super) fn looked(&self, topic: &str, reason: Option<String>) {
         if reason.is_none() && !self.any.load(Ordering::Acquire) {
             return;

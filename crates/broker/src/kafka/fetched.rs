@@ -1,6 +1,6 @@
 //! What a fetching client hands over, each with its partition and offset.
 //!
-//! rdkafka's own poll tells of a partition's end neither the topic nor the offset, and of an error nothing but its code.
+//! rdkafka's own poll reports a partition's end without topic and offset, and an error with nothing but its code.
 //! Only the end's offset says that what is before it has no more records: control records have offsets and are no records.
 
 use std::ffi::{CStr, c_char, c_void};
@@ -13,7 +13,8 @@ use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::types::RDKafkaErrorCode;
 
-use crate::{Record, TopicPartition};
+use crate::partition::TopicPartition;
+use crate::record::Record;
 
 const TRACEPARENT: &[u8] = b"traceparent";
 

@@ -1,6 +1,6 @@
 use rdkafka::message::{Header, OwnedHeaders};
 
-use crate::OutgoingRecord;
+use crate::record::OutgoingRecord;
 
 const TRACEPARENT: &str = "traceparent";
 const CONTENT_TYPE: &str = "content-type";

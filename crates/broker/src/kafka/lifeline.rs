@@ -1,7 +1,7 @@
 //! Keeps a client from losing the cluster for good.
 //!
 //! librdkafka forgets each broker that an answer about the cluster does not list, its bootstrap servers too. A broker
-//! that has just lost its own session with the controller lists none at all; after such an answer the client has nobody
+//! that has just lost its own session with the controller lists none at all; after such an answer the client has no broker
 //! left to ask, and never connects again (librdkafka issue 5301). The lifeline names it the bootstrap servers once more.
 
 use std::ffi::CString;
@@ -12,7 +12,7 @@ use rdkafka::bindings::rd_kafka_brokers_add;
 use rdkafka::client::{Client, ClientContext};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 
-use super::KafkaConfig;
+use super::config::KafkaConfig;
 
 /// Between two times of naming the servers. The client keeps each list that it is given, some hundred bytes: over a long
 /// outage they become rare.

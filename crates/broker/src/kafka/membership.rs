@@ -16,10 +16,11 @@ use rdkafka::error::KafkaError;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use super::KafkaConfig;
 use super::complaints::Complaints;
+use super::config::KafkaConfig;
 use super::lifeline::Lifeline;
-use crate::{BrokerError, TopicPartition};
+use crate::error::BrokerError;
+use crate::partition::TopicPartition;
 
 /// How long the owner of revoked partitions may take to finish with them.
 const REVOKE_LIMIT: Duration = Duration::from_secs(5);
@@ -36,7 +37,7 @@ pub enum MembershipEvent {
     Revoked {
         /// Which.
         partitions: Vec<TopicPartition>,
-        /// Whether the group lost sight of us, or we of it: then nobody may be reading them.
+        /// Whether the group lost sight of us, or we of it: then they may have no reader.
         lost: bool,
         /// Drop it when the last work on them is done.
         release: Release,
@@ -69,7 +70,7 @@ impl Membership {
     /// after a restart, and gets its partitions back at once (KIP-345).
     ///
     /// # Errors
-    /// A setting is refused. That the broker is away is not an error: the client goes on trying.
+    /// A setting is refused. An unreachable broker is not an error here: the client goes on trying.
     pub fn join(
         kafka: &KafkaConfig,
         group: &str,
@@ -119,7 +120,7 @@ impl Membership {
         self.complaints.recent()
     }
 
-    /// Tells the broker how far we are, for tools that show lag. Nothing is read from it again.
+    /// Commits how far we are, for tools that show lag. Nothing is read from it again.
     pub fn commit(&self, positions: &[(TopicPartition, i64)]) {
         let mut list = TopicPartitionList::with_capacity(positions.len());
         for (partition, offset) in positions {
@@ -130,7 +131,7 @@ impl Membership {
             }
         }
         if let Err(error) = self.consumer.commit(&list, CommitMode::Async) {
-            tracing::debug!(%error, "the positions were not told to the broker");
+            tracing::debug!(%error, "the positions were not committed to the broker");
         }
     }
 
@@ -168,7 +169,7 @@ impl ConsumerContext for Rebalances {
             let (release, released) = channel();
             let (partitions, lost) = (partitions(list), consumer.assignment_lost());
             let event = MembershipEvent::Revoked { partitions, lost, release: Release(release) };
-            // Nobody listens any more while we leave: then the event, and with it the release, is dropped here.
+            // While we leave the receiver is gone: then the event, and with it the release, is dropped here.
             drop(self.events.send(event));
             released.recv_timeout(REVOKE_LIMIT).ok();
         }
@@ -206,7 +207,7 @@ fn settings(kafka: &KafkaConfig, group: &str) -> rdkafka::ClientConfig {
         // A topic that is made after the member came, or gets more partitions, is seen at the next look, by default every
         // five minutes: sales of a new deployment would not be counted until then.
         .set("topic.metadata.refresh.interval.ms", "5000")
-        // Positions lie in the store.
+        // Positions are kept in the store.
         .set("enable.auto.commit", "false")
         .set("enable.auto.offset.store", "false")
         // The member does not read: what it might fetch before the pause is kept small.

@@ -1,7 +1,7 @@
 //! Publishing with acknowledgement.
 //!
 //! The broker refuses a batch of records that is larger than the topic allows as a whole. So what is refused for its size
-//! is sent once more, alone, by a client of its own: only a record that is too large by itself is told so.
+//! is sent once more, alone, by a client of its own: only a record that is too large by itself is reported as such.
 
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Weak};
@@ -18,16 +18,19 @@ use tokio::sync::watch;
 use super::alone::Alone;
 use super::client::Client;
 use super::complaints::Complaints;
+use super::config::{KafkaConfig, ProducerConfig};
 use super::delivery::{Batch, BatchDelivery, Outcome, Slot};
 use super::fate::{not_the_records_fault, of_client_error, of_delivery_error};
 use super::faults::{Faults, Reasons};
+use super::headers;
 use super::lifeline::Lifeline;
 use super::monitor::{PROBE_TIMEOUT, watch_broker};
 use super::progress::Progress;
-use super::{KafkaConfig, ProducerConfig, headers};
-use crate::{Availability, BrokerError, OutgoingRecord, Position, PublishError};
+use crate::availability::Availability;
+use crate::error::{BrokerError, PublishError};
+use crate::record::{OutgoingRecord, Position};
 
-/// Publishes records and tells when they are acknowledged. Clones share one client.
+/// Publishes records and reports when they are acknowledged. Clones share one client.
 #[derive(Clone)]
 pub struct Producer {
     client: Arc<Client>,
@@ -68,11 +71,11 @@ impl Producer {
         Self::to(kafka, producer, vec![destination])
     }
 
-    /// Makes a producer that looks for the broker in the background. The metadata of each topic tells whether it
+    /// Makes a producer that looks for the broker in the background. The metadata of each topic shows whether it
     /// can be written to; the broker is there while any of them is.
     ///
     /// # Errors
-    /// A setting is refused by the client. That the broker is away is not an error.
+    /// A setting is refused by the client. An unreachable broker is not an error here.
     pub fn to(
         kafka: &KafkaConfig,
         producer: &ProducerConfig,
@@ -170,7 +173,7 @@ impl Producer {
 }
 
 impl Deliveries {
-    /// What the client hears that has none beside it.
+    /// For the client that sends records alone, which has no other to send them to.
     pub(super) fn for_alone(&self) -> Self {
         Self { alone: None, ..self.clone() }
     }
@@ -302,3 +305,6 @@ fn send(
     }
     client.send(outgoing).map_err(|(error, record)| (error, record.delivery_opaque))
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,23 +2,23 @@
 //! it wants, a disk that hangs.
 //!
 //! Records wait in the client's queue then, and each caller that gives up does not know its outcome. So after callers waited
-//! in vain for a second, and the broker told nothing at all about records meanwhile, others are refused before they hand
+//! in vain for a second, and the broker answered nothing at all about records meanwhile, others are refused before they hand
 //! anything over. One batch a second is let through: the records that wait may be of another partition than those that would
-//! be taken, and when it is told about, the refusing ends.
+//! be taken, and with its answer the refusing ends.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How long nothing was told, at least, until batches are refused.
+/// How long the broker answered nothing, at least, until batches are refused.
 const SILENCE: Duration = Duration::from_secs(1);
 /// Between two batches that are let through nevertheless.
 const TRY: Duration = Duration::from_secs(1);
 
-/// What the broker told about the records of one producer.
+/// What the broker answered about the records of one producer.
 #[derive(Debug)]
 pub(super) struct Progress {
-    /// Records about which it told, and 1.
+    /// Records about which it answered, and 1.
     told: AtomicU64,
     /// `told` when callers had waited in vain; 0 is never. It is in force while `told` is the same.
     stuck_at: AtomicU64,

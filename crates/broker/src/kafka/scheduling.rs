@@ -1,7 +1,7 @@
 //! How the producer's threads are scheduled.
 //!
 //! librdkafka wakes its sending thread with the first record of a batch. On busy cores that thread then interrupts the
-//! one that hands the batch over, and sends the batch in pieces. Under `SCHED_BATCH` a woken thread interrupts nobody
+//! one that hands the batch over, and sends the batch in pieces. Under `SCHED_BATCH` a woken thread interrupts no other
 //! (sched(7)): it sends when the batch is there, or at once where a core is free.
 
 use std::io;

@@ -1,4 +1,4 @@
-//! How Kafka lets us in: TLS by certificates in PEM, users by SCRAM-SHA-512.
+//! How we log in to Kafka: TLS by certificates in PEM, users by SCRAM-SHA-512.
 //!
 //! Secrets and files are read when the process starts; a changed one is used after a restart.
 
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use blackfriday_telemetry::Secret;
 use rdkafka::ClientConfig;
 
-/// How Kafka lets us in.
+/// How we log in to Kafka.
 #[derive(clap::Args, Debug, Clone, Default)]
 #[command(next_help_heading = "Kafka")]
 pub struct KafkaSecurity {

@@ -8,25 +8,27 @@
 //! new records is handed over: brokers since Kafka 3.1 are asked for records by the topic's id (KIP-516), librdkafka logs a
 //! changed id before it asks by the new one, and its log comes through the same queue as the records.
 
+mod poller;
+
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
+use std::sync::mpsc::{Sender, channel};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rdkafka::config::{FromClientConfigAndContext, RDKafkaLogLevel};
-use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use rdkafka::consumer::BaseConsumer;
 use tokio::sync::mpsc;
 
-use super::KafkaConfig;
-use super::complaints::{Complaints, Reports, log};
-use super::fetched::{Event, Fetched, Message, Wanted};
+use self::poller::{Command, Poller};
+use super::complaints::{Complaints, Reports};
+use super::config::KafkaConfig;
+use super::fetched::{Fetched, Wanted};
 use super::lifeline::Lifeline;
-use crate::{BrokerError, LastRead, RecordBatch, TopicPartition};
+use crate::error::BrokerError;
+use crate::partition::TopicPartition;
+use crate::record::{LastRead, RecordBatch};
 
-const IDLE_POLL: Duration = Duration::from_millis(50);
 /// Batches that wait for the reader.
 const CHANNEL: usize = 4;
 
@@ -58,7 +60,7 @@ pub enum SubscriptionEvent {
         /// Which; any, if the client does not name it.
         partition: Option<TopicPartition>,
     },
-    /// The log does not hold the record after which a partition was started. It is read no more.
+    /// The log does not hold the record after which a partition was started. It is not read any more.
     Replaced {
         /// Which.
         partition: TopicPartition,
@@ -81,37 +83,6 @@ pub struct Subscription {
     events: mpsc::Receiver<SubscriptionEvent>,
     commands: Sender<Command>,
     complaints: Complaints,
-}
-
-enum Command {
-    Start { partition: TopicPartition, offset: i64, after: Option<LastRead>, epoch: u64 },
-    Stop(TopicPartition),
-}
-
-/// The polling thread's state.
-struct Poller {
-    consumer: Arc<BaseConsumer<Reports>>,
-    fetched: Fetched<Reports>,
-    complaints: Complaints,
-    lifeline: Lifeline,
-    commands: Receiver<Command>,
-    events: mpsc::Sender<SubscriptionEvent>,
-    limits: BatchLimits,
-    wanted: Wanted,
-    open: HashMap<TopicPartition, Open>,
-    /// Partitions that met errors since their last record, and whether that was told.
-    failed: HashMap<TopicPartition, bool>,
-    /// Topics' ids, as the client logs them.
-    ids: HashMap<String, String>,
-}
-
-/// A batch that is being filled.
-struct Open {
-    batch: RecordBatch,
-    bytes: usize,
-    since: Option<Instant>,
-    /// What must come first.
-    expected: Option<LastRead>,
 }
 
 impl Subscription {
@@ -170,7 +141,7 @@ impl Subscription {
         self.command(Command::Start { partition, offset, after: Some(last), epoch });
     }
 
-    /// Reads a partition no more.
+    /// Stops reading a partition.
     pub fn stop(&self, partition: TopicPartition) {
         self.command(Command::Stop(partition));
     }
@@ -192,234 +163,6 @@ impl Subscription {
     }
 }
 
-impl Poller {
-    fn run(mut self) {
-        while self.obey() {
-            if !(self.poll() && self.send_ripe()) {
-                return;
-            }
-            if let Some(partition) = self.open.keys().next() {
-                self.lifeline.look(self.consumer.client(), &partition.topic);
-            }
-        }
-    }
-
-    /// Carries out what was asked for; false once the subscription is dropped.
-    fn obey(&mut self) -> bool {
-        loop {
-            let done = match self.commands.try_recv() {
-                Ok(Command::Start { partition, offset, after, epoch }) => {
-                    self.start(partition, offset, after, epoch)
-                }
-                Ok(Command::Stop(partition)) => {
-                    self.failed.remove(&partition);
-                    self.stop(&partition)
-                }
-                Err(TryRecvError::Empty) => return true,
-                Err(TryRecvError::Disconnected) => return false,
-            };
-            if let Err(error) = done {
-                tracing::error!(%error, "the client refused a change of partitions");
-            }
-        }
-    }
-
-    fn start(
-        &mut self,
-        partition: TopicPartition,
-        offset: i64,
-        after: Option<LastRead>,
-        epoch: u64,
-    ) -> Result<(), KafkaError> {
-        self.stop(&partition)?;
-        let first = after.map_or(offset, |last| last.offset);
-        let mut list = TopicPartitionList::new();
-        list.add_partition_offset(&partition.topic, partition.partition, Offset::Offset(first))?;
-        self.consumer.incremental_assign(&list)?;
-        let batch = RecordBatch {
-            partition: partition.clone(),
-            epoch,
-            from: offset,
-            to: offset,
-            records: Vec::new(),
-        };
-        self.open.insert(partition, Open { batch, bytes: 0, since: None, expected: after });
-        Ok(())
-    }
-
-    fn stop(&mut self, partition: &TopicPartition) -> Result<(), KafkaError> {
-        if self.open.remove(partition).is_none() {
-            return Ok(());
-        }
-        let mut list = TopicPartitionList::new();
-        list.add_partition(&partition.topic, partition.partition);
-        self.consumer.incremental_unassign(&list)
-    }
-
-    /// Takes what the client has; false once nobody listens.
-    fn poll(&mut self) -> bool {
-        match self.fetched.poll(self.patience()) {
-            Some(Event::Message(message)) => self.add(&message),
-            Some(Event::End(partition, offset)) => self.end(&partition, offset),
-            Some(Event::Failed { partition, code, reason }) => self.report(partition, code, &reason),
-            Some(Event::Log { level, fac, text }) => self.log(level, &fac, &text),
-            Some(Event::Other) | None => true,
-        }
-    }
-
-    /// How long a poll may wait: until the oldest open batch is ripe.
-    fn patience(&self) -> Duration {
-        let oldest = self.open.values().filter_map(|open| open.since).min();
-        oldest.map_or(IDLE_POLL, |since| self.limits.max_wait.saturating_sub(since.elapsed()).min(IDLE_POLL))
-    }
-
-    fn add(&mut self, message: &Message) -> bool {
-        let found = self.open.iter_mut().find(|(partition, _)| message.is_of(partition));
-        let Some((partition, open)) = found else { return true };
-        if let Some(expected) = open.expected {
-            let record = message.to_record(Wanted::Nothing);
-            if (LastRead { offset: record.offset, digest: record.digest() }) == expected {
-                open.expected = None;
-                return true;
-            }
-            let partition = partition.clone();
-            return self.replaced(&partition);
-        }
-        // What was fetched before a stop or a start over is void.
-        if message.offset() >= open.batch.to {
-            open.bytes += message.payload_len();
-            open.batch.to = message.offset() + 1;
-            open.batch.records.push(message.to_record(self.wanted));
-            open.since.get_or_insert_with(Instant::now);
-        }
-        self.failed.is_empty() || {
-            let partition = partition.clone();
-            self.recovered(partition)
-        }
-    }
-
-    /// The log's control records, or those of aborted transactions, may be between the last record and the end.
-    fn end(&mut self, partition: &TopicPartition, offset: i64) -> bool {
-        let Some(open) = self.open.get_mut(partition) else { return true };
-        if let Some(expected) = open.expected {
-            // An end before the record proves nothing: a new leader may not have all yet. The watermarks decide.
-            return if offset > expected.offset {
-                self.replaced(partition)
-            } else {
-                self.tell(SubscriptionEvent::OutOfRange { partition: Some(partition.clone()) })
-            };
-        }
-        if offset > open.batch.to {
-            open.batch.to = offset;
-            open.since.get_or_insert_with(Instant::now);
-        }
-        self.recovered(partition.clone())
-    }
-
-    fn replaced(&mut self, partition: &TopicPartition) -> bool {
-        let Some(epoch) = self.open.get(partition).map(|open| open.batch.epoch) else { return true };
-        if let Err(error) = self.stop(partition) {
-            tracing::error!(%error, %partition, "the client refused to stop reading");
-        }
-        self.tell(SubscriptionEvent::Replaced { partition: partition.clone(), epoch })
-    }
-
-    fn recovered(&mut self, partition: TopicPartition) -> bool {
-        self.failed.remove(&partition) != Some(true) || self.tell(SubscriptionEvent::Recovered(partition))
-    }
-
-    /// Tells what an error means; false once nobody listens.
-    fn report(&mut self, partition: Option<TopicPartition>, code: RDKafkaErrorCode, reason: &str) -> bool {
-        match (code, partition) {
-            (RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange, partition) => {
-                tracing::warn!(
-                    partition = partition.as_ref().map(tracing::field::display),
-                    reason,
-                    "the log changed"
-                );
-                self.tell(SubscriptionEvent::OutOfRange { partition })
-            }
-            (code, Some(partition)) => {
-                let reason = format!("{partition}: {reason}");
-                let mend = self.complaints.hear(Some(code), &reason);
-                !(self.open.contains_key(&partition) && fails(&mut self.failed, &partition, mend))
-                    || self.tell(SubscriptionEvent::Failed { partition, reason })
-            }
-            // Of the group that the client names and never joins: whether it might is nobody's trouble.
-            (RDKafkaErrorCode::GroupAuthorizationFailed, None) => true,
-            (code, None) => {
-                self.complaints.hear(Some(code), reason);
-                true
-            }
-        }
-    }
-
-    /// The client's log says when a topic has another id than before.
-    fn log(&mut self, level: RDKafkaLogLevel, fac: &str, text: &str) -> bool {
-        log(level, fac, text);
-        let Some((topic, id)) = changed_id(text) else { return true };
-        let known = self.ids.insert(topic.to_owned(), id.to_owned());
-        if known.is_none_or(|known| known == id) {
-            return true;
-        }
-        tracing::error!(topic, "the topic was made again under its name");
-        let of_topic: Vec<_> =
-            self.open.keys().filter(|partition| *partition.topic == *topic).cloned().collect();
-        for partition in &of_topic {
-            if let Err(error) = self.stop(partition) {
-                tracing::error!(%error, %partition, "the client refused to stop reading");
-            }
-        }
-        of_topic
-            .into_iter()
-            .all(|partition| self.tell(SubscriptionEvent::OutOfRange { partition: Some(partition) }))
-    }
-
-    fn tell(&self, event: SubscriptionEvent) -> bool {
-        self.events.blocking_send(event).is_ok()
-    }
-
-    /// Sends every batch that is full or old enough; false once nobody listens.
-    fn send_ripe(&mut self) -> bool {
-        for open in self.open.values_mut() {
-            let Some(since) = open.since else { continue };
-            let full =
-                open.batch.records.len() >= self.limits.max_records || open.bytes >= self.limits.max_bytes;
-            if full || since.elapsed() >= self.limits.max_wait {
-                let next = RecordBatch {
-                    partition: open.batch.partition.clone(),
-                    epoch: open.batch.epoch,
-                    from: open.batch.to,
-                    to: open.batch.to,
-                    records: Vec::new(),
-                };
-                let ripe = std::mem::replace(&mut open.batch, next);
-                (open.bytes, open.since) = (0, None);
-                if self.events.blocking_send(SubscriptionEvent::Batch(ripe)).is_err() {
-                    return false;
-                }
-            }
-        }
-        true
-    }
-}
-
-/// Takes an error of a partition, and says whether it is to be told now: at once if somebody has to mend it, any other when
-/// it comes again before a record does.
-fn fails(failed: &mut HashMap<TopicPartition, bool>, partition: &TopicPartition, mend: bool) -> bool {
-    let before = failed.get(partition).copied();
-    let told = mend || before.is_some();
-    failed.insert(partition.clone(), told);
-    told && before != Some(true)
-}
-
-/// Topic and new id of librdkafka's line `Topic NAME changed id from ID to ID` (`rdkafka_topic.c`).
-fn changed_id(text: &str) -> Option<(&str, &str)> {
-    let (head, ids) = text.split_once(" changed id from ")?;
-    let (_, topic) = head.rsplit_once("Topic ")?;
-    Some((topic, ids.split_once(" to ")?.1.trim()))
-}
-
 fn settings(kafka: &KafkaConfig) -> rdkafka::ClientConfig {
     let mut config = kafka.client();
     config
@@ -432,9 +175,9 @@ fn settings(kafka: &KafkaConfig) -> rdkafka::ClientConfig {
         // What a foreign producer wrote in a transaction counts once it is committed, and never if it was aborted. The
         // default, stated because the counts rest on it.
         .set("isolation.level", "read_committed")
-        // The end of a partition is told: only that says that what is left before it are control records.
+        // The end of a partition is reported: only that says that what is left before it are control records.
         .set("enable.partition.eof", "true")
-        // A topic's changed id is told in the log, see above.
+        // A topic's changed id is in the client's log, see above.
         .set("debug", "topic")
         .set_log_level(RDKafkaLogLevel::Debug)
         // What is fetched ahead stays small (defaults: 100000 records, 64 MiB).
@@ -447,28 +190,4 @@ fn settings(kafka: &KafkaConfig) -> rdkafka::ClientConfig {
         // After an empty fetch queue, look again soon (default 1000 ms).
         .set("fetch.queue.backoff.ms", "10");
     config
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_error_of_a_partition_is_told_at_once_or_when_it_repeats_and_then_no_more() {
-        let (ventas, mut failed) = (TopicPartition::new("ventas", 0), HashMap::new());
-        assert!(!fails(&mut failed, &ventas, false), "it may pass");
-        assert!(fails(&mut failed, &ventas, false), "it does not");
-        assert!(!fails(&mut failed, &ventas, true), "known");
-        failed.clear();
-        assert!(fails(&mut failed, &ventas, true));
-        assert!(!fails(&mut failed, &ventas, false));
-    }
-
-    #[test]
-    fn the_line_that_tells_a_changed_id_is_read() {
-        let line =
-            "[thrd:main]: Topic ventas changed id from AAAAAAAAAAAAAAAAAAAAAA to 2ZHLRsM8S9ysKkhwFYGK9Q";
-        assert_eq!(changed_id(line), Some(("ventas", "2ZHLRsM8S9ysKkhwFYGK9Q")));
-        assert_eq!(changed_id("[thrd:main]: Topic ventas [0] Leader 1 Epoch 0"), None);
-    }
 }

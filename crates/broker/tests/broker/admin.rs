@@ -19,7 +19,7 @@ async fn topics_are_made_once_and_told_as_they_are() -> Result<()> {
     admin.create_topics(&[topic("ventas", 3, 1), topic("clima", 2, 1)]).await?;
     assert_eq!(admin.partitions("ventas").await?.len(), 12, "what exists stays as it is");
     create_topic(&kafka, "clima", 2).await?;
-    assert_eq!(admin.partitions("clima").await?.len(), 2, "beside it, the new one is made");
+    assert_eq!(admin.partitions("clima").await?.len(), 2, "the new one is made next to it");
 
     refusals_name_the_topic(&admin).await?;
     watermarks_follow_the_log(&kafka, &admin).await?;

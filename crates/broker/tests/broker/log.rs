@@ -64,7 +64,7 @@ pub(crate) async fn next_batch(subscription: &mut Subscription) -> Result<Record
     }
 }
 
-/// Deletes what lies before `offset`, as retention does.
+/// Deletes what is before `offset`, as retention does.
 pub(crate) async fn delete_before(kafka: &Kafka, partition: &TopicPartition, offset: i64) -> Result<()> {
     let client: AdminClient<DefaultClientContext> = raw(kafka).create()?;
     let mut list = TopicPartitionList::new();

@@ -49,11 +49,11 @@ pub(crate) async fn until_available(producer: &Producer, expected: bool) -> Resu
     Ok(())
 }
 
-/// Stops the broker's clock, and waits until each of its threads stands: the signal takes a moment.
+/// Stops the broker's clock, and waits until each of its threads has stopped: the signal takes a moment.
 pub(crate) async fn pause(kafka: &Kafka) -> Result<()> {
     kafka.pause()?;
     let tasks = format!("/proc/{}/task", kafka.pid().context("it runs")?);
-    let stand = || -> Result<bool> {
+    let is_paused = || -> Result<bool> {
         for task in std::fs::read_dir(&tasks)? {
             let status = std::fs::read_to_string(task?.path().join("status"))?;
             if !status.contains("State:\tT") {
@@ -62,7 +62,7 @@ pub(crate) async fn pause(kafka: &Kafka) -> Result<()> {
         }
         Ok(true)
     };
-    eventually(LIMIT, async || stand().is_ok_and(|all| all)).await.context("it stands")
+    eventually(LIMIT, async || is_paused().is_ok_and(|all| all)).await.context("it is paused")
 }
 
 /// A record of this partition whose payload is `id`.
@@ -95,7 +95,7 @@ pub(crate) fn id(payload: &[u8]) -> Result<usize> {
     Ok(std::str::from_utf8(payload)?.parse()?)
 }
 
-/// Bytes that do not shrink when they are compressed, also beside those of another seed.
+/// Bytes that do not shrink when they are compressed, also next to those of another seed.
 pub(crate) fn noise(seed: u64, size: usize) -> Vec<u8> {
     let mut state = seed;
     let mut next = || {

@@ -95,7 +95,7 @@ async fn a_topic_that_was_made_anew(
     assert!(matches!(past, Err(BrokerError::PastEnd { position: 101, low: 0, high: 7, .. })), "{past:?}");
     subscription.start(ventas(0), 0, 6);
     loop {
-        // Of the other partition, whose position lies past its end, too, it may be told meanwhile.
+        // Of the other partition, whose position is past its end, too, it may be reported meanwhile.
         let event = timeout(LIMIT, subscription.next()).await.context("the records of the new topic")?;
         if let Some(SubscriptionEvent::Batch(batch)) = event {
             assert_eq!((batch.epoch, batch.from, batch.to), (6, 0, 7));

@@ -28,7 +28,8 @@ async fn partitions_are_read_from_where_they_are_told_to_be() -> Result<()> {
     a_batch_waits_for_more_as_long_as_it_may(&kafka, &producer).await?;
     partitions_come_and_go(&kafka, &producer).await?;
     headers_are_read_as_far_as_wanted(&kafka, &producer).await?;
-    starting_over_begins_exactly_there(&kafka, &producer).await
+    starting_over_begins_exactly_there(&kafka, &producer).await?;
+    starting_one_over_disturbs_no_other(&kafka, &producer).await
 }
 
 async fn batches_are_cut_at_their_limits(kafka: &Kafka) -> Result<()> {
@@ -140,7 +141,7 @@ async fn headers_are_read_as_far_as_wanted(kafka: &Kafka, producer: &Producer) -
     });
     assert_eq!(all["reason"], [b"\xff\x00".as_slice(), b""], "bytes as they are, and twice if given twice");
     assert_eq!(all["traceparent"], [traceparent.as_bytes()]);
-    assert_eq!(all.len(), 3, "beside the content type: {all:?}");
+    assert_eq!(all.len(), 3, "next to the content type: {all:?}");
     Ok(())
 }
 
@@ -169,6 +170,33 @@ async fn starting_over_begins_exactly_there(kafka: &Kafka, producer: &Producer) 
             assert_eq!(batch.to, at);
         }
     }
+    Ok(())
+}
+
+/// The other is read on without a record that is missing, comes twice or belongs to a new start.
+async fn starting_one_over_disturbs_no_other(kafka: &Kafka, producer: &Producer) -> Result<()> {
+    create_topic(kafka, "two", 2).await?;
+    publish(producer, "two", 0, 0..1_000).await?;
+    publish(producer, "two", 1, 0..20_000).await?;
+    let mut subscription =
+        Subscription::open(&config(kafka), BatchLimits { max_records: 100, ..SOON }, false)?;
+    let (one, other) = (TopicPartition::new("two", 0), TopicPartition::new("two", 1));
+    subscription.start(other.clone(), 0, 1);
+    let mut at = 0;
+    let mut epoch = 1;
+    while at < 20_000 {
+        let batch = next_batch(&mut subscription).await?;
+        if batch.partition != other {
+            continue;
+        }
+        epoch += 1;
+        subscription.start(one.clone(), i64::try_from(epoch % 1_000)?, epoch);
+        assert_eq!((batch.epoch, batch.from), (1, at));
+        let offsets: Vec<_> = batch.records.iter().map(|record| record.offset).collect();
+        assert_eq!(offsets, (batch.from..batch.to).collect::<Vec<_>>());
+        at = batch.to;
+    }
+    assert!(epoch > 100, "the first was started {epoch} times");
     Ok(())
 }
 

@@ -4,9 +4,9 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use blackfriday_broker::dead_letter::{CONFLICT, REASON};
 use blackfriday_broker::kafka::{Admin, KafkaConfig, Producer, ProducerConfig};
 use blackfriday_broker::{OutgoingRecord, Position, PublishError, Record, TopicPartition};
-use blackfriday_consumer::{CONFLICT, REASON};
 use blackfriday_event::Timestamp;
 use blackfriday_proto::decode_record;
 use serde_json::json;

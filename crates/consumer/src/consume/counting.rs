@@ -12,11 +12,12 @@ use tokio::time::timeout;
 
 use super::Consumer;
 use crate::count::{Counted, Fate, Work, count};
-use crate::fold::fold;
+use crate::dead_letter;
+use crate::error::Error;
+use crate::fold::{Kind, fold};
 use crate::owned::{AbortOnDrop, Owned, Phase};
 use crate::progress::Progress;
 use crate::troubles::{Subject, Troubles};
-use crate::{Error, dead_letter};
 
 impl Consumer {
     pub(super) fn read(&mut self, event: SubscriptionEvent) {
@@ -37,7 +38,7 @@ impl Consumer {
                 }
             }
             SubscriptionEvent::Failed { partition, reason } => {
-                // One that is not read any more would not be told to have recovered.
+                // For one that is not read any more no event would say that it has recovered.
                 let reads = |owned: &&mut Owned| !owned.is_paused && !matches!(owned.phase, Phase::Stopped);
                 if let Some(owned) = self.owned.get_mut(&partition).filter(reads) {
                     owned.failed = Some(Instant::now());
@@ -55,7 +56,7 @@ impl Consumer {
 
     /// First stage, while the batches before are being applied.
     pub(super) fn fold(&mut self, batch: RecordBatch) {
-        let kind = self.kind(&batch.partition);
+        let kind = Kind::of(&batch.partition);
         let current = self.owned.get_mut(&batch.partition).filter(|owned| owned.epoch == batch.epoch);
         let Some(owned) = current.filter(|owned| matches!(owned.phase, Phase::Counting { .. })) else {
             return;
@@ -169,7 +170,7 @@ impl Consumer {
         if let Ok(finished) = timeout(limit, last).await {
             return finished;
         }
-        // What is not counted now is counted by whoever comes next.
+        // What is not counted now is counted by the next owner.
         tracing::warn!(
             limit_ms = self.config.drain_timeout_ms,
             "the last batches were not applied at the drain limit"

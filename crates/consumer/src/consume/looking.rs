@@ -1,5 +1,5 @@
-//! Twice a second: what is told of the work, and a look at the store and the log, which shows what no event does. Positions
-//! that somebody else moved, partitions that nobody counts, and those that an operator resumed are found here.
+//! Twice a second: a report of the work, and a look at the store and the log, which shows what no event does. Positions
+//! that were moved from outside, partitions that no consumer counts, and those that an operator resumed are found here.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -9,8 +9,8 @@ use blackfriday_broker::TopicPartition;
 use blackfriday_broker::kafka::Membership;
 use blackfriday_store::StoreError;
 
-use super::Consumer;
-use crate::Error;
+use super::{Consumer, TOPICS};
+use crate::error::Error;
 use crate::owned::{Owned, Phase};
 use crate::progress::Partition;
 use crate::start::Starter;
@@ -21,7 +21,7 @@ use crate::watch::{Seen, look};
 const READ_AHEAD: Duration = Duration::from_millis(500);
 /// Between two starts of a partition whose position was not in the log.
 const OUT_OF_RANGE: Duration = Duration::from_millis(500);
-/// Looks in a row that do not see a partition's log until that is told: its leader may change meanwhile.
+/// Looks in a row that do not see a partition's log until that is reported: its leader may change meanwhile.
 const UNSEEN: u32 = 4;
 /// Between two starts of a partition that cannot be read.
 const START_AGAIN: Duration = Duration::from_secs(5);
@@ -66,7 +66,7 @@ impl Consumer {
         }
     }
 
-    /// Reads no more ahead of dead letters that take long, and tries partitions again that could not be read.
+    /// Stops reading ahead of dead letters that take long, and tries partitions again that could not be read.
     pub(super) fn pause_and_start_again(&mut self) {
         let mut due = Vec::new();
         for (partition, owned) in &mut self.owned {
@@ -96,13 +96,12 @@ impl Consumer {
 
     pub(super) fn look(&self) -> impl Future<Output = Look> + Send + 'static {
         let (store, admin) = (self.starter.store.clone(), Arc::clone(&self.starter.admin));
-        let topics = self.topics.clone();
         let at = |(partition, owned): (&TopicPartition, &Owned)| {
             Some((partition.clone(), (owned.epoch, owned.phase.position()?)))
         };
         let positions = self.owned.iter().filter_map(at).collect();
         let applies = self.applying.is_none().then_some(self.applies);
-        async move { Look { positions, applies, seen: look(&store, &admin, &topics).await } }
+        async move { Look { positions, applies, seen: look(&store, &admin, &TOPICS).await } }
     }
 
     /// What a look showed: how far the log is ahead, positions that somebody else moved, partitions to adopt or to resume.
@@ -145,13 +144,13 @@ impl Consumer {
         }
         let trip = self.starter.progress.last_apply().max(seen.took);
         for partition in self.orphans.of(&seen, trip, |partition| self.owned.contains_key(partition)) {
-            tracing::info!(%partition, "nobody counts the partition; it is adopted");
+            tracing::info!(%partition, "no consumer counts the partition; it is adopted");
             self.start(&partition, None, false);
         }
         Ok(())
     }
 
-    /// Partitions whose log the broker does not tell of, although it is there: their leader is lost.
+    /// Reports partitions whose log the broker does not show although it answers: their leader is lost.
     fn miss(&mut self, seen: &Seen) {
         let there = self.producer.availability().is_available();
         for (partition, owned) in &mut self.owned {
@@ -166,7 +165,8 @@ impl Consumer {
             } else if there {
                 owned.unseen = owned.unseen.saturating_add(1);
                 if owned.unseen >= UNSEEN {
-                    let reason = "the broker does not tell the range of its log: it may have lost its leader";
+                    let reason =
+                        "the broker does not answer with the range of its log: it may have lost its leader";
                     self.starter.troubles.met(&subject(), reason.to_owned());
                 }
             }

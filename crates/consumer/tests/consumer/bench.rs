@@ -7,8 +7,8 @@ use anyhow::{Context as _, Result, bail};
 use blackfriday_broker::kafka::{
     Admin, BatchLimits, KafkaConfig, Producer, ProducerConfig, Subscription, SubscriptionEvent, TopicSpec,
 };
-use blackfriday_broker::{OutgoingRecord, Position, Record, TopicPartition};
-use blackfriday_consumer::{Config, Error, dead_letter_topic, run};
+use blackfriday_broker::{OutgoingRecord, Position, Record, TopicPartition, dead_letter};
+use blackfriday_consumer::{Config, Error, run};
 use blackfriday_event::{
     Category, EventId, IdempotencyKey, Money, ProductId, Quantity, Sale, SaleDraft, Timestamp,
 };
@@ -51,7 +51,7 @@ impl Bench {
         let client = KafkaConfig::new(kafka.bootstrap());
         let admin = Admin::new(&client)?;
         let mut topics = vec![topic("ventas", PARTITIONS), topic("clima", 1)];
-        topics.extend(["ventas", "clima"].map(|name| topic(&dead_letter_topic(name), 1)));
+        topics.extend(["ventas", "clima"].map(|name| topic(&dead_letter::topic_of(name), 1)));
         admin.create_topics(&topics).await?;
         let producer = producer(&kafka).await?;
         let store = Store::new(
@@ -67,15 +67,7 @@ impl Bench {
 
     /// A consumer that counts into the store at `url`.
     pub(crate) fn consumer_into(&self, url: &str, arguments: &[&str]) -> Result<Consumer> {
-        self.consumer_of(self.kafka.bootstrap(), url, arguments)
-    }
-
-    /// A consumer of these brokers.
-    pub(crate) fn consumer_of(&self, brokers: &str, url: &str, arguments: &[&str]) -> Result<Consumer> {
-        let backends = ["test", "--kafka-brokers", brokers, "--valkey-url", url];
-        let config = Config::try_parse_from(backends.iter().chain(arguments))?;
-        let context = Context::new("consumer");
-        Ok(Consumer { context: context.clone(), running: tokio::spawn(run(config, context)) })
+        start(self.kafka.bootstrap(), url, arguments)
     }
 
     /// Publishes a record to a partition of `ventas`.
@@ -228,6 +220,14 @@ impl Consumer {
         self.context.shutdown.begin();
         Ok(timeout(LIMIT, self.running).await.context("the consumer ends")???)
     }
+}
+
+/// Starts a consumer of these brokers that counts into the store at `url`.
+pub(crate) fn start(brokers: &str, url: &str, arguments: &[&str]) -> Result<Consumer> {
+    let backends = ["test", "--kafka-brokers", brokers, "--valkey-url", url];
+    let config = Config::try_parse_from(backends.iter().chain(arguments))?;
+    let context = Context::new("consumer");
+    Ok(Consumer { context: context.clone(), running: tokio::spawn(run(config, context)) })
 }
 
 pub(crate) async fn producer(kafka: &Kafka) -> Result<Producer> {

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use blackfriday_broker::Record;
-use blackfriday_consumer::{ORIGIN_LENGTH, ORIGIN_OFFSET, ORIGIN_PARTITION, REASON};
+use blackfriday_broker::dead_letter::{ORIGIN_LENGTH, ORIGIN_OFFSET, ORIGIN_PARTITION, REASON};
 use blackfriday_proto::encode_sale;
 use blackfriday_stack::eventually;
 

@@ -3,6 +3,7 @@
 mod bench;
 mod counting;
 mod dead_letters;
+mod leaders;
 mod permissions;
 mod recovery;
 mod stops;

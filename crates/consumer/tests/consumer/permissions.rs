@@ -3,7 +3,7 @@
 use anyhow::{Context as _, Result, ensure};
 use blackfriday_stack::{Grant, KafkaOptions, SecureListener, eventually};
 
-use crate::bench::{Bench, LIMIT};
+use crate::bench::{Bench, LIMIT, start};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_user_may_not_do_shows_in_readiness_until_it_is_granted() -> Result<()> {
@@ -20,7 +20,7 @@ async fn what_a_user_may_not_do_shows_in_readiness_until_it_is_granted() -> Resu
         "--kafka-password",
         "secret",
     ];
-    let consumer = bench.consumer_of(&brokers, bench.valkey.url(), &login)?;
+    let consumer = start(&brokers, bench.valkey.url(), &login)?;
     eventually(LIMIT, async || consumer.lacks("kafka can be used")).await.context("it may not join")?;
     grant(&bench, &["Read Group blackfriday", "Describe Topic ventas", "Read Topic clima"]).await?;
     grant(&bench, &["Write Topic ventas.dlq", "Write Topic clima.dlq"]).await?;
