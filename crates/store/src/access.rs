@@ -7,11 +7,10 @@ use redis::{
     RedisConnectionInfo, RedisError, TlsCertificates,
 };
 
-use crate::ValkeyUrl;
-use crate::address::Endpoint;
+use crate::address::{Endpoint, ValkeyUrl};
 use crate::error::ConnectionError;
 
-/// By what Valkey and its Sentinels let us in. Files are read again for each connection, so that a secret may be changed
+/// How we log in to Valkey and its Sentinels. Files are read again for each connection, so that a secret may be changed
 /// while we run.
 #[derive(clap::Args, Debug, Clone, Default)]
 #[command(next_help_heading = "Valkey")]

@@ -1,3 +1,7 @@
+//! How a batch travels to the functions: keys first, then the place, the bounds and the tally as JSON.
+//!
+//! Numbers that may pass 2^53 travel as decimal strings, because Lua's numbers are floating-point.
+
 use blackfriday_event::{
     Category, CountedKey, IDEMPOTENCY_WINDOW_MS, IdempotencyKey, KeyWindow, PricePoint, ProductId, SaleTally,
     WeatherReport, WeatherTally, digest_from_hex, digest_to_hex,
@@ -5,7 +9,7 @@ use blackfriday_event::{
 use redis::{Cmd, cmd};
 use serde::Serialize;
 
-use crate::StoreConfig;
+use crate::config::StoreConfig;
 use crate::functions::FUNCTIONS;
 use crate::keys::Keys;
 
@@ -20,7 +24,7 @@ pub struct Batch {
     pub from: i64,
     /// The position that it has afterwards.
     pub to: i64,
-    /// The last record, unless there is none: offsets may be taken by records of the log's own.
+    /// The last record, unless there is no record: offsets may be taken by records of the log's own.
     pub last: Option<LastRecord>,
     /// What the counted events add up to.
     pub tally: BatchTally,
@@ -216,7 +220,7 @@ impl WireWeather {
     }
 }
 
-/// The time stands in the member, too: a sale whose idempotency key counts again after a day has the same identity at
+/// The time is part of the member, too: a sale whose idempotency key counts again after a day has the same identity at
 /// another time, and both points belong to the history.
 fn price_member(point: &PricePoint) -> String {
     format!("{}:{}:{}", point.accepted_at, point.id, point.price)

@@ -2,9 +2,8 @@ use std::time::Duration;
 
 use blackfriday_event::Bounds;
 
-use crate::address::{Endpoint, Place, UrlParser};
-use crate::sentinels::Sentinels;
-use crate::{StoreError, ValkeyAccess, ValkeyUrl};
+use crate::access::ValkeyAccess;
+use crate::address::{UrlParser, ValkeyUrl};
 
 /// Where Valkey is.
 #[derive(clap::Args, Debug, Clone)]
@@ -80,22 +79,6 @@ impl ValkeyConfig {
             response_timeout_ms: 5_000,
             access: ValkeyAccess::default(),
         })
-    }
-
-    /// Host and port of the server that the Sentinels take for the primary, or of the one server there is. Nobody has asked
-    /// that server. Each Sentinel is given the connection timeout; the first that knows is believed.
-    ///
-    /// # Errors
-    /// No Sentinel answers. If some do and none of them knows the group, that is `None`.
-    pub async fn named_primary(&self) -> Result<Option<(String, u16)>, StoreError> {
-        let named = match &self.url.place {
-            Place::Server(server) => Ok(Some(server.clone())),
-            Place::Sentinels { sentinels, name } => {
-                Sentinels::new(sentinels.clone(), name.clone()).named(self).await
-            }
-        };
-        let named = named.map_err(|error| StoreError::new("ask the Sentinels", error))?;
-        Ok(named.map(|Endpoint { host, port }| (host, port)))
     }
 
     pub(crate) fn connect_timeout(&self) -> Duration {

@@ -1,21 +1,22 @@
-use std::io;
+//! One connection, made when it is needed and made again after it broke, which every command shares.
+
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Client, FromRedisValue, Pipeline, RedisError, cmd};
+use redis::{FromRedisValue, Pipeline, cmd};
 use tokio::sync::{Mutex, watch};
 use tokio::time::timeout;
 
-use crate::ValkeyConfig;
 use crate::address::{Endpoint, Place};
+use crate::config::ValkeyConfig;
+use crate::dial::{is_primary, open, timed_out};
 use crate::error::ConnectionError;
-use crate::sentinels::{Sentinels, is_primary};
+use crate::sentinels::Sentinels;
 
 /// For the answer to a ping: a server that hangs, or was cut off, is not waited for any longer.
 const PING_LIMIT: Duration = Duration::from_secs(1);
 
-/// One connection, made when it is needed and made anew after it broke. Commands share it. Where there are Sentinels, it
-/// leads to a server that said it is the primary.
+/// The connection. Where there are Sentinels, it leads to a server that said it is the primary.
 pub(crate) struct Connection {
     config: ValkeyConfig,
     route: Route,
@@ -30,13 +31,13 @@ enum Route {
 #[derive(Default)]
 struct Live {
     connection: Option<Used>,
-    /// How many were made: who finds one broken must not throw the next one away.
+    /// How many were made: a call that finds one broken must not give up the next one.
     number: u64,
 }
 
 struct Used {
     connection: MultiplexedConnection,
-    /// Closed when the connection is given up: whoever waits for an answer on it waits no longer.
+    /// Closed when the connection is given up: calls that wait for an answer on it stop waiting.
     gone: watch::Sender<()>,
 }
 
@@ -124,29 +125,4 @@ impl Connection {
             live.connection = None;
         }
     }
-}
-
-fn timed_out() -> ConnectionError {
-    RedisError::from(io::Error::from(io::ErrorKind::TimedOut)).into()
-}
-
-/// Connects and logs in.
-///
-/// # Errors
-/// It is not done within the connection timeout, or we may not enter.
-pub(crate) async fn open(
-    client: &Client,
-    config: &ValkeyConfig,
-) -> Result<MultiplexedConnection, ConnectionError> {
-    let settings = AsyncConnectionConfig::new()
-        .set_connection_timeout(Some(config.connect_timeout()))
-        .set_response_timeout(Some(config.response_timeout()));
-    let opened = timeout(config.connect_timeout(), async {
-        let mut connection = client.get_multiplexed_async_connection_with_config(&settings).await?;
-        // To somebody who is not logged in, a server that wants a password closes the connection after the first long
-        // answer, without a word. It does answer this.
-        cmd("PING").exec_async(&mut connection).await?;
-        Ok(connection)
-    });
-    opened.await.unwrap_or_else(|_elapsed| Err(io::Error::from(io::ErrorKind::TimedOut).into()))
 }

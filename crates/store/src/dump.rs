@@ -2,8 +2,8 @@ use std::collections::BTreeMap;
 
 use redis::{Cmd, FromRedisValue, Pipeline, cmd, pipe};
 
-use crate::StoreError;
 use crate::connection::Connection;
+use crate::error::StoreError;
 use crate::keys::Keys;
 use crate::model::Value;
 

@@ -1,3 +1,11 @@
+//! What a failure means for the caller: whether trying again may help, whether somebody has to mend something, and where.
+//!
+//! Valkey says so by the first word of an answer, OpenSSL only by the text of its error. A pipeline has an answer for each
+//! command, and the worst of them decides: one that cannot be mended by waiting goes before a refused login, and that before one
+//! that passes. Where a read fails for a key, the error names the key.
+//!
+//! Invariant: what is not retryable was changed from outside, or is a defect; the consumer ends on it.
+
 use std::io;
 use std::path::PathBuf;
 
@@ -12,7 +20,7 @@ const PASSING: [&str; 9] =
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// Valkey could not be reached, or did not answer in time. Whether an apply took place is not known; the position
-    /// tells.
+    /// shows it.
     #[error("{what}: Valkey is away")]
     Away {
         /// What was tried.
@@ -32,7 +40,7 @@ pub enum StoreError {
     },
     /// A password, a permission or a certificate is wrong, on our side or on Valkey's: somebody has to mend it, perhaps
     /// there, and then trying again helps. Nothing was changed.
-    #[error("{what}: {who} does not let us in: check {check}")]
+    #[error("{what}: {who} refused our login or permission: check {check}")]
     Denied {
         /// What was tried.
         what: &'static str,
@@ -183,7 +191,7 @@ pub(crate) enum ConnectionError {
     Certificate { option: &'static str, source: RedisError },
 }
 
-/// Why we may not enter.
+/// Why the server refused us.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Denial {
     Login,

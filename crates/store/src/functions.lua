@@ -297,7 +297,7 @@ local function check_extremes(keys, has_sales)
   return extremes[1], extremes[2]
 end
 
--- What one category has of its own beside the sums: `counted` is its number of sales, or nothing.
+-- What one category has of its own next to the sums: `counted` is its number of sales, or nothing.
 local function check_category(keys, at, counted, expiring)
   check_count(keys.reports, counted)
   check_key(keys.reports_of[at], 'string')
@@ -503,8 +503,9 @@ local function stop(KEYS, ARGV)
   return { 1, place.to }
 end
 
--- Moves a position, and takes the mark of a stop and the last record's identity away. Idempotency keys of records that
--- come again under other offsets stay counted: the empty key's event says below which offset.
+-- Moves a position, and takes the mark of a stop and the last record's identity away. The partition is stopped from the
+-- first write to the last: a part of this counts nothing, and can be resumed again. Idempotency keys of records that come
+-- again under other offsets stay counted: the empty key's event says below which offset.
 -- KEYS: those of `place_keys`. ARGV: those of `place_of`, schema.
 local function resume(KEYS, ARGV)
   local keys, place, schema = place_keys(KEYS), place_of(ARGV), cjson.decode(ARGV[5])
@@ -515,13 +516,13 @@ local function resume(KEYS, ARGV)
   local old = check_begun(keys)
   local below = check_value(keys.events, redis.call('HGET', keys.events, ''), '^%d+$') or '0'
   local has_keys = redis.call('EXISTS', keys.events) == 1
-  begin(keys, place)
+  redis.call('HSET', keys.stopped, place.partition, 'only a part of a resume, from ' .. place.from .. ' to ' .. place.to .. ', is in the store')
   if tonumber(place.to) < tonumber(place.from) and has_keys then
     redis.call('HSET', keys.events, '', string.format('%.0f', math.max(tonumber(below), tonumber(place.from))))
   end
+  advance(keys, place, schema, '', old)
   redis.call('HDEL', keys.last, place.partition)
   redis.call('HDEL', keys.stopped, place.partition)
-  advance(keys, place, schema, '', old)
   return { 1, place.to }
 end
 

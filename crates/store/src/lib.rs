@@ -1,6 +1,6 @@
 //! The counters in Valkey: key schema, the atomic apply function, the reads.
 //!
-//! The consumer's position is stored beside the counters it led to. [`Store::apply`] changes both in one step of one Valkey
+//! The consumer's position is stored next to the counters it led to. [`Store::apply`] changes both in one step of one Valkey
 //! function, or neither: it is refused unless the stored position is the one that the batch starts from. Whatever
 //! happens to consumers or to Valkey, reading the position again and going on from there is right. What the functions
 //! write are states, never differences (`functions.lua`).
@@ -34,6 +34,7 @@ mod address;
 mod apply;
 mod config;
 mod connection;
+mod dial;
 mod dump;
 mod error;
 mod functions;

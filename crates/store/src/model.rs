@@ -10,8 +10,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use blackfriday_event::{Category, IDEMPOTENCY_WINDOW_MS, IdempotencyKey, Sale, WeatherReport};
 
+use crate::apply::LastRecord;
+use crate::config::StoreConfig;
 use crate::keys::Keys;
-use crate::{LastRecord, StoreConfig};
 
 /// The value of a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -139,7 +140,7 @@ impl State {
         self.positions.insert((topic.to_owned(), partition), position);
     }
 
-    /// Says that a record lies below the position, whatever it holds: the last one is remembered.
+    /// Says that a record is below the position, whatever it holds: the last one is remembered.
     pub fn pass(&mut self, topic: &str, partition: i32, record: LastRecord) {
         self.last_records.insert((topic.to_owned(), partition), record);
     }

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 
 use redis::{FromRedisValue, Pipeline, Value as Reply, pipe};
 
+use crate::apply::LastRecord;
+use crate::config::StoreConfig;
+use crate::error::StoreError;
 use crate::keys::Keys;
-use crate::{LastRecord, StoreConfig, StoreError};
 
 const WHAT: &str = "read the positions";
 

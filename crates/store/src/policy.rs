@@ -5,8 +5,8 @@
 
 use redis::pipe;
 
-use crate::StoreError;
 use crate::connection::Connection;
+use crate::error::StoreError;
 
 const WHAT: &str = "ask Valkey what it does when it is full";
 
@@ -15,7 +15,7 @@ const WHAT: &str = "ask Valkey what it does when it is full";
 pub enum Eviction {
     /// It drops nothing.
     Never,
-    /// It does not tell: the user may not ask, or a service in front of it leaves this out.
+    /// It does not report it: the user may not ask, or a service in front of it leaves this out.
     NotTold,
 }
 
@@ -28,7 +28,7 @@ pub struct Memory {
     pub limit: u64,
 }
 
-/// Nothing if the server does not tell.
+/// `None` if the server does not report it.
 pub(crate) async fn memory(connection: &Connection) -> Result<Option<Memory>, StoreError> {
     Ok(info(connection).await?.and_then(|info| read_memory(&info)))
 }
@@ -37,7 +37,7 @@ pub(crate) async fn check(connection: &Connection) -> Result<Eviction, StoreErro
     info(connection).await?.map_or(Ok(Eviction::NotTold), |info| judge(&info))
 }
 
-/// `INFO` and not `CONFIG GET`: providers permit it, and so does a user who may change nothing.
+/// `INFO` and not `CONFIG GET`: providers permit it, and a user without any right to change something may use it.
 async fn info(connection: &Connection) -> Result<Option<String>, StoreError> {
     let mut ask = pipe();
     ask.cmd("INFO").arg("memory");

@@ -1,20 +1,24 @@
 //! Asks Sentinels where the primary is.
 //!
 //! They are asked in turn, first the one that was right last time. What a Sentinel says is only a hint: the server itself
-//! must say that it is the primary, and if it does not, is away or does not let us in, the next Sentinel is asked. Each
-//! step has the connection timeout, so that one round takes at most twice that for each Sentinel.
+//! must say that it is the primary, and if it does not, is unreachable or refuses our login, the next Sentinel is asked. Each
+//! step has the connection timeout, so that one round takes at most four times that for each Sentinel.
+//!
+//! redis-rs's own `SentinelClient` is not used: its search takes no limit for each step from its caller, its error does not say which
+//! Sentinel refused us, and it is given passwords and certificates once, while ours are read from their files again for each
+//! connection.
 
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use redis::aio::MultiplexedConnection;
-use redis::{RedisError, Value, cmd};
+use redis::cmd;
 use tokio::time::timeout;
 
-use crate::ValkeyConfig;
-use crate::address::{Endpoint, list};
-use crate::connection::open;
-use crate::error::ConnectionError;
+use crate::address::{Endpoint, Place, list};
+use crate::config::ValkeyConfig;
+use crate::dial::{is_primary, open, timed_out};
+use crate::error::{ConnectionError, StoreError};
 
 /// The Sentinels that watch one primary.
 pub(crate) struct Sentinels {
@@ -55,7 +59,7 @@ impl Sentinels {
         Err(worst)
     }
 
-    /// That nobody is the primary, as far as we can see.
+    /// That no server is the primary, as far as we can see.
     pub(crate) fn no_primary(&self) -> ConnectionError {
         let text = format!("no primary {:?} by {}", self.name, list(&self.sentinels));
         io::Error::new(io::ErrorKind::NotConnected, text).into()
@@ -75,7 +79,8 @@ impl Sentinels {
         };
         tried.push(server.clone());
         let mut connection = open(&config.access.of_server(&server, &config.url)?, config).await?;
-        if !is_primary(&mut connection).await? {
+        let role = timeout(config.connect_timeout(), is_primary(&mut connection)).await;
+        if !role.unwrap_or_else(|_elapsed| Err(timed_out()))? {
             return Err(self.no_primary());
         }
         tracing::info!(primary = %server, %sentinel, "Valkey's primary is found");
@@ -91,11 +96,12 @@ impl Sentinels {
         let mut question = cmd("SENTINEL");
         question.arg("GET-MASTER-ADDR-BY-NAME").arg(&self.name);
         let answer = timeout(config.connect_timeout(), question.query_async(&mut connection)).await;
-        let named: Option<(String, u16)> = answer.unwrap_or_else(|_elapsed| Err(timed_out()))?;
+        let answer = answer.map_err(|_elapsed| timed_out())?;
+        let named: Option<(String, u16)> = answer?;
         Ok(named.map(|(host, port)| Endpoint { host, port }))
     }
 
-    /// The server that the first of them names who knows the group. Each is given the connection timeout.
+    /// The server that is named by the first of them that knows the group. Each is given the connection timeout.
     ///
     /// # Errors
     /// None of them answers. Of several reasons, one that somebody has to mend.
@@ -104,7 +110,7 @@ impl Sentinels {
         let mut worst = self.no_primary();
         for sentinel in &self.sentinels {
             let named = timeout(config.connect_timeout(), self.named_by(sentinel, config)).await;
-            match named.unwrap_or_else(|_elapsed| Err(timed_out().into())) {
+            match named.unwrap_or_else(|_elapsed| Err(timed_out())) {
                 Ok(Some(named)) => return Ok(Some(named)),
                 Ok(None) => answered = true,
                 Err(error) if !worst.needs_mending() => worst = error.of_sentinel(sentinel),
@@ -115,12 +121,20 @@ impl Sentinels {
     }
 }
 
-fn timed_out() -> RedisError {
-    io::Error::from(io::ErrorKind::TimedOut).into()
-}
-
-/// Whether the server says that it is the primary.
-pub(crate) async fn is_primary(connection: &mut MultiplexedConnection) -> Result<bool, ConnectionError> {
-    let role: Vec<Value> = cmd("ROLE").query_async(connection).await?;
-    Ok(matches!(role.first(), Some(Value::BulkString(role)) if role == b"master"))
+impl ValkeyConfig {
+    /// Host and port of the server that the Sentinels take for the primary, or of the one server there is. That
+    /// server is not asked. Each Sentinel is given the connection timeout; the first that knows is believed.
+    ///
+    /// # Errors
+    /// No Sentinel answers. If some do and none of them knows the group, that is `None`.
+    pub async fn named_primary(&self) -> Result<Option<(String, u16)>, StoreError> {
+        let named = match &self.url.place {
+            Place::Server(server) => Ok(Some(server.clone())),
+            Place::Sentinels { sentinels, name } => {
+                Sentinels::new(sentinels.clone(), name.clone()).named(self).await
+            }
+        };
+        let named = named.map_err(|error| StoreError::new("ask the Sentinels", error))?;
+        Ok(named.map(|Endpoint { host, port }| (host, port)))
+    }
 }

@@ -1,3 +1,7 @@
+//! Everything that is shown, read in one transaction, so that the parts belong together.
+//!
+//! Works on a read-only replica and calls no function: a server that nothing was counted into yet has none.
+
 use std::collections::BTreeMap;
 
 use blackfriday_event::Category;
@@ -213,7 +217,7 @@ impl Answers {
 }
 
 fn ranking(all: &mut Pipeline, key: &str, top: usize) {
-    // From 1 to 0 is none; from 0 to -1 would be all.
+    // From 1 to 0 is nothing; from 0 to -1 would be everything.
     let (first, last) = top.checked_sub(1).map_or((1, 0), |last| (0, last));
     all.cmd("ZRANGE").arg(key).arg(first).arg(last).arg("REV").arg("WITHSCORES");
     all.cmd("ZRANGE").arg(key).arg(0).arg(0).arg("WITHSCORES");

@@ -1,19 +1,25 @@
+//! The store's face: each method is one round trip to Valkey, whose commands and answers the neighbouring modules know.
+//!
+//! Invariant: a function that the server does not have is loaded, once, and the call is made again.
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use blackfriday_event::{Bounds, IdempotencyKey, KeyWindow};
 use redis::{Cmd, FromRedisValue, Pipeline, Value as Reply, from_redis_value, pipe};
 
+use crate::apply::{self, Batch, Outcome};
+use crate::config::{StoreConfig, ValkeyConfig};
 use crate::connection::Connection;
-use crate::error::is_function_missing;
+use crate::error::{StoreError, is_function_missing};
 use crate::functions::FUNCTIONS;
 use crate::keys::Keys;
-use crate::{
-    Batch, Eviction, Memory, Outcome, Snapshot, SnapshotRequest, StoreConfig, StoreError, StoredPartition,
-    ValkeyConfig, apply, dump, model, partitions, policy, snapshot, window,
-};
+use crate::partitions::{self, StoredPartition};
+use crate::policy::{self, Eviction, Memory};
+use crate::snapshot::{self, Snapshot, SnapshotRequest};
+use crate::{dump, model, window};
 
-/// The counters in Valkey. Clones share one connection, which is made when it is needed and made anew after it broke.
+/// The counters in Valkey. Clones share one connection, which is made when it is needed and made again after it broke.
 #[derive(Clone)]
 pub struct Store {
     connection: Arc<Connection>,
@@ -62,7 +68,7 @@ impl Store {
         policy::check(&self.connection).await
     }
 
-    /// How full Valkey is; `None` if it does not tell.
+    /// How full Valkey is; `None` if it does not report it.
     ///
     /// # Errors
     /// Valkey is away.
@@ -144,7 +150,7 @@ impl Store {
     }
 
     /// Applies batches in one round trip. Each is applied or refused on its own; the worst error of any is returned, and
-    /// then the positions tell which of the others were applied.
+    /// then the positions show which of the others were applied.
     ///
     /// # Errors
     /// Valkey is away (the outcome is not known: the same batch may be applied again, and is refused if it was applied

@@ -3,8 +3,9 @@ use std::collections::HashMap;
 use blackfriday_event::{CountedKey, IdempotencyKey, KeyWindow, Timestamp};
 use redis::{FromRedisValue, ParsingError, Pipeline, Value as Reply, from_redis_value, pipe};
 
+use crate::apply::LastRecord;
+use crate::error::StoreError;
 use crate::keys::Keys;
-use crate::{LastRecord, StoreError};
 
 /// Topic, partition, and the keys whose past is asked for.
 pub(crate) type Wanted<'a> = (&'a str, i32, Vec<IdempotencyKey>);
@@ -67,7 +68,7 @@ fn parse<T: FromRedisValue>((at, answer): (usize, Reply)) -> Result<T, (usize, P
     from_redis_value(answer).map_err(|error| (at, error))
 }
 
-/// What is stored of each key that was counted below the position. What lies above it was left by a part of a batch, and
+/// What is stored of each key that was counted below the position. What is above it was left by a part of a batch, and
 /// is void: its record comes again.
 fn counted(
     asked: &[IdempotencyKey],

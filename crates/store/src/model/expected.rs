@@ -13,7 +13,7 @@ impl State {
         self.expected_beside(&BTreeMap::new())
     }
 
-    /// The same beside what is there: positions of 0 may be stored or not, and both say that nothing was counted.
+    /// The same next to what is there: positions of 0 may be stored or not, and both say that nothing was counted.
     pub(super) fn expected_beside(&self, found: &BTreeMap<String, Value>) -> BTreeMap<String, Value> {
         let mut expected = BTreeMap::new();
         self.expect_positions(found, &mut expected);

@@ -23,8 +23,8 @@ fn an_apply_without_an_answer_is_safe_to_repeat() {
     assert_eq!(apply(&setup, &setup.store, 5).expect("answers"), Outcome::Refused { stored: 1 }, "a gap");
     assert_eq!(apply(&setup, &setup.store, 0).expect("answers"), Outcome::Refused { stored: 1 }, "a replay");
 
-    // It reaches a server that stands still: applied as soon as that goes on, though nobody hears of it.
-    setup.valkey.pause().expect("stands still");
+    // It reaches a paused server: applied as soon as that goes on, although nobody gets the answer.
+    setup.valkey.pause().expect("is paused");
     let error = apply(&setup, &setup.store, 1).expect_err("no answer");
     assert!(matches!(error, StoreError::Away { .. }), "{error:?}");
     setup.valkey.resume().expect("goes on");

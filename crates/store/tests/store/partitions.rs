@@ -84,9 +84,9 @@ fn a_stopped_partition_counts_nothing_until_it_is_resumed() {
     assert_eq!(partition(&setup, 0), stopped);
     assert_eq!(setup.dump(), before);
     // The other partitions go on.
-    let mut beside = batch(&setup.store, 0, &sales);
-    beside.partition = 1;
-    assert_eq!(setup.apply(&beside).expect("applies"), Outcome::Applied);
+    let mut neighbour = batch(&setup.store, 0, &sales);
+    neighbour.partition = 1;
+    assert_eq!(setup.apply(&neighbour).expect("applies"), Outcome::Applied);
 
     assert_eq!(resume(&setup, 0, 5), Outcome::Refused { stored: 1 });
     assert_eq!(resume(&setup, 1, 5), Outcome::Applied);
@@ -104,6 +104,20 @@ fn a_partition_that_was_never_counted_can_be_stopped_and_resumed() {
     assert_eq!(partition(&setup, 0), StoredPartition { next: 40, last: None, stopped: None });
     let sales = [sale(Category::Ropa, "P-1", 1)];
     assert_eq!(setup.apply(&batch(&setup.store, 40, &sales)).expect("applies"), Outcome::Applied);
+}
+
+/// Its reason is read with the partitions; no counter is wrong because of it.
+#[test]
+fn the_mark_of_a_stop_is_no_difference() {
+    let setup = Setup::new();
+    let sold = [sale(Category::Ropa, "P-1", 1)];
+    setup.apply(&batch(&setup.store, 0, &sold)).expect("applies");
+    let mut model = setup.store.model();
+    sold[0].record(&mut model, 0, 0);
+    model.advance("ventas", 0, 1);
+    assert_eq!(stop(&setup, 1, "the log ends before"), Outcome::Applied);
+    assert_eq!(model.compare(&setup.dump(), START_MS), []);
+    assert!(setup.dump().contains_key("detenido:ventas"));
 }
 
 /// What a resume leaves is as it must be, before and after the next record.
@@ -164,7 +178,7 @@ fn a_resume_that_cannot_end_changes_nothing() {
     }
 }
 
-/// Counting from 0 beside full counters would double them.
+/// Counting from 0 on top of full counters would double them.
 #[test]
 fn a_missing_position_of_a_begun_partition_is_a_fault_that_names_its_key() {
     let setup = Setup::new();

@@ -11,7 +11,7 @@ use crate::setup::{CONFIG, Counted, Setup, batches, report, sale};
 const EXPIRING: StoreConfig = StoreConfig { series_ttl_s: 3600, ..CONFIG };
 /// Asked for where there are Sentinels only.
 const BY_SENTINELS_ONLY: &str = "+role";
-/// The client does not tell how these were answered, only that the transaction failed.
+/// The client does not show how these were answered, only that the transaction failed.
 const OF_TRANSACTIONS: [&str; 2] = ["+multi", "+exec"];
 /// Nobody's business.
 const FORBIDDEN: &[&[&str]] = &[

@@ -289,6 +289,47 @@ fn tear_and_go_on(bench: &Bench) {
     }
 }
 
+/// Wherever it goes, and whether the partition was stopped before.
+#[test]
+fn half_a_resume_counts_nothing_and_can_be_resumed_again() {
+    Bench::all().into_iter().for_each(|bench| tear_a_resume(&bench));
+}
+
+fn tear_a_resume(bench: &Bench) {
+    let events = sales(1, 12);
+    for (stopped, to) in [(true, 9), (true, 3), (false, 9), (false, 3)] {
+        let base = |setup: &Setup| {
+            apply(setup, 1, &events, 0, 6);
+            if stopped {
+                let stop = setup.runtime.block_on(setup.store.stop("ventas", 1, 6, "the log ends before"));
+                assert_eq!(stop.expect("answers"), Outcome::Applied);
+            }
+        };
+        let start = bench.effects(base);
+        let whole = bench.effects(|setup| {
+            base(setup);
+            resume(setup, 6, to);
+        });
+        bench.replay(&[&whole]);
+        let end = bench.digest();
+        let moved = &whole[start.len()..];
+        assert!(moved.len() > 4, "{moved:?}");
+        for cut in 1..moved.len() {
+            bench.replay(&[&start, &moved[..cut]]);
+            let part = format!("{cut} of {} effects of a resume at {to}", moved.len());
+            let stored = bench.setup.runtime.block_on(bench.setup.store.partitions("ventas"));
+            let stored = stored.expect("answers").remove(&1).expect("it was begun");
+            assert!(stored.stopped.is_some() && [6, to].contains(&stored.next), "{part}: {stored:?}");
+            let from = usize::try_from(stored.next).expect("small");
+            let next = batch_of(&bench.setup, 1, &events, from, 12);
+            let outcome = bench.setup.apply(&next).expect("answers");
+            assert!(matches!(outcome, Outcome::Stopped { .. }), "{part}: {outcome:?}");
+            resume(&bench.setup, stored.next, to);
+            assert_eq!(bench.digest(), end, "{part}, and then the whole");
+        }
+    }
+}
+
 fn record<E: Counted>(model: &mut State, partition: i32, events: &[E]) {
     for (at, event) in (0..).zip(events) {
         event.record(model, partition, at);

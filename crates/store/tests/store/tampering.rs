@@ -68,7 +68,7 @@ fn a_spoiled_key_is_an_error_and_nothing_changes() {
     }
 }
 
-/// A sum that is gone would silently begin again at zero beside the others, and a position would count everything again.
+/// A sum that is gone would silently begin again at zero next to the others, and a position would count everything again.
 #[test]
 fn a_key_that_is_gone_beside_the_others_is_an_error_and_nothing_changes() {
     let setup = Setup::with(&[("enable-debug-command", "yes")], |_| {});
@@ -126,7 +126,7 @@ fn a_store_that_was_emptied_is_counted_from_the_beginning() {
     assert_eq!(model(&setup.store).compare(&setup.dump(), START_MS), []);
 }
 
-/// Begins anew, with one event counted of each topic.
+/// Begins again, with one event counted of each topic.
 fn begin(setup: &Setup) {
     setup.run(&["FLUSHALL"]);
     let outcomes = setup.runtime.block_on(setup.store.apply(&two_batches(setup, 0))).expect("an empty store");
