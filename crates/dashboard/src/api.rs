@@ -12,11 +12,12 @@ use blackfriday_event::Category;
 use blackfriday_service::Problem;
 use serde::Serialize;
 
-use crate::live::{Live, Trouble};
-use crate::openapi::Refusal;
+use crate::live::Live;
 use crate::parameters::Parameters;
-use crate::rows::{self, Extremos, Puesto, Totales};
-use crate::view::{Cifras, Pais, Precio, Resumen, Segundo};
+use crate::refusal::Refusal;
+use crate::rows::{self, Extremes, RankedProduct, Totals};
+use crate::trouble::Trouble;
+use crate::view::{CategoryFigures, Country, Price, Second, Summary};
 
 type Shared = State<Arc<Live>>;
 type Asked = Query<Vec<(String, String)>>;
@@ -39,24 +40,25 @@ pub(crate) fn router(live: Arc<Live>) -> Router {
 /// Everything, at one instant.
 #[utoipa::path(get, path = "/api/resumen", tag = "api",
     params(("n" = Option<u16>, Query, description = "Products of each ranking, 1 to 1000; without it, as configured")),
-    responses((status = 200, body = Resumen), Refusal))]
+    responses((status = 200, body = Summary), Refusal))]
 pub(crate) async fn resumen(State(live): Shared, Query(asked): Asked) -> Answer {
     let asked = Parameters::read(&asked, &["n"])?;
     answer(&live, asked.rows, &Category::ALL, json).await
 }
 
 /// Totals, highest and lowest price and freshness, in one row.
-#[utoipa::path(get, path = "/api/totales", tag = "api", responses((status = 200, body = [Totales]), Refusal))]
+#[utoipa::path(get, path = "/api/totales", tag = "api", responses((status = 200, body = [Totals]), Refusal))]
 pub(crate) async fn totales(State(live): Shared, Query(asked): Asked) -> Answer {
     Parameters::read(&asked, &[])?;
     answer(&live, None, &[], |all| json(&rows::totals(all))).await
 }
 
 /// Reports, totals and averages: a row for each of the four categories.
-#[utoipa::path(get, path = "/api/categorias", tag = "api", responses((status = 200, body = [Cifras]), Refusal))]
+#[utoipa::path(get, path = "/api/categorias", tag = "api", responses((status = 200, body = [CategoryFigures]), Refusal))]
 pub(crate) async fn categorias(State(live): Shared, Query(asked): Asked) -> Answer {
     Parameters::read(&asked, &[])?;
-    let rows = |all: &Resumen| json(&all.cuentas.categorias.iter().map(|of| &of.cifras).collect::<Vec<_>>());
+    let rows =
+        |all: &Summary| json(&all.counters.categorias.iter().map(|of| &of.figures).collect::<Vec<_>>());
     answer(&live, None, &[], rows).await
 }
 
@@ -64,18 +66,18 @@ pub(crate) async fn categorias(State(live): Shared, Query(asked): Asked) -> Answ
 #[utoipa::path(get, path = "/api/productos", tag = "api",
     params(("categoria" = Option<String>, Query, description = "A category; without it, all"),
         ("n" = Option<u16>, Query, description = "Rows, 1 to 1000; without it, as configured")),
-    responses((status = 200, body = [Puesto]), Refusal))]
+    responses((status = 200, body = [RankedProduct]), Refusal))]
 pub(crate) async fn productos(State(live): Shared, Query(asked): Asked) -> Answer {
     let asked = Parameters::read(&asked, &["categoria", "n"])?;
-    let ranking = |all: &Resumen| {
-        let counts = &all.cuentas;
+    let ranking = |all: &Summary| {
+        let counts = &all.counters;
         json(&rows::ranking(asked.category.map_or(&counts.productos, |of| &counts.categoria(of).productos)))
     };
     answer(&live, asked.rows, &[], ranking).await
 }
 
 /// The most and the least sold product: a row for all categories together (`categoria` is null), then one for each.
-#[utoipa::path(get, path = "/api/extremos", tag = "api", responses((status = 200, body = [Extremos]), Refusal))]
+#[utoipa::path(get, path = "/api/extremos", tag = "api", responses((status = 200, body = [Extremes]), Refusal))]
 pub(crate) async fn extremos(State(live): Shared, Query(asked): Asked) -> Answer {
     Parameters::read(&asked, &[])?;
     answer(&live, None, &[], |all| json(&rows::extremes(all))).await
@@ -85,12 +87,12 @@ pub(crate) async fn extremos(State(live): Shared, Query(asked): Asked) -> Answer
 #[utoipa::path(get, path = "/api/historial", tag = "api",
     params(("categoria" = String, Query, description = "A category"),
         ("n" = Option<u16>, Query, description = "The newest rows only, 1 to 1000")),
-    responses((status = 200, body = [Precio]), Refusal))]
+    responses((status = 200, body = [Price]), Refusal))]
 pub(crate) async fn historial(State(live): Shared, Query(asked): Asked) -> Answer {
     let asked = Parameters::read(&asked, &["categoria", "n"])?;
     let category = asked.required_category()?;
-    let prices = |all: &Resumen| {
-        let history = all.cuentas.categoria(category).historial.as_deref();
+    let prices = |all: &Summary| {
+        let history = all.counters.categoria(category).historial.as_deref();
         json(newest(history.unwrap_or_default(), asked.rows))
     };
     answer(&live, None, &[category], prices).await
@@ -99,20 +101,20 @@ pub(crate) async fn historial(State(live): Shared, Query(asked): Asked) -> Answe
 /// Sales by second of acceptance, oldest first. A second without sales is absent.
 #[utoipa::path(get, path = "/api/serie", tag = "api",
     params(("n" = Option<u16>, Query, description = "The newest rows only, 1 to 1000")),
-    responses((status = 200, body = [Segundo]), Refusal))]
+    responses((status = 200, body = [Second]), Refusal))]
 pub(crate) async fn serie(State(live): Shared, Query(asked): Asked) -> Answer {
     let asked = Parameters::read(&asked, &["n"])?;
-    answer(&live, None, &[], |all| json(newest(&all.cuentas.serie, asked.rows))).await
+    answer(&live, None, &[], |all| json(newest(&all.counters.serie, asked.rows))).await
 }
 
 /// Weather reports by country, most reports first.
 #[utoipa::path(get, path = "/api/clima", tag = "api",
     params(("n" = Option<u16>, Query, description = "The first rows only, 1 to 1000")),
-    responses((status = 200, body = [Pais]), Refusal))]
+    responses((status = 200, body = [Country]), Refusal))]
 pub(crate) async fn clima(State(live): Shared, Query(asked): Asked) -> Answer {
     let asked = Parameters::read(&asked, &["n"])?;
-    let first = |all: &Resumen| {
-        let countries = &all.cuentas.clima.paises;
+    let first = |all: &Summary| {
+        let countries = &all.counters.clima.paises;
         json(&countries[..asked.rows.unwrap_or(usize::MAX).min(countries.len())])
     };
     answer(&live, None, &[], first).await
@@ -122,14 +124,14 @@ async fn answer(
     live: &Live,
     top: Option<usize>,
     histories: &[Category],
-    part: impl FnOnce(&Resumen) -> Response,
+    part: impl FnOnce(&Summary) -> Response,
 ) -> Answer {
     let all = live.read(top, histories).await.map_err(|error| {
         error.log();
         match error.trouble() {
             Trouble::Away => Problem::unavailable("Valkey does not answer"),
             Trouble::Unreadable => {
-                Problem::new(500, "unreadable", "The store holds what cannot be read", error.told())
+                Problem::new(500, "unreadable", "The store holds what cannot be read", error.in_full())
             }
         }
     })?;

@@ -77,10 +77,41 @@ impl ServiceConfig for Config {
     }
 }
 
+/// The category that the page opens on for a student ID, by its last digit: 0–2 Electronica, 3–5 Ropa, 6–7 Hogar,
+/// 8–9 Belleza. `None` if the text does not end in a digit.
+pub fn category_of_student_id(student_id: &str) -> Option<Category> {
+    match student_id.trim().chars().last()?.to_digit(10)? {
+        0..=2 => Some(Category::Electronica),
+        3..=5 => Some(Category::Ropa),
+        6..=7 => Some(Category::Hogar),
+        _ => Some(Category::Belleza),
+    }
+}
+
 fn carnet(text: &str) -> Result<Category, String> {
-    Category::of_student_id(text).ok_or_else(|| "must end in a digit".to_owned())
+    category_of_student_id(text).ok_or_else(|| "must end in a digit".to_owned())
 }
 
 fn category(text: &str) -> Result<Category, String> {
     Category::parse(text).map_err(|error| error.message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn student_ids_choose_by_their_last_digit() {
+        let of = |id: &str| category_of_student_id(id);
+        assert_eq!(of("202300000"), Some(Category::Electronica));
+        assert_eq!(of("202300002"), Some(Category::Electronica));
+        assert_eq!(of("202300003"), Some(Category::Ropa));
+        assert_eq!(of("202300005"), Some(Category::Ropa));
+        assert_eq!(of("202300006"), Some(Category::Hogar));
+        assert_eq!(of("202300007"), Some(Category::Hogar));
+        assert_eq!(of("202300008"), Some(Category::Belleza));
+        assert_eq!(of("202300009"), Some(Category::Belleza));
+        assert_eq!(of(""), None);
+        assert_eq!(of("20230000x"), None);
+    }
 }

@@ -1,5 +1,5 @@
 //! Server-sent events. `resumen`: all counters, at first and whenever they changed. `estado`: they cannot be read now, until
-//! the next `resumen`. `latido`: the clock, also while nothing changes, so that a listener can tell silence from a dead
+//! the next `resumen`. `latido`: the clock, also while nothing changes, so that a listener can distinguish silence from a dead
 //! connection.
 //!
 //! A stream keeps nothing for its reader: the next event is made when the last one is on its way, from what is known then.
@@ -19,10 +19,11 @@ use futures_util::StreamExt;
 use futures_util::stream::{once, unfold};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 
-use crate::live::{Live, News, Trouble, Viewer};
-use crate::openapi::Refusal;
+use crate::live::{Live, News, Viewer};
 use crate::parameters::Parameters;
+use crate::refusal::Refusal;
 use crate::seats::Full;
+use crate::trouble::Trouble;
 
 /// A browser that lost the stream asks again after this.
 const RETRY: Duration = Duration::from_secs(1);
@@ -39,7 +40,7 @@ struct Listener {
 /// Follows the counters. Data of `resumen` is as of /api/resumen without its times of reading; of the newest three
 /// minutes of the series, of the first twenty countries, and with the prices over time of one category or none.
 #[utoipa::path(get, path = "/events", tag = "events",
-    params(("categoria" = Option<String>, Query, description = "The category whose prices over time are told")),
+    params(("categoria" = Option<String>, Query, description = "The category whose prices over time are sent")),
     responses((status = 200, body = String, description = "Events resumen, estado and latido", content_type = "text/event-stream"),
         Refusal))]
 pub(crate) async fn stream(
@@ -52,7 +53,7 @@ pub(crate) async fn stream(
         Full::All => Problem::unavailable("too many event streams are open"),
         Full::OfAddress => Problem::overloaded("too many event streams are open from this address"),
     })?;
-    // What was read last is told at once.
+    // What was read last is sent at once.
     seat.news.mark_changed();
     let mut heartbeat = interval_at(Instant::now() + HEARTBEAT, HEARTBEAT);
     heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);

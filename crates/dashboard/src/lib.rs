@@ -1,6 +1,6 @@
 //! The dashboard: a read API and one live page over the store.
 //!
-//! It stands at the pipeline's end and only reads. What it shows is what the store holds at one instant: a number that is
+//! It is the end of the pipeline and only reads. What it shows is what the store holds at one instant: a number that is
 //! not there is `null` in JSON and a dash on the page, never a zero of our own.
 //!
 //! Invariant: no request of the page leaves its origin, and the store is read only while somebody looks.
@@ -13,9 +13,11 @@ mod live;
 mod openapi;
 mod page;
 mod parameters;
+mod refusal;
 mod rows;
 mod seats;
 mod shared;
+mod trouble;
 mod view;
 
 use std::pin::pin;
@@ -30,9 +32,10 @@ use blackfriday_store::{Store, StoreError};
 use tokio::net::TcpListener;
 use tokio::time::{sleep, timeout};
 
-pub use config::Config;
+pub use config::{Config, category_of_student_id};
 
-use self::live::{Live, READ_LIMIT};
+use self::live::Live;
+use self::trouble::READ_LIMIT;
 
 const PING_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -40,7 +43,7 @@ const PING_INTERVAL: Duration = Duration::from_secs(1);
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The store's address cannot be used.
-    #[error("make the store's client")]
+    #[error("cannot make the store's client")]
     Store(#[source] StoreError),
 }
 
@@ -66,7 +69,7 @@ const ROUTES: &[&str] = &[
 /// Serves until the shutdown begins; event streams end at once then.
 ///
 /// # Errors
-/// The store's address cannot be used. That Valkey is away is none: readers are told so.
+/// The store's address cannot be used. An unreachable Valkey is not an error here: readers are answered 503.
 pub async fn run(config: Config, listener: TcpListener, context: Context) -> Result<(), Error> {
     let store = Store::new(&config.valkey, &config.store).map_err(Error::Store)?;
     let live = Arc::new(Live::new(store.clone(), &config, context.shutdown.clone()));

@@ -8,25 +8,24 @@ use axum::body::HttpBody;
 use axum::response::Response;
 use blackfriday_event::Category;
 use blackfriday_service::{BodyBudget, BudgetFull, Shutdown};
-use blackfriday_store::{Store, StoreError};
+use blackfriday_store::Store;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
-use crate::Config;
+use crate::config::Config;
 use crate::seats::{Full, Seat, Seats};
 use crate::shared::Shared;
-use crate::view::{Cuentas, Resumen};
+use crate::trouble::{ReadError, Trouble};
+use crate::view::{Counters, Summary};
 
-/// How long somebody waits for the store before it counts as away.
-pub(crate) const READ_LIMIT: Duration = Duration::from_secs(2);
 /// KiB of answers above 16 KiB that are held until their readers have taken them.
 const ANSWERS_KBYTES: u32 = 65_536;
-/// Seconds of the series that a stream tells.
+/// Seconds of the series that a stream shows.
 const STREAM_SECONDS: u64 = 180;
-/// Countries that a stream tells: those with the most reports.
+/// Countries that a stream shows: those with the most reports.
 const STREAM_COUNTRIES: usize = 20;
 
-/// What a stream is told.
+/// What a stream shows.
 #[derive(Debug, Clone)]
 pub(crate) enum News {
     /// Nothing was read yet.
@@ -35,28 +34,10 @@ pub(crate) enum News {
     Trouble(Trouble),
 }
 
-/// Why there is nothing to show.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Trouble {
-    /// Valkey does not answer, or not now.
-    Away,
-    /// A key holds what cannot be read, or we may not enter: this does not pass by itself.
-    Unreadable,
-}
-
-/// Why the store could not be read.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum ReadError {
-    #[error("the store did not answer within {READ_LIMIT:?}")]
-    Late,
-    #[error("read the counters")]
-    Store(#[source] StoreError),
-}
-
 /// What was read, and its JSON for each kind of stream, written once for all streams of the kind.
 #[derive(Debug)]
 pub(crate) struct Counts {
-    cuentas: Cuentas,
+    counters: Counters,
     json: [OnceLock<String>; Category::ALL.len() + 1],
 }
 
@@ -98,11 +79,11 @@ impl Live {
         &self,
         top: Option<usize>,
         histories: &[Category],
-    ) -> Result<Resumen, Arc<ReadError>> {
+    ) -> Result<Summary, Arc<ReadError>> {
         let read = self.snapshots.read(top).await?;
-        let mut all = Resumen::of(&read.snapshot, read.at, histories);
+        let mut all = Summary::of(&read.snapshot, read.at, histories);
         if let Some(top) = top {
-            all.cuentas.truncate(top);
+            all.counters.truncate(top);
         }
         Ok(all)
     }
@@ -127,23 +108,23 @@ impl Live {
         let mut streams = self.seats.watch();
         loop {
             if *streams.borrow() == 0 {
-                // Who comes later must not be told what was read long ago.
+                // A later stream must not show what was read long ago.
                 self.news.send_replace(News::None);
             }
             streams.wait_for(|streams| *streams > 0).await.expect("self holds the sender");
             match self.read(None, &Category::ALL).await {
-                Ok(all) => self.tell_counts(all.cuentas),
+                Ok(all) => self.tell_counts(all.counters),
                 Err(error) => self.tell_trouble(&error),
             }
             sleep(self.interval).await;
         }
     }
 
-    fn tell_counts(&self, cuentas: Cuentas) {
+    fn tell_counts(&self, counters: Counters) {
         self.news.send_if_modified(|news| {
-            let changed = !matches!(news, News::Counts(last) if last.cuentas == cuentas);
+            let changed = !matches!(news, News::Counts(last) if last.counters == counters);
             if changed {
-                *news = News::Counts(Arc::new(Counts { cuentas, json: Default::default() }));
+                *news = News::Counts(Arc::new(Counts { counters, json: Default::default() }));
             }
             changed
         });
@@ -162,49 +143,25 @@ impl Live {
     }
 }
 
-impl ReadError {
-    pub(crate) fn trouble(&self) -> Trouble {
-        match self {
-            Self::Store(error) if !error.is_retryable() => Trouble::Unreadable,
-            Self::Store(_) | Self::Late => Trouble::Away,
-        }
-    }
-
-    /// What cannot be read, for whoever has to mend it.
-    pub(crate) fn told(&self) -> String {
-        let mut text = self.to_string();
-        let mut cause = std::error::Error::source(self);
-        while let Some(error) = cause {
-            text = format!("{text}: {error}");
-            cause = error.source();
-        }
-        text
-    }
-
-    pub(crate) fn log(&self) {
-        tracing::warn!(error = self as &dyn std::error::Error, "there is nothing to show");
-    }
-}
-
 impl Counts {
     /// For a stream that shows the prices of one category, or none.
     pub(crate) fn json(&self, category: Option<Category>) -> &str {
         self.json[category.map_or(Category::ALL.len(), Category::index)].get_or_init(|| {
-            let lean = lean(self.cuentas.clone(), category);
+            let lean = lean(self.counters.clone(), category);
             serde_json::to_string(&lean).expect("strings and numbers always serialize")
         })
     }
 }
 
-/// What a stream is told of it.
-fn lean(mut cuentas: Cuentas, category: Option<Category>) -> Cuentas {
-    for of in &mut cuentas.categorias {
-        if category.is_none_or(|category| category.name() != of.cifras.categoria) {
+/// What a stream shows of it.
+fn lean(mut counters: Counters, category: Option<Category>) -> Counters {
+    for of in &mut counters.categorias {
+        if category.is_none_or(|category| category.name() != of.figures.categoria) {
             of.historial = None;
         }
     }
-    let newest_ms = cuentas.serie.last().map_or(0, |second| second.t_ms);
-    cuentas.serie.retain(|second| second.t_ms + STREAM_SECONDS * 1000 > newest_ms);
-    cuentas.clima.paises.truncate(STREAM_COUNTRIES);
-    cuentas
+    let newest_ms = counters.serie.last().map_or(0, |second| second.t_ms);
+    counters.serie.retain(|second| second.t_ms + STREAM_SECONDS * 1000 > newest_ms);
+    counters.clima.paises.truncate(STREAM_COUNTRIES);
+    counters
 }

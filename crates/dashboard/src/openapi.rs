@@ -1,53 +1,9 @@
 //! The OpenAPI document, generated from the types that the code itself writes.
 
-use utoipa::{IntoResponses, OpenApi, ToSchema};
+use utoipa::OpenApi;
 
+use crate::refusal::{FieldProblem, Problem};
 use crate::{api, events};
-
-/// Problem details (RFC 9457).
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "describes what `service::Problem` writes")]
-pub(crate) struct Problem {
-    /// `urn:blackfriday:problem:<code>`.
-    #[schema(rename = "type", example = "urn:blackfriday:problem:invalid-field")]
-    kind: String,
-    /// The same for every problem of this type.
-    title: String,
-    /// The HTTP status.
-    status: u16,
-    /// What happened this time.
-    detail: String,
-    /// Every wrong parameter.
-    errors: Option<Vec<FieldProblem>>,
-}
-
-/// One wrong parameter.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "describes what `service::FieldProblem` writes")]
-pub(crate) struct FieldProblem {
-    /// Its name.
-    field: String,
-    /// What is allowed there.
-    message: String,
-}
-
-/// The refusals that every route has.
-#[derive(IntoResponses)]
-#[expect(dead_code, reason = "describes what `api` and `service` answer")]
-pub(crate) enum Refusal {
-    /// A parameter is wrong; all wrong ones are named.
-    #[response(status = 422, content_type = "application/problem+json")]
-    InvalidParameter(Problem),
-    /// Too many requests: repeat after `Retry-After`.
-    #[response(status = 429, content_type = "application/problem+json", headers(("Retry-After" = u32, description = "Seconds")))]
-    Overloaded(Problem),
-    /// The store holds what cannot be read.
-    #[response(status = 500, content_type = "application/problem+json")]
-    Internal(Problem),
-    /// Valkey is away, or too many event streams are open: repeat after `Retry-After`.
-    #[response(status = 503, content_type = "application/problem+json", headers(("Retry-After" = u32, description = "Seconds")))]
-    Unavailable(Problem),
-}
 
 #[derive(OpenApi)]
 #[openapi(

@@ -3,11 +3,11 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::view::{Producto, Resumen};
+use crate::view::{Product, Summary};
 
 /// What is said of all sales, and how old it is.
 #[derive(Debug, PartialEq, Eq, Serialize, ToSchema)]
-pub(crate) struct Totales {
+pub(crate) struct Totals {
     ventas: Option<u64>,
     unidades: Option<String>,
     ingresos: Option<String>,
@@ -25,7 +25,7 @@ pub(crate) struct Totales {
 
 /// A place in a ranking.
 #[derive(Debug, PartialEq, Eq, Serialize, ToSchema)]
-pub(crate) struct Puesto {
+pub(crate) struct RankedProduct {
     /// From 1, most sold.
     puesto: usize,
     producto_id: String,
@@ -34,7 +34,7 @@ pub(crate) struct Puesto {
 
 /// Most and least sold product, of all categories or of one.
 #[derive(Debug, PartialEq, Eq, Serialize, ToSchema)]
-pub(crate) struct Extremos {
+pub(crate) struct Extremes {
     /// Null: of all.
     categoria: Option<&'static str>,
     mas_vendido: Option<String>,
@@ -43,9 +43,9 @@ pub(crate) struct Extremos {
     menos_vendido_unidades: Option<u64>,
 }
 
-pub(crate) fn totals(all: &Resumen) -> [Totales; 1] {
-    let counts = &all.cuentas;
-    [Totales {
+pub(crate) fn totals(all: &Summary) -> [Totals; 1] {
+    let counts = &all.counters;
+    [Totals {
         ventas: counts.ventas,
         unidades: counts.unidades.clone(),
         ingresos: counts.ingresos.clone(),
@@ -59,8 +59,8 @@ pub(crate) fn totals(all: &Resumen) -> [Totales; 1] {
     }]
 }
 
-pub(crate) fn ranking(products: &[Producto]) -> Vec<Puesto> {
-    let place = |(place, of): (usize, &Producto)| Puesto {
+pub(crate) fn ranking(products: &[Product]) -> Vec<RankedProduct> {
+    let place = |(place, of): (usize, &Product)| RankedProduct {
         puesto: place + 1,
         producto_id: of.producto_id.clone(),
         unidades: of.unidades,
@@ -69,16 +69,18 @@ pub(crate) fn ranking(products: &[Producto]) -> Vec<Puesto> {
 }
 
 /// Of all first, then by category.
-pub(crate) fn extremes(all: &Resumen) -> Vec<Extremos> {
-    let row = |categoria, most: &Option<Producto>, least: &Option<Producto>| Extremos {
+pub(crate) fn extremes(all: &Summary) -> Vec<Extremes> {
+    let row = |categoria, most: &Option<Product>, least: &Option<Product>| Extremes {
         categoria,
         mas_vendido: most.as_ref().map(|of| of.producto_id.clone()),
         mas_vendido_unidades: most.as_ref().map(|of| of.unidades),
         menos_vendido: least.as_ref().map(|of| of.producto_id.clone()),
         menos_vendido_unidades: least.as_ref().map(|of| of.unidades),
     };
-    let counts = &all.cuentas;
-    let each =
-        counts.categorias.iter().map(|of| row(Some(of.cifras.categoria), &of.mas_vendido, &of.menos_vendido));
+    let counts = &all.counters;
+    let each = counts
+        .categorias
+        .iter()
+        .map(|of| row(Some(of.figures.categoria), &of.mas_vendido, &of.menos_vendido));
     std::iter::once(row(None, &counts.mas_vendido, &counts.menos_vendido)).chain(each).collect()
 }

@@ -75,7 +75,7 @@ impl Drop for Seat {
     }
 }
 
-/// Who an address stands for: one host has the whole of an IPv6 /64 (RFC 6177).
+/// The client that an address means: one host has the whole of an IPv6 /64 (RFC 6177).
 fn client(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(address) => IpAddr::V4(address),

@@ -1,24 +1,22 @@
-//! One read of the store for all who ask at the same time: the primary that counts has one thread, and must not pay for
+//! One read of the store for all requests at the same time: the primary that counts has one thread, and must not pay for
 //! how many look.
 //!
-//! Invariant: what somebody gets was read after they asked, and there are at most so many reads a second.
+//! Invariant: what a request gets was read after it came, and there are at most so many reads a second.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use blackfriday_event::{Category, Timestamp};
-use blackfriday_store::{Snapshot, SnapshotRequest, Store};
+use blackfriday_event::Timestamp;
+use blackfriday_store::{Snapshot, Store};
 use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use crate::live::{READ_LIMIT, ReadError};
+use crate::trouble::{READ_LIMIT, ReadError};
 
-/// From the beginning of one read to the next: who asks in between shares that.
+/// From the beginning of one read to the next: requests in between share that.
 const GAP: Duration = Duration::from_millis(50);
 /// The most products that can be asked for.
 const MOST: usize = 1000;
-/// The topic whose positions are told.
-const TOPIC: &str = "ventas";
 
 /// What was read, and when.
 #[derive(Debug)]
@@ -68,8 +66,7 @@ impl Shared {
     }
 
     async fn snapshot(&self, top: usize) -> Result<Read, ReadError> {
-        let request = SnapshotRequest { top, histories: Category::ALL.to_vec(), topic: TOPIC.to_owned() };
-        let read = timeout(READ_LIMIT, self.store.snapshot(request)).await;
+        let read = timeout(READ_LIMIT, self.store.snapshot(top)).await;
         let snapshot = read.map_err(|_elapsed| ReadError::Late)?.map_err(ReadError::Store)?;
         Ok(Read { snapshot, at: Timestamp::from(SystemTime::now()) })
     }

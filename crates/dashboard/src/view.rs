@@ -1,4 +1,4 @@
-//! The JSON of the read API. Names are Spanish, as the keys of the store; exact decimals are strings; times are milliseconds
+//! The JSON of the read API. Fields are named as in the JSON, in Spanish as the keys of the store; exact decimals are strings; times are milliseconds
 //! since the Unix epoch.
 //!
 //! Invariant: a number is here only if the store holds it, or is an exact sum of such numbers. What it does not hold is
@@ -14,19 +14,19 @@ use utoipa::ToSchema;
 
 /// Everything, at one instant.
 #[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct Resumen {
+pub(crate) struct Summary {
     /// When the store was read, by the clock of this service.
     pub(crate) leido_ms: u64,
     /// Milliseconds from the acceptance of the newest counted sale to the reading; negative if the clock that accepted it is
     /// ahead of this service's.
     pub(crate) frescura_ms: Option<i64>,
     #[serde(flatten)]
-    pub(crate) cuentas: Cuentas,
+    pub(crate) counters: Counters,
 }
 
 /// What the store holds.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
-pub(crate) struct Cuentas {
+pub(crate) struct Counters {
     /// Sales counted, of all categories.
     pub(crate) ventas: Option<u64>,
     /// Units sold, of all categories.
@@ -37,19 +37,19 @@ pub(crate) struct Cuentas {
     pub(crate) precio_minimo: Option<String>,
     /// When the newest counted sale was accepted, by the clock of its writer.
     pub(crate) ultima_venta_ms: Option<u64>,
-    pub(crate) mas_vendido: Option<Producto>,
-    pub(crate) menos_vendido: Option<Producto>,
+    pub(crate) mas_vendido: Option<Product>,
+    pub(crate) menos_vendido: Option<Product>,
     /// Most sold first.
-    pub(crate) productos: Vec<Producto>,
+    pub(crate) productos: Vec<Product>,
     /// All four, in the order of their numbers.
-    pub(crate) categorias: Vec<Categoria>,
+    pub(crate) categorias: Vec<CategoryCounters>,
     /// Sales by second of acceptance, oldest first; a second without sales is absent.
-    pub(crate) serie: Vec<Segundo>,
+    pub(crate) serie: Vec<Second>,
     /// The newest second of the series that is over.
-    pub(crate) ultimo_segundo: Option<Segundo>,
+    pub(crate) ultimo_segundo: Option<Second>,
     /// The second of the series with the most sales, of equal ones the newest.
-    pub(crate) pico: Option<Segundo>,
-    pub(crate) clima: Clima,
+    pub(crate) pico: Option<Second>,
+    pub(crate) clima: Weather,
     /// Partition of the sales, and its next offset to be counted.
     #[schema(value_type = BTreeMap<String, i64>)]
     pub(crate) posiciones: BTreeMap<i32, i64>,
@@ -59,20 +59,20 @@ pub(crate) struct Cuentas {
 
 /// One category.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
-pub(crate) struct Categoria {
+pub(crate) struct CategoryCounters {
     #[serde(flatten)]
-    pub(crate) cifras: Cifras,
-    pub(crate) mas_vendido: Option<Producto>,
-    pub(crate) menos_vendido: Option<Producto>,
+    pub(crate) figures: CategoryFigures,
+    pub(crate) mas_vendido: Option<Product>,
+    pub(crate) menos_vendido: Option<Product>,
     /// Most sold first.
-    pub(crate) productos: Vec<Producto>,
+    pub(crate) productos: Vec<Product>,
     /// Oldest first; null if it was not asked for.
-    pub(crate) historial: Option<Vec<Precio>>,
+    pub(crate) historial: Option<Vec<Price>>,
 }
 
 /// The numbers of a category.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-pub(crate) struct Cifras {
+pub(crate) struct CategoryFigures {
     pub(crate) categoria: &'static str,
     pub(crate) ventas: Option<u64>,
     pub(crate) unidades: Option<String>,
@@ -85,41 +85,41 @@ pub(crate) struct Cifras {
 
 /// A product and its units sold.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-pub(crate) struct Producto {
+pub(crate) struct Product {
     pub(crate) producto_id: String,
     pub(crate) unidades: u64,
 }
 
 /// The price of a sale.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-pub(crate) struct Precio {
+pub(crate) struct Price {
     pub(crate) t_ms: u64,
     pub(crate) precio: String,
 }
 
 /// The sales of a second.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
-pub(crate) struct Segundo {
+pub(crate) struct Second {
     pub(crate) t_ms: u64,
     pub(crate) ventas: u64,
 }
 
 /// Weather reports.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-pub(crate) struct Clima {
+pub(crate) struct Weather {
     pub(crate) total: Option<u64>,
     /// Most reports first.
-    pub(crate) paises: Vec<Pais>,
+    pub(crate) paises: Vec<Country>,
 }
 
 /// Weather reports of a country.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-pub(crate) struct Pais {
+pub(crate) struct Country {
     pub(crate) pais: String,
     pub(crate) reportes: Option<u64>,
 }
 
-impl Cuentas {
+impl Counters {
     /// Keeps the first products of each ranking.
     pub(crate) fn truncate(&mut self, top: usize) {
         self.productos.truncate(top);
@@ -128,7 +128,7 @@ impl Cuentas {
         }
     }
 
-    pub(crate) fn categoria(&self, category: Category) -> &Categoria {
+    pub(crate) fn categoria(&self, category: Category) -> &CategoryCounters {
         &self.categorias[category.index()]
     }
 }

@@ -1,6 +1,6 @@
 use std::fmt;
 
-use crate::FieldError;
+use crate::field_error::FieldError;
 
 /// The four product categories of the sale, with their numbers on the wire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -20,7 +20,7 @@ impl Category {
     /// Every category, in the order of its number.
     pub const ALL: [Self; 4] = [Self::Electronica, Self::Ropa, Self::Hogar, Self::Belleza];
 
-    /// The name as it stands on the wire and in the store's keys.
+    /// The name on the wire and in the store's keys.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Electronica => "Electronica",
@@ -65,17 +65,6 @@ impl Category {
             b"hogar" | b"3" => Ok(Self::Hogar),
             b"belleza" | b"4" => Ok(Self::Belleza),
             _ => Err(unknown()),
-        }
-    }
-
-    /// The category that a page opens on for a student ID, by its last digit:
-    /// 0–2 Electronica, 3–5 Ropa, 6–7 Hogar, 8–9 Belleza. `None` if the text does not end in a digit.
-    pub fn of_student_id(student_id: &str) -> Option<Self> {
-        match student_id.trim().chars().last()?.to_digit(10)? {
-            0..=2 => Some(Self::Electronica),
-            3..=5 => Some(Self::Ropa),
-            6..=7 => Some(Self::Hogar),
-            _ => Some(Self::Belleza),
         }
     }
 }
@@ -135,20 +124,5 @@ mod tests {
             assert!(error.message.contains("Belleza"));
         }
         assert!(Category::from_number(0).is_err());
-    }
-
-    #[test]
-    fn student_ids_choose_by_their_last_digit() {
-        let of = |id: &str| Category::of_student_id(id);
-        assert_eq!(of("202300000"), Some(Category::Electronica));
-        assert_eq!(of("202300002"), Some(Category::Electronica));
-        assert_eq!(of("202300003"), Some(Category::Ropa));
-        assert_eq!(of("202300005"), Some(Category::Ropa));
-        assert_eq!(of("202300006"), Some(Category::Hogar));
-        assert_eq!(of("202300007"), Some(Category::Hogar));
-        assert_eq!(of("202300008"), Some(Category::Belleza));
-        assert_eq!(of("202300009"), Some(Category::Belleza));
-        assert_eq!(of(""), None);
-        assert_eq!(of("20230000x"), None);
     }
 }

@@ -1,4 +1,4 @@
-//! Digests by which two events are told apart: the first 8 bytes of a SHA-256 over an unambiguous text of them.
+//! Digests by which two events are distinguished: the first 8 bytes of a SHA-256 over an unambiguous text of them.
 
 use sha2::{Digest, Sha256};
 

@@ -6,7 +6,8 @@ use sha2::{Digest, Sha256};
 use uuid::{Builder, Uuid};
 
 use crate::digest::first_eight;
-use crate::{FieldError, IdempotencyKey};
+use crate::field_error::FieldError;
+use crate::idempotency::IdempotencyKey;
 
 /// The identity of one accepted event.
 ///

@@ -1,8 +1,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::FieldError;
 use crate::digest::{from_hex, to_hex};
+use crate::field_error::FieldError;
 
 /// The key under which an event may be sent again and counts once.
 ///
@@ -24,7 +24,7 @@ impl IdempotencyKey {
     }
 
     /// The key of one item of a batch that was sent under `batch_key`. It depends on what the item says and not on its
-    /// place, so that a client may send only some of the items again: `item` is the draft's digest, and `nth` tells equal items
+    /// place, so that a client may send only some of the items again: `item` is the draft's digest, and `nth` distinguishes equal items
     /// of the batch apart, from 0.
     #[must_use]
     pub fn of_item(batch_key: &Self, item: [u8; 8], nth: u32) -> Self {

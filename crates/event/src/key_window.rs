@@ -9,7 +9,8 @@
 
 use std::collections::HashMap;
 
-use crate::{IdempotencyKey, Timestamp};
+use crate::idempotency::IdempotencyKey;
+use crate::time::Timestamp;
 
 /// For how long a key is remembered, measured on the log's times of acceptance: 24 hours.
 pub const IDEMPOTENCY_WINDOW_MS: u64 = 24 * 60 * 60 * 1000;

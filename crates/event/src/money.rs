@@ -1,12 +1,12 @@
 use std::fmt;
 
-use crate::FieldError;
+use crate::field_error::FieldError;
 
 /// A price in cents, fixed-point, `0 … 10⁹` cents (`0 … 10⁷` units of currency).
 ///
 /// A decimal on the wire is rounded to the nearest cent, halves away from zero: `0.005` becomes `0.01`.
 /// The rounding works on the shortest decimal text that denotes the `f64`, not on its binary value, so
-/// `1.005` becomes `1.01` as its sender meant it, although the nearest `f64` lies a little below.
+/// `1.005` becomes `1.01` as its sender meant it, although the nearest `f64` is a little below.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct Money(u32);
 

@@ -2,7 +2,7 @@ use std::borrow::Borrow;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::FieldError;
+use crate::field_error::FieldError;
 use crate::visible::{recorded_text, visible_text};
 
 /// A product's identifier: 1–128 bytes of visible UTF-8 text in normal form C, without leading or trailing space. Two

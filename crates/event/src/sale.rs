@@ -1,5 +1,11 @@
+use crate::category::Category;
 use crate::digest::of_fields;
-use crate::{Category, EventId, FieldError, FieldErrors, IdempotencyKey, Money, ProductId, Timestamp};
+use crate::field_error::{FieldError, FieldErrors};
+use crate::id::EventId;
+use crate::idempotency::IdempotencyKey;
+use crate::money::Money;
+use crate::product::ProductId;
+use crate::time::Timestamp;
 
 /// The most units that one sale may hold.
 pub const MAX_QUANTITY: u32 = 100_000;
@@ -64,7 +70,7 @@ impl SaleDraft {
 }
 
 impl SaleDraft {
-    /// What tells this sale from another one under the same idempotency key.
+    /// What distinguishes this sale from another one under the same idempotency key.
     pub fn digest(&self) -> [u8; 8] {
         let (price, units) = (self.price.cents().to_be_bytes(), self.quantity.units().to_be_bytes());
         of_fields("sale", &[&[self.category as u8], self.product_id.as_str().as_bytes(), &price, &units])

@@ -1,9 +1,20 @@
+//! What a batch of events adds up to, before the store has seen any of it.
+//!
+//! Invariant: folding is commutative and two tallies can be merged in any order, so neither the order of partitions nor how
+//! batches are cut changes what the store holds in the end.
+
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
-use crate::{Category, EventId, Money, ProductId, Sale, Timestamp, WeatherReport};
+use crate::category::Category;
+use crate::id::EventId;
+use crate::money::Money;
+use crate::product::ProductId;
+use crate::sale::Sale;
+use crate::time::Timestamp;
+use crate::weather::WeatherReport;
 
-/// How much of the time series is kept. Part of the meaning of the counters: all who fold into one store
+/// How much of the time series is kept. Part of the meaning of the counters: everything that folds into one store
 /// must use the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bounds {

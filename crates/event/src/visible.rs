@@ -15,7 +15,7 @@ const MOST_EXPANSION: usize = 3;
 const WITHOUT_INK: [char; 5] = ['\u{2800}', '\u{1d159}', '\u{16fe4}', '\u{13441}', '\u{13442}'];
 
 /// The text in normal form C, if that is `1 … max_bytes` bytes long and can be seen: no character of it is invisible, and no
-/// space stands at an end. Inside, the plain space is the only one.
+/// space is at an end. Inside, the plain space is the only one.
 pub(crate) fn visible_text(text: &str, max_bytes: usize) -> Option<String> {
     if text.is_empty() || text.len() > max_bytes * MOST_EXPANSION {
         return None;

@@ -1,6 +1,9 @@
 use crate::digest::of_fields;
+use crate::field_error::{FieldError, FieldErrors};
+use crate::id::EventId;
+use crate::idempotency::IdempotencyKey;
+use crate::time::Timestamp;
 use crate::visible::{recorded_text, visible_text};
-use crate::{EventId, FieldError, FieldErrors, IdempotencyKey, Timestamp};
 
 /// A valid weather report that has not been accepted yet: what a client sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,7 +67,7 @@ impl WeatherDraft {
 }
 
 impl WeatherDraft {
-    /// What tells this report from another one under the same idempotency key.
+    /// What distinguishes this report from another one under the same idempotency key.
     pub fn digest(&self) -> [u8; 8] {
         let Self { description, country, weather } = self;
         of_fields("weather", &[description.as_bytes(), country.as_bytes(), weather.as_bytes()])

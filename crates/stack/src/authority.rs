@@ -1,8 +1,8 @@
 use std::path::{Path, PathBuf};
 
-use crate::StackError;
+use crate::certificates::{Pair, authority, failed, issue, write};
+use crate::error::StackError;
 use crate::folder::Folder;
-use crate::registry::certificates::{Pair, authority, failed, issue, write};
 
 /// A certificate authority for the servers and clients of a test. Its files are removed on drop.
 pub struct Authority {

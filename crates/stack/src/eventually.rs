@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use tokio::time::{sleep, timeout};
 
-use crate::StackError;
+use crate::error::StackError;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(5);
 const LONGEST_PAUSE: Duration = Duration::from_millis(100);

@@ -1,4 +1,4 @@
-//! The servers' folders. Temporary ones do not pile up: who makes one removes those that a killed process left behind.
+//! The servers' folders. Temporary ones do not pile up: making one removes those that a killed process left behind.
 //!
 //! A folder in use has a file `owner` that is locked for as long as its process lives (flock(2)), however it ends.
 
@@ -56,7 +56,7 @@ impl Folder {
     }
 }
 
-/// The file gets its name after it is locked: nobody can see it without its owner.
+/// The file gets its name after it is locked: it is never seen without its owner.
 fn own(folder: &Path) -> io::Result<File> {
     let unnamed = folder.join("owner.new");
     let file = File::create(&unnamed)?;

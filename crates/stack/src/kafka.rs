@@ -10,8 +10,9 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
+use crate::error::StackError;
+use crate::port::free_port;
 use crate::server::{Server, with_free_ports};
-use crate::{StackError, free_port};
 use installation::Installation;
 pub use secure::{Grant, SecureListener};
 
@@ -29,7 +30,7 @@ pub struct KafkaOptions {
     pub heap_mib: u32,
     /// Whether the broker is compiled for speed over minutes rather than for a fast start.
     pub for_load: bool,
-    /// The name under which the broker tells clients to reach it; it listens on loopback, whatever the name.
+    /// The name that the broker advertises to clients; it listens on loopback, whatever the name.
     pub advertised_host: String,
     /// More lines of `server.properties`, such as `("log.retention.ms", "1000")`. They win over the ones set here.
     pub properties: BTreeMap<String, String>,

@@ -2,14 +2,14 @@ use std::hash::{BuildHasher, RandomState};
 use std::net::{Ipv4Addr, TcpListener};
 use std::ops::Range;
 
-use crate::StackError;
+use crate::error::StackError;
 
 /// Below the range from which Linux takes the ports of outgoing connections (32768 by default), so that no client that
 /// reconnects to a stopped server takes or even connects to its own port.
 const PORTS: Range<u16> = 15_000..32_000;
 const TRIES: usize = 1_000;
 
-/// A port of 127.0.0.1 that nobody listened on a moment ago.
+/// A port of 127.0.0.1 that was free a moment ago.
 ///
 /// It may be taken before it is used: whoever binds it must be ready to try another one.
 ///

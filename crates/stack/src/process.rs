@@ -24,7 +24,7 @@ use rustix::process::{
 };
 use tokio::sync::watch;
 
-use crate::StackError;
+use crate::error::StackError;
 
 const TAIL_LINES: usize = 40;
 const TAIL_BYTES: u64 = 16 * 1024;
@@ -203,7 +203,7 @@ fn runs(pid: Pid) -> bool {
     let Ok(threads) = fs::read_dir(format!("/proc/{}/task", pid.as_raw_nonzero())) else { return false };
     threads.flatten().any(|thread| {
         let stat = fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
-        // proc(5): the state follows the name, which stands in parentheses and may hold anything.
+        // proc(5): the state follows the name, which is in parentheses and may hold anything.
         let state = stat.rsplit(") ").next().and_then(|rest| rest.chars().next());
         state.is_some_and(|state| !matches!(state, 'T' | 't' | 'Z' | 'X'))
     })
@@ -219,7 +219,7 @@ fn die_with_parent(command: &mut Command) {
     let parent = getpid();
     let request = move || {
         set_parent_process_death_signal(Some(Signal::KILL))?;
-        // The parent may have died before the request; then nobody would send the signal.
+        // The parent may have died before the request; then the signal would never be sent.
         if getppid() == Some(parent) { Ok(()) } else { Err(Errno::SRCH.into()) }
     };
     // SAFETY: between fork and exec only prctl(2) and getppid(2) are called; both are async-signal-safe and

@@ -3,7 +3,7 @@
 //!
 //! Both are set up alike: TLS by a certificate authority of their own, one user in an htpasswd file, nothing without the password.
 
-pub(crate) mod certificates;
+mod certificates;
 mod configuration;
 mod password;
 mod program;
@@ -17,8 +17,9 @@ use std::time::Duration;
 use self::certificates::Certificates;
 pub use self::password::Password;
 pub use self::program::RegistryProgram;
+use crate::error::StackError;
+use crate::port::free_port;
 use crate::server::{Server, with_free_ports};
-use crate::{StackError, free_port};
 
 const READY_LIMIT: Duration = Duration::from_secs(30);
 const STOP_LIMIT: Duration = Duration::from_secs(20);
@@ -28,11 +29,11 @@ const HTPASSWD: &str = "htpasswd";
 /// How a [`Registry`] is started.
 #[derive(Clone, Debug)]
 pub struct RegistryOptions {
-    /// Where authority, password and data are kept from start to start; without it they are made anew and removed on drop.
+    /// Where authority, password and data are kept from start to start; without it they are made at the start and removed on drop.
     pub folder: Option<PathBuf>,
     /// Where it listens; on a free port of 127.0.0.1 without it.
     pub listen: Option<SocketAddr>,
-    /// Names and addresses by which clients reach it, beside `localhost` and 127.0.0.1: its certificate holds for them, too.
+    /// Names and addresses by which clients reach it, next to `localhost` and 127.0.0.1: its certificate holds for them, too.
     pub hosts: Vec<String>,
     /// The one user.
     pub username: String,

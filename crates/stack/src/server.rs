@@ -8,8 +8,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use crate::error::StackError;
+use crate::eventually::eventually;
 use crate::folder::Folder;
-use crate::{Process, StackError, eventually};
+use crate::process::Process;
 
 /// How many times a start is tried with other ports when somebody takes one between its choice and its use.
 const PORT_TRIES: usize = 5;

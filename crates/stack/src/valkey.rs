@@ -9,8 +9,11 @@ use std::process::Command;
 use std::time::Duration;
 
 pub use self::sentinel::{Sentinel, SentinelOptions};
+use crate::authority::Identity;
+use crate::error::StackError;
+use crate::locate;
+use crate::port::free_port;
 use crate::server::{Server, with_free_ports};
-use crate::{Identity, StackError, free_port, locate};
 
 const VARIABLE: &str = "BLACKFRIDAY_VALKEY_SERVER";
 const WHAT: &str = "valkey-server (version 8 or newer)";
@@ -27,7 +30,7 @@ const COMMAND_LIMIT: Duration = Duration::from_secs(10);
 pub struct ValkeyOptions {
     /// More directives of `valkey.conf`, such as `("requirepass", "secret")`. They win over the ones set here.
     pub config: Vec<(String, String)>,
-    /// Serves TLS, on a port beside the plain one, as this identity. Clients must show a certificate of its authority, unless
+    /// Serves TLS, on a port next to the plain one, as this identity. Clients must show a certificate of its authority, unless
     /// `tls-auth-clients` says otherwise.
     pub tls: Option<Identity>,
 }
@@ -67,7 +70,7 @@ impl Valkey {
         start(find_redis()?, &options).await
     }
 
-    /// The program that is started, for who has a configuration of their own: to be run by [`crate::Process`].
+    /// The program that is started, for callers with a configuration of their own: to be run by [`crate::Process`].
     ///
     /// # Errors
     /// No `valkey-server` of version 8 or newer is on this machine.

@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use blackfriday_event::{Category, Timestamp};
 use blackfriday_store::{CategorySnapshot, PriceAt, ProductUnits, SalesAt, Snapshot, WeatherSnapshot};
 
-use super::{Categoria, Cifras, Clima, Cuentas, Pais, Precio, Producto, Resumen, Segundo};
+use super::{CategoryCounters, CategoryFigures, Counters, Country, Price, Product, Second, Summary, Weather};
 use crate::decimal;
 
 /// Decimal places of prices, revenue and averages.
@@ -15,24 +15,25 @@ const PLACES: usize = 2;
 #[derive(Default)]
 struct Unreadable(Vec<String>);
 
-impl Resumen {
+impl Summary {
     /// What `snapshot` says, read at `now`, if the prices of `histories` were asked for.
     pub(crate) fn of(snapshot: &Snapshot, now: Timestamp, histories: &[Category]) -> Self {
         let leido_ms = now.millis();
-        let cuentas = Cuentas::of(snapshot, leido_ms, histories);
-        let frescura_ms = cuentas.ultima_venta_ms.map(|newest| since(newest, leido_ms));
-        Self { leido_ms, frescura_ms, cuentas }
+        let counters = Counters::of(snapshot, leido_ms, histories);
+        let frescura_ms = counters.ultima_venta_ms.map(|newest| since(newest, leido_ms));
+        Self { leido_ms, frescura_ms, counters }
     }
 }
 
-impl Cuentas {
+impl Counters {
     fn of(snapshot: &Snapshot, leido_ms: u64, histories: &[Category]) -> Self {
         let mut unreadable = Unreadable::default();
-        let category = |of: &Category| Categoria::of(*of, snapshot, histories.contains(of), &mut unreadable);
+        let category =
+            |of: &Category| CategoryCounters::of(*of, snapshot, histories.contains(of), &mut unreadable);
         let categorias: Vec<_> = Category::ALL.iter().map(category).collect();
-        let is_held = |of: &&Cifras| snapshot.categories.contains_key(of.categoria);
-        let held = || categorias.iter().map(|of| &of.cifras).filter(is_held);
-        let series = || snapshot.series.iter().map(Segundo::of);
+        let is_held = |of: &&CategoryFigures| snapshot.categories.contains_key(of.categoria);
+        let held = || categorias.iter().map(|of| &of.figures).filter(is_held);
+        let series = || snapshot.series.iter().map(Second::of);
         let any = !snapshot.categories.is_empty();
         Self {
             ventas: total(held().map(|of| of.ventas)),
@@ -41,13 +42,13 @@ impl Cuentas {
             precio_maximo: unreadable.decimal("precio_maximo", any, snapshot.price_max.as_deref(), PLACES),
             precio_minimo: unreadable.decimal("precio_minimo", any, snapshot.price_min.as_deref(), PLACES),
             ultima_venta_ms: snapshot.newest_accepted_at_ms(),
-            mas_vendido: snapshot.most_sold.first().map(Producto::of),
-            menos_vendido: snapshot.least_sold.as_ref().map(Producto::of),
-            productos: snapshot.most_sold.iter().map(Producto::of).collect(),
+            mas_vendido: snapshot.most_sold.first().map(Product::of),
+            menos_vendido: snapshot.least_sold.as_ref().map(Product::of),
+            productos: snapshot.most_sold.iter().map(Product::of).collect(),
             serie: series().collect(),
             ultimo_segundo: series().rfind(|second| second.t_ms + 1000 <= leido_ms),
             pico: series().max_by_key(|second| second.ventas),
-            clima: Clima::of(&snapshot.weather, &mut unreadable),
+            clima: Weather::of(&snapshot.weather, &mut unreadable),
             posiciones: snapshot.positions.clone(),
             ilegibles: unreadable.0,
             categorias,
@@ -55,17 +56,17 @@ impl Cuentas {
     }
 }
 
-impl Categoria {
+impl CategoryCounters {
     fn of(category: Category, snapshot: &Snapshot, with_history: bool, unreadable: &mut Unreadable) -> Self {
         let nothing = CategorySnapshot::default();
         let held = snapshot.categories.get(category.name());
         let of = held.unwrap_or(&nothing);
-        let price = |at: &PriceAt| Precio { t_ms: at.at_ms, precio: at.price.clone() };
+        let price = |at: &PriceAt| Price { t_ms: at.at_ms, precio: at.price.clone() };
         let mut decimal = |name: &str, text: &Option<String>, places| {
             let name = format!("categorias.{category}.{name}");
             unreadable.decimal(&name, held.is_some(), text.as_deref(), places)
         };
-        let cifras = Cifras {
+        let figures = CategoryFigures {
             categoria: category.name(),
             ventas: decimal("ventas", &of.sales, 0).and_then(|sales| sales.parse().ok()),
             unidades: decimal("unidades", &of.units_sum, 0),
@@ -74,23 +75,23 @@ impl Categoria {
             cantidad_promedio: decimal("cantidad_promedio", &of.units_mean, PLACES),
         };
         Self {
-            cifras,
-            mas_vendido: of.most_sold.first().map(Producto::of),
-            menos_vendido: of.least_sold.as_ref().map(Producto::of),
-            productos: of.most_sold.iter().map(Producto::of).collect(),
+            figures,
+            mas_vendido: of.most_sold.first().map(Product::of),
+            menos_vendido: of.least_sold.as_ref().map(Product::of),
+            productos: of.most_sold.iter().map(Product::of).collect(),
             historial: with_history.then(|| of.history.iter().map(price).collect()),
         }
     }
 }
 
-impl Clima {
+impl Weather {
     fn of(weather: &WeatherSnapshot, unreadable: &mut Unreadable) -> Self {
         let any = !weather.by_country.is_empty();
         let mut count = |name: &str, expected, text: Option<&str>| -> Option<u64> {
             unreadable.decimal(name, expected, text, 0)?.parse().ok()
         };
         let total = count("clima.total", any, weather.total.as_deref());
-        let country = |(pais, reports): (&String, &String)| Pais {
+        let country = |(pais, reports): (&String, &String)| Country {
             pais: pais.clone(),
             reportes: count(&format!("clima.paises.{pais}"), true, Some(reports)),
         };
@@ -101,13 +102,13 @@ impl Clima {
     }
 }
 
-impl Producto {
+impl Product {
     fn of(product: &ProductUnits) -> Self {
         Self { producto_id: product.product_id.clone(), unidades: product.units }
     }
 }
 
-impl Segundo {
+impl Second {
     fn of(at: &SalesAt) -> Self {
         Self { t_ms: at.second.saturating_mul(1000), ventas: at.sales }
     }

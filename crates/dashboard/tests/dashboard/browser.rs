@@ -92,7 +92,7 @@ impl Tab {
         self.page.execute(size).await?;
         let scheme = MediaFeature::new("prefers-color-scheme", if dark { "dark" } else { "light" });
         self.page.execute(SetEmulatedMediaParams::builder().feature(scheme).build()).await?;
-        // Charts are drawn anew for the new width.
+        // Charts are drawn again for the new width.
         let drawn = "document.getElementById('series').getAttribute('viewBox').split(' ')[2] == document.getElementById('series').clientWidth";
         self.becomes(drawn, Some("true")).await?;
         let fits = self.value("document.documentElement.scrollWidth <= innerWidth").await?;

@@ -4,7 +4,7 @@ use num_bigint::BigUint;
 use proptest::prelude::*;
 
 use super::*;
-use crate::{Quantity, SaleDraft};
+use crate::sale::{Quantity, SaleDraft};
 
 const BOUNDS: Bounds = Bounds { history_len: 3, series_seconds: 4 };
 

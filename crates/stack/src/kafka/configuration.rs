@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
 
 use super::Kafka;
-use crate::StackError;
+use crate::error::StackError;
 
 pub(super) fn properties(kafka: &Kafka) -> Result<String, StackError> {
     let mut properties: BTreeMap<String, String> = place(kafka);
@@ -16,7 +16,7 @@ pub(super) fn properties(kafka: &Kafka) -> Result<String, StackError> {
     Ok(properties.iter().map(|(name, value)| format!("{name}={value}\n")).collect())
 }
 
-/// 22 characters of URL-safe base 64, as Kafka's `Uuid` reads them: the cluster id tells this broker from a stranger
+/// 22 characters of URL-safe base 64, as Kafka's `Uuid` reads them: the cluster id distinguishes this broker from a stranger
 /// that took its port. The last character holds the last two bits of 128 only, so it is fixed.
 pub(super) fn random_cluster_id() -> String {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::KafkaOptions;
-use crate::{StackError, locate};
+use crate::error::StackError;
+use crate::locate;
 
 const HOME_VARIABLE: &str = "BLACKFRIDAY_KAFKA_HOME";
 const WHAT: &str = "Kafka (a folder with libs/kafka_*.jar)";
@@ -51,7 +52,7 @@ fn find_home() -> Result<PathBuf, StackError> {
     home.ok_or(StackError::Missing { what: WHAT, variable: HOME_VARIABLE })
 }
 
-/// The script lies in `<home>/bin`, perhaps behind a symbolic link.
+/// The script is in `<home>/bin`, perhaps behind a symbolic link.
 fn home_of(script: &Path) -> Option<PathBuf> {
     Some(fs::canonicalize(script).ok()?.parent()?.parent()?.to_owned())
 }

@@ -8,7 +8,7 @@ use std::io;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// Metadata, version 4, the newest without tagged fields or topic ids that tells the cluster id (since 2).
+/// Metadata, version 4, the newest without tagged fields or topic ids that has the cluster id (since 2).
 const METADATA: [u8; 4] = [0, 3, 0, 4];
 const CORRELATION_ID: [u8; 4] = *b"bfry";
 /// No client id (-1), no topics (an empty array), no automatic creation of topics.

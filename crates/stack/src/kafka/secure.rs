@@ -6,7 +6,8 @@ use std::io;
 
 use super::Kafka;
 use super::probe::{ask, int, string, take};
-use crate::{Identity, StackError};
+use crate::authority::Identity;
+use crate::error::StackError;
 
 /// CreateAcls, version 1, the newest without tagged fields.
 const CREATE_ACLS: [u8; 4] = [0, 30, 0, 1];
@@ -14,16 +15,16 @@ const LITERAL: u8 = 3;
 const ALLOW: u8 = 3;
 const MECHANISM: &str = "SCRAM-SHA-512";
 
-/// A listener for clients that prove who they are, beside the plain one.
+/// A listener for clients that prove who they are, next to the plain one.
 #[derive(Clone, Debug, Default)]
 pub struct SecureListener {
     /// TLS as this identity; in the clear without it.
     pub identity: Option<Identity>,
     /// Whether clients must show a certificate of the identity's authority.
     pub wants_certificates: bool,
-    /// Users and their passwords, by SCRAM-SHA-512. If there are none, nobody is asked for one.
+    /// Users and their passwords, by SCRAM-SHA-512. Without users, clients need no password.
     pub users: Vec<(String, String)>,
-    /// Whether users may do only what [`Kafka::grant`] grants. Who comes by the plain listener may do everything.
+    /// Whether users may do only what [`Kafka::grant`] grants. Clients on the plain listener may do everything.
     pub with_acls: bool,
 }
 

@@ -3,7 +3,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-/// What both programs are told.
+/// What both programs need to know.
 pub(super) struct Settings<'a> {
     pub(super) listen: SocketAddr,
     pub(super) data: &'a Path,
@@ -12,7 +12,7 @@ pub(super) struct Settings<'a> {
     pub(super) tls: Option<(&'a Path, &'a Path)>,
 }
 
-/// Zot. Without an `accessControl` section everything is for the users of the htpasswd file, and for nobody else.
+/// Zot. Without an `accessControl` section everything is for the users of the htpasswd file, and only for them.
 pub(super) fn zot(settings: &Settings<'_>) -> String {
     let mut http = json!({
         "address": settings.listen.ip().to_string(),

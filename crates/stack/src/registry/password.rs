@@ -1,12 +1,12 @@
 use std::fmt;
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::fs;
+use std::io;
 use std::path::Path;
 
 use openssl::rand::rand_bytes;
 
-use crate::StackError;
+use crate::error::StackError;
+use crate::private_file::write_private;
 
 /// Of bcrypt: some 50 ms for a guess.
 const COST: u32 = 10;
@@ -60,18 +60,6 @@ impl fmt::Debug for Password {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("***")
     }
-}
-
-/// Replaces a file by one that only its owner can read, from its first moment on.
-pub(super) fn write_private(path: &Path, bytes: &[u8]) -> Result<(), StackError> {
-    let unnamed = path.with_extension("new");
-    let write = || {
-        let mut file =
-            OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&unnamed)?;
-        file.write_all(bytes)?;
-        fs::rename(&unnamed, path)
-    };
-    write().map_err(|source| StackError::File { action: "write", path: path.to_owned(), source })
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 use std::path::{Path, PathBuf};
 
-use crate::{StackError, locate};
+use crate::error::StackError;
+use crate::locate;
 
 const ZOT: &str = "BLACKFRIDAY_ZOT";
 const DOCKER_REGISTRY: &str = "BLACKFRIDAY_DOCKER_REGISTRY";

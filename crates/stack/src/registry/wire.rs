@@ -13,7 +13,7 @@ const LOCALHOST: &str = "127.0.0.1";
 const REQUEST: &[u8] = b"GET /v2/ HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
 const REFUSAL: &[u8] = b"HTTP/1.1 401 ";
 
-/// Asks whether a registry answers, and refuses who has no password.
+/// Asks whether a registry answers, and refuses clients without a password.
 #[derive(Clone)]
 pub(super) struct Probe {
     host: String,

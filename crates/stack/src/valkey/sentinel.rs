@@ -3,8 +3,9 @@ use std::process::Command;
 use std::time::Duration;
 
 use super::{COMMAND_LIMIT, READY_LIMIT, STOP_LIMIT, Valkey, find, wire};
+use crate::error::StackError;
+use crate::port::free_port;
 use crate::server::{Server, with_free_ports};
-use crate::{StackError, free_port};
 
 /// How a [`Sentinel`] is started.
 #[derive(Clone, Debug)]
@@ -115,7 +116,7 @@ impl Sentinel {
             format!("dir \"{}\"", self.server.data().display()),
             format!("sentinel monitor {name} 127.0.0.1 {primary} {quorum}"),
             format!("sentinel down-after-milliseconds {name} {}", down_after.as_millis()),
-            // Between two tries of a failover lies twice this time; the default is three minutes.
+            // Between two tries of a failover twice this time passes; the default is three minutes.
             format!("sentinel failover-timeout {name} 5000"),
         ];
         lines.extend(config.iter().map(|(name, value)| format!("{name} {value}")));

@@ -1,4 +1,5 @@
-//! One command over RESP 2, by hand, so that `stack` needs no Valkey client.
+//! One command over RESP 2, by hand: a client library would send commands of its own first (`CLIENT SETINFO`), which tests of
+//! permissions and of broken servers would see.
 
 use std::io;
 

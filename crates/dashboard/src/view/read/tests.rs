@@ -2,8 +2,8 @@ use serde_json::{Value, json};
 
 use super::*;
 
-fn read(snapshot: &Snapshot, now_ms: u64) -> Resumen {
-    Resumen::of(snapshot, Timestamp::from_millis(now_ms).expect("in range"), &Category::ALL)
+fn read(snapshot: &Snapshot, now_ms: u64) -> Summary {
+    Summary::of(snapshot, Timestamp::from_millis(now_ms).expect("in range"), &Category::ALL)
 }
 
 fn category(sales: &str, units: &str, revenue: &str) -> CategorySnapshot {
@@ -46,11 +46,11 @@ fn totals_are_exact_sums_of_what_the_categories_hold() {
     let ropa = category("2", "18446744073709551615", "0.10");
     let all =
         read(&snapshot([("Ropa", ropa), ("Hogar", category("3", "1", "99999999999999999999.90"))]), 7_000);
-    assert_eq!(all.cuentas.ventas, Some(5));
-    assert_eq!(all.cuentas.unidades.as_deref(), Some("18446744073709551616"));
-    assert_eq!(all.cuentas.ingresos.as_deref(), Some("100000000000000000000.00"));
+    assert_eq!(all.counters.ventas, Some(5));
+    assert_eq!(all.counters.unidades.as_deref(), Some("18446744073709551616"));
+    assert_eq!(all.counters.ingresos.as_deref(), Some("100000000000000000000.00"));
     assert_eq!(all.frescura_ms, Some(1_500));
-    assert!(all.cuentas.ilegibles.is_empty());
+    assert!(all.counters.ilegibles.is_empty());
 }
 
 #[test]
@@ -60,7 +60,7 @@ fn what_cannot_be_read_is_named_and_has_no_total() {
     let mut snapshot = snapshot([("Ropa", ropa), ("Hogar", category("3", "1", "2.00"))]);
     snapshot.price_max = Some("-1.00".to_owned());
     snapshot.weather.by_country.insert("Belice".to_owned(), "x".to_owned());
-    let counts = read(&snapshot, 7_000).cuentas;
+    let counts = read(&snapshot, 7_000).counters;
     let ropa = ["unidades", "ingresos", "precio_promedio"].map(|name| format!("categorias.Ropa.{name}"));
     let others = ["precio_maximo", "clima.total", "clima.paises.Belice"].map(str::to_owned);
     assert_eq!(counts.ilegibles, [ropa, others].concat());
@@ -79,12 +79,12 @@ fn a_second_counts_as_the_last_only_when_it_is_over() {
     let series = [(4, 9), (5, 9), (6, 1)];
     let series = series.map(|(second, sales)| SalesAt { second, sales }).to_vec();
     let snapshot = Snapshot { series, ..Snapshot::default() };
-    let last = |now| read(&snapshot, now).cuentas.ultimo_segundo;
-    assert_eq!(last(6_999), Some(Segundo { t_ms: 5_000, ventas: 9 }));
-    assert_eq!(last(7_000), Some(Segundo { t_ms: 6_000, ventas: 1 }));
+    let last = |now| read(&snapshot, now).counters.ultimo_segundo;
+    assert_eq!(last(6_999), Some(Second { t_ms: 5_000, ventas: 9 }));
+    assert_eq!(last(7_000), Some(Second { t_ms: 6_000, ventas: 1 }));
     assert_eq!(last(4_999), None);
-    let peak = read(&snapshot, 7_000).cuentas.pico;
-    assert_eq!(peak, Some(Segundo { t_ms: 5_000, ventas: 9 }), "of equal ones the newest");
+    let peak = read(&snapshot, 7_000).counters.pico;
+    assert_eq!(peak, Some(Second { t_ms: 5_000, ventas: 9 }), "of equal ones the newest");
 }
 
 #[test]
@@ -93,7 +93,7 @@ fn countries_with_the_most_reports_come_first() {
     for (country, reports) in [("Belice", "2"), ("Guatemala", "10"), ("Honduras", "2")] {
         snapshot.weather.by_country.insert(country.to_owned(), reports.to_owned());
     }
-    let countries = read(&snapshot, 0).cuentas.clima.paises;
+    let countries = read(&snapshot, 0).counters.clima.paises;
     let names: Vec<_> = countries.into_iter().map(|country| country.pais).collect();
     assert_eq!(names, ["Guatemala", "Belice", "Honduras"]);
 }
