@@ -81,9 +81,13 @@ impl Secured {
             set("BLACKFRIDAY_VALKEY_CERTIFICATE", &path(&client.certificate));
             set("BLACKFRIDAY_VALKEY_KEY", &path(&client.key));
         }
-        self.pipeline.set(&WRITERS, "BLACKFRIDAY_TLS_CERTIFICATE", &path(&certificate.certificate));
-        self.pipeline.set(&WRITERS, "BLACKFRIDAY_TLS_KEY", &path(&certificate.key));
-        self.pipeline.set(&WRITERS, "BLACKFRIDAY_TLS_CLIENT_CA", &path(&certificate.ca));
+        self.pipeline.set(
+            &WRITERS,
+            "BLACKFRIDAY_WRITER_SERVER_TLS_CERTIFICATE",
+            &path(&certificate.certificate),
+        );
+        self.pipeline.set(&WRITERS, "BLACKFRIDAY_WRITER_SERVER_TLS_KEY", &path(&certificate.key));
+        self.pipeline.set(&WRITERS, "BLACKFRIDAY_WRITER_SERVER_TLS_CLIENT_CA", &path(&certificate.ca));
         self.pipeline.set(&[Service::Relay], "BLACKFRIDAY_WRITER_TLS_SERVER_NAME", "writer");
         self.set_relay(&relay);
         Ok(())

@@ -22,11 +22,11 @@ pub async fn serve(listener: TcpListener, registry: Registry, readiness: Readine
 }
 
 async fn ready(State(readiness): State<Readiness>) -> Response {
-    match readiness.missing() {
-        missing if missing.is_empty() => "ready\n".into_response(),
-        missing => {
-            (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {}\n", missing.join(", "))).into_response()
-        }
+    let missing = readiness.missing().join(", ");
+    match (readiness.is_ready(), missing.is_empty()) {
+        (true, true) => "ready\n".into_response(),
+        (true, false) => format!("ready, but without: {missing}\n").into_response(),
+        (false, _) => (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {missing}\n")).into_response(),
     }
 }
 

@@ -9,7 +9,6 @@ mod connection;
 mod metrics;
 
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,20 +16,19 @@ use axum::Router;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use socket2::SockRef;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout, timeout_at};
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout, timeout_at};
 
 pub use metrics::HttpMetrics;
 
 use self::answer::Answers;
 use self::connection::{Activity, Overdue, Watched};
-use crate::{HttpLimits, Shutdown};
+use crate::accept::{Accepted, Acceptor};
+use crate::limits::HttpLimits;
+use crate::shutdown::Shutdown;
 
-/// Pause after an accept that failed for want of file descriptors or memory.
-const ACCEPT_BACKOFF: Duration = Duration::from_millis(50);
 /// How long answers say at a stop that their connection ends, before idle connections are closed. A client that sends
 /// into a connection while it is being closed cannot know whether its request was read (RFC 9112, 9.6).
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -69,20 +67,23 @@ pub async fn serve(
 ) {
     let answers = Answers::new(router, limits, metrics, shutdown.clone());
     let server = Arc::new(Server::new(limits));
+    let acceptor = Acceptor::new(listener, Arc::clone(&server.places), limits.write_timeout());
     loop {
-        let accepted = tokio::select! {
+        let Accepted { stream, peer, place } = tokio::select! {
             biased;
             () = shutdown.begun() => break,
-            accepted = listener.accept() => accepted,
+            accepted = acceptor.next() => accepted,
         };
-        let Some((stream, peer)) = take(accepted, limits).await else { continue };
-        let Ok(place) = Arc::clone(&server.places).try_acquire_owned() else {
-            tokio::spawn(refuse(stream));
-            continue;
-        };
-        tokio::spawn(Arc::clone(&server).serve(stream, answers.from(peer), place));
+        match place {
+            Some(place) => {
+                tokio::spawn(Arc::clone(&server).serve(stream, answers.from(peer), place));
+            }
+            None => {
+                tokio::spawn(refuse(stream));
+            }
+        }
     }
-    drop(listener);
+    drop(acceptor);
     server.drain().await;
 }
 
@@ -161,29 +162,6 @@ impl Server {
                 limit_ms = self.limits.drain_timeout_ms,
                 "requests were still in flight at the drain limit"
             );
-        }
-    }
-}
-
-async fn take(
-    accepted: io::Result<(TcpStream, SocketAddr)>,
-    limits: &HttpLimits,
-) -> Option<(TcpStream, SocketAddr)> {
-    match accepted {
-        Ok((stream, peer)) => {
-            // Answers are small and written at once; Nagle's algorithm would only delay them.
-            stream.set_nodelay(true).ok()?;
-            // What the kernel has for a client that is gone, or keeps its window closed (Linux 5.11), has an end, too.
-            SockRef::from(&stream).set_tcp_user_timeout(Some(limits.write_timeout())).ok()?;
-            Some((stream, peer))
-        }
-        Err(error) => {
-            // A connection that was reset while it waited is the client's affair; anything else is ours.
-            if !matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset) {
-                tracing::warn!(%error, "accept failed");
-                sleep(ACCEPT_BACKOFF).await;
-            }
-            None
         }
     }
 }

@@ -7,6 +7,7 @@
 //! Invariant: every connection, body, request and wait has a named limit; over it the client gets an answer that says
 //! so, or is closed.
 
+mod accept;
 pub mod admin;
 mod bind;
 mod body;
@@ -20,6 +21,7 @@ pub mod tls;
 
 pub use blackfriday_telemetry::Secret;
 
+pub use accept::{Accepted, Acceptor};
 pub use bind::{BindError, bind};
 pub use body::{BodyBudget, BodyError, BodyLimits, BudgetFull, Room, read_body};
 pub use limits::HttpLimits;

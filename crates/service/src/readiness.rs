@@ -1,15 +1,24 @@
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
-/// Whether the process should get traffic: true while every named condition holds. Clones share it.
+/// Whether the process should get traffic: true while every named condition holds, and of each set of alternatives one.
+/// Clones share it.
 #[derive(Debug, Clone)]
 pub struct Readiness(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    conditions: Mutex<Vec<(&'static str, bool)>>,
+    conditions: Mutex<Vec<Named>>,
     ready: watch::Sender<bool>,
+}
+
+#[derive(Debug)]
+struct Named {
+    name: &'static str,
+    /// Shared by alternatives.
+    group: &'static str,
+    holds: bool,
 }
 
 /// One named condition of readiness; false until it is set.
@@ -27,19 +36,22 @@ impl Readiness {
 
     /// Adds a condition that does not hold yet.
     pub fn condition(&self, name: &'static str) -> Condition {
-        self.set(name, false);
-        Condition { readiness: self.clone(), name }
+        self.add(name, name)
     }
 
-    /// Whether every condition holds.
+    /// Adds conditions that do not hold yet, one of which is enough: each is of a part that serves without the others.
+    pub fn alternatives<const N: usize>(&self, names: [&'static str; N]) -> [Condition; N] {
+        names.map(|name| self.add(name, names[0]))
+    }
+
+    /// Whether the process should get traffic.
     pub fn is_ready(&self) -> bool {
         *self.0.ready.borrow()
     }
 
-    /// The conditions that do not hold.
+    /// The conditions that do not hold; of alternatives also those that the process is ready without.
     pub fn missing(&self) -> Vec<&'static str> {
-        let conditions = self.0.conditions.lock().unwrap_or_else(PoisonError::into_inner);
-        conditions.iter().filter(|(_, holds)| !holds).map(|(name, _)| *name).collect()
+        self.conditions().iter().filter(|named| !named.holds).map(|named| named.name).collect()
     }
 
     /// Follows the changes.
@@ -47,14 +59,30 @@ impl Readiness {
         self.0.ready.subscribe()
     }
 
+    fn add(&self, name: &'static str, group: &'static str) -> Condition {
+        let mut conditions = self.conditions();
+        conditions.retain(|named| named.name != name);
+        conditions.push(Named { name, group, holds: false });
+        self.update(&conditions);
+        Condition { readiness: self.clone(), name }
+    }
+
     fn set(&self, name: &'static str, holds: bool) {
-        let mut conditions = self.0.conditions.lock().unwrap_or_else(PoisonError::into_inner);
-        match conditions.iter_mut().find(|(known, _)| *known == name) {
-            Some((_, known)) => *known = holds,
-            None => conditions.push((name, holds)),
+        let mut conditions = self.conditions();
+        if let Some(named) = conditions.iter_mut().find(|named| named.name == name) {
+            named.holds = holds;
         }
-        let ready = conditions.iter().all(|(_, holds)| *holds);
+        self.update(&conditions);
+    }
+
+    fn update(&self, conditions: &[Named]) {
+        let one_holds = |group| conditions.iter().any(|named| named.group == group && named.holds);
+        let ready = conditions.iter().all(|named| one_holds(named.group));
         self.0.ready.send_if_modified(|was| std::mem::replace(was, ready) != ready);
+    }
+
+    fn conditions(&self) -> MutexGuard<'_, Vec<Named>> {
+        self.0.conditions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -86,5 +114,18 @@ mod tests {
         assert!(readiness.is_ready());
         broker.set(false);
         assert_eq!(readiness.missing(), ["broker"]);
+    }
+    #[test]
+    fn one_of_the_alternatives_is_enough_and_the_others_are_named() {
+        let readiness = Readiness::new();
+        let [sales, weather] = readiness.alternatives(["sales", "weather"]);
+        assert_eq!((readiness.is_ready(), readiness.missing()), (false, vec!["sales", "weather"]));
+        weather.set(true);
+        assert_eq!((readiness.is_ready(), readiness.missing()), (true, vec!["sales"]));
+        let broker = readiness.condition("broker");
+        assert!(!readiness.is_ready());
+        broker.set(true);
+        sales.set(true);
+        assert_eq!((readiness.is_ready(), readiness.missing()), (true, vec![]));
     }
 }

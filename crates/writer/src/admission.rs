@@ -73,7 +73,7 @@ impl Gate {
     pub(crate) fn new(limits: &Limits, registry: &Registry) -> Self {
         Self {
             calls: Arc::new(Semaphore::new(limits.max_calls.min(Semaphore::MAX_PERMITS))),
-            bytes: BodyBudget::new(limits.max_messages_kbytes),
+            bytes: BodyBudget::new(limits.max_messages_kib),
             limits: limits.clone(),
             metrics: CallMetrics::new(registry),
         }
@@ -123,7 +123,7 @@ impl Gate {
 
     /// A peer that does not take its answers gets no more of them than its part.
     fn check_taken(&self, untaken: &Untaken) -> Result<(), Status> {
-        let kbytes = usize::try_from(self.limits.max_messages_kbytes).unwrap_or(usize::MAX);
+        let kbytes = usize::try_from(self.limits.max_messages_kib).unwrap_or(usize::MAX);
         let most = kbytes.saturating_mul(1024) / UNTAKEN_PART;
         if untaken.bytes() > most.max(LEAST_UNTAKEN_BYTES) {
             return Err(Status::resource_exhausted("the connection does not take its answers"));

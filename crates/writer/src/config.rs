@@ -58,14 +58,14 @@ pub struct Config {
 #[derive(clap::Args, Debug, Clone, Default)]
 #[command(next_help_heading = "TLS")]
 pub struct Tls {
-    /// The writer's certificate, in PEM, and those between it and its authority: then TLS is spoken.
-    #[arg(long, env = "BLACKFRIDAY_TLS_CERTIFICATE", requires = "tls_key")]
+    /// The writer's certificate, in PEM, and those between it and its authority: then clients must speak TLS.
+    #[arg(long, env = "BLACKFRIDAY_WRITER_SERVER_TLS_CERTIFICATE", requires = "tls_key")]
     pub tls_certificate: Option<PathBuf>,
     /// The key of the certificate, in PEM.
-    #[arg(long, env = "BLACKFRIDAY_TLS_KEY", requires = "tls_certificate")]
+    #[arg(long, env = "BLACKFRIDAY_WRITER_SERVER_TLS_KEY", requires = "tls_certificate")]
     pub tls_key: Option<PathBuf>,
-    /// Certificates, in PEM, of the authorities that may vouch for clients: then nobody else is let in.
-    #[arg(long, env = "BLACKFRIDAY_TLS_CLIENT_CA", requires = "tls_certificate")]
+    /// Certificates, in PEM, of the authorities that may vouch for clients: then every other client is refused.
+    #[arg(long, env = "BLACKFRIDAY_WRITER_SERVER_TLS_CLIENT_CA", requires = "tls_certificate")]
     pub tls_client_ca: Option<PathBuf>,
 }
 
@@ -89,10 +89,11 @@ pub struct Limits {
     /// Bytes of one call; more are refused.
     #[arg(long, env = "BLACKFRIDAY_WRITER_MAX_MESSAGE_BYTES", default_value_t = 8 << 20, value_parser = positive)]
     pub max_message_bytes: usize,
-    /// KiB of all calls in flight that are larger than 16 KiB; more are refused.
-    #[arg(long, env = "BLACKFRIDAY_WRITER_MAX_MESSAGES_KBYTES", default_value_t = 65_536,
+    /// KiB that all calls hold together: of each call what has arrived of it beyond 16 KiB, and a batch's answer until its
+    /// client has taken it; more are refused.
+    #[arg(long, env = "BLACKFRIDAY_WRITER_MAX_MESSAGES_KIB", default_value_t = 65_536,
           value_parser = clap::value_parser!(u32).range(1..))]
-    pub max_messages_kbytes: u32,
+    pub max_messages_kib: u32,
     /// Records on their way to the broker; more are refused.
     #[arg(long, env = "BLACKFRIDAY_WRITER_MAX_IN_FLIGHT_RECORDS", default_value_t = 150_000,
           value_parser = positive)]

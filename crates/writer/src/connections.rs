@@ -9,11 +9,11 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use blackfriday_service::{Accepted, Acceptor};
 use blackfriday_telemetry::metrics::Registry;
 use blackfriday_telemetry::metrics::types::gauge::Gauge;
 use futures_util::Stream;
 use futures_util::stream::unfold;
-use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -32,8 +32,6 @@ const WRITE_LIMIT: Duration = Duration::from_secs(10);
 const LEAST_TAKEN_BYTES: usize = 16 << 10;
 /// How often a connection looks whether its peer has left an answer for too long.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
-/// Pause after an accept that failed for want of file descriptors or memory.
-const ACCEPT_BACKOFF: Duration = Duration::from_millis(50);
 
 /// An accepted connection; it takes one of the allowed places until it is dropped.
 pub(crate) struct Connection {
@@ -54,12 +52,6 @@ struct Place {
     _permit: OwnedSemaphorePermit,
 }
 
-struct Acceptor {
-    listener: TcpListener,
-    places: Arc<Semaphore>,
-    open: Gauge,
-}
-
 /// The connections of a listener, at most `limit` at a time; one more is closed at once.
 pub(crate) fn accept(
     listener: TcpListener,
@@ -68,36 +60,20 @@ pub(crate) fn accept(
 ) -> impl Stream<Item = io::Result<Connection>> {
     let places = Arc::new(Semaphore::new(limit.min(Semaphore::MAX_PERMITS)));
     let open = registry.gauge("blackfriday_writer_connections", "Open connections");
-    unfold(Acceptor { listener, places, open }, async |acceptor| {
-        let connection = acceptor.next().await;
-        Some((Ok(connection), acceptor))
-    })
-}
-
-impl Acceptor {
-    async fn next(&self) -> Connection {
-        loop {
-            match self.listener.accept().await {
-                Ok((stream, _)) => match Arc::clone(&self.places).try_acquire_owned() {
-                    Ok(permit) => {
-                        let place = Place::new(&self.open, permit);
-                        return Connection::new(stream, place, SILENCE_LIMIT, WRITE_LIMIT);
-                    }
-                    Err(_full) => tracing::debug!("a client over the connection limit is sent away"),
-                },
-                // A connection that was reset while it waited is the client's affair; anything else is ours.
-                Err(error) if is_the_clients(&error) => {}
-                Err(error) => {
-                    tracing::warn!(%error, "accept failed");
-                    sleep(ACCEPT_BACKOFF).await;
+    unfold(Acceptor::new(listener, places, WRITE_LIMIT), move |acceptor| {
+        let open = open.clone();
+        async move {
+            loop {
+                let Accepted { stream, place, .. } = acceptor.next().await;
+                if let Some(permit) = place {
+                    let place = Place::new(&open, permit);
+                    let connection = Connection::new(stream, place, SILENCE_LIMIT, WRITE_LIMIT);
+                    return Some((Ok(connection), acceptor));
                 }
+                tracing::debug!("a client over the connection limit is sent away");
             }
         }
-    }
-}
-
-fn is_the_clients(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset)
+    })
 }
 
 impl Place {
@@ -115,14 +91,6 @@ impl Drop for Place {
 
 impl Connection {
     fn new(stream: TcpStream, place: Place, silence_limit: Duration, write_limit: Duration) -> Self {
-        // Answers are small and written at once; Nagle's algorithm would only delay them.
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "Nagle's algorithm stays on");
-        }
-        // What the kernel has for a peer that is gone, or keeps its window closed (Linux 5.11), has an end, too.
-        if let Err(error) = SockRef::from(&stream).set_tcp_user_timeout(Some(write_limit)) {
-            tracing::debug!(%error, "the kernel goes on sending for its own time");
-        }
         let mut look = interval(LOOK_INTERVAL);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Self {

@@ -1,5 +1,6 @@
-//! `grpc.health.v1`: the whole server is what readiness says, each service also what its topic says. A topic that takes no
-//! records takes its own service out of traffic, not the other.
+//! `grpc.health.v1`: each service serves while the broker is there and its own topic takes records; the whole server, like
+//! `/readyz`, while at least one of them does. A topic that takes no records takes its own service out of traffic, not the
+//! other; readiness and a metric name it.
 
 use blackfriday_broker::kafka::{Producer, Reasons};
 use blackfriday_service::{Condition, Readiness, Shutdown};
@@ -20,8 +21,8 @@ pub(crate) struct Signs {
     ready: watch::Receiver<bool>,
     available: watch::Receiver<bool>,
     topics: watch::Receiver<Reasons>,
-    sales: (String, Condition),
-    weather: String,
+    /// Sales first.
+    named: [(String, Condition); 2],
     refusing: Family<Topic, Gauge>,
 }
 
@@ -37,14 +38,14 @@ impl Signs {
         [sales, weather]: [&str; 2],
         registry: &Registry,
     ) -> Self {
-        let condition = readiness.condition("sales topic");
-        condition.set(true);
+        let [of_sales, of_weather] = readiness.alternatives(["sales topic", "weather topic"]);
+        of_sales.set(true);
+        of_weather.set(true);
         Self {
             ready: readiness.watch(),
             available: producer.availability().watch(),
             topics: producer.watch_topics(),
-            sales: (sales.to_owned(), condition),
-            weather: weather.to_owned(),
+            named: [(sales.to_owned(), of_sales), (weather.to_owned(), of_weather)],
             refusing: registry.gauges(
                 "blackfriday_writer_refusing_topics",
                 "1 while a topic takes no records although the broker is there",
@@ -56,18 +57,16 @@ impl Signs {
     fn read(&mut self) -> [(&'static str, bool); 3] {
         let available = *self.available.borrow_and_update();
         let reasons = self.topics.borrow_and_update().clone();
-        let well = |topic: &String| !reasons.contains_key(topic);
-        for topic in [&self.sales.0, &self.weather] {
+        let [sales, weather] = self.named.each_ref().map(|(topic, condition)| {
+            let takes_records = !reasons.contains_key(topic);
+            condition.set(takes_records);
             let label = Topic { messaging_destination_name: topic.clone() };
-            self.refusing.get_or_create(&label).set(i64::from(!well(topic)));
-        }
-        self.sales.1.set(well(&self.sales.0));
+            self.refusing.get_or_create(&label).set(i64::from(!takes_records));
+            available && takes_records
+        });
+        // Of the changes that were just made, too.
         let ready = *self.ready.borrow_and_update();
-        [
-            (SERVER, ready),
-            (SALES, available && well(&self.sales.0)),
-            (WEATHER, available && well(&self.weather)),
-        ]
+        [(SERVER, ready), (SALES, sales), (WEATHER, weather)]
     }
 
     async fn changed(&mut self) {

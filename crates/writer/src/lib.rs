@@ -7,6 +7,7 @@
 
 mod admission;
 mod answers;
+mod aside;
 mod calls;
 mod config;
 mod connections;

@@ -1,20 +1,35 @@
+//! A connection in the clear or over TLS, and how long its beginning may take.
+//!
+//! Invariant: a client that has not finished its handshake and said that it speaks HTTP/2 keeps its place for no longer
+//! than the limit, however little and however often it sends. The handshake takes place with the first read or write.
+
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use blackfriday_service::tls::{ServerTls, SslStream};
 use futures_util::{Stream, StreamExt};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Sleep, sleep};
+use tokio_util::either::Either;
 use tonic::transport::server::Connected;
 
 use crate::answers::Untaken;
 use crate::connections::Connection;
 
-/// A connection in the clear or over TLS. A handshake that is not finished is bounded by the limit of silence below it.
-pub(crate) enum Secured {
-    Plain(Connection),
-    Tls(Box<SslStream<Connection>>),
+/// For the TLS handshake and the preface together.
+const OPENING_LIMIT: Duration = Duration::from_secs(5);
+/// What a client of HTTP/2 sends first (RFC 9113, section 3.4).
+const PREFACE_BYTES: usize = 24;
+
+/// A connection in the clear or over TLS.
+pub(crate) struct Secured {
+    stream: Either<Connection, SslStream<Connection>>,
+    /// Until the preface is there.
+    opening: Option<Pin<Box<Sleep>>>,
+    missing_bytes: usize,
 }
 
 /// The same connections, over TLS if there is any.
@@ -23,12 +38,32 @@ pub(crate) fn secured(
     tls: Option<ServerTls>,
 ) -> impl Stream<Item = io::Result<Secured>> {
     connections.map(move |connection| {
-        let connection = connection?;
-        match &tls {
-            None => Ok(Secured::Plain(connection)),
-            Some(tls) => Ok(Secured::Tls(Box::new(tls.begin(connection)?))),
-        }
+        let stream = match &tls {
+            None => Either::Left(connection?),
+            Some(tls) => Either::Right(tls.begin(connection?)?),
+        };
+        let opening = Some(Box::pin(sleep(OPENING_LIMIT)));
+        Ok(Secured { stream, opening, missing_bytes: PREFACE_BYTES })
     })
+}
+
+impl Secured {
+    /// `outcome`, unless it is still awaited when the time for the opening is over.
+    fn in_time<T>(&mut self, cx: &mut Context<'_>, outcome: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if let (Poll::Pending, Some(opening)) = (&outcome, &mut self.opening) {
+            ready!(opening.as_mut().poll(cx));
+            tracing::debug!("a client that does not finish its opening is sent away");
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
+        outcome
+    }
+
+    fn received(&mut self, bytes: usize) {
+        self.missing_bytes = self.missing_bytes.saturating_sub(bytes);
+        if self.missing_bytes == 0 {
+            self.opening = None;
+        }
+    }
 }
 
 impl AsyncRead for Secured {
@@ -37,19 +72,17 @@ impl AsyncRead for Secured {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        match &mut *self {
-            Self::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
-            Self::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
-        }
+        let before = buf.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(cx, buf);
+        self.received(buf.filled().len() - before);
+        self.in_time(cx, read)
     }
 }
 
 impl AsyncWrite for Secured {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        match &mut *self {
-            Self::Plain(stream) => Pin::new(stream).poll_write(cx, buf),
-            Self::Tls(stream) => Pin::new(stream).poll_write(cx, buf),
-        }
+        let written = Pin::new(&mut self.stream).poll_write(cx, buf);
+        self.in_time(cx, written)
     }
 
     fn poll_write_vectored(
@@ -57,31 +90,22 @@ impl AsyncWrite for Secured {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        match &mut *self {
-            Self::Plain(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
-            Self::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
-        }
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
+        self.in_time(cx, written)
     }
 
     fn is_write_vectored(&self) -> bool {
-        match self {
-            Self::Plain(stream) => stream.is_write_vectored(),
-            Self::Tls(stream) => stream.is_write_vectored(),
-        }
+        self.stream.is_write_vectored()
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut *self {
-            Self::Plain(stream) => Pin::new(stream).poll_flush(cx),
-            Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
-        }
+        let flushed = Pin::new(&mut self.stream).poll_flush(cx);
+        self.in_time(cx, flushed)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut *self {
-            Self::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
-            Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
-        }
+        let closed = Pin::new(&mut self.stream).poll_shutdown(cx);
+        self.in_time(cx, closed)
     }
 }
 
@@ -89,9 +113,9 @@ impl Connected for Secured {
     type ConnectInfo = Arc<Untaken>;
 
     fn connect_info(&self) -> Arc<Untaken> {
-        match self {
-            Self::Plain(stream) => stream.connect_info(),
-            Self::Tls(stream) => stream.get_ref().connect_info(),
+        match &self.stream {
+            Either::Left(stream) => stream.connect_info(),
+            Either::Right(stream) => stream.get_ref().connect_info(),
         }
     }
 }

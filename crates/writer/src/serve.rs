@@ -12,6 +12,7 @@ use tonic::transport::Server;
 use tower::util::MapResponseLayer;
 
 use crate::admission::Gate;
+use crate::aside::Aside;
 use crate::config::Limits;
 use crate::connections::{PING_INTERVAL, PING_TIMEOUT, accept};
 use crate::grpc::Calls;
@@ -49,6 +50,7 @@ pub async fn run(config: Config, listener: TcpListener, context: Context) -> Res
     let limits = &config.limits;
     let calls = Calls::new(Publisher::new(producer.clone(), &config, &context.registry));
     let gate = Gate::new(limits, &context.registry);
+    let aside = Aside::new(limits.max_connections);
     let sales =
         ProductSaleServiceServer::new(calls.clone()).max_decoding_message_size(limits.max_message_bytes);
     let weather = WeatherServiceServer::new(calls).max_decoding_message_size(limits.max_message_bytes);
@@ -59,9 +61,9 @@ pub async fn run(config: Config, listener: TcpListener, context: Context) -> Res
         .layer(MapResponseLayer::new(marked))
         .add_service(gate.before(sales))
         .add_service(gate.before(weather))
-        .add_service(health_service)
-        .add_service(reflection_v1)
-        .add_service(reflection_v1alpha)
+        .add_service(aside.bound(health_service))
+        .add_service(aside.bound(reflection_v1))
+        .add_service(aside.bound(reflection_v1alpha))
         .serve_with_incoming_shutdown(
             secured(accept(listener, limits.max_connections, &context.registry), tls),
             context.shutdown.begun(),

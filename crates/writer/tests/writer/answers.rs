@@ -90,7 +90,7 @@ async fn a_call_that_its_client_gives_up_gives_its_place_back() -> Result<()> {
 
 #[tokio::test]
 async fn a_peer_that_takes_no_answer_fills_no_more_than_its_part_and_the_others_are_served() -> Result<()> {
-    let writer = without_a_broker(&["--max-messages-kbytes", "1024"])?;
+    let writer = without_a_broker(&["--max-messages-kib", "1024"])?;
     let stingy = Stingy::connect(&writer).await?;
     let (mut answers, mut refused) = (Vec::new(), 0);
     for _ in 0..200 {

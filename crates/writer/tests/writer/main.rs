@@ -3,6 +3,7 @@
 mod answers;
 mod faults;
 mod log;
+mod openings;
 mod records;
 mod refusals;
 mod settings;

@@ -186,7 +186,7 @@ async fn a_client_cannot_write_the_key_of_a_batchs_item() -> Result<()> {
 
 #[tokio::test]
 async fn slow_clients_take_limited_room_and_only_for_a_limited_time() -> Result<()> {
-    let settings = ["--max-messages-kbytes", "1024", "--max-calls", "3", "--call-timeout-ms", "20000"];
+    let settings = ["--max-messages-kib", "1024", "--max-calls", "3", "--call-timeout-ms", "20000"];
     let writer = without_a_broker(&settings)?;
     let mut client = writer.sales().await?;
     let codes = async |count: usize| {

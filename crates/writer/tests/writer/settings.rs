@@ -4,6 +4,7 @@ use anyhow::{Context, Result};
 use blackfriday_broker::kafka::{Admin, KafkaConfig, TopicSpec};
 use blackfriday_proto::ErrorCode;
 use blackfriday_proto::blackfriday::ProductSaleRequest;
+use blackfriday_proto::clima::WeatherReport;
 use blackfriday_stack::{Kafka, eventually};
 use tonic::Code;
 use tonic_health::pb::health_check_response::ServingStatus;
@@ -14,7 +15,7 @@ const SALES: &str = "blackfriday.ProductSaleService";
 const WEATHER: &str = "clima.WeatherService";
 
 #[tokio::test]
-async fn a_topic_that_takes_no_sale_makes_the_writer_not_ready_and_nothing_was_written() -> Result<()> {
+async fn a_topic_that_takes_no_sale_takes_sales_out_of_traffic_and_nothing_was_written() -> Result<()> {
     let kafka = Kafka::start().await?;
     let writer = Writer::ready(&kafka, &[]).await?;
     let mut client = writer.sales().await?;
@@ -28,15 +29,47 @@ async fn a_topic_that_takes_no_sale_makes_the_writer_not_ready_and_nothing_was_w
         assert_eq!(error.context("refused")?.code, ErrorCode::Unavailable);
     }
     assert_eq!(writer.health(SALES).await?, ServingStatus::NotServing);
-    assert_eq!(writer.health("").await?, ServingStatus::NotServing);
+    assert_eq!(writer.health("").await?, ServingStatus::Serving, "weather is taken");
     assert_eq!(writer.health(WEATHER).await?, ServingStatus::Serving, "its topic is well");
-    assert_eq!(writer.context.readiness.missing(), ["sales topic"]);
+    let readiness = &writer.context.readiness;
+    assert_eq!((readiness.is_ready(), readiness.missing()), (true, vec!["sales topic"]));
+    assert_eq!(refusing(&writer, "ventas"), Some("1".to_owned()));
+    writer.weather().await?.publicar(report()).await?;
 
     log::alter(&kafka, "ventas", "cleanup.policy", "delete").await?;
     let mut again = client.clone();
     eventually(LIMIT, async || again.procesar_venta(sale("after")).await.is_ok()).await?;
     writer.until_health(ServingStatus::Serving).await?;
     assert_eq!(log::read(&kafka, "ventas").await?.len(), 2);
+    Ok(())
+}
+
+#[tokio::test]
+async fn weather_that_cannot_be_written_leaves_sales_in_traffic_and_both_together_leave_nothing() -> Result<()>
+{
+    let kafka = Kafka::start().await?;
+    let writer = Writer::ready(&kafka, &[]).await?;
+    let until = async |expected: [bool; 3]| {
+        for (service, serves) in [SALES, WEATHER, ""].into_iter().zip(expected) {
+            let says = async || {
+                writer.health(service).await.is_ok_and(|found| (found == ServingStatus::Serving) == serves)
+            };
+            eventually(LIMIT, says).await.with_context(|| format!("{service:?} serves: {serves}"))?;
+        }
+        anyhow::Ok(())
+    };
+    log::alter(&kafka, "clima", "cleanup.policy", "compact").await?;
+    let refused = writer.weather().await?.publicar(report()).await.expect_err("it is compacted");
+    assert_eq!(ErrorCode::of_writer(&refused), Some(ErrorCode::Unavailable), "{refused:?}");
+    until([true, false, true]).await?;
+    assert_eq!(refusing(&writer, "clima"), Some("1".to_owned()));
+    writer.sales().await?.procesar_venta(sale("a")).await?;
+
+    log::alter(&kafka, "ventas", "cleanup.policy", "compact").await?;
+    writer.sales().await?.procesar_venta(sale("b")).await.expect_err("both are compacted");
+    until([false; 3]).await?;
+    let readiness = &writer.context.readiness;
+    assert_eq!((readiness.is_ready(), readiness.missing()), (false, vec!["sales topic", "weather topic"]));
     Ok(())
 }
 
@@ -88,4 +121,16 @@ async fn a_key_has_one_partition_however_many_the_topic_has() -> Result<()> {
     assert_eq!(refused.code(), Code::Unavailable);
     log::add_partitions(&kafka, "ventas", 8).await?;
     fresh.until_health(ServingStatus::Serving).await
+}
+
+fn report() -> WeatherReport {
+    WeatherReport { country: "GT".to_owned(), weather: "Rainy".to_owned(), ..WeatherReport::default() }
+}
+
+/// What the metric says of a topic.
+fn refusing(writer: &Writer, topic: &str) -> Option<String> {
+    let text = writer.context.registry.encode();
+    let of_topic =
+        |line: &&str| line.starts_with("blackfriday_writer_refusing_topics{") && line.contains(topic);
+    text.lines().find(of_topic)?.rsplit(' ').next().map(str::to_owned)
 }
