@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use blackfriday_event::Category;
-use blackfriday_service::Problem;
+use blackfriday_service::{Kind, Problem};
 use serde::Serialize;
 
 use crate::live::Live;
@@ -129,13 +129,11 @@ async fn answer(
     let all = live.read(top, histories).await.map_err(|error| {
         error.log();
         match error.trouble() {
-            Trouble::Away => Problem::unavailable("Valkey does not answer"),
-            Trouble::Unreadable => {
-                Problem::new(500, "unreadable", "The store holds what cannot be read", error.in_full())
-            }
+            Trouble::Away => Problem::new(Kind::Unavailable, "Valkey does not answer"),
+            Trouble::Unreadable => Problem::new(Kind::Unreadable, error.in_full()),
         }
     })?;
-    live.held(part(&all)).map_err(|full| Problem::overloaded(full.to_string()))
+    live.held(part(&all)).map_err(|full| Problem::new(Kind::Overloaded, full.to_string()))
 }
 
 fn newest<T>(rows: &[T], n: Option<usize>) -> &[T] {

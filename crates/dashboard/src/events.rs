@@ -14,7 +14,7 @@ use axum::http::{HeaderName, header};
 use axum::response::sse::{Event, Sse};
 use axum::response::{IntoResponse, Response};
 use blackfriday_event::{Category, Timestamp};
-use blackfriday_service::Problem;
+use blackfriday_service::{Kind, Problem};
 use futures_util::StreamExt;
 use futures_util::stream::{once, unfold};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
@@ -50,8 +50,10 @@ pub(crate) async fn stream(
 ) -> Result<Response, Problem> {
     let category = Parameters::read(&asked, &["categoria"])?.category;
     let mut seat = live.join(peer.ip()).map_err(|full| match full {
-        Full::All => Problem::unavailable("too many event streams are open"),
-        Full::OfAddress => Problem::overloaded("too many event streams are open from this address"),
+        Full::All => Problem::new(Kind::Unavailable, "too many event streams are open"),
+        Full::OfAddress => {
+            Problem::new(Kind::Overloaded, "too many event streams are open from this address")
+        }
     })?;
     // What was read last is sent at once.
     seat.news.mark_changed();

@@ -1,8 +1,8 @@
 //! The OpenAPI document, generated from the types that the code itself writes.
 
+use blackfriday_service::problem::{FieldProblem, Problem};
 use utoipa::OpenApi;
 
-use crate::refusal::{FieldProblem, Problem};
 use crate::{api, events};
 
 #[derive(OpenApi)]

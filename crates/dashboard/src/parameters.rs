@@ -1,7 +1,7 @@
 //! The parameters of a query.
 
 use blackfriday_event::Category;
-use blackfriday_service::{FieldProblem, Problem};
+use blackfriday_service::{FieldProblem, Kind, Problem};
 
 const MAX_ROWS: usize = 1000;
 
@@ -63,7 +63,7 @@ fn rows(text: &str) -> Result<usize, String> {
 
 impl From<Wrong> for Problem {
     fn from(Wrong(errors): Wrong) -> Self {
-        Self { errors, ..Self::new(422, "invalid-field", "A parameter is wrong", "see errors") }
+        Self::new(Kind::InvalidParameter, "see errors").with_errors(errors)
     }
 }
 
@@ -94,7 +94,7 @@ mod tests {
         assert_eq!(wrong, Err(["categoria", "n", "category"].map(str::to_owned).to_vec()));
         assert_eq!(read(&[("n", "1"), ("n", "2")]), Err(vec!["n".to_owned()]));
         let wrong = Parameters::read(&[("n".to_owned(), "1".to_owned())], &[]).expect_err("not known there");
-        assert_eq!(Problem::from(wrong).status, 422);
+        assert_eq!(Problem::from(wrong).kind(), Kind::InvalidParameter);
     }
 
     #[test]

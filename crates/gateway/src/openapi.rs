@@ -2,59 +2,20 @@
 
 #![expect(unused_qualifications, reason = "in what utoipa generates for parameters")]
 
-use blackfriday_intake::{Accepted, BatchAnswer, FieldAnswer, ItemAnswer, SaleBody, WeatherBody};
-use utoipa::{IntoParams, IntoResponses, OpenApi, ToSchema};
+use std::collections::BTreeMap;
 
-/// Problem details (RFC 9457).
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "describes what `service::Problem` writes")]
-struct Problem {
-    /// `urn:blackfriday:problem:<code>`.
-    #[schema(rename = "type", example = "urn:blackfriday:problem:invalid-field")]
-    kind: String,
-    /// The same for every problem of this type.
-    title: String,
-    /// The HTTP status.
-    status: u16,
-    /// What happened this time.
-    detail: String,
-    /// Every wrong field.
-    errors: Option<Vec<FieldAnswer>>,
-    /// The identity of the event, where it has one.
-    id: Option<String>,
-}
+use blackfriday_intake::{Accepted, BatchAnswer, ItemAnswer, KINDS, SaleBody, WeatherBody};
+use blackfriday_service::problem::{self, FieldProblem, Problem};
+use utoipa::openapi::{RefOr, Response};
+use utoipa::{IntoParams, IntoResponses, OpenApi};
 
-/// The answers that every route for events has.
-#[derive(IntoResponses)]
-#[expect(dead_code, reason = "describes what `intake` and `service` answer")]
-enum Refusal {
-    /// Not JSON.
-    #[response(status = 400, content_type = "application/problem+json")]
-    NotJson(Problem),
-    /// The request did not arrive in time; nothing was written.
-    #[response(status = 408, content_type = "application/problem+json")]
-    Late(Problem),
-    /// Over a limit, which the detail names.
-    #[response(status = 413, content_type = "application/problem+json")]
-    TooLarge(Problem),
-    /// Not JSON by its content type, in another charset than UTF-8, or compressed.
-    #[response(status = 415, content_type = "application/problem+json")]
-    UnsupportedMediaType(Problem),
-    /// A field is wrong; all wrong fields are named. With a catalogue, `producto_id` is wrong for a product outside of it.
-    #[response(status = 422, content_type = "application/problem+json")]
-    InvalidField(Problem),
-    /// A limit is reached and nothing was written: repeat after `Retry-After`.
-    #[response(status = 429, content_type = "application/problem+json", headers(("Retry-After" = u32, description = "Seconds")))]
-    Overloaded(Problem),
-    /// A defect; nothing was written.
-    #[response(status = 500, content_type = "application/problem+json")]
-    Internal(Problem),
-    /// The broker or a hop is away and nothing was written: repeat after `Retry-After`.
-    #[response(status = 503, content_type = "application/problem+json", headers(("Retry-After" = u32, description = "Seconds")))]
-    Unavailable(Problem),
-    /// It may or may not have been written: repeat only under an `Idempotency-Key`.
-    #[response(status = 504, content_type = "application/problem+json")]
-    OutcomeUnknown(Problem),
+/// The problems that every route for events may answer.
+struct Refusal;
+
+impl IntoResponses for Refusal {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        problem::responses(&KINDS)
+    }
 }
 
 /// What a request may carry beside its body.
@@ -110,7 +71,7 @@ fn openapi() {}
         license(name = "Apache-2.0")
     ),
     paths(venta, ventas, input, openapi),
-    components(schemas(SaleBody, WeatherBody, Accepted, BatchAnswer, ItemAnswer, FieldAnswer, Problem))
+    components(schemas(SaleBody, WeatherBody, Accepted, BatchAnswer, ItemAnswer, FieldProblem, Problem))
 )]
 struct Document;
 
@@ -151,6 +112,7 @@ mod tests {
             );
             let refused = &operation["responses"]["503"];
             assert!(refused["headers"]["Retry-After"].is_object());
+            assert_eq!(operation["responses"]["504"]["headers"], Value::Null);
             let reference = &refused["content"]["application/problem+json"]["schema"]["$ref"];
             assert_eq!(reference, "#/components/schemas/Problem");
         }

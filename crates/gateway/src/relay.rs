@@ -8,10 +8,12 @@ use std::time::Duration;
 
 use blackfriday_event::EventId;
 use blackfriday_intake::{
-    Accepted, Again, BatchAnswer, Command, DEADLINE_HEADER, Failed, FieldAnswer, ItemAnswer, Said, Tries,
-    Upstream, code_of,
+    Accepted, Again, BatchAnswer, Command, DEADLINE_HEADER, Failed, ItemAnswer, Said, Tries, Upstream,
+    code_of,
 };
 use blackfriday_proto::{ErrorCode, SaleCommand, SaleError, WeatherCommand};
+use blackfriday_service::FieldProblem;
+use blackfriday_service::problem::{PROBLEM_JSON, TYPE_PREFIX};
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, StatusCode, Uri, header};
 use http_body_util::{BodyExt, Full, Limited};
@@ -30,8 +32,6 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// Well below the relay's own limit for idle connections.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
 const MAX_ANSWER_BYTES: usize = 16 << 20;
-/// Before the name of a problem's kind.
-const PROBLEM: &str = "urn:blackfriday:problem:";
 /// Requests for the same events: idle connections may have ended one after the other.
 const MAX_ATTEMPTS: usize = 3;
 /// Left of a request's time for our own answer's way back.
@@ -85,7 +85,7 @@ struct ProblemAnswer {
     kind: String,
     detail: String,
     #[serde(default)]
-    errors: Vec<FieldAnswer>,
+    errors: Vec<FieldProblem>,
 }
 
 impl Relay {
@@ -216,7 +216,7 @@ impl Answer {
         };
         let code = problem
             .kind
-            .strip_prefix(PROBLEM)
+            .strip_prefix(TYPE_PREFIX)
             .map_or(ErrorCode::OutcomeUnknown, |name| code_of(status, name));
         let fields = problem.errors.into_iter().map(|error| (error.field, error.message)).collect();
         Failed::Refused(SaleError { fields, ..SaleError::new(code, problem.detail) })
@@ -225,11 +225,11 @@ impl Answer {
     /// The relay's own word, by media type and kind.
     fn problem(&self) -> Option<ProblemAnswer> {
         let media = self.headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
-        if !media.starts_with("application/problem+json") {
+        if !media.starts_with(PROBLEM_JSON) {
             return None;
         }
         let problem: ProblemAnswer = serde_json::from_slice(&self.body).ok()?;
-        problem.kind.starts_with(PROBLEM).then_some(problem)
+        problem.kind.starts_with(TYPE_PREFIX).then_some(problem)
     }
 }
 

@@ -1,5 +1,6 @@
 use blackfriday_event::EventId;
 use blackfriday_proto::{ErrorCode, SaleError};
+use blackfriday_service::FieldProblem;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -58,20 +59,11 @@ pub enum ItemAnswer {
         detalle: String,
         /// Every wrong field; told of the first hundred items that were refused.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
-        errores: Vec<FieldAnswer>,
+        errores: Vec<FieldProblem>,
         /// Its identity, where one was given.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         id: Option<String>,
     },
-}
-
-/// One wrong field.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct FieldAnswer {
-    /// The field's name.
-    pub field: String,
-    /// What is allowed there.
-    pub message: String,
 }
 
 impl Accepted {
@@ -135,7 +127,7 @@ impl ItemAnswer {
             // Each field is named once.
             fields => (WRONG_FIELDS.to_owned(), fields),
         };
-        let field = |(field, message): (String, String)| FieldAnswer { field, message };
+        let field = |(field, message): (String, String)| FieldProblem { field, message };
         Self::Refused {
             status: error.code.http_status(),
             codigo: error.code.name().to_owned(),

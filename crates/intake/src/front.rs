@@ -295,9 +295,6 @@ fn refused(error: SaleError) -> Response {
     response
 }
 
-const PROBLEM_JSON: (http::HeaderName, HeaderValue) =
-    (header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-
 const JSON: (http::HeaderName, HeaderValue) =
     (header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
 
@@ -326,26 +323,24 @@ fn batch_answer(outcomes: &[Result<EventId, SaleError>], any_valid: bool) -> Res
     let status = if uniform { first } else { 207 };
     let problem = outcomes.first().and_then(|first| first.as_ref().err()).filter(|_| uniform);
     let answer = if any_valid { BatchAnswer::new(outcomes) } else { BatchAnswer::of_refused(outcomes) };
-    let body = match problem {
-        Some(error) => serde_json::to_vec(&BatchProblem { problem: whole_batch(error), answer }),
-        None => serde_json::to_vec(&answer),
-    };
-    let body = body.expect("strings and numbers always serialize");
-    let content_type = if problem.is_some() { PROBLEM_JSON } else { JSON };
-    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::MULTI_STATUS);
-    let mut response = (status, [content_type], body).into_response();
-    if matches!(status.as_u16(), 429 | 503) {
-        let seconds = HeaderValue::from(blackfriday_service::RETRY_AFTER_S);
-        response.headers_mut().insert(header::RETRY_AFTER, seconds);
+    match problem.map(whole_batch) {
+        Some(problem) => problem.answer_with(json_of(&BatchProblem { problem: &problem, answer })),
+        None => {
+            let status = StatusCode::from_u16(status).unwrap_or(StatusCode::MULTI_STATUS);
+            (status, [JSON], json_of(&answer)).into_response()
+        }
     }
-    response
+}
+
+fn json_of(body: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(body).expect("strings and numbers always serialize")
 }
 
 /// The results of a batch of which nothing was accepted, as extension members of a problem (RFC 9457, section 3.2).
 #[derive(Serialize)]
-struct BatchProblem {
+struct BatchProblem<'a> {
     #[serde(flatten)]
-    problem: Problem,
+    problem: &'a Problem,
     #[serde(flatten)]
     answer: BatchAnswer,
 }

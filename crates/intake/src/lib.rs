@@ -22,13 +22,13 @@ mod upstream;
 mod weather_json;
 mod writers;
 
-pub use answer::{Accepted, BatchAnswer, FieldAnswer, ItemAnswer, code_of};
+pub use answer::{Accepted, BatchAnswer, ItemAnswer, code_of};
 pub use batch_body::{Item, parse_many};
 pub use catalogue::Catalogue;
 pub use config::IntakeConfig;
 pub use deadline::DEADLINE_HEADER;
 pub use front::{Front, Trust};
-pub use problem::problem_of;
+pub use problem::{KINDS, kind_of, problem_of};
 pub use sale_json::{SaleBody, parse_sale};
 pub use tries::{Again, Command, Failed, Said, Tries};
 pub use upstream::Upstream;

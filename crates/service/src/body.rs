@@ -14,7 +14,7 @@ use http_body_util::BodyExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use crate::Problem;
+use crate::problem::{Kind, Problem};
 
 /// What a request may hold without a part of the budget. The requests in flight bound the sum, so that many large bodies
 /// do not keep small ones out.
@@ -199,14 +199,13 @@ async fn data(body: &mut Body, stall: Duration) -> Result<Option<Bytes>, BodyErr
 
 impl IntoResponse for BodyError {
     fn into_response(self) -> Response {
-        let detail = self.to_string();
-        match self {
-            Self::TooLarge { .. } => Problem::new(413, "too-large", "Too large", detail),
-            Self::Late => Problem::new(408, "late", "The request did not arrive in time", detail),
-            Self::Full(_) => Problem::overloaded(detail),
-            Self::Broken(_) => Problem::new(400, "broken-off", "The request broke off", detail),
-        }
-        .into_response()
+        let kind = match &self {
+            Self::TooLarge { .. } => Kind::TooLarge,
+            Self::Late => Kind::Late,
+            Self::Full(_) => Kind::Overloaded,
+            Self::Broken(_) => Kind::BrokenOff,
+        };
+        Problem::new(kind, self.to_string()).into_response()
     }
 }
 

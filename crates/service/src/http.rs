@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use bytes::Bytes;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -27,6 +28,7 @@ use self::answer::Answers;
 use self::connection::{Activity, Overdue, Watched};
 use crate::accept::{Accepted, Acceptor};
 use crate::limits::HttpLimits;
+use crate::problem::{Kind, PROBLEM_JSON, Problem, RETRY_AFTER_S};
 use crate::shutdown::Shutdown;
 
 /// How long answers say at a stop that their connection ends, before idle connections are closed. A client that sends
@@ -34,12 +36,6 @@ use crate::shutdown::Shutdown;
 const FAREWELL: Duration = Duration::from_secs(1);
 /// How long a client over the connection limit has to take its answer.
 const REFUSAL_LIMIT: Duration = Duration::from_millis(200);
-/// What a client over the connection limit gets.
-const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/problem+json\r\n\
-retry-after: 1\r\nconnection: close\r\ncontent-length: 137\r\n\r\n\
-{\"type\":\"urn:blackfriday:problem:unavailable\",\"title\":\"Not available; nothing was written\",\"status\":503,\
-\"detail\":\"too many connections\"}\n";
-
 /// Bytes of a request's head, and of what is read at once of its body.
 const MAX_HEAD_BYTES: usize = 64 << 10;
 /// Fields of a request's head.
@@ -67,6 +63,7 @@ pub async fn serve(
 ) {
     let answers = Answers::new(router, limits, metrics, shutdown.clone());
     let server = Arc::new(Server::new(limits));
+    let full = Bytes::from(full());
     let acceptor = Acceptor::new(listener, Arc::clone(&server.places), limits.write_timeout());
     loop {
         let Accepted { stream, peer, place } = tokio::select! {
@@ -79,7 +76,7 @@ pub async fn serve(
                 tokio::spawn(Arc::clone(&server).serve(stream, answers.from(peer), place));
             }
             None => {
-                tokio::spawn(refuse(stream));
+                tokio::spawn(refuse(stream, full.clone()));
             }
         }
     }
@@ -167,9 +164,9 @@ impl Server {
 }
 
 /// Says why, as far as that goes without much waiting, and closes when the client has seen it.
-async fn refuse(mut stream: TcpStream) {
+async fn refuse(mut stream: TcpStream, full: Bytes) {
     let say = async {
-        stream.write_all(FULL).await?;
+        stream.write_all(&full).await?;
         stream.shutdown().await?;
         let mut unread = [0; 8192];
         while stream.read(&mut unread).await? > 0 {}
@@ -180,14 +177,15 @@ async fn refuse(mut stream: TcpStream) {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_canned_refusal_tells_its_length() {
-        let text = std::str::from_utf8(FULL).expect("ASCII");
-        let (head, body) = text.split_once("\r\n\r\n").expect("a head and a body");
-        assert!(head.contains(&format!("content-length: {}", body.len())), "{}", body.len());
-    }
+/// What a client over the connection limit gets, as bytes: there is no place for a connection that could say it.
+fn full() -> Vec<u8> {
+    let problem = Problem::new(Kind::Unavailable, "too many connections");
+    let body = problem.to_json();
+    let head = format!(
+        "HTTP/1.1 {} Service Unavailable\r\ncontent-type: {PROBLEM_JSON}\r\nretry-after: {RETRY_AFTER_S}\r\n\
+         connection: close\r\ncontent-length: {}\r\n\r\n",
+        problem.kind().status(),
+        body.len()
+    );
+    [head.into_bytes(), body].concat()
 }

@@ -1,80 +1,113 @@
+//! Problem details (RFC 9457): what every process answers instead of a result.
+//!
+//! Invariant: a problem's kind alone decides its type, status, title and whether the request may be sent again.
+
+mod kind;
+mod schema;
+
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
-/// Seconds after which a refused client may try again.
-pub const RETRY_AFTER_S: u32 = 1;
+pub use kind::{Kind, RETRY_AFTER_S, Retry, TYPE_PREFIX};
+pub use schema::responses;
 
-/// A refusal, as problem details (RFC 9457).
-#[derive(Debug, Clone, Serialize)]
+/// The media type of a problem.
+pub const PROBLEM_JSON: &str = "application/problem+json";
+
+/// A refusal, or an outcome that is not known.
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Problem {
-    /// `urn:blackfriday:problem:<code>`.
+    /// `urn:blackfriday:problem:<name>`. It alone says whether the request may be sent again.
     #[serde(rename = "type")]
-    pub kind: String,
+    #[schema(value_type = String, example = "urn:blackfriday:problem:invalid-field")]
+    kind: Kind,
     /// The same for every problem of this type.
-    pub title: &'static str,
+    title: &'static str,
     /// The HTTP status.
-    pub status: u16,
+    status: u16,
     /// What happened this time.
-    pub detail: String,
-    /// Every wrong field.
+    detail: String,
+    /// Every wrong field or parameter.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub errors: Vec<FieldProblem>,
+    errors: Vec<FieldProblem>,
     /// The identity of the event, where it has one: under it an unknown outcome may be looked up.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub id: Option<String>,
-    /// Sent as `Retry-After`, in seconds.
-    #[serde(skip)]
-    pub retry_after_s: Option<u32>,
+    id: Option<String>,
 }
 
-/// One wrong field.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+/// One wrong field or parameter.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct FieldProblem {
-    /// The field's name on the wire.
+    /// Its name on the wire.
     pub field: String,
     /// What is allowed there.
     pub message: String,
 }
 
 impl Problem {
-    /// A problem of a type: `code` names it, `title` describes it.
-    pub fn new(status: u16, code: &str, title: &'static str, detail: impl Into<String>) -> Self {
-        let kind = format!("urn:blackfriday:problem:{code}");
-        let retry_after_s = matches!(status, 429 | 503).then_some(RETRY_AFTER_S);
-        Self { kind, title, status, detail: detail.into(), errors: Vec::new(), id: None, retry_after_s }
+    /// A problem of that kind, and what happened this time.
+    pub fn new(kind: Kind, detail: impl Into<String>) -> Self {
+        let (title, status) = (kind.title(), kind.status());
+        Self { kind, title, status, detail: detail.into(), errors: Vec::new(), id: None }
     }
 
-    /// A limit was reached and nothing was done.
-    pub fn overloaded(detail: impl Into<String>) -> Self {
-        Self::new(429, "overloaded", "A limit is reached; nothing was written", detail)
+    /// The same problem, with every wrong field.
+    #[must_use]
+    pub fn with_errors(self, errors: Vec<FieldProblem>) -> Self {
+        Self { errors, ..self }
     }
 
-    /// Something that is needed is away, and nothing was done.
-    pub fn unavailable(detail: impl Into<String>) -> Self {
-        Self::new(503, "unavailable", "Not available; nothing was written", detail)
+    /// The same problem, of the event with this identity.
+    #[must_use]
+    pub fn of(self, id: Option<String>) -> Self {
+        Self { id, ..self }
     }
 
-    /// There is no such route.
-    pub fn not_found() -> Self {
-        Self::new(404, "not-found", "No such route", "there is nothing at this path")
+    /// Which kind.
+    pub fn kind(&self) -> Kind {
+        self.kind
     }
 
-    /// The route does not take this method.
-    pub fn method_not_allowed() -> Self {
-        Self::new(405, "method-not-allowed", "Method not allowed", "the route does not take this method")
+    /// An answer of this kind whose body is already made: the problem's members, and more (RFC 9457, section 3.2).
+    pub fn answer_with(&self, body: Vec<u8>) -> Response {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let content_type = HeaderValue::from_static(PROBLEM_JSON);
+        let mut response = (status, [(header::CONTENT_TYPE, content_type)], body).into_response();
+        if let Some(seconds) = self.kind.retry_after_s() {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
+    }
+
+    /// Its body.
+    pub(crate) fn to_json(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("strings and numbers always serialize")
     }
 }
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let body = serde_json::to_vec(&self).unwrap_or_default();
-        let content_type = HeaderValue::from_static("application/problem+json");
-        let mut response = (status, [(header::CONTENT_TYPE, content_type)], body).into_response();
-        if let Some(seconds) = self.retry_after_s {
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        self.answer_with(self.to_json())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_answered_is_what_the_kind_says() {
+        for kind in Kind::ALL {
+            let problem = Problem::new(kind, "this time").of(Some("an id".to_owned()));
+            let json: serde_json::Value = serde_json::from_slice(&problem.to_json()).expect("JSON");
+            assert_eq!(json["type"], format!("urn:blackfriday:problem:{}", kind.name()));
+            assert_eq!((&json["status"], &json["id"]), (&kind.status().into(), &"an id".into()));
+            let response = problem.into_response();
+            assert_eq!(response.status().as_u16(), kind.status());
+            let retry_after = response.headers().contains_key(header::RETRY_AFTER);
+            assert_eq!(retry_after, matches!(kind.status(), 429 | 503), "{kind:?}");
         }
-        response
     }
 }

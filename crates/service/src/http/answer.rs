@@ -18,7 +18,10 @@ use tower::Service;
 
 use super::HttpMetrics;
 use super::connection::{Activity, Answering, Kept, Received};
-use crate::{HttpLimits, Problem, Room, Shutdown};
+use crate::body::Room;
+use crate::limits::HttpLimits;
+use crate::problem::{Kind, Problem};
+use crate::shutdown::Shutdown;
 
 /// Past the request timeout: what a route may take to tell its own timeout better than we can.
 const GRACE: Duration = Duration::from_millis(500);
@@ -49,8 +52,10 @@ impl Answers {
         shutdown: Shutdown,
     ) -> Self {
         let router = router
-            .fallback(|| async { Problem::not_found() })
-            .method_not_allowed_fallback(|| async { Problem::method_not_allowed() });
+            .fallback(|| async { Problem::new(Kind::NotFound, "there is nothing at this path") })
+            .method_not_allowed_fallback(|| async {
+                Problem::new(Kind::MethodNotAllowed, "the route does not take this method")
+            });
         Self {
             router,
             in_flight: Arc::new(Semaphore::new(limits.max_in_flight)),
@@ -86,7 +91,7 @@ impl Answers {
             Some(_) => limited(self.router.clone(), self.hard_limit, request).await,
             None => {
                 drop(request);
-                Problem::overloaded("too many requests in flight").into_response()
+                Problem::new(Kind::Overloaded, "too many requests in flight").into_response()
             }
         };
         if let Some(observed) = observed {
@@ -118,6 +123,5 @@ async fn limited(mut router: Router, hard_limit: Duration, request: Request<Body
 }
 
 fn outcome_unknown(detail: &str) -> Response {
-    let title = "The outcome is not known; repeat only with an Idempotency-Key";
-    Problem::new(504, "outcome-unknown", title, detail).into_response()
+    Problem::new(Kind::OutcomeUnknown, detail).into_response()
 }
