@@ -5,8 +5,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use blackfriday_broker::kafka::{Admin, KafkaConfig};
 use blackfriday_broker::{Record, SALES, TopicPartition};
-use blackfriday_event::Timestamp;
-use blackfriday_proto::{Event, decode_record};
+use blackfriday_event::{Event, Timestamp};
+use blackfriday_proto::decode_record;
 use serde_json::{Map, Value, json};
 
 use crate::failure::Usage;

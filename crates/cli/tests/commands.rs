@@ -9,7 +9,7 @@ use blackfriday_broker::dead_letter::{ORIGIN_OFFSET, ORIGIN_PARTITION, ORIGIN_TO
 use blackfriday_broker::kafka::{KafkaConfig, Producer, ProducerConfig};
 use blackfriday_consumer::Config;
 use blackfriday_event::{EventId, IdempotencyKey, Sale, Timestamp, WeatherReport};
-use blackfriday_proto::{encode_sale, encode_weather};
+use blackfriday_proto::encode_record;
 use blackfriday_service::Context;
 use blackfriday_stack::{Kafka, Valkey, eventually};
 use blackfriday_workload::{Traffic, Workload};
@@ -126,12 +126,12 @@ async fn the_commands_tell_the_truth_about_a_real_pipeline() -> Result<()> {
     let mut receipts = String::new();
     for number in 0..SALES {
         let sale = sale(number, None)?;
-        pipeline.publish("ventas", i32::try_from(number % 3)?, encode_sale(&sale)).await?;
+        pipeline.publish("ventas", i32::try_from(number % 3)?, encode_record(&sale)).await?;
         receipts.push_str(&format!("+ {}\n", sale.id));
     }
     let keyed = sale(SALES, Some("order-17"))?;
     for _ in 0..2 {
-        pipeline.publish("ventas", 0, encode_sale(&keyed)).await?;
+        pipeline.publish("ventas", 0, encode_record(&keyed)).await?;
     }
     receipts.push_str(&format!("+ {}\n", keyed.id));
     let receipts = pipeline.write("receipts", &receipts)?;
@@ -222,7 +222,7 @@ async fn dead_letters_are_sent_again_once(pipeline: &Pipeline, receipts: &str) -
     ensure!(table.contains("1 records cannot be decoded"), "{table}");
 
     // One that can be decoded now, as after an upgrade, buried twice by a consumer that was killed in between.
-    let late = encode_sale(&sale(SALES + 1, None)?);
+    let late = encode_record(&sale(SALES + 1, None)?);
     for _ in 0..2 {
         let headers = vec![
             (ORIGIN_TOPIC, b"ventas".to_vec()),
@@ -262,7 +262,7 @@ async fn letters(pipeline: &Pipeline, count: usize) -> Result<Vec<Value>> {
 async fn what_belongs_elsewhere_or_fails_again_is_kept(pipeline: &Pipeline, receipts: &str) -> Result<()> {
     let before = letters(pipeline, 0).await?.len();
     // An event of the other kind is a dead letter, for the consumer and for verify.
-    pipeline.publish("ventas", 1, encode_weather(&report())).await?;
+    pipeline.publish("ventas", 1, encode_record(&report())).await?;
     letters(pipeline, before + 1).await?;
     let table = pipeline.run(&["verify", "--receipts", receipts]).await?;
     ensure!(table.contains("1 records hold an event of another topic"), "{table}");
@@ -294,12 +294,12 @@ async fn what_belongs_elsewhere_or_fails_again_is_kept(pipeline: &Pipeline, rece
     let stub = letters(pipeline, 0).await?.len();
     let mut headers = origin("4710");
     headers.push(("blackfriday-origin-length", b"1000100".to_vec()));
-    pipeline.publish_with("ventas.dlq", 0, encode_sale(&sale(SALES + 6, None)?), headers).await?;
+    pipeline.publish_with("ventas.dlq", 0, encode_record(&sale(SALES + 6, None)?), headers).await?;
     let kept = pipeline.run_to(1, &["dead-letters", "redrive", "--all", "--from", &stub.to_string()]).await?;
     ensure!(kept.contains("kept: it is the beginning of a record of 1000100 bytes"), "{kept}");
 
     // A record that looks right from here, and that the consumer buried again for the same reason.
-    let good = encode_sale(&sale(SALES + 7, None)?);
+    let good = encode_record(&sale(SALES + 7, None)?);
     let first = letters(pipeline, 0).await?.len();
     pipeline.publish_with("ventas.dlq", 0, good.clone(), origin("4712")).await?;
     let sent = pipeline.run(&["dead-letters", "redrive", "--from", &first.to_string()]).await?;
@@ -318,7 +318,7 @@ async fn what_conflicts_is_kept(pipeline: &Pipeline) -> Result<()> {
     let (first, mut second) = (sale(SALES + 8, Some("order-18"))?, sale(SALES + 9, Some("order-18"))?);
     second.draft.product_id = blackfriday_event::ProductId::new("ANOTHER").map_err(anyhow::Error::msg)?;
     for sale in [&first, &second] {
-        pipeline.publish("ventas", 0, encode_sale(sale)).await?;
+        pipeline.publish("ventas", 0, encode_record(sale)).await?;
     }
     letters(pipeline, before + 1).await?;
     let from = before.to_string();

@@ -5,8 +5,10 @@ use std::collections::HashSet;
 
 use blackfriday_broker::dead_letter::CONFLICT;
 use blackfriday_broker::{LastRead, Record, TopicPartition, WEATHER};
-use blackfriday_event::{Admission, Bounds, IdempotencyKey, KeyWindow, SaleTally, Timestamp, WeatherTally};
-use blackfriday_proto::{DecodeError, Event, decode_record};
+use blackfriday_event::{
+    Admission, Bounds, Event, IdempotencyKey, KeyWindow, SaleTally, Timestamp, WeatherTally,
+};
+use blackfriday_proto::{DecodeError, decode_record};
 use blackfriday_store::BatchTally;
 
 /// The most trace contexts that one batch's span links to.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant, SystemTime};
 use anyhow::{Context, Result, ensure};
 use blackfriday_e2e::{Pipeline, Service};
 use blackfriday_event::{Category, EventId, Money, ProductId, Quantity, Sale, SaleDraft, Timestamp};
-use blackfriday_proto::encode_sale;
+use blackfriday_proto::encode_record;
 use blackfriday_stack::eventually;
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions};
@@ -41,7 +41,7 @@ fn write(producer: &ThreadedProducer<DefaultProducerContext>, sales: usize) -> R
                 quantity: Quantity::new(1).map_err(|error| anyhow::anyhow!("{error}"))?,
             },
         };
-        let payload = encode_sale(&sale);
+        let payload = encode_record(&sale);
         let record = BaseRecord::<(), _>::to("ventas").partition(0).payload(&payload);
         producer.send(record).map_err(|(error, _)| error)?;
         ids.push(sale.id);

@@ -7,6 +7,7 @@
 //! Invariant: every aggregate is a commutative, associative fold over exact integers, so the result
 //! depends on the set of accepted events only, never on their order or on how they were split into batches.
 
+mod accepted;
 mod category;
 mod digest;
 mod field_error;
@@ -21,6 +22,7 @@ mod time;
 mod visible;
 mod weather;
 
+pub use accepted::{Accepted, Event, Sale, WeatherReport};
 pub use category::Category;
 pub use digest::{from_hex as digest_from_hex, to_hex as digest_to_hex};
 pub use field_error::{FieldError, FieldErrors};
@@ -29,7 +31,7 @@ pub use idempotency::IdempotencyKey;
 pub use key_window::{Admission, CountedKey, IDEMPOTENCY_WINDOW_MS, KeyWindow};
 pub use money::Money;
 pub use product::ProductId;
-pub use sale::{MAX_QUANTITY, Quantity, Sale, SaleDraft};
+pub use sale::{MAX_QUANTITY, Quantity, SaleDraft};
 pub use tally::{Bounds, CategoryTally, PricePoint, SaleTally, WeatherTally};
 pub use time::Timestamp;
-pub use weather::{WeatherDraft, WeatherReport};
+pub use weather::WeatherDraft;

@@ -1,11 +1,8 @@
 use crate::category::Category;
 use crate::digest::of_fields;
 use crate::field_error::{FieldError, FieldErrors};
-use crate::id::EventId;
-use crate::idempotency::IdempotencyKey;
 use crate::money::Money;
 use crate::product::ProductId;
-use crate::time::Timestamp;
 
 /// The most units that one sale may hold.
 pub const MAX_QUANTITY: u32 = 100_000;
@@ -74,26 +71,6 @@ impl SaleDraft {
     pub fn digest(&self) -> [u8; 8] {
         let (price, units) = (self.price.cents().to_be_bytes(), self.quantity.units().to_be_bytes());
         of_fields("sale", &[&[self.category as u8], self.product_id.as_str().as_bytes(), &price, &units])
-    }
-}
-
-/// An accepted sale, as it is stored in the event log.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Sale {
-    /// Its identity.
-    pub id: EventId,
-    /// When the event log took it, by the log's own clock. Before it is written: by the writer's.
-    pub accepted_at: Timestamp,
-    /// The key under which a retry counts once.
-    pub idempotency_key: Option<IdempotencyKey>,
-    /// What was sold.
-    pub draft: SaleDraft,
-}
-
-impl Sale {
-    /// Price times units, in cents; at most 10¹⁴.
-    pub fn revenue_cents(&self) -> u64 {
-        u64::from(self.draft.price.cents()) * u64::from(self.draft.quantity.units())
     }
 }
 

@@ -6,13 +6,12 @@
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
+use crate::accepted::{Sale, WeatherReport};
 use crate::category::Category;
 use crate::id::EventId;
 use crate::money::Money;
 use crate::product::ProductId;
-use crate::sale::Sale;
 use crate::time::Timestamp;
-use crate::weather::WeatherReport;
 
 /// How much of the time series is kept. Part of the meaning of the counters: everything that folds into one store
 /// must use the same.

@@ -1,8 +1,5 @@
 use crate::digest::of_fields;
 use crate::field_error::{FieldError, FieldErrors};
-use crate::id::EventId;
-use crate::idempotency::IdempotencyKey;
-use crate::time::Timestamp;
 use crate::visible::{recorded_text, visible_text};
 
 /// A valid weather report that has not been accepted yet: what a client sent.
@@ -72,19 +69,6 @@ impl WeatherDraft {
         let Self { description, country, weather } = self;
         of_fields("weather", &[description.as_bytes(), country.as_bytes(), weather.as_bytes()])
     }
-}
-
-/// An accepted weather report, as it is stored in the event log.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct WeatherReport {
-    /// Its identity.
-    pub id: EventId,
-    /// When the event log took it, by the log's own clock. Before it is written: by the writer's.
-    pub accepted_at: Timestamp,
-    /// The key under which a retry counts once.
-    pub idempotency_key: Option<IdempotencyKey>,
-    /// What was reported.
-    pub draft: WeatherDraft,
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 use blackfriday_event::EventId;
 use blackfriday_intake::{Upstream, Writers};
-use blackfriday_proto::{SaleCommand, SaleError, WeatherCommand};
+use blackfriday_proto::{Refusal, SaleCommand, WeatherCommand};
 use blackfriday_service::Context;
 use tokio::time::Instant;
 
@@ -25,14 +25,14 @@ impl Forward {
 }
 
 impl Upstream for Forward {
-    async fn sales(&self, commands: Vec<SaleCommand>, deadline: Instant) -> Vec<Result<EventId, SaleError>> {
+    async fn sales(&self, commands: Vec<SaleCommand>, deadline: Instant) -> Vec<Result<EventId, Refusal>> {
         match self {
             Self::Relay(relay) => relay.sales(commands, deadline).await,
             Self::Writers(writers) => writers.sales(commands, deadline).await,
         }
     }
 
-    async fn weather(&self, command: WeatherCommand, deadline: Instant) -> Result<EventId, SaleError> {
+    async fn weather(&self, command: WeatherCommand, deadline: Instant) -> Result<EventId, Refusal> {
         match self {
             Self::Relay(relay) => relay.weather(command, deadline).await,
             Self::Writers(writers) => writers.weather(command, deadline).await,

@@ -11,7 +11,7 @@ use blackfriday_intake::{
     Accepted, Again, BatchAnswer, Command, DEADLINE_HEADER, Failed, ItemAnswer, Said, Tries, Upstream,
     code_of,
 };
-use blackfriday_proto::{ErrorCode, SaleCommand, SaleError, WeatherCommand};
+use blackfriday_proto::{ErrorCode, Refusal, SaleCommand, WeatherCommand};
 use blackfriday_service::FieldProblem;
 use blackfriday_service::problem::{PROBLEM_JSON, TYPE_PREFIX};
 use bytes::Bytes;
@@ -26,7 +26,7 @@ use url::Url;
 
 use crate::Error;
 
-type Outcome = Result<EventId, SaleError>;
+type Outcome = Result<EventId, Refusal>;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// Well below the relay's own limit for idle connections.
@@ -113,9 +113,9 @@ impl Relay {
     /// Whether there is a further try; if not, what was not sent is answered so.
     fn may_go_on<C: Command>(tries: &mut Tries<C>, attempts: usize, deadline: Instant) -> bool {
         if Instant::now() >= deadline {
-            tries.give_up(&SaleError::new(ErrorCode::Unavailable, "the time was over before it was sent"));
+            tries.give_up(&Refusal::new(ErrorCode::Unavailable, "the time was over before it was sent"));
         } else if attempts == MAX_ATTEMPTS {
-            tries.give_up(&SaleError::new(ErrorCode::Unavailable, "the relay is away"));
+            tries.give_up(&Refusal::new(ErrorCode::Unavailable, "the relay is away"));
         }
         !tries.are_over()
     }
@@ -129,11 +129,11 @@ impl Relay {
             .header(DEADLINE_HEADER, left.as_millis().to_string())
             .body(Full::new(body))
             .expect("a parsed URI and plain headers make a request");
-        let unknown = |detail: String| Failed::Unknown(SaleError::new(ErrorCode::OutcomeUnknown, detail));
+        let unknown = |detail: String| Failed::Unknown(Refusal::new(ErrorCode::OutcomeUnknown, detail));
         let response = match timeout_at(deadline, self.client.request(request)).await {
             Ok(Ok(response)) => response,
             Ok(Err(error)) if error.is_connect() || is_canceled(&error) => {
-                return Err(Failed::NotSent(SaleError::new(
+                return Err(Failed::NotSent(Refusal::new(
                     ErrorCode::Unavailable,
                     format!("the relay is away: {error}"),
                 )));
@@ -212,14 +212,14 @@ impl Answer {
         let status = self.status.as_u16();
         let Some(problem) = self.problem() else {
             let detail = format!("something before the relay answered {status}");
-            return Failed::Unknown(SaleError::new(ErrorCode::OutcomeUnknown, detail));
+            return Failed::Unknown(Refusal::new(ErrorCode::OutcomeUnknown, detail));
         };
         let code = problem
             .kind
             .strip_prefix(TYPE_PREFIX)
             .map_or(ErrorCode::OutcomeUnknown, |name| code_of(status, name));
         let fields = problem.errors.into_iter().map(|error| (error.field, error.message)).collect();
-        Failed::Refused(SaleError { fields, ..SaleError::new(code, problem.detail) })
+        Failed::Refused(Refusal { fields, ..Refusal::new(code, problem.detail) })
     }
 
     /// The relay's own word, by media type and kind.
@@ -243,8 +243,8 @@ fn settled(result: Option<ItemAnswer>, id: EventId) -> Said {
     Said { outcome, again: Again::Never }
 }
 
-fn of_another() -> SaleError {
-    SaleError::new(ErrorCode::OutcomeUnknown, "the relay's answer is not for this event")
+fn of_another() -> Refusal {
+    Refusal::new(ErrorCode::OutcomeUnknown, "the relay's answer is not for this event")
 }
 
 impl<'a> SaleItem<'a> {

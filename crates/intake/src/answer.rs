@@ -1,5 +1,5 @@
 use blackfriday_event::EventId;
-use blackfriday_proto::{ErrorCode, SaleError};
+use blackfriday_proto::{ErrorCode, Refusal};
 use blackfriday_service::FieldProblem;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -74,10 +74,10 @@ impl Accepted {
 }
 
 impl BatchAnswer {
-    pub(crate) fn new(outcomes: &[Result<EventId, SaleError>]) -> Self {
+    pub(crate) fn new(outcomes: &[Result<EventId, Refusal>]) -> Self {
         let aceptadas = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
         let mut refused = 0;
-        let item = |outcome: &Result<EventId, SaleError>| {
+        let item = |outcome: &Result<EventId, Refusal>| {
             refused += usize::from(outcome.is_err());
             ItemAnswer::of(outcome, refused <= TOLD_IN_FULL)
         };
@@ -86,7 +86,7 @@ impl BatchAnswer {
     }
 
     /// Of items that were all refused before any was sent: the first ones say what is wrong.
-    pub(crate) fn of_refused(outcomes: &[Result<EventId, SaleError>]) -> Self {
+    pub(crate) fn of_refused(outcomes: &[Result<EventId, Refusal>]) -> Self {
         let first = &outcomes[..outcomes.len().min(TOLD_IN_FULL)];
         Self { rechazadas: outcomes.len(), ..Self::new(first) }
     }
@@ -100,14 +100,14 @@ impl BatchAnswer {
 
 impl ItemAnswer {
     /// What the next hop said of one item, read back.
-    pub fn into_outcome(self) -> Result<EventId, SaleError> {
+    pub fn into_outcome(self) -> Result<EventId, Refusal> {
         match self {
             Self::Accepted { id } => {
                 let malformed =
-                    |_| SaleError::new(ErrorCode::OutcomeUnknown, "the next hop's answer has no identity");
+                    |_| Refusal::new(ErrorCode::OutcomeUnknown, "the next hop's answer has no identity");
                 id.parse().map_err(malformed)
             }
-            Self::Refused { status, codigo, detalle, errores, id } => Err(SaleError {
+            Self::Refused { status, codigo, detalle, errores, id } => Err(Refusal {
                 code: code_of(status, &codigo),
                 message: if detalle.is_empty() { codigo } else { detalle },
                 fields: errores.into_iter().map(|error| (error.field, error.message)).collect(),
@@ -116,7 +116,7 @@ impl ItemAnswer {
         }
     }
 
-    fn of(outcome: &Result<EventId, SaleError>, in_full: bool) -> Self {
+    fn of(outcome: &Result<EventId, Refusal>, in_full: bool) -> Self {
         let error = match outcome {
             Ok(id) => return Self::Accepted { id: id.to_string() },
             Err(error) => error,
@@ -177,11 +177,11 @@ mod tests {
     #[test]
     fn a_batch_answer_survives_the_way_back() {
         let (good, bad) = (EventId::new_v7(), EventId::new_v7());
-        let error = SaleError {
+        let error = Refusal {
             fields: vec![("precio".into(), "must be a number".into())],
-            ..SaleError::new(ErrorCode::InvalidField, WRONG_FIELDS)
+            ..Refusal::new(ErrorCode::InvalidField, WRONG_FIELDS)
         };
-        let outcomes = [Ok(good), Err(error), Err(SaleError::new(ErrorCode::OutcomeUnknown, "late").of(bad))];
+        let outcomes = [Ok(good), Err(error), Err(Refusal::new(ErrorCode::OutcomeUnknown, "late").of(bad))];
         let answer = BatchAnswer::new(&outcomes);
         assert_eq!((answer.aceptadas, answer.rechazadas), (1, 2));
         let json = serde_json::to_string(&answer).expect("serializes");
@@ -199,10 +199,10 @@ mod tests {
             let fields = ["categoria", "producto_id", "precio", "cantidad_vendida"];
             let message = "is missing: must be Electronica, Ropa, Hogar, Belleza or their number 1 to 4";
             let fields = fields.map(|field| (field.to_owned(), message.to_owned())).to_vec();
-            Err(SaleError { fields, ..SaleError::new(ErrorCode::InvalidField, "m".repeat(500)) })
+            Err(Refusal { fields, ..Refusal::new(ErrorCode::InvalidField, "m".repeat(500)) })
         };
         let bytes = |answer: &BatchAnswer| serde_json::to_vec(answer).expect("serializes").len();
-        let lost = || Err(SaleError::new(ErrorCode::OutcomeUnknown, "m".repeat(500)).of(EventId::new_v7()));
+        let lost = || Err(Refusal::new(ErrorCode::OutcomeUnknown, "m".repeat(500)).of(EventId::new_v7()));
         let mut outcomes: Vec<_> = (0..5000).map(|_| wrong()).collect();
         let refused = BatchAnswer::of_refused(&outcomes);
         assert_eq!((refused.rechazadas, refused.resultados.len()), (5000, TOLD_IN_FULL));

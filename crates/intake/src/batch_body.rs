@@ -1,7 +1,7 @@
 use std::fmt;
 
 use blackfriday_event::IdempotencyKey;
-use blackfriday_proto::{ErrorCode, SaleCommand, SaleError};
+use blackfriday_proto::{ErrorCode, Refusal, SaleCommand};
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, SeqAccess, Visitor};
 
 use crate::idempotency::ItemKeys;
@@ -9,7 +9,7 @@ use crate::json::{Reading, read_json, read_object, wrong};
 use crate::sale_json::{SaleFields, SaleJson};
 
 /// One item of a batch: a valid sale, or why it is none.
-pub type Item = Result<SaleCommand, SaleError>;
+pub type Item = Result<SaleCommand, Refusal>;
 
 /// Reads many sales, as a JSON array or as one object per line (NDJSON). A wrong item does not harm the others.
 ///
@@ -21,31 +21,31 @@ pub fn parse_many(
     key: Option<&IdempotencyKey>,
     trusted: bool,
     limit: usize,
-) -> Result<Vec<Item>, SaleError> {
+) -> Result<Vec<Item>, Refusal> {
     let items = if lines { parse_lines(body, limit)? } else { parse_array(body, limit)? };
     if items.is_empty() {
         // An empty body is not JSON, but an empty array is.
         let empty = body.trim_ascii().is_empty();
         return Err(if empty {
-            SaleError::new(ErrorCode::NotJson, "the body is empty")
+            Refusal::new(ErrorCode::NotJson, "the body is empty")
         } else {
             wrong("body", "must hold at least one sale").into()
         });
     }
     let mut keys = ItemKeys::new(key);
-    let command = |json: Result<SaleJson<'_>, SaleError>| {
+    let command = |json: Result<SaleJson<'_>, Refusal>| {
         json?.into_command(trusted, |own, draft| Ok(keys.next(own, draft)))
     };
     Ok(items.into_iter().map(command).collect())
 }
 
-fn parse_array(body: &[u8], limit: usize) -> Result<Vec<Result<SaleJson<'_>, SaleError>>, SaleError> {
+fn parse_array(body: &[u8], limit: usize) -> Result<Vec<Result<SaleJson<'_>, Refusal>>, Refusal> {
     let other_json = || wrong("body", "must be an array of sales").into();
     let items = read_json(body, |reading| Items { limit, reading }, other_json)?;
     items.ok_or_else(|| too_many(limit))
 }
 
-fn parse_lines(body: &[u8], limit: usize) -> Result<Vec<Result<SaleJson<'_>, SaleError>>, SaleError> {
+fn parse_lines(body: &[u8], limit: usize) -> Result<Vec<Result<SaleJson<'_>, Refusal>>, Refusal> {
     let mut items = Vec::new();
     for line in body.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty()) {
         if items.len() == limit {
@@ -63,7 +63,7 @@ struct Items<'de> {
 }
 
 impl<'de> DeserializeSeed<'de> for Items<'de> {
-    type Value = Option<Vec<Result<SaleJson<'de>, SaleError>>>;
+    type Value = Option<Vec<Result<SaleJson<'de>, Refusal>>>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
         deserializer.deserialize_seq(self)
@@ -71,7 +71,7 @@ impl<'de> DeserializeSeed<'de> for Items<'de> {
 }
 
 impl<'de> Visitor<'de> for Items<'de> {
-    type Value = Option<Vec<Result<SaleJson<'de>, SaleError>>>;
+    type Value = Option<Vec<Result<SaleJson<'de>, Refusal>>>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an array of sales")
@@ -93,8 +93,8 @@ impl<'de> Visitor<'de> for Items<'de> {
     }
 }
 
-fn too_many(limit: usize) -> SaleError {
-    SaleError::new(ErrorCode::TooLarge, format!("a batch holds at most {limit} sales"))
+fn too_many(limit: usize) -> Refusal {
+    Refusal::new(ErrorCode::TooLarge, format!("a batch holds at most {limit} sales"))
 }
 
 #[cfg(test)]
@@ -103,7 +103,7 @@ mod tests {
 
     const SALE: &str = r#"{"categoria":1,"producto_id":"a","precio":1,"cantidad_vendida":1}"#;
 
-    fn parse(body: &str, lines: bool) -> Result<Vec<Item>, SaleError> {
+    fn parse(body: &str, lines: bool) -> Result<Vec<Item>, Refusal> {
         parse_many(body.as_bytes(), lines, None, false, 3)
     }
 

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use blackfriday_proto::{ErrorCode, SaleError};
+use blackfriday_proto::{ErrorCode, Refusal};
 use http::HeaderMap;
 use tokio::time::Instant;
 
@@ -22,8 +22,8 @@ pub(crate) fn deadline(headers: &HeaderMap, trust: Trust, ours: Duration) -> Ins
 }
 
 /// The refusal of an event whose time is over before it was handed on.
-pub(crate) fn late() -> SaleError {
-    SaleError::new(ErrorCode::Unavailable, "the time was over before it was sent")
+pub(crate) fn late() -> Refusal {
+    Refusal::new(ErrorCode::Unavailable, "the time was over before it was sent")
 }
 
 #[cfg(test)]

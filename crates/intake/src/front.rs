@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use blackfriday_event::{EventId, FieldErrors, IdempotencyKey};
-use blackfriday_proto::{ErrorCode, SaleCommand, SaleError};
+use blackfriday_proto::{ErrorCode, Refusal, SaleCommand};
 use blackfriday_service::{BodyBudget, BodyLimits, HttpLimits, Problem, Room, read_body};
 use blackfriday_telemetry::metrics::Registry;
 use bytes::Bytes;
@@ -177,7 +177,7 @@ impl<U: Upstream> Front<U> {
         let any_valid = wrong < items.len();
         // What cannot be answered is not sent.
         if let Err(full) = room.take(BatchAnswer::room_bytes(items.len(), wrong)) {
-            return held(refused(SaleError::new(ErrorCode::Overloaded, full.to_string())), room);
+            return held(refused(Refusal::new(ErrorCode::Overloaded, full.to_string())), room);
         }
         // Each sampled item is a story of its own; without a context of its own it belongs to the request's.
         let spans = trace_items(route, &mut items, of_request(&headers, trust), trust);
@@ -196,7 +196,7 @@ impl<U: Upstream> Front<U> {
         Ok(command)
     }
 
-    async fn send_many(&self, items: Vec<Item>, deadline: Instant) -> Vec<Result<EventId, SaleError>> {
+    async fn send_many(&self, items: Vec<Item>, deadline: Instant) -> Vec<Result<EventId, Refusal>> {
         let mut valid = Vec::with_capacity(items.len());
         let keep = |item: Item| {
             item.map_or_else(Some, |command| {
@@ -241,7 +241,7 @@ fn shorten_refusals(items: &mut [Item]) -> usize {
     let mut refused = 0;
     for error in items.iter_mut().filter_map(|item| item.as_mut().err()) {
         if refused >= TOLD_IN_FULL {
-            *error = SaleError::new(error.code, "");
+            *error = Refusal::new(error.code, "");
         }
         refused += 1;
     }
@@ -260,11 +260,11 @@ async fn unless_broken<T>(upstream: impl Future<Output = T>) -> Option<T> {
     outcome.inspect_err(|_| tracing::error!("an upstream call panicked")).ok()
 }
 
-fn broken() -> SaleError {
-    SaleError::new(ErrorCode::OutcomeUnknown, "the upstream call broke")
+fn broken() -> Refusal {
+    Refusal::new(ErrorCode::OutcomeUnknown, "the upstream call broke")
 }
 
-fn request_key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, SaleError> {
+fn request_key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, Refusal> {
     idempotency::of_request(headers).map_err(|error| FieldErrors::from(error).into())
 }
 
@@ -285,7 +285,7 @@ fn trace_items(
     spans
 }
 
-fn refused(error: SaleError) -> Response {
+fn refused(error: Refusal) -> Response {
     let unsupported = error.code == ErrorCode::UnsupportedMediaType;
     let mut response = problem_of(error).into_response();
     if unsupported {
@@ -298,7 +298,7 @@ fn refused(error: SaleError) -> Response {
 const JSON: (http::HeaderName, HeaderValue) =
     (header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
 
-fn answer(outcome: Result<EventId, SaleError>, span: Option<&Span>) -> Response {
+fn answer(outcome: Result<EventId, Refusal>, span: Option<&Span>) -> Response {
     if let Some(span) = span {
         conclude(span, code_of(&outcome));
     }
@@ -308,13 +308,13 @@ fn answer(outcome: Result<EventId, SaleError>, span: Option<&Span>) -> Response 
     }
 }
 
-fn code_of(outcome: &Result<EventId, SaleError>) -> Result<EventId, ErrorCode> {
+fn code_of(outcome: &Result<EventId, Refusal>) -> Result<EventId, ErrorCode> {
     outcome.as_ref().map(|id| *id).map_err(|error| error.code)
 }
 
 /// `202` when all were accepted, the common status when all were refused alike, `207` otherwise. Without `any_valid` item
 /// only the first results are listed.
-fn batch_answer(outcomes: &[Result<EventId, SaleError>], any_valid: bool) -> Response {
+fn batch_answer(outcomes: &[Result<EventId, Refusal>], any_valid: bool) -> Response {
     let statuses = || {
         outcomes.iter().map(|outcome| outcome.as_ref().err().map_or(202, |error| error.code.http_status()))
     };
@@ -345,7 +345,7 @@ struct BatchProblem<'a> {
     answer: BatchAnswer,
 }
 
-fn whole_batch(of_first: &SaleError) -> Problem {
+fn whole_batch(of_first: &Refusal) -> Problem {
     let detail = "no item was accepted; the results say why";
-    problem_of(SaleError::new(of_first.code, detail))
+    problem_of(Refusal::new(of_first.code, detail))
 }

@@ -8,7 +8,7 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use blackfriday_event::{FieldError, FieldErrors};
-use blackfriday_proto::{ErrorCode, SaleError};
+use blackfriday_proto::{ErrorCode, Refusal};
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
@@ -51,11 +51,11 @@ pub(crate) struct Reading<F> {
 pub(crate) fn read_json<'de, F, S: DeserializeSeed<'de>>(
     text: &'de [u8],
     seed: impl Fn(Reading<F>) -> S,
-    of_form: impl Fn() -> SaleError,
-) -> Result<S::Value, SaleError> {
+    of_form: impl Fn() -> Refusal,
+) -> Result<S::Value, Refusal> {
     let text = std::str::from_utf8(text).map_err(|error| {
         let detail = format!("the body is not UTF-8 at byte {}", error.valid_up_to());
-        SaleError::new(ErrorCode::NotJson, detail)
+        Refusal::new(ErrorCode::NotJson, detail)
     })?;
     let read = |careful| {
         let mut deserializer = serde_json::Deserializer::from_str(text);
@@ -74,7 +74,7 @@ pub(crate) fn read_json<'de, F, S: DeserializeSeed<'de>>(
 ///
 /// # Errors
 /// It is not JSON in UTF-8.
-pub(crate) fn read_object<'de, F: Fields<'de>>(text: &'de [u8]) -> Result<Object<F>, SaleError> {
+pub(crate) fn read_object<'de, F: Fields<'de>>(text: &'de [u8]) -> Result<Object<F>, Refusal> {
     read_json(text, |reading: Reading<F>| reading, || wrong("body", "must be an object").into())
 }
 
@@ -94,8 +94,8 @@ pub(crate) fn both<A, B>(
     }
 }
 
-fn not_json(error: &serde_json::Error) -> SaleError {
-    SaleError::new(ErrorCode::NotJson, format!("the body is not JSON: {error}"))
+fn not_json(error: &serde_json::Error) -> Refusal {
+    Refusal::new(ErrorCode::NotJson, format!("the body is not JSON: {error}"))
 }
 
 impl<F> Object<F> {

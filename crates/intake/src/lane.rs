@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use blackfriday_event::EventId;
-use blackfriday_proto::{ErrorCode, SaleCommand, SaleError};
+use blackfriday_proto::{ErrorCode, Refusal, SaleCommand};
 use blackfriday_telemetry::metrics::types::gauge::Gauge;
 use blackfriday_telemetry::metrics::types::histogram::Histogram;
 use blackfriday_telemetry::metrics::{BATCH_BUCKETS, DURATION_BUCKETS, Registry};
@@ -29,7 +29,7 @@ const GRACE: Duration = Duration::from_millis(50);
 /// The longest that a call gathers sales while others are under way: some calls' time at a writer that is well.
 const PATIENCE: Duration = Duration::from_millis(5);
 
-type Outcome = Result<EventId, SaleError>;
+type Outcome = Result<EventId, Refusal>;
 
 /// The way of single sales to upstream.
 #[derive(Debug, Clone)]
@@ -130,10 +130,10 @@ impl Lane {
         match self.waiting.try_send(Waiting { command, reply }) {
             Ok(()) => self.queued.inc(),
             Err(TrySendError::Full(_)) => {
-                return Err(SaleError::new(ErrorCode::Overloaded, "too many sales wait").of(id));
+                return Err(Refusal::new(ErrorCode::Overloaded, "too many sales wait").of(id));
             }
             Err(TrySendError::Closed(_)) => {
-                return Err(SaleError::new(ErrorCode::Unavailable, "stopping").of(id));
+                return Err(Refusal::new(ErrorCode::Unavailable, "stopping").of(id));
             }
         };
         let mut answered = timeout_at(deadline, &mut outcome).await;
@@ -147,9 +147,9 @@ impl Lane {
             Ok(Ok(outcome)) => outcome,
             // A caller drops a reply only when the upstream call panics.
             Ok(Err(_dropped)) => {
-                Err(SaleError::new(ErrorCode::OutcomeUnknown, "the upstream call broke").of(id))
+                Err(Refusal::new(ErrorCode::OutcomeUnknown, "the upstream call broke").of(id))
             }
-            Err(_elapsed) => Err(SaleError::new(ErrorCode::OutcomeUnknown, "no answer in time").of(id)),
+            Err(_elapsed) => Err(Refusal::new(ErrorCode::OutcomeUnknown, "no answer in time").of(id)),
         }
     }
 }

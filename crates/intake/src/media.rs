@@ -1,7 +1,7 @@
 //! What a body is, by its head and by its first bytes: JSON or lines of it, in UTF-8, not compressed. Anything else is
 //! refused by name, and from the head where that says it.
 
-use blackfriday_proto::{ErrorCode, SaleError};
+use blackfriday_proto::{ErrorCode, Refusal};
 use http::{HeaderMap, header};
 
 /// What kind of body a content type announces.
@@ -35,7 +35,7 @@ impl Media {
     ///
     /// # Errors
     /// Another media type, another charset than UTF-8, or a content encoding.
-    pub(crate) fn of_head(headers: &HeaderMap) -> Result<Self, SaleError> {
+    pub(crate) fn of_head(headers: &HeaderMap) -> Result<Self, Refusal> {
         let mut types = headers.get_all(header::CONTENT_TYPE).iter();
         let (given, None) = (types.next(), types.next()) else {
             return Err(unsupported("the content type must be given once"));
@@ -55,8 +55,8 @@ impl Media {
     ///
     /// # Errors
     /// It is compressed although the head does not say so, or text in another encoding.
-    pub(crate) fn check_beginning(body: &[u8]) -> Result<(), SaleError> {
-        let refused = |code, what| Err(SaleError::new(code, format!("the body begins with {what}")));
+    pub(crate) fn check_beginning(body: &[u8]) -> Result<(), Refusal> {
+        let refused = |code, what| Err(Refusal::new(code, format!("the body begins with {what}")));
         for (beginning, code, what) in BEGINNINGS {
             if body.starts_with(beginning) {
                 return refused(code, what);
@@ -73,11 +73,11 @@ impl Media {
 }
 
 /// The refusal of lines where one object is asked for.
-pub(crate) fn not_lines() -> SaleError {
+pub(crate) fn not_lines() -> Refusal {
     unsupported("the content type must be application/json here")
 }
 
-fn of_essence(essence: &str) -> Result<Media, SaleError> {
+fn of_essence(essence: &str) -> Result<Media, Refusal> {
     match essence {
         "application/json" => Ok(Media::Json),
         "application/x-ndjson" | "application/ndjson" | "application/jsonl" => Ok(Media::Lines),
@@ -86,7 +86,7 @@ fn of_essence(essence: &str) -> Result<Media, SaleError> {
     }
 }
 
-fn check_parameter(parameter: &str) -> Result<(), SaleError> {
+fn check_parameter(parameter: &str) -> Result<(), Refusal> {
     let Some((name, value)) = parameter.split_once('=') else { return Ok(()) };
     let charset = value.trim().trim_matches('"');
     // ASCII is a part of UTF-8.
@@ -98,7 +98,7 @@ fn check_parameter(parameter: &str) -> Result<(), SaleError> {
     Err(unsupported(&format!("the charset {} is not understood: send UTF-8", repeated(charset.as_bytes()))))
 }
 
-fn check_encoding(value: &[u8]) -> Result<(), SaleError> {
+fn check_encoding(value: &[u8]) -> Result<(), Refusal> {
     let mut codings = value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
     match codings.find(|coding| !coding.is_empty() && !coding.eq_ignore_ascii_case(b"identity")) {
         None => Ok(()),
@@ -117,8 +117,8 @@ fn repeated(word: &[u8]) -> String {
     shown.iter().map(|byte| if byte.is_ascii_graphic() { char::from(*byte) } else { '?' }).collect()
 }
 
-fn unsupported(detail: &str) -> SaleError {
-    SaleError::new(ErrorCode::UnsupportedMediaType, detail)
+fn unsupported(detail: &str) -> Refusal {
+    Refusal::new(ErrorCode::UnsupportedMediaType, detail)
 }
 
 #[cfg(test)]

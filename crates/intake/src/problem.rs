@@ -1,4 +1,4 @@
-use blackfriday_proto::{ErrorCode, SaleError};
+use blackfriday_proto::{ErrorCode, Refusal};
 use blackfriday_service::{FieldProblem, Kind, Problem};
 
 /// The kinds of problem that an event, or what it came in, may meet.
@@ -30,7 +30,7 @@ pub const fn kind_of(code: ErrorCode) -> Kind {
 }
 
 /// A refusal as problem details.
-pub fn problem_of(error: SaleError) -> Problem {
+pub fn problem_of(error: Refusal) -> Problem {
     let field = |(field, message)| FieldProblem { field, message };
     Problem::new(kind_of(error.code), error.message)
         .with_errors(error.fields.into_iter().map(field).collect())

@@ -3,7 +3,7 @@
 use blackfriday_event::{
     Category, EventId, FieldError, FieldErrors, IdempotencyKey, Money, ProductId, Quantity, SaleDraft,
 };
-use blackfriday_proto::{SaleCommand, SaleError};
+use blackfriday_proto::{Refusal, SaleCommand};
 use utoipa::ToSchema;
 
 use crate::idempotency;
@@ -64,7 +64,7 @@ const BESIDE: [&str; 3] = ["id", "idempotency_key", "traceparent"];
 ///
 /// # Errors
 /// Not JSON, or every wrong field.
-pub fn parse_sale(body: &[u8], key: Option<IdempotencyKey>, trusted: bool) -> Result<SaleCommand, SaleError> {
+pub fn parse_sale(body: &[u8], key: Option<IdempotencyKey>, trusted: bool) -> Result<SaleCommand, Refusal> {
     read_object::<SaleFields<'_>>(body)?.into_command(trusted, |own, _| idempotency::of_one(own, key))
 }
 
@@ -74,7 +74,7 @@ impl SaleJson<'_> {
         self,
         trusted: bool,
         key: impl FnOnce(Option<IdempotencyKey>, &SaleDraft) -> Result<Option<IdempotencyKey>, FieldErrors>,
-    ) -> Result<SaleCommand, SaleError> {
+    ) -> Result<SaleCommand, Refusal> {
         if !self.is_object() {
             return Err(wrong("body", "must be an object with a sale's fields").into());
         }

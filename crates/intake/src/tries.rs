@@ -4,9 +4,9 @@
 //! acceptance replaces that; and an event is sent again only if it surely was not written, or has an idempotency key.
 
 use blackfriday_event::EventId;
-use blackfriday_proto::{ErrorCode, SaleCommand, SaleError, WeatherCommand};
+use blackfriday_proto::{ErrorCode, Refusal};
 
-type Outcome = Result<EventId, SaleError>;
+type Outcome = Result<EventId, Refusal>;
 
 /// An event on its way upstream.
 pub trait Command {
@@ -21,13 +21,13 @@ pub trait Command {
 #[derive(Debug)]
 pub enum Failed {
     /// They did not reach upstream.
-    NotSent(SaleError),
+    NotSent(Refusal),
     /// Upstream says that nothing was written; a further try may be luckier.
-    NotWritten(SaleError),
+    NotWritten(Refusal),
     /// They may have been written.
-    Unknown(SaleError),
+    Unknown(Refusal),
     /// Upstream says that nothing was written, and a further try would not change that.
-    Refused(SaleError),
+    Refused(Refusal),
 }
 
 /// What a try says of one event.
@@ -94,7 +94,7 @@ impl<C: Command> Tries<C> {
     }
 
     /// Sends nothing more. What was sent keeps the outcome that it has; `why` is that of the others.
-    pub fn give_up(&mut self, why: &SaleError) {
+    pub fn give_up(&mut self, why: &Refusal) {
         for (at, command) in self.pending.drain(..) {
             self.outcomes[at].get_or_insert_with(|| Err(why.clone().of(command.id())));
         }
@@ -102,7 +102,7 @@ impl<C: Command> Tries<C> {
 
     /// The outcome of each event, in the order of the call.
     pub fn into_outcomes(mut self) -> Vec<Outcome> {
-        let untold = SaleError::new(ErrorCode::OutcomeUnknown, "no outcome");
+        let untold = Refusal::new(ErrorCode::OutcomeUnknown, "no outcome");
         self.give_up(&untold);
         self.outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(|| Err(untold.clone()))).collect()
     }
@@ -129,17 +129,7 @@ fn after(before: Option<Outcome>, now: Outcome) -> Outcome {
     }
 }
 
-impl Command for SaleCommand {
-    fn id(&self) -> EventId {
-        self.id
-    }
-
-    fn is_keyed(&self) -> bool {
-        self.idempotency_key.is_some()
-    }
-}
-
-impl Command for WeatherCommand {
+impl<D> Command for blackfriday_proto::Command<D> {
     fn id(&self) -> EventId {
         self.id
     }

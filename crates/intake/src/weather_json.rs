@@ -1,5 +1,5 @@
 use blackfriday_event::{EventId, FieldErrors, IdempotencyKey, WeatherDraft};
-use blackfriday_proto::{SaleError, WeatherCommand};
+use blackfriday_proto::{Refusal, WeatherCommand};
 use utoipa::ToSchema;
 
 use crate::idempotency;
@@ -52,7 +52,7 @@ pub(crate) fn parse_weather(
     body: &[u8],
     key: Option<IdempotencyKey>,
     trusted: bool,
-) -> Result<WeatherCommand, SaleError> {
+) -> Result<WeatherCommand, Refusal> {
     let json: Object<WeatherFields<'_>> = read_object(body)?;
     if !json.is_object() {
         return Err(wrong("body", "must be an object with a weather report's fields").into());

@@ -1,8 +1,6 @@
-use blackfriday_event::{EventId, FieldError, FieldErrors};
-use tonic::metadata::MetadataValue;
 use tonic::{Code, Status};
 
-use crate::blackfriday::{CampoInvalido, CodigoError, ProductSaleError};
+use crate::blackfriday::CodigoError;
 
 /// Metadata of every error status that a writer gives; its value is [`ErrorCode::name`]. A status without it is the word
 /// of something in between, a proxy for instance, and says nothing about what was written.
@@ -132,7 +130,7 @@ impl ErrorCode {
         Some(mark.to_str().ok().and_then(Self::of_name).unwrap_or(Self::OutcomeUnknown))
     }
 
-    const fn to_wire(self) -> CodigoError {
+    pub(crate) const fn to_wire(self) -> CodigoError {
         match self {
             Self::NotJson => CodigoError::NotJson,
             Self::TooLarge => CodigoError::TooLarge,
@@ -146,7 +144,7 @@ impl ErrorCode {
     }
 
     /// A code that this version does not know says nothing about the outcome.
-    fn of_wire(code: i32) -> Self {
+    pub(crate) fn of_wire(code: i32) -> Self {
         match CodigoError::try_from(code) {
             Ok(CodigoError::NotJson) => Self::NotJson,
             Ok(CodigoError::TooLarge) => Self::TooLarge,
@@ -160,83 +158,12 @@ impl ErrorCode {
     }
 }
 
-/// A refusal of one event, as it travels from hop to hop.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{message}")]
-pub struct SaleError {
-    /// What kind of refusal.
-    pub code: ErrorCode,
-    /// What happened, in one sentence.
-    pub message: String,
-    /// Every wrong field as (name, what is allowed).
-    pub fields: Vec<(String, String)>,
-    /// The event's identity, where one was given.
-    pub id: Option<EventId>,
-}
-
-impl SaleError {
-    /// A refusal without wrong fields.
-    pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), fields: Vec::new(), id: None }
-    }
-
-    /// The same refusal, of the event with this identity.
-    #[must_use]
-    pub fn of(self, id: EventId) -> Self {
-        Self { id: Some(id), ..self }
-    }
-}
-
-impl From<FieldErrors> for SaleError {
-    fn from(errors: FieldErrors) -> Self {
-        let message = errors.to_string();
-        let field = |error: FieldError| (error.field.to_owned(), error.message);
-        let fields = errors.0.into_iter().map(field).collect();
-        Self { code: ErrorCode::InvalidField, message, fields, id: None }
-    }
-}
-
-impl From<SaleError> for ProductSaleError {
-    fn from(error: SaleError) -> Self {
-        let campo = |(campo, mensaje)| CampoInvalido { campo, mensaje };
-        Self {
-            codigo: error.code.to_wire().into(),
-            mensaje: error.message,
-            campos: error.fields.into_iter().map(campo).collect(),
-            id: error.id.map(|id| id.as_bytes().to_vec()).unwrap_or_default(),
-        }
-    }
-}
-
-impl From<ProductSaleError> for SaleError {
-    fn from(error: ProductSaleError) -> Self {
-        let field = |campo: CampoInvalido| (campo.campo, campo.mensaje);
-        Self {
-            code: ErrorCode::of_wire(error.codigo),
-            message: error.mensaje,
-            fields: error.campos.into_iter().map(field).collect(),
-            id: EventId::from_slice(&error.id).ok(),
-        }
-    }
-}
-
-impl From<SaleError> for Status {
-    fn from(error: SaleError) -> Self {
-        let mut status = Self::new(error.code.grpc_code(), error.message);
-        status.metadata_mut().insert(WRITER_MARK, MetadataValue::from_static(error.code.name()));
-        status
-    }
-}
-
-impl From<Status> for SaleError {
-    fn from(status: Status) -> Self {
-        Self::new(ErrorCode::of_grpc(status.code()), status.message())
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use tonic::metadata::MetadataValue;
+
     use super::*;
+    use crate::refusal::Refusal;
 
     #[test]
     fn every_code_survives_each_wire_unless_it_says_less_there() {
@@ -259,22 +186,12 @@ mod tests {
     #[test]
     fn the_writers_mark_tells_its_word_from_that_of_something_in_between() {
         for code in ErrorCode::ALL {
-            let status = Status::from(SaleError::new(code, "refused"));
+            let status = Status::from(Refusal::new(code, "refused"));
             assert_eq!(ErrorCode::of_writer(&status), Some(code));
         }
         assert_eq!(ErrorCode::of_writer(&Status::unavailable("a proxy's")), None);
         let mut newer = Status::unavailable("a later version's");
         newer.metadata_mut().insert(WRITER_MARK, MetadataValue::from_static("something-new"));
         assert_eq!(ErrorCode::of_writer(&newer), Some(ErrorCode::OutcomeUnknown));
-    }
-
-    #[test]
-    fn an_error_survives_the_wire() {
-        let error = SaleError {
-            fields: vec![("precio".into(), "must be a number".into())],
-            id: Some(EventId::new_v7()),
-            ..SaleError::new(ErrorCode::InvalidField, "precio: must be a number")
-        };
-        assert_eq!(SaleError::from(ProductSaleError::from(error.clone())), error);
     }
 }

@@ -7,32 +7,22 @@
 //! a conversion out of it and back gives the same value.
 
 mod code;
+mod command;
 mod record_codec;
+mod refusal;
 mod sale;
 mod weather;
 
-pub use code::{ErrorCode, SaleError, WRITER_MARK};
-pub use record_codec::{CONTENT_TYPE, DecodeError, Event, decode_record, encode_sale, encode_weather};
-pub use sale::SaleCommand;
-pub use weather::WeatherCommand;
+pub use code::{ErrorCode, WRITER_MARK};
+pub use command::{Command, SaleCommand, WeatherCommand};
+pub use record_codec::{CONTENT_TYPE, DecodeError, RecordDraft, decode_record, encode_record};
+pub use refusal::Refusal;
 
 /// Serialized descriptors of every service, for gRPC reflection.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
 
-/// Package `blackfriday`: the sale service.
-#[allow(
-    missing_docs,
-    unreachable_pub,
-    unused_qualifications,
-    clippy::all,
-    clippy::too_many_lines,
-    reason = "generated"
-)]
-pub mod blackfriday {
-    tonic::include_proto!("blackfriday");
-}
+pub use generated::{blackfriday, clima, record};
 
-/// Package `clima`: the weather service.
 #[allow(
     missing_docs,
     unreachable_pub,
@@ -41,19 +31,19 @@ pub mod blackfriday {
     clippy::too_many_lines,
     reason = "generated"
 )]
-pub mod clima {
-    tonic::include_proto!("clima");
-}
+mod generated {
+    /// Package `blackfriday`: the sale service.
+    pub mod blackfriday {
+        tonic::include_proto!("blackfriday");
+    }
 
-/// Package `blackfriday.record`: what lies in the event log.
-#[allow(
-    missing_docs,
-    unreachable_pub,
-    unused_qualifications,
-    clippy::all,
-    clippy::too_many_lines,
-    reason = "generated"
-)]
-pub mod record {
-    tonic::include_proto!("blackfriday.record");
+    /// Package `clima`: the weather service.
+    pub mod clima {
+        tonic::include_proto!("clima");
+    }
+
+    /// Package `blackfriday.record`: what the event log holds.
+    pub mod record {
+        tonic::include_proto!("blackfriday.record");
+    }
 }

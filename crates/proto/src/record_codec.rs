@@ -1,6 +1,6 @@
 use blackfriday_event::{
-    Category, EventId, FieldErrors, IdempotencyKey, Money, ProductId, Quantity, Sale, SaleDraft, Timestamp,
-    WeatherDraft, WeatherReport,
+    Accepted, Category, Event, EventId, FieldErrors, IdempotencyKey, Money, ProductId, Quantity, SaleDraft,
+    Timestamp, WeatherDraft,
 };
 use prost::Message;
 
@@ -9,40 +9,10 @@ use crate::record;
 /// The `content-type` header of every record.
 pub const CONTENT_TYPE: &str = "application/x-protobuf; messageType=\"blackfriday.record.Record\"";
 
-/// What a record holds.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Event {
-    /// A sale, in topic `ventas`.
-    Sale(Sale),
-    /// A weather report, in topic `clima`.
-    Weather(WeatherReport),
-}
-
-impl Event {
-    /// The key under which it counts once.
-    pub fn idempotency_key(&self) -> Option<&IdempotencyKey> {
-        match self {
-            Self::Sale(Sale { idempotency_key, .. })
-            | Self::Weather(WeatherReport { idempotency_key, .. }) => idempotency_key.as_ref(),
-        }
-    }
-
-    /// When the log took it.
-    pub fn accepted_at(&self) -> Timestamp {
-        match self {
-            Self::Sale(Sale { accepted_at, .. }) | Self::Weather(WeatherReport { accepted_at, .. }) => {
-                *accepted_at
-            }
-        }
-    }
-
-    /// What tells it from another event under the same key.
-    pub fn digest(&self) -> [u8; 8] {
-        match self {
-            Self::Sale(sale) => sale.draft.digest(),
-            Self::Weather(report) => report.draft.digest(),
-        }
-    }
+/// What a client sent, as a record holds it.
+pub trait RecordDraft {
+    /// The event of the record.
+    fn to_record(&self) -> record::record::Event;
 }
 
 /// Why a record cannot be counted. It goes to the dead letters.
@@ -59,33 +29,39 @@ pub enum DecodeError {
     Invalid(#[source] FieldErrors),
 }
 
-/// The bytes of a sale's record. The sale's `accepted_at` is the writer's clock: another time counts, once it is in the log.
-pub fn encode_sale(sale: &Sale) -> Vec<u8> {
-    let event = record::record::Event::Sale(record::Sale {
-        category: u32::from(sale.draft.category as u8),
-        product_id: sale.draft.product_id.as_str().to_owned(),
-        price_cents: sale.draft.price.cents(),
-        quantity: sale.draft.quantity.units(),
-    });
-    envelope(sale.id, sale.accepted_at, sale.idempotency_key.as_ref(), event)
+/// The bytes of an event's record. Its `accepted_at` is the writer's clock: another time counts, once it is in the log.
+pub fn encode_record<D: RecordDraft>(event: &Accepted<D>) -> Vec<u8> {
+    let record = record::Record {
+        id: event.id.as_bytes().to_vec(),
+        written_at_ms: event.accepted_at.millis(),
+        idempotency_key: event.idempotency_key.as_ref().map(ToString::to_string).unwrap_or_default(),
+        event: Some(event.draft.to_record()),
+    };
+    record.encode_to_vec()
 }
 
-/// The bytes of a weather report's record, as [`encode_sale`].
-pub fn encode_weather(report: &WeatherReport) -> Vec<u8> {
-    let draft = report.draft.clone();
-    let event = record::record::Event::Weather(record::Weather {
-        description: draft.description,
-        country: draft.country,
-        weather: draft.weather,
-    });
-    envelope(report.id, report.accepted_at, report.idempotency_key.as_ref(), event)
+impl RecordDraft for SaleDraft {
+    fn to_record(&self) -> record::record::Event {
+        record::record::Event::Sale(record::Sale {
+            category: u32::from(self.category as u8),
+            product_id: self.product_id.as_str().to_owned(),
+            price_cents: self.price.cents(),
+            quantity: self.quantity.units(),
+        })
+    }
+}
+
+impl RecordDraft for WeatherDraft {
+    fn to_record(&self) -> record::record::Event {
+        let Self { description, country, weather } = self.clone();
+        record::record::Event::Weather(record::Weather { description, country, weather })
+    }
 }
 
 /// Reads a record back. `accepted_at` is the record's own time, which the log gave it.
 ///
 /// # Errors
-/// Anything that [`encode_sale`] or [`encode_weather`] cannot have written. The writer's clock is no reason: it decides
-/// nothing.
+/// Anything that [`encode_record`] cannot have written. The writer's clock is no reason: it decides nothing.
 pub fn decode_record(bytes: &[u8], accepted_at: Timestamp) -> Result<Event, DecodeError> {
     let record = record::Record::decode(bytes).map_err(DecodeError::Malformed)?;
     let event = record.event.ok_or(DecodeError::NoEvent)?;
@@ -104,33 +80,19 @@ pub fn decode_record(bytes: &[u8], accepted_at: Timestamp) -> Result<Event, Deco
                 Quantity::new(sale.quantity.into()),
             )
             .map_err(DecodeError::Invalid)?;
-            Ok(Event::Sale(Sale { id, accepted_at, idempotency_key, draft }))
+            Ok(Event::Sale(Accepted { id, accepted_at, idempotency_key, draft }))
         }
         record::record::Event::Weather(weather) => {
             let draft = WeatherDraft::from_record(&weather.description, &weather.country, &weather.weather)
                 .map_err(DecodeError::Invalid)?;
-            Ok(Event::Weather(WeatherReport { id, accepted_at, idempotency_key, draft }))
+            Ok(Event::Weather(Accepted { id, accepted_at, idempotency_key, draft }))
         }
     }
 }
 
-fn envelope(
-    id: EventId,
-    written_at: Timestamp,
-    key: Option<&IdempotencyKey>,
-    event: record::record::Event,
-) -> Vec<u8> {
-    let record = record::Record {
-        id: id.as_bytes().to_vec(),
-        written_at_ms: written_at.millis(),
-        idempotency_key: key.map(|key| key.as_str().to_owned()).unwrap_or_default(),
-        event: Some(event),
-    };
-    record.encode_to_vec()
-}
-
 #[cfg(test)]
 mod tests {
+    use blackfriday_event::{Sale, WeatherReport};
     use proptest::prelude::*;
 
     use super::*;
@@ -152,7 +114,7 @@ mod tests {
                     quantity: Quantity::new(units).expect("in range"),
                 },
             };
-            prop_assert_eq!(decode_record(&encode_sale(&sale), sale.accepted_at).expect("decodes"), Event::Sale(sale));
+            prop_assert_eq!(decode_record(&encode_record(&sale), sale.accepted_at).expect("decodes"), Event::Sale(sale));
         }
 
         #[test]
@@ -163,7 +125,7 @@ mod tests {
                 idempotency_key: None,
                 draft: WeatherDraft::new(&description, &country, "Rainy").expect("valid"),
             };
-            let decoded = decode_record(&encode_weather(&report), report.accepted_at);
+            let decoded = decode_record(&encode_record(&report), report.accepted_at);
             prop_assert_eq!(decoded.expect("decodes"), Event::Weather(report));
         }
 

@@ -3,27 +3,7 @@ use blackfriday_event::{
 };
 
 use crate::blackfriday::ProductSaleRequest;
-
-/// A valid sale on its way to the writer, with what travels beside it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SaleCommand {
-    /// What was sold.
-    pub draft: SaleDraft,
-    /// Its identity, given by the first hop, or derived from the idempotency key.
-    pub id: EventId,
-    /// The key under which a retry counts once.
-    pub idempotency_key: Option<IdempotencyKey>,
-    /// W3C trace context, when the sale is sampled.
-    pub traceparent: Option<String>,
-}
-
-impl SaleCommand {
-    /// A sale at its first hop: its identity is the key's, or a new one.
-    pub fn new(draft: SaleDraft, idempotency_key: Option<IdempotencyKey>) -> Self {
-        let id = idempotency_key.as_ref().map_or_else(EventId::new_v7, EventId::of_key);
-        Self { draft, id, idempotency_key, traceparent: None }
-    }
-}
+use crate::command::SaleCommand;
 
 impl From<SaleCommand> for ProductSaleRequest {
     fn from(command: SaleCommand) -> Self {

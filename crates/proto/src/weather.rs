@@ -1,28 +1,8 @@
-use blackfriday_event::{EventId, FieldErrors, IdempotencyKey, WeatherDraft};
+use blackfriday_event::{FieldErrors, WeatherDraft};
 
 use crate::clima;
+use crate::command::WeatherCommand;
 use crate::sale::identity;
-
-/// A valid weather report on its way to the writer, with what travels beside it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct WeatherCommand {
-    /// What was reported.
-    pub draft: WeatherDraft,
-    /// Its identity, given by the first hop, or derived from the idempotency key.
-    pub id: EventId,
-    /// The key under which a retry counts once.
-    pub idempotency_key: Option<IdempotencyKey>,
-    /// W3C trace context, when the report is sampled.
-    pub traceparent: Option<String>,
-}
-
-impl WeatherCommand {
-    /// A report at its first hop: its identity is the key's, or a new one.
-    pub fn new(draft: WeatherDraft, idempotency_key: Option<IdempotencyKey>) -> Self {
-        let id = idempotency_key.as_ref().map_or_else(EventId::new_v7, EventId::of_key);
-        Self { draft, id, idempotency_key, traceparent: None }
-    }
-}
 
 impl From<WeatherCommand> for clima::WeatherReport {
     fn from(command: WeatherCommand) -> Self {

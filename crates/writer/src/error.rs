@@ -1,5 +1,5 @@
 use blackfriday_broker::{BrokerError, PublishError};
-use blackfriday_proto::{ErrorCode, SaleError};
+use blackfriday_proto::{ErrorCode, Refusal};
 use blackfriday_service::Failure;
 use blackfriday_service::tls::TlsError;
 
@@ -40,7 +40,7 @@ impl From<Error> for Failure {
 }
 
 /// What the client is told of a record that was not acknowledged.
-pub(crate) fn of_publish(error: PublishError) -> SaleError {
+pub(crate) fn of_publish(error: PublishError) -> Refusal {
     let code = match error {
         PublishError::QueueFull => ErrorCode::Overloaded,
         PublishError::Unavailable => ErrorCode::Unavailable,
@@ -48,5 +48,5 @@ pub(crate) fn of_publish(error: PublishError) -> SaleError {
         PublishError::TooLarge => ErrorCode::TooLarge,
         PublishError::Rejected(_) => ErrorCode::Internal,
     };
-    SaleError::new(code, error.to_string())
+    Refusal::new(code, error.to_string())
 }

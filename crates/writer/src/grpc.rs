@@ -7,7 +7,7 @@ use blackfriday_proto::blackfriday::{
 };
 use blackfriday_proto::clima::weather_service_server::WeatherService;
 use blackfriday_proto::clima::{WeatherReport, WeatherResponse};
-use blackfriday_proto::{ErrorCode, SaleCommand, SaleError, WeatherCommand};
+use blackfriday_proto::{ErrorCode, Refusal, SaleCommand, WeatherCommand};
 use blackfriday_telemetry::context::{TRACEPARENT, sample_root};
 use tokio::time::Instant;
 use tonic::metadata::MetadataValue;
@@ -45,10 +45,10 @@ impl ProductSaleService for Calls {
         request: Request<ProductSaleRequest>,
     ) -> Result<Response<ProductSaleResponse>, Status> {
         let (by, metadata_trace) = (answer_by(&request)?, traceparent(&request));
-        let mut command = SaleCommand::try_from(request.into_inner()).map_err(SaleError::from)?;
+        let mut command = SaleCommand::try_from(request.into_inner()).map_err(Refusal::from)?;
         command.traceparent = command.traceparent.or(metadata_trace);
         let id = command.id;
-        let unknown = || Err(SaleError::new(ErrorCode::OutcomeUnknown, "no outcome").of(id));
+        let unknown = || Err(Refusal::new(ErrorCode::OutcomeUnknown, "no outcome").of(id));
         let outcome = self.publisher.sales(vec![command], by).await.pop().unwrap_or_else(unknown);
         outcome.map(accepted).map(Response::new).map_err(status)
     }
@@ -67,7 +67,7 @@ impl ProductSaleService for Calls {
 impl WeatherService for Calls {
     async fn publicar(&self, request: Request<WeatherReport>) -> Result<Response<WeatherResponse>, Status> {
         let (by, metadata_trace) = (answer_by(&request)?, traceparent(&request));
-        let mut command = WeatherCommand::try_from(request.into_inner()).map_err(SaleError::from)?;
+        let mut command = WeatherCommand::try_from(request.into_inner()).map_err(Refusal::from)?;
         command.traceparent = command.traceparent.or(metadata_trace);
         let id = self.publisher.weather(command, by).await.map_err(status)?;
         Ok(Response::new(WeatherResponse { estado: OK.to_owned(), id: id.as_bytes().to_vec() }))
@@ -90,8 +90,8 @@ impl Calls {
             }
             Err(errors) => {
                 wrong += 1;
-                let code_only = || SaleError::new(ErrorCode::InvalidField, "");
-                let error = if wrong <= TOLD_IN_FULL { SaleError::from(errors) } else { code_only() };
+                let code_only = || Refusal::new(ErrorCode::InvalidField, "");
+                let error = if wrong <= TOLD_IN_FULL { Refusal::from(errors) } else { code_only() };
                 Some(result(Err(error)))
             }
         };
@@ -125,7 +125,7 @@ fn accepted(id: EventId) -> ProductSaleResponse {
     ProductSaleResponse { estado: OK.to_owned(), id: id.as_bytes().to_vec() }
 }
 
-fn result(outcome: Result<EventId, SaleError>) -> ProductSaleResult {
+fn result(outcome: Result<EventId, Refusal>) -> ProductSaleResult {
     let resultado = match outcome {
         Ok(id) => Resultado::Aceptada(accepted(id)),
         Err(error) => Resultado::Error(error.into()),
@@ -133,7 +133,7 @@ fn result(outcome: Result<EventId, SaleError>) -> ProductSaleResult {
     ProductSaleResult { resultado: Some(resultado) }
 }
 
-fn status(error: SaleError) -> Status {
+fn status(error: Refusal) -> Status {
     let id = error.id.and_then(|id| MetadataValue::try_from(id.to_string()).ok());
     let mut status = Status::from(error);
     if let Some(id) = id {

@@ -5,7 +5,7 @@ use std::time::{Instant as StdInstant, SystemTime};
 use blackfriday_broker::kafka::Producer;
 use blackfriday_broker::{OutgoingRecord, Position, PublishError};
 use blackfriday_event::{EventId, IdempotencyKey, Sale, Timestamp, WeatherReport};
-use blackfriday_proto::{ErrorCode, SaleCommand, SaleError, WeatherCommand, encode_sale, encode_weather};
+use blackfriday_proto::{ErrorCode, Refusal, SaleCommand, WeatherCommand, encode_record};
 use blackfriday_telemetry::context;
 use blackfriday_telemetry::metrics::types::counter::Counter;
 use blackfriday_telemetry::metrics::types::gauge::Gauge;
@@ -88,35 +88,35 @@ impl Publisher {
         &self,
         commands: Vec<SaleCommand>,
         by: Instant,
-    ) -> Vec<Result<EventId, SaleError>> {
+    ) -> Vec<Result<EventId, Refusal>> {
         let written_at = Timestamp::from(SystemTime::now());
         let prepare = |command: SaleCommand| {
             let span = span(&self.sales.topic, command.traceparent.as_deref());
             let (id, idempotency_key) = (command.id, command.idempotency_key);
             let record = self.sales.record(id, idempotency_key.as_ref(), written_at);
             let payload =
-                encode_sale(&Sale { id, accepted_at: written_at, idempotency_key, draft: command.draft });
+                encode_record(&Sale { id, accepted_at: written_at, idempotency_key, draft: command.draft });
             prepared(id, OutgoingRecord { payload, ..record }, span)
         };
         self.publish(commands.into_iter().map(prepare).collect(), by).await
     }
 
     /// Publishes a weather report and waits for its outcome, until `by` at the latest.
-    pub(crate) async fn weather(&self, command: WeatherCommand, by: Instant) -> Result<EventId, SaleError> {
+    pub(crate) async fn weather(&self, command: WeatherCommand, by: Instant) -> Result<EventId, Refusal> {
         let written_at = Timestamp::from(SystemTime::now());
         let span = span(&self.weather.topic, command.traceparent.as_deref());
         let (id, idempotency_key) = (command.id, command.idempotency_key);
         let record = self.weather.record(id, idempotency_key.as_ref(), written_at);
         let report = WeatherReport { id, accepted_at: written_at, idempotency_key, draft: command.draft };
-        let prepared = prepared(id, OutgoingRecord { payload: encode_weather(&report), ..record }, span);
-        let unknown = || Err(SaleError::new(ErrorCode::OutcomeUnknown, "no outcome").of(id));
+        let prepared = prepared(id, OutgoingRecord { payload: encode_record(&report), ..record }, span);
+        let unknown = || Err(Refusal::new(ErrorCode::OutcomeUnknown, "no outcome").of(id));
         self.publish(vec![prepared], by).await.pop().unwrap_or_else(unknown)
     }
 
-    async fn publish(&self, prepared: Vec<Prepared>, by: Instant) -> Vec<Result<EventId, SaleError>> {
+    async fn publish(&self, prepared: Vec<Prepared>, by: Instant) -> Vec<Result<EventId, Refusal>> {
         let Some(mut in_flight) = self.begin(prepared.len()) else {
             let full =
-                || SaleError::new(ErrorCode::Overloaded, "too many records are on their way to the broker");
+                || Refusal::new(ErrorCode::Overloaded, "too many records are on their way to the broker");
             return prepared.into_iter().map(|prepared| Err(full().of(prepared.id))).collect();
         };
         let (about, records): (Vec<_>, Vec<_>) =
@@ -157,7 +157,7 @@ fn conclude(
     id: EventId,
     span: Option<Span>,
     outcome: Result<Position, PublishError>,
-) -> Result<EventId, SaleError> {
+) -> Result<EventId, Refusal> {
     if let Some(span) = span {
         match &outcome {
             Ok(position) => {

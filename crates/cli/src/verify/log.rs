@@ -5,8 +5,8 @@ use std::sync::Arc;
 use anyhow::Result;
 use blackfriday_broker::kafka::KafkaConfig;
 use blackfriday_broker::{Record, Topic, TopicPartition};
-use blackfriday_event::{IDEMPOTENCY_WINDOW_MS, Sale, Timestamp, WeatherReport};
-use blackfriday_proto::{self as proto, decode_record};
+use blackfriday_event::{IDEMPOTENCY_WINDOW_MS, Timestamp};
+use blackfriday_proto::decode_record;
 use blackfriday_store::{LastRecord, Recorded, StoredPartition, model};
 use uuid::Uuid;
 
@@ -305,11 +305,13 @@ impl Log {
     }
 
     /// False if it is under a key that was counted.
-    fn count(&mut self, partition: &TopicPartition, offset: i64, event: &proto::Event) -> bool {
+    fn count(&mut self, partition: &TopicPartition, offset: i64, event: &blackfriday_event::Event) -> bool {
         let (topic, number) = (&*partition.topic, partition.partition);
         let recorded = match event {
-            proto::Event::Sale(sale) => self.model.record_sale(topic, number, offset, sale),
-            proto::Event::Weather(report) => self.model.record_weather(topic, number, offset, report),
+            blackfriday_event::Event::Sale(sale) => self.model.record_sale(topic, number, offset, sale),
+            blackfriday_event::Event::Weather(report) => {
+                self.model.record_weather(topic, number, offset, report)
+            }
         };
         recorded == Recorded::Counted
     }
@@ -333,25 +335,26 @@ struct Facts {
 }
 
 impl Facts {
-    fn of(event: &proto::Event) -> Self {
-        let (kind, id, keyed, content, accepted_at) = match event {
-            proto::Event::Sale(Sale { id, accepted_at, idempotency_key, draft }) => {
-                (Kind::Sale, id, idempotency_key.is_some(), Content::of_sale(draft), accepted_at)
-            }
-            proto::Event::Weather(WeatherReport { id, accepted_at, idempotency_key, draft }) => {
-                (Kind::Weather, id, idempotency_key.is_some(), Content::of_weather(draft), accepted_at)
-            }
+    fn of(event: &blackfriday_event::Event) -> Self {
+        let (kind, content) = match event {
+            blackfriday_event::Event::Sale(sale) => (Kind::Sale, Content::of_sale(&sale.draft)),
+            blackfriday_event::Event::Weather(report) => (Kind::Weather, Content::of_weather(&report.draft)),
         };
-        Self { event: (kind, id.as_uuid()), keyed, content, accepted_at: *accepted_at }
+        Self {
+            event: (kind, event.id().as_uuid()),
+            keyed: event.idempotency_key().is_some(),
+            content,
+            accepted_at: event.accepted_at(),
+        }
     }
 }
 
 /// The consumer's rule: a topic holds events of one kind.
-pub(crate) fn belongs(event: &proto::Event, topic: &str) -> bool {
+pub(crate) fn belongs(event: &blackfriday_event::Event, topic: &str) -> bool {
     let [sales, weather] = TOPICS;
     topic
         == match event {
-            proto::Event::Sale(_) => sales,
-            proto::Event::Weather(_) => weather,
+            blackfriday_event::Event::Sale(_) => sales,
+            blackfriday_event::Event::Weather(_) => weather,
         }
 }

@@ -10,9 +10,9 @@ use blackfriday_broker::kafka::{
 use blackfriday_broker::{OutgoingRecord, Position, Record, TopicPartition, dead_letter};
 use blackfriday_consumer::{Config, Error, run};
 use blackfriday_event::{
-    Category, EventId, IdempotencyKey, Money, ProductId, Quantity, Sale, SaleDraft, Timestamp,
+    Category, Event, EventId, IdempotencyKey, Money, ProductId, Quantity, Sale, SaleDraft, Timestamp,
 };
-use blackfriday_proto::{Event, decode_record, encode_sale};
+use blackfriday_proto::{decode_record, encode_record};
 use blackfriday_service::Context;
 use blackfriday_stack::{Kafka, KafkaOptions, Valkey, eventually};
 use blackfriday_store::model::State;
@@ -84,7 +84,7 @@ impl Bench {
     /// Publishes sales to all partitions of `ventas` in turn.
     pub(crate) async fn publish_sales(&self, count: u64) -> Result<()> {
         for n in 0..count {
-            self.publish(i32::try_from(n)? % PARTITIONS, encode_sale(&sale(n, None))).await?;
+            self.publish(i32::try_from(n)? % PARTITIONS, encode_record(&sale(n, None))).await?;
         }
         Ok(())
     }
@@ -181,7 +181,7 @@ impl Bench {
             let record = |n| OutgoingRecord {
                 topic: "ventas".into(),
                 partition: Some(partition),
-                payload: encode_sale(&sale(n, None)),
+                payload: encode_record(&sale(n, None)),
                 ..OutgoingRecord::default()
             };
             for outcome in producer.publish_batch((0..sales_each).map(record).collect()).outcomes().await {

@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, Result, ensure};
 use blackfriday_event::{Sale, Timestamp};
-use blackfriday_proto::encode_sale;
+use blackfriday_proto::encode_record;
 use blackfriday_stack::eventually;
 
 use crate::bench::{Bench, LIMIT, sale};
@@ -19,7 +19,7 @@ async fn the_store_is_what_the_log_adds_up_to() -> Result<()> {
     // The same event under its key again counts once.
     let keyed = [sale(7, Some("a")), sale(8, Some("b"))];
     for sale in [&keyed[0], &keyed[1], &keyed[0]] {
-        bench.publish(0, encode_sale(sale)).await?;
+        bench.publish(0, encode_record(sale)).await?;
     }
     bench.counts_exactly().await?;
 
@@ -74,8 +74,8 @@ async fn a_writers_clock_decides_nothing() -> Result<()> {
         let accepted_at = Timestamp::from_millis(at).context("in range")?;
         let keyed = Sale { accepted_at, ..sale(1, Some("once")) };
         let plain = Sale { accepted_at, ..sale(2, None) };
-        bench.publish(0, encode_sale(&keyed)).await?;
-        bench.publish(0, encode_sale(&plain)).await?;
+        bench.publish(0, encode_record(&keyed)).await?;
+        bench.publish(0, encode_record(&plain)).await?;
     }
     bench.counts_exactly().await?;
     ensure!(bench.counted().await == 4, "three plain sales, and one under its key");

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, ensure};
 use blackfriday_broker::Record;
 use blackfriday_broker::dead_letter::{ORIGIN_LENGTH, ORIGIN_OFFSET, ORIGIN_PARTITION, REASON};
-use blackfriday_proto::encode_sale;
+use blackfriday_proto::encode_record;
 use blackfriday_stack::eventually;
 
 use crate::bench::{Bench, LIMIT, read, sale, topic};
@@ -23,8 +23,8 @@ async fn whatever_cannot_be_counted_is_set_aside_and_the_rest_goes_on() -> Resul
     let larger = bench.publish_raw(2, &noise(1_000_100)).await?;
     let largest = bench.publish_raw(2, &noise(LARGEST)).await?;
     // Another event under the same key.
-    bench.publish(0, encode_sale(&sale(1, Some("key")))).await?;
-    let conflict = bench.publish(0, encode_sale(&sale(2, Some("key")))).await?;
+    bench.publish(0, encode_record(&sale(1, Some("key")))).await?;
+    let conflict = bench.publish(0, encode_record(&sale(2, Some("key")))).await?;
     bench.publish_sales(30).await?;
     bench.counts_exactly().await?;
 
@@ -57,7 +57,7 @@ async fn while_dead_letters_cannot_be_written_only_their_partition_waits() -> Re
     eventually(LIMIT, async || consumer.lacks("dead letters")).await.context("readiness says so")?;
     ensure!(consumer.metric("blackfriday_consumer_waiting_dead_letters") == Some(1.0));
     for n in 0..300 {
-        bench.publish(n % 3, encode_sale(&sale(1, None))).await?;
+        bench.publish(n % 3, encode_record(&sale(1, None))).await?;
     }
     eventually(LIMIT, async || bench.counted().await == 200).await.context("the other partitions go on")?;
     ensure!(bench.store.partitions("ventas").await?.get(&1).is_none_or(|stored| stored.next == 0));

@@ -5,7 +5,7 @@ use anyhow::{Context as _, Result, ensure};
 use blackfriday_broker::OutgoingRecord;
 use blackfriday_broker::dead_letter::topic_of;
 use blackfriday_broker::kafka::{KafkaConfig, Producer, ProducerConfig};
-use blackfriday_proto::encode_sale;
+use blackfriday_proto::encode_record;
 use blackfriday_stack::{Valkey, eventually};
 use blackfriday_store::{Store, StoreConfig, ValkeyConfig};
 use rdkafka::mocking::MockCluster;
@@ -60,7 +60,7 @@ impl Bench {
     async fn publish(&self, count: u64) -> Result<()> {
         for partition in 0..PARTITIONS {
             for n in 0..count {
-                let payload = encode_sale(&sale(n, None));
+                let payload = encode_record(&sale(n, None));
                 let topic = "ventas".to_owned();
                 let record =
                     OutgoingRecord { topic, partition: Some(partition), payload, ..Default::default() };

@@ -1,7 +1,7 @@
 //! Positions and logs that do not belong together: the partition stops, the others go on, and an operator decides.
 
 use anyhow::{Context as _, Result, ensure};
-use blackfriday_proto::encode_sale;
+use blackfriday_proto::encode_record;
 use blackfriday_stack::eventually;
 use blackfriday_store::Outcome;
 
@@ -29,12 +29,12 @@ async fn a_gap_stops_its_partition_over_restarts_until_an_operator_resumes_it() 
 
     // The log grows past the position: time alone resolves nothing.
     for n in 0..120 {
-        bench.publish(0, encode_sale(&sale(n, None))).await?;
+        bench.publish(0, encode_record(&sale(n, None))).await?;
     }
     let consumer = bench.consumer(&[])?;
     until_stopped(&bench, &consumer, 0, "offset 100").await?;
     ensure!(bench.store.resume("ventas", 0, 100, 140).await? == Outcome::Applied);
-    bench.publish(0, encode_sale(&sale(1, None))).await?;
+    bench.publish(0, encode_record(&sale(1, None))).await?;
     let goes_on = async || {
         let stored = bench.store.partitions("ventas").await.unwrap_or_default();
         stored.get(&0).is_some_and(|stored| stored.next == 141) && consumer.context.readiness.is_ready()
@@ -106,7 +106,7 @@ async fn an_end_that_reaches_the_position_within_two_seconds_stops_nothing() -> 
     let consumer = bench.consumer(&[])?;
     eventually(LIMIT, async || consumer.lacks("partitions can be read")).await.context("it waits")?;
     for n in 0..8 {
-        bench.publish(0, encode_sale(&sale(n, None))).await?;
+        bench.publish(0, encode_record(&sale(n, None))).await?;
     }
     let goes_on = async || {
         let stored = bench.store.partitions("ventas").await.unwrap_or_default();

@@ -10,7 +10,7 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use blackfriday_intake::problem_of;
-use blackfriday_proto::{ErrorCode, SaleError};
+use blackfriday_proto::{ErrorCode, Refusal};
 use blackfriday_service::bind;
 use http::{StatusCode, Uri, header};
 use http_body_util::BodyExt;
@@ -106,7 +106,7 @@ async fn answer(State(door): State<Door>, request: Request) -> Response {
             say(status, media, body)
         }
         Step::Say(status, media, body) => say(status, media, body),
-        Step::Problem(code) => problem_of(SaleError::new(code, "as told")).into_response(),
+        Step::Problem(code) => problem_of(Refusal::new(code, "as told")).into_response(),
         Step::Break => panic!("as told"),
     }
 }

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::*;
 
-fn parse(body: &str) -> Result<SaleCommand, SaleError> {
+fn parse(body: &str) -> Result<SaleCommand, Refusal> {
     parse_sale(body.as_bytes(), None, false)
 }
 

@@ -86,7 +86,7 @@ proptest! {
                 prop_assert!(!truth[*at].accepted, "sent again after it was accepted");
                 prop_assert!(events[*at].keyed || !truth[*at].maybe, "unkeyed, and sent again");
             }
-            let error = |code| SaleError::new(code, "as the script says");
+            let error = |code| Refusal::new(code, "as the script says");
             match one {
                 Try::NotSent => tries.fail(&Failed::NotSent(error(ErrorCode::Unavailable))),
                 Try::NotWritten(code) => tries.fail(&Failed::NotWritten(error(code))),
@@ -110,7 +110,7 @@ proptest! {
                 }),
             }
         }
-        tries.give_up(&SaleError::new(late, "no more tries"));
+        tries.give_up(&Refusal::new(late, "no more tries"));
         for ((outcome, truth), event) in tries.into_outcomes().into_iter().zip(truth).zip(events) {
             match outcome {
                 Ok(id) => prop_assert!(truth.accepted && id == event.id),

@@ -7,7 +7,7 @@ use blackfriday_proto::blackfriday::product_sale_service_client::ProductSaleServ
 use blackfriday_proto::blackfriday::{ProductSaleBatchRequest, ProductSaleRequest, ProductSaleResult};
 use blackfriday_proto::clima::WeatherReport;
 use blackfriday_proto::clima::weather_service_client::WeatherServiceClient;
-use blackfriday_proto::{ErrorCode, SaleCommand, SaleError, WeatherCommand};
+use blackfriday_proto::{ErrorCode, Refusal, SaleCommand, WeatherCommand};
 use tokio::time::{Instant, timeout_at};
 use tonic::{Request, Response, Status};
 
@@ -17,7 +17,7 @@ use super::{NoWriter, Writers};
 use crate::deadline::late;
 use crate::{Again, Failed, Said, Tries, Upstream};
 
-type Outcome = Result<EventId, SaleError>;
+type Outcome = Result<EventId, Refusal>;
 
 /// An answer to a batch holds a result of at most some hundred bytes for each sale.
 const MAX_ANSWER_BYTES: usize = 16 << 20;
@@ -77,7 +77,7 @@ impl Writers {
         tried: &[Arc<Endpoint>],
         events: usize,
         deadline: Instant,
-    ) -> Result<Arc<Endpoint>, SaleError> {
+    ) -> Result<Arc<Endpoint>, Refusal> {
         if Instant::now() >= deadline {
             return Err(late());
         }
@@ -105,7 +105,7 @@ impl Writers {
         let answer = self.call(endpoint, "ProcesarVentas", tries.pending().len(), deadline, call).await?;
         if answer.resultados.len() != tries.pending().len() {
             let incomplete = "the writer's answer does not have a result for each sale";
-            return Err(Failed::Unknown(SaleError::new(ErrorCode::OutcomeUnknown, incomplete)));
+            return Err(Failed::Unknown(Refusal::new(ErrorCode::OutcomeUnknown, incomplete)));
         }
         if answer.resultados.iter().all(is_unavailable) {
             endpoint.eject();
@@ -164,7 +164,7 @@ async fn attempt<T, F: Future<Output = Result<Response<T>, Status>> + Send>(
     call: &impl Fn(Link) -> F,
 ) -> Result<T, Failed> {
     let unavailable =
-        |error: LinkError| Failed::NotSent(SaleError::new(ErrorCode::Unavailable, error.to_string()));
+        |error: LinkError| Failed::NotSent(Refusal::new(ErrorCode::Unavailable, error.to_string()));
     let link = match timeout_at(deadline, endpoint.link()).await {
         Ok(link) => link.map_err(unavailable)?,
         Err(_elapsed) => return Err(unavailable(LinkError::NotSent("no connection in time".to_owned()))),
@@ -172,19 +172,18 @@ async fn attempt<T, F: Future<Output = Result<Response<T>, Status>> + Send>(
     match timeout_at(deadline, call(link)).await {
         Ok(Ok(response)) => Ok(response.into_inner()),
         Ok(Err(status)) => Err(failed(&status)),
-        Err(_elapsed) => Err(Failed::Unknown(SaleError::new(
-            ErrorCode::OutcomeUnknown,
-            "the writer did not answer in time",
-        ))),
+        Err(_elapsed) => {
+            Err(Failed::Unknown(Refusal::new(ErrorCode::OutcomeUnknown, "the writer did not answer in time")))
+        }
     }
 }
 
 /// What a status that a call ended with says of its events.
 fn failed(status: &Status) -> Failed {
     let below = status.source().map(|cause| cause.downcast_ref::<LinkError>());
-    let unknown = |message: &str| Failed::Unknown(SaleError::new(ErrorCode::OutcomeUnknown, message));
+    let unknown = |message: &str| Failed::Unknown(Refusal::new(ErrorCode::OutcomeUnknown, message));
     match below {
-        Some(Some(LinkError::NotSent(why))) => Failed::NotSent(SaleError::new(ErrorCode::Unavailable, why)),
+        Some(Some(LinkError::NotSent(why))) => Failed::NotSent(Refusal::new(ErrorCode::Unavailable, why)),
         // With a source, the status is not what the writer said, but tells of a broken connection.
         Some(Some(LinkError::Lost(why))) => unknown(why),
         Some(None) => unknown(status.message()),
@@ -196,7 +195,7 @@ fn failed(status: &Status) -> Failed {
 /// between us and it may have handed the events on before it answered for itself.
 fn said(status: &Status) -> Failed {
     let code = ErrorCode::of_writer(status).unwrap_or(ErrorCode::OutcomeUnknown);
-    let error = SaleError::new(code, status.message());
+    let error = Refusal::new(code, status.message());
     match code {
         ErrorCode::Unavailable => Failed::NotWritten(error),
         ErrorCode::OutcomeUnknown => Failed::Unknown(error),
@@ -205,11 +204,11 @@ fn said(status: &Status) -> Failed {
 }
 
 impl NoWriter {
-    fn error(self) -> SaleError {
+    fn error(self) -> Refusal {
         match self {
-            Self::None => SaleError::new(ErrorCode::Unavailable, "no writer is known"),
+            Self::None => Refusal::new(ErrorCode::Unavailable, "no writer is known"),
             Self::Full => {
-                SaleError::new(ErrorCode::Overloaded, "every writer has its limit of events in flight")
+                Refusal::new(ErrorCode::Overloaded, "every writer has its limit of events in flight")
             }
         }
     }
@@ -220,7 +219,7 @@ fn settled(result: Option<ProductSaleResult>, id: EventId) -> Said {
     let (outcome, again) = match result.and_then(|result| result.resultado) {
         Some(Resultado::Aceptada(_)) => (Ok(id), Again::Never),
         Some(Resultado::Error(error)) => {
-            let error = SaleError { id: Some(id), ..error.into() };
+            let error = Refusal { id: Some(id), ..error.into() };
             let again = if error.code == ErrorCode::Unavailable { Again::Always } else { Again::Never };
             (Err(error), again)
         }
@@ -229,13 +228,13 @@ fn settled(result: Option<ProductSaleResult>, id: EventId) -> Said {
     Said { outcome, again }
 }
 
-fn no_result() -> SaleError {
-    SaleError::new(ErrorCode::OutcomeUnknown, "the writer gave no result")
+fn no_result() -> Refusal {
+    Refusal::new(ErrorCode::OutcomeUnknown, "the writer gave no result")
 }
 
 fn is_unavailable(result: &ProductSaleResult) -> bool {
     matches!(&result.resultado, Some(Resultado::Error(error))
-        if SaleError::from(error.clone()).code == ErrorCode::Unavailable)
+        if Refusal::from(error.clone()).code == ErrorCode::Unavailable)
 }
 
 /// Sets `grpc-timeout`, so that the writer knows how long we wait.

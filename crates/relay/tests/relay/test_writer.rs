@@ -17,7 +17,7 @@ use blackfriday_proto::blackfriday::{
 };
 use blackfriday_proto::clima::weather_service_server::{WeatherService, WeatherServiceServer};
 use blackfriday_proto::clima::{WeatherReport, WeatherResponse};
-use blackfriday_proto::{ErrorCode, SaleCommand, SaleError};
+use blackfriday_proto::{ErrorCode, Refusal, SaleCommand};
 use blackfriday_service::{Shutdown, bind};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
@@ -180,7 +180,7 @@ impl Seen {
         match next.unwrap_or_else(|| *self.refusal.lock().unwrap_or_else(PoisonError::into_inner)) {
             None => Ok(None),
             Some(End::Refused(code)) => Ok(Some(code)),
-            Some(End::Status(code)) => Err(SaleError::new(code, "as told").into()),
+            Some(End::Status(code)) => Err(Refusal::new(code, "as told").into()),
             Some(End::Bare(code)) => Err(Status::new(code, "as something in between says")),
             Some(End::Short) => Err(Status::ok("")),
             Some(End::Broken) => panic!("as told"),
@@ -223,7 +223,7 @@ impl WeatherService for Calls {
         let id = report.id.clone();
         self.0.weather.lock().unwrap_or_else(PoisonError::into_inner).push(report);
         match self.0.answer().await? {
-            Some(code) => Err(SaleError::new(code, "as told").into()),
+            Some(code) => Err(Refusal::new(code, "as told").into()),
             None => Ok(Response::new(WeatherResponse { estado: "OK".to_owned(), id })),
         }
     }
@@ -231,8 +231,8 @@ impl WeatherService for Calls {
 
 fn result(sale: ProductSaleRequest, refusal: Option<ErrorCode>) -> Resultado {
     let id = sale.id.clone();
-    let checked = SaleCommand::try_from(sale).map_err(SaleError::from);
-    let refused = refusal.map(|code| SaleError::new(code, "as told"));
+    let checked = SaleCommand::try_from(sale).map_err(Refusal::from);
+    let refused = refusal.map(|code| Refusal::new(code, "as told"));
     match checked.err().or(refused) {
         Some(error) => Resultado::Error(error.into()),
         None => Resultado::Aceptada(ProductSaleResponse { estado: "OK".to_owned(), id }),

@@ -7,8 +7,8 @@ use blackfriday_broker::Record;
 use blackfriday_broker::kafka::{
     Admin, BatchLimits, KafkaConfig, Subscription, SubscriptionEvent, TopicSpec,
 };
-use blackfriday_event::{Sale, Timestamp, WeatherReport};
-use blackfriday_proto::{Event, decode_record};
+use blackfriday_event::{Event, Sale, Timestamp, WeatherReport};
+use blackfriday_proto::decode_record;
 use blackfriday_stack::Kafka;
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, NewPartitions, ResourceSpecifier};

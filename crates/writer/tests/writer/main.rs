@@ -14,7 +14,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::Result;
-use blackfriday_proto::SaleError;
+use blackfriday_proto::Refusal;
 use blackfriday_proto::blackfriday::product_sale_result::Resultado;
 use blackfriday_proto::blackfriday::product_sale_service_client::ProductSaleServiceClient;
 use blackfriday_proto::blackfriday::{ProductSaleBatchRequest, ProductSaleRequest, ProductSaleResult};
@@ -137,7 +137,7 @@ pub(crate) fn accepted(results: &[ProductSaleResult]) -> Vec<Vec<u8>> {
 }
 
 /// The errors, in order; nothing for what was accepted.
-pub(crate) fn errors(results: Vec<ProductSaleResult>) -> Vec<Option<SaleError>> {
+pub(crate) fn errors(results: Vec<ProductSaleResult>) -> Vec<Option<Refusal>> {
     let error = |result: ProductSaleResult| match result.resultado {
         Some(Resultado::Error(error)) => Some(error.into()),
         _ => None,

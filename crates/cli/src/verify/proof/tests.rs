@@ -3,7 +3,7 @@ use blackfriday_event::{
     Category, EventId, IdempotencyKey, Money, ProductId, Quantity, Sale, SaleDraft, Timestamp, WeatherDraft,
     WeatherReport,
 };
-use blackfriday_proto::{encode_sale, encode_weather};
+use blackfriday_proto::encode_record;
 use blackfriday_store::{LastRecord, Store, StoreConfig, StoredPartition, ValkeyConfig};
 
 use super::*;
@@ -42,14 +42,14 @@ impl Case {
             case.sell(number % 2, &sale(None));
         }
         let report = report();
-        case.push(&TopicPartition::new("clima", 0), encode_weather(&report));
+        case.push(&TopicPartition::new("clima", 0), encode_record(&report));
         let content = Some(Content::of_weather(&report.draft));
         case.receipts.weather.push(Receipt { id: report.id.as_uuid(), content });
         case
     }
 
     fn sell(&mut self, partition: i32, sale: &Sale) {
-        self.push_at(&TopicPartition::new("ventas", partition), encode_sale(sale), sale.accepted_at);
+        self.push_at(&TopicPartition::new("ventas", partition), encode_record(sale), sale.accepted_at);
         self.receipts.sales.push(receipt(sale));
     }
 
@@ -187,14 +187,14 @@ fn a_second_record_under_a_key_counts_once_in_its_partition_only() {
     let mut case = Case::new();
     let keyed = sale(Some("order-17"));
     case.sell(0, &keyed);
-    case.push(&TopicPartition::new("ventas", 0), encode_sale(&keyed));
+    case.push(&TopicPartition::new("ventas", 0), encode_record(&keyed));
     let proof = case.proof();
     assert_eq!(faults(&proof), []);
     assert_eq!((proof.repeated, proof.in_broker, proof.counted), (1, 8, 8));
 
     let mut case = Case::new();
     case.sell(0, &keyed);
-    case.push(&TopicPartition::new("ventas", 1), encode_sale(&keyed));
+    case.push(&TopicPartition::new("ventas", 1), encode_record(&keyed));
     assert_eq!(faults(&case.proof()), [("doubled", 1)], "both partitions count it");
 }
 
@@ -308,7 +308,7 @@ fn another_content_than_was_sent_is_changed_and_named() {
         let mut case = Case::new();
         let mut written = right.clone();
         change(&mut written.draft);
-        case.push(&TopicPartition::new("ventas", 0), encode_sale(&written));
+        case.push(&TopicPartition::new("ventas", 0), encode_record(&written));
         case.receipts.sales.push(receipt(&right));
         let proof = case.proof();
         assert_eq!(faults(&proof), [("changed", 1)], "{written:?}");
@@ -316,7 +316,7 @@ fn another_content_than_was_sent_is_changed_and_named() {
     }
     let mut case = Case::new();
     let mut written = report();
-    case.push(&TopicPartition::new("clima", 0), encode_weather(&written));
+    case.push(&TopicPartition::new("clima", 0), encode_record(&written));
     written.draft.country = "MX".to_owned();
     let content = Some(Content::of_weather(&written.draft));
     case.receipts.weather.push(Receipt { id: written.id.as_uuid(), content });
@@ -347,7 +347,7 @@ fn two_sales_under_one_key_are_in_conflict_and_named() {
     // Without a dead letter nobody would know of it, and without a receipt nobody was told anything wrong.
     let mut case = Case::new();
     case.sell(0, &first);
-    case.push(&conflict.partition, encode_sale(&second));
+    case.push(&conflict.partition, encode_record(&second));
     assert_eq!(faults(&case.proof()), [("dropped", 1)]);
 }
 
@@ -377,7 +377,7 @@ fn a_key_of_a_sale_and_of_a_report_gives_two_events() {
     (weather.id, weather.idempotency_key) = (keyed.id, keyed.idempotency_key.clone());
     let mut case = Case::new();
     case.sell(0, &keyed);
-    case.push(&TopicPartition::new("clima", 0), encode_weather(&weather));
+    case.push(&TopicPartition::new("clima", 0), encode_record(&weather));
     case.receipts.weather.push(bare(weather.id.as_uuid()));
     let proof = case.proof();
     assert_eq!(faults(&proof), []);
@@ -435,7 +435,7 @@ fn what_was_not_written_under_the_key_of_another_event_is_no_fault() {
     // Neither was acknowledged, and the first was written: in whatever order they were sent.
     for swap in [false, true] {
         let mut case = Case::new();
-        case.push(&TopicPartition::new("ventas", 0), encode_sale(&first));
+        case.push(&TopicPartition::new("ventas", 0), encode_record(&first));
         case.receipts.unknown = vec![receipt(&first), receipt(&second)];
         if swap {
             case.receipts.unknown.reverse();
@@ -446,7 +446,7 @@ fn what_was_not_written_under_the_key_of_another_event_is_no_fault() {
     }
     // Nobody sent what the log has: it was changed on the way.
     let mut case = Case::new();
-    case.push(&TopicPartition::new("ventas", 0), encode_sale(&first));
+    case.push(&TopicPartition::new("ventas", 0), encode_record(&first));
     case.receipts.unknown = vec![receipt(&second)];
     assert_eq!(faults(&case.proof()), [("changed", 1)]);
 }
@@ -463,7 +463,7 @@ fn what_was_refused_and_written_under_the_key_of_another_event_is_named() {
             let mut case = Case::new();
             case.sell(0, &first);
             let later = Timestamp::from_millis(NOW_MS + hours * 3_600_000).expect("a time");
-            case.push_at(&TopicPartition::new("ventas", 0), encode_sale(&second), later);
+            case.push_at(&TopicPartition::new("ventas", 0), encode_record(&second), later);
             case.buried.insert(Place { partition: TopicPartition::new("ventas", 0), offset: 4 });
             case.receipts.refused.push(refused);
             case
@@ -482,7 +482,7 @@ fn what_was_refused_without_an_identity_is_known_by_its_content() {
         let mut case = Case::new();
         let mut written = sale(None);
         written.draft.quantity = Quantity::new(7).expect("units");
-        case.push(&TopicPartition::new("ventas", 0), encode_sale(&written));
+        case.push(&TopicPartition::new("ventas", 0), encode_record(&written));
         receipts(&mut case.receipts, Content::of_sale(&written.draft));
         case
     };
@@ -509,8 +509,8 @@ fn what_was_refused_without_an_identity_is_known_by_its_content() {
 fn an_event_of_another_topic_belongs_to_the_dead_letters() {
     let ventas = TopicPartition::new("ventas", 0);
     let mut case = Case::new();
-    case.push(&ventas, encode_weather(&report()));
-    case.push(&TopicPartition::new("clima", 0), encode_sale(&sale(None)));
+    case.push(&ventas, encode_record(&report()));
+    case.push(&TopicPartition::new("clima", 0), encode_record(&sale(None)));
     case.buried.insert(Place { partition: ventas.clone(), offset: 3 });
     case.buried.insert(Place { partition: TopicPartition::new("clima", 0), offset: 1 });
     let proof = case.proof();
@@ -518,7 +518,7 @@ fn an_event_of_another_topic_belongs_to_the_dead_letters() {
     assert_eq!((proof.misplaced, proof.in_broker, proof.counted), (2, 7, 7));
 
     let mut case = Case::new();
-    case.push(&ventas, encode_weather(&report()));
+    case.push(&ventas, encode_record(&report()));
     assert_eq!(faults(&case.proof()), [("dropped", 1)]);
 }
 
