@@ -1,9 +1,8 @@
 use std::net::SocketAddr;
-use std::num::NonZeroU16;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use blackfriday_broker::kafka::{Destination, KafkaConfig, ProducerConfig};
+use blackfriday_publish::PublishConfig;
 use blackfriday_service::tls::{PemFile, ServerTls};
 use blackfriday_service::{ProcessConfig, ServiceConfig};
 use clap::Parser;
@@ -24,31 +23,15 @@ pub struct Config {
     /// Where /livez, /readyz and /metrics are served.
     #[arg(long, env = "BLACKFRIDAY_ADMIN_LISTEN", default_value = "127.0.0.1:9082")]
     pub admin_listen: SocketAddr,
-    /// The topic of sales.
-    #[arg(long, env = "BLACKFRIDAY_TOPIC_SALES", default_value = "ventas")]
-    pub topic_sales: String,
-    /// The topic of weather reports.
-    #[arg(long, env = "BLACKFRIDAY_TOPIC_WEATHER", default_value = "clima")]
-    pub topic_weather: String,
-    /// Partitions of the topic of sales, from the first on, over which sales with an idempotency key are spread. All writers
-    /// must be given the same number, and it must never change: then more partitions never count a key twice.
-    #[arg(long, env = "BLACKFRIDAY_TOPIC_SALES_KEYED_PARTITIONS", default_value_t = NonZeroU16::MIN)]
-    pub topic_sales_keyed_partitions: NonZeroU16,
-    /// Likewise of the topic of weather reports.
-    #[arg(long, env = "BLACKFRIDAY_TOPIC_WEATHER_KEYED_PARTITIONS", default_value_t = NonZeroU16::MIN)]
-    pub topic_weather_keyed_partitions: NonZeroU16,
     /// TLS.
     #[command(flatten)]
     pub tls: Tls,
     /// Limits.
     #[command(flatten)]
     pub limits: Limits,
-    /// Kafka.
+    /// What is published where.
     #[command(flatten)]
-    pub kafka: KafkaConfig,
-    /// How records are sent.
-    #[command(flatten)]
-    pub producer: ProducerConfig,
+    pub publish: PublishConfig,
     /// The process.
     #[command(flatten)]
     pub process: ProcessConfig,
@@ -94,10 +77,6 @@ pub struct Limits {
     #[arg(long, env = "BLACKFRIDAY_WRITER_MAX_MESSAGES_KIB", default_value_t = 65_536,
           value_parser = clap::value_parser!(u32).range(1..))]
     pub max_messages_kib: u32,
-    /// Records on their way to the broker; more are refused.
-    #[arg(long, env = "BLACKFRIDAY_WRITER_MAX_IN_FLIGHT_RECORDS", default_value_t = 150_000,
-          value_parser = positive)]
-    pub max_in_flight_records: usize,
     /// Milliseconds for a call that names no deadline of its own.
     #[arg(long, env = "BLACKFRIDAY_WRITER_CALL_TIMEOUT_MS", default_value_t = 5_000,
           value_parser = clap::value_parser!(u64).range(1..))]
@@ -120,27 +99,15 @@ impl Tls {
 }
 
 impl Config {
-    /// What is written to, sales first.
-    pub(crate) fn destinations(&self) -> [Destination; 2] {
-        let of = |topic: &String, keyed: NonZeroU16| Destination {
-            topic: topic.clone(),
-            min_partitions: usize::from(keyed.get()),
-        };
-        [
-            of(&self.topic_sales, self.topic_sales_keyed_partitions),
-            of(&self.topic_weather, self.topic_weather_keyed_partitions),
-        ]
+    /// # Errors
+    /// A batch that is allowed could never be published.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        let (batch, in_flight) = (self.limits.max_batch_sales, self.publish.max_in_flight_records);
+        if batch > in_flight { Err(Error::Limits { batch, in_flight }) } else { Ok(()) }
     }
 }
 
 impl Limits {
-    /// # Errors
-    /// A batch that is allowed could never be published.
-    pub(crate) fn check(&self) -> Result<(), Error> {
-        let (batch, in_flight) = (self.max_batch_sales, self.max_in_flight_records);
-        if batch > in_flight { Err(Error::Limits { batch, in_flight }) } else { Ok(()) }
-    }
-
     pub(crate) fn call_timeout(&self) -> Duration {
         Duration::from_millis(self.call_timeout_ms)
     }

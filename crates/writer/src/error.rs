@@ -1,5 +1,4 @@
-use blackfriday_broker::{BrokerError, PublishError};
-use blackfriday_proto::{ErrorCode, Refusal};
+use blackfriday_publish::PublisherError;
 use blackfriday_service::Failure;
 use blackfriday_service::tls::TlsError;
 
@@ -17,9 +16,9 @@ pub enum Error {
     /// A certificate or key cannot be used.
     #[error("read the certificates")]
     Tls(#[source] TlsError),
-    /// The producer cannot be made.
-    #[error("make the producer")]
-    Producer(#[source] BrokerError),
+    /// Nothing can be published.
+    #[error("cannot publish")]
+    Publisher(#[source] PublisherError),
     /// The reflection service cannot be made.
     #[error("make the reflection service")]
     Reflection(#[source] tonic_reflection::server::Error),
@@ -31,22 +30,10 @@ pub enum Error {
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         match error {
-            Error::Limits { .. } | Error::Tls(_) | Error::Producer(BrokerError::Client(_)) => {
+            Error::Limits { .. } | Error::Tls(_) | Error::Publisher(PublisherError::Settings(_)) => {
                 Self::Configuration(error.into())
             }
-            Error::Producer(_) | Error::Reflection(_) | Error::Serve(_) => Self::Internal(error.into()),
+            Error::Publisher(_) | Error::Reflection(_) | Error::Serve(_) => Self::Internal(error.into()),
         }
     }
-}
-
-/// What the client is told of a record that was not acknowledged.
-pub(crate) fn of_publish(error: PublishError) -> Refusal {
-    let code = match error {
-        PublishError::QueueFull => ErrorCode::Overloaded,
-        PublishError::Unavailable => ErrorCode::Unavailable,
-        PublishError::OutcomeUnknown => ErrorCode::OutcomeUnknown,
-        PublishError::TooLarge => ErrorCode::TooLarge,
-        PublishError::Rejected(_) => ErrorCode::Internal,
-    };
-    Refusal::new(code, error.to_string())
 }

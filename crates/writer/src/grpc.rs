@@ -8,6 +8,7 @@ use blackfriday_proto::blackfriday::{
 use blackfriday_proto::clima::weather_service_server::WeatherService;
 use blackfriday_proto::clima::{WeatherReport, WeatherResponse};
 use blackfriday_proto::{ErrorCode, Refusal, SaleCommand, WeatherCommand};
+use blackfriday_publish::Publisher;
 use blackfriday_telemetry::context::{TRACEPARENT, sample_root};
 use tokio::time::Instant;
 use tonic::metadata::MetadataValue;
@@ -15,7 +16,6 @@ use tonic::{Request, Response, Status};
 
 use crate::answers::CallRoom;
 use crate::calls::AnswerBy;
-use crate::publish::Publisher;
 
 const OK: &str = "OK";
 /// Wrong sales of a batch that are told with every word; of the others the code. With a sale of two bytes an answer would

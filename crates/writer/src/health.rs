@@ -2,7 +2,7 @@
 //! `/readyz`, while at least one of them does. A topic that takes no records takes its own service out of traffic, not the
 //! other; readiness and a metric name it.
 
-use blackfriday_broker::kafka::{Producer, Reasons};
+use blackfriday_publish::{Publisher, Reasons};
 use blackfriday_service::{Condition, Readiness, Shutdown};
 use blackfriday_telemetry::metrics::Registry;
 use blackfriday_telemetry::metrics::types::family::Family;
@@ -34,7 +34,7 @@ struct Topic {
 impl Signs {
     pub(crate) fn new(
         readiness: &Readiness,
-        producer: &Producer,
+        publisher: &Publisher,
         [sales, weather]: [&str; 2],
         registry: &Registry,
     ) -> Self {
@@ -43,8 +43,8 @@ impl Signs {
         of_weather.set(true);
         Self {
             ready: readiness.watch(),
-            available: producer.availability().watch(),
-            topics: producer.watch_topics(),
+            available: publisher.watch_availability(),
+            topics: publisher.watch_topics(),
             named: [(sales.to_owned(), of_sales), (weather.to_owned(), of_weather)],
             refusing: registry.gauges(
                 "blackfriday_writer_refusing_topics",

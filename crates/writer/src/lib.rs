@@ -17,7 +17,6 @@ mod gzip;
 mod health;
 mod mark;
 mod message;
-mod publish;
 mod secured;
 mod serve;
 

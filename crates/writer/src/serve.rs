@@ -1,7 +1,7 @@
-use blackfriday_broker::kafka::Producer;
 use blackfriday_proto::DESCRIPTORS;
 use blackfriday_proto::blackfriday::product_sale_service_server::ProductSaleServiceServer;
 use blackfriday_proto::clima::weather_service_server::WeatherServiceServer;
+use blackfriday_publish::Publisher;
 use blackfriday_service::{Condition, Context, Shutdown};
 use blackfriday_telemetry::metrics::Registry;
 use tokio::net::TcpListener;
@@ -18,25 +18,23 @@ use crate::connections::{PING_INTERVAL, PING_TIMEOUT, accept};
 use crate::grpc::Calls;
 use crate::health::Signs;
 use crate::mark::marked;
-use crate::publish::Publisher;
 use crate::secured::secured;
 use crate::{Config, Error, health};
 
 /// Serves gRPC until the shutdown begins, finishes the calls in flight, and flushes the producer.
 ///
 /// # Errors
-/// A setting is refused, or the server breaks. That the broker is away is not an error: the calls say so.
+/// A setting is refused, or the server breaks. An unreachable broker is not an error here: calls are answered
+/// `Unavailable`.
 pub async fn run(config: Config, listener: TcpListener, context: Context) -> Result<(), Error> {
-    config.limits.check()?;
+    config.check()?;
     let tls = config.tls.server()?;
-    let producer = Producer::to(&config.kafka, &config.producer, config.destinations().to_vec())
-        .map_err(Error::Producer)?;
+    let publisher = Publisher::new(&config.publish, &context.registry).map_err(Error::Publisher)?;
     let broker = context.readiness.condition("broker");
-    let _availability = spawn(follow_broker(producer.availability().watch(), broker, &context.registry));
+    let _availability = spawn(follow_broker(publisher.watch_availability(), broker, &context.registry));
     let (reporter, health_service) = tonic_health::server::health_reporter();
     health::begin(&reporter).await;
-    let topics = [config.topic_sales.as_str(), &config.topic_weather];
-    let signs = Signs::new(&context.readiness, &producer, topics, &context.registry);
+    let signs = Signs::new(&context.readiness, &publisher, config.publish.topics(), &context.registry);
     let _health = spawn(health::follow(reporter, signs, context.shutdown.clone()));
     let reflection = || {
         tonic_reflection::server::Builder::configure()
@@ -48,7 +46,7 @@ pub async fn run(config: Config, listener: TcpListener, context: Context) -> Res
     let reflection_v1alpha = reflection().build_v1alpha().map_err(Error::Reflection)?;
 
     let limits = &config.limits;
-    let calls = Calls::new(Publisher::new(producer.clone(), &config, &context.registry));
+    let calls = Calls::new(publisher.clone());
     let gate = Gate::new(limits, &context.registry);
     let aside = Aside::new(limits.max_connections);
     let sales =
@@ -69,7 +67,7 @@ pub async fn run(config: Config, listener: TcpListener, context: Context) -> Res
             context.shutdown.begun(),
         );
     let served = drained(server, &context.shutdown, limits).await;
-    if let Err(error) = producer.flush(limits.drain_timeout()).await {
+    if let Err(error) = publisher.flush(limits.drain_timeout()).await {
         tracing::warn!(%error, "records were still on their way at the drain limit");
     }
     served

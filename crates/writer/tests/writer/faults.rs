@@ -17,7 +17,7 @@ async fn while_the_broker_hangs_outcomes_are_unknown_in_time_and_room_is_limited
     let kafka = Kafka::start().await?;
     let writer = Writer::ready(&kafka, &["--max-in-flight-records", "7", "--max-batch-sales", "7"]).await?;
     let in_flight = async |expected: f64| {
-        let is = async || writer.metric("blackfriday_writer_in_flight_records") == Some(expected);
+        let is = async || writer.metric("blackfriday_publish_in_flight_records") == Some(expected);
         eventually(LIMIT, is).await.with_context(|| format!("{expected} in flight"))
     };
     let mut client = writer.sales().await?;

@@ -22,7 +22,7 @@ async fn an_accepted_event_is_in_its_topic_with_its_key_headers_and_content() ->
     let held = log::read(&kafka, "ventas").await?.len() + log::read(&kafka, "clima").await?.len();
     assert_eq!(sent, Some(f64::from(u32::try_from(held)?)));
     assert_eq!(writer.metric("messaging_client_failed_messages_total"), Some(0.0));
-    assert_eq!(writer.metric("blackfriday_writer_in_flight_records"), Some(0.0));
+    assert_eq!(writer.metric("blackfriday_publish_in_flight_records"), Some(0.0));
     Ok(())
 }
 

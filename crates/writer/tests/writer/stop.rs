@@ -35,7 +35,7 @@ async fn a_call_in_flight_is_answered_and_whoever_watches_is_let_go() -> Result<
 
     kafka.pause()?;
     let in_flight = tokio::spawn(async move { client.procesar_ventas(sales(10)).await });
-    let has_begun = async || writer.metric("blackfriday_writer_in_flight_records") == Some(10.0);
+    let has_begun = async || writer.metric("blackfriday_publish_in_flight_records") == Some(10.0);
     eventually(LIMIT, has_begun).await?;
     writer.context.shutdown.begin();
     for statuses in &mut watched {

@@ -1,0 +1,113 @@
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use blackfriday_broker::kafka::{Producer, Reasons};
+use blackfriday_broker::{BrokerError, PublishError};
+use blackfriday_event::{EventId, Timestamp};
+use blackfriday_proto::{Command, ErrorCode, RecordDraft, Refusal, SaleCommand, WeatherCommand};
+use blackfriday_telemetry::metrics::Registry;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::config::PublishConfig;
+use crate::error::PublisherError;
+use crate::in_flight::Room;
+use crate::target::{Prepared, Target, conclude};
+
+/// What became of one event: its identity, once the broker has acknowledged it.
+pub type Outcome = Result<EventId, Refusal>;
+
+/// Turns events into records and waits for the broker. Clones share the producer and its room.
+#[derive(Clone)]
+pub struct Publisher {
+    producer: Producer,
+    sales: Arc<Target>,
+    weather: Arc<Target>,
+    room: Room,
+}
+
+impl Publisher {
+    /// Makes a producer that looks for the broker in the background.
+    ///
+    /// # Errors
+    /// A setting is refused by the client. An unreachable broker is not an error here: events are answered `Unavailable`.
+    pub fn new(config: &PublishConfig, registry: &Registry) -> Result<Self, PublisherError> {
+        let producer = Producer::to(&config.kafka, &config.producer, config.destinations());
+        let refused = |error| match error {
+            BrokerError::Client(_) => PublisherError::Settings(error),
+            _ => PublisherError::Producer(error),
+        };
+        Ok(Self {
+            producer: producer.map_err(refused)?,
+            sales: Target::new(&config.topic_sales, config.topic_sales_keyed_partitions),
+            weather: Target::new(&config.topic_weather, config.topic_weather_keyed_partitions),
+            room: Room::new(config.max_in_flight_records, registry),
+        })
+    }
+
+    /// Publishes sales and waits for every outcome, until `by` at the latest.
+    pub async fn sales(&self, commands: Vec<SaleCommand>, by: Instant) -> Vec<Outcome> {
+        self.publish(prepared(&self.sales, commands), by).await
+    }
+
+    /// Publishes a weather report and waits for its outcome, until `by` at the latest.
+    pub async fn weather(&self, command: WeatherCommand, by: Instant) -> Outcome {
+        let id = command.id;
+        let unknown = || Err(Refusal::new(ErrorCode::OutcomeUnknown, "no outcome").of(id));
+        self.publish(prepared(&self.weather, vec![command]), by).await.pop().unwrap_or_else(unknown)
+    }
+
+    /// Whether the broker can be reached. Follows the changes.
+    pub fn watch_availability(&self) -> watch::Receiver<bool> {
+        self.producer.availability().watch()
+    }
+
+    /// Why topics take no records, although the broker is there. Follows the changes.
+    pub fn watch_topics(&self) -> watch::Receiver<Reasons> {
+        self.producer.watch_topics()
+    }
+
+    /// Waits until no record is on its way any more.
+    ///
+    /// # Errors
+    /// Some still are after `limit`.
+    pub async fn flush(&self, limit: Duration) -> Result<(), PublisherError> {
+        self.producer.flush(limit).await.map_err(PublisherError::Flush)
+    }
+
+    async fn publish(&self, prepared: Vec<Prepared>, by: Instant) -> Vec<Outcome> {
+        let Some(mut in_flight) = self.room.begin(prepared.len()) else {
+            let full =
+                || Refusal::new(ErrorCode::Overloaded, "too many records are on their way to the broker");
+            return prepared.into_iter().map(|prepared| Err(full().of(prepared.id))).collect();
+        };
+        let (about, records): (Vec<_>, Vec<_>) =
+            prepared.into_iter().map(|prepared| ((prepared.id, prepared.span), prepared.record)).unzip();
+        let delivered = self.producer.publish_batch(records).outcomes_until(by).await;
+        in_flight.acknowledged = delivered.iter().filter(|delivered| delivered.is_ok()).count();
+        let outcome = |((id, span), delivered): ((EventId, Option<tracing::Span>), _)| {
+            if let Some(span) = span {
+                conclude(&span, &delivered);
+            }
+            delivered.map(|_| id).map_err(|error| refusal(&error).of(id))
+        };
+        about.into_iter().zip(delivered).map(outcome).collect()
+    }
+}
+
+fn prepared<D: RecordDraft>(target: &Target, commands: Vec<Command<D>>) -> Vec<Prepared> {
+    let written_at = Timestamp::from(SystemTime::now());
+    commands.into_iter().map(|command| target.prepare(command, written_at)).collect()
+}
+
+/// What the client learns of a record that was not acknowledged.
+fn refusal(error: &PublishError) -> Refusal {
+    let code = match error {
+        PublishError::QueueFull => ErrorCode::Overloaded,
+        PublishError::Unavailable => ErrorCode::Unavailable,
+        PublishError::OutcomeUnknown => ErrorCode::OutcomeUnknown,
+        PublishError::TooLarge => ErrorCode::TooLarge,
+        PublishError::Rejected(_) => ErrorCode::Internal,
+    };
+    Refusal::new(code, error.to_string())
+}
