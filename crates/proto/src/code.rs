@@ -1,3 +1,8 @@
+//! The codes of refusals, and their total maps to gRPC and HTTP.
+//!
+//! Invariant: a code never claims more than the hop that gave it knows. A status or a name that is not ours says nothing
+//! about what was written.
+
 use tonic::{Code, Status};
 
 use crate::blackfriday::CodigoError;

@@ -1,3 +1,8 @@
+//! The record of the event log: an event's bytes, and back.
+//!
+//! Invariant: what [`encode_record`] writes [`decode_record`] reads as the same event, and a record that an older version
+//! accepted stays readable when the rules for new events become stricter.
+
 use blackfriday_event::{
     Accepted, Category, Event, EventId, FieldErrors, IdempotencyKey, Money, ProductId, Quantity, SaleDraft,
     Timestamp, WeatherDraft,

@@ -62,7 +62,7 @@ pub(crate) fn identity(
     (id, key)
 }
 
-/// A client's key; or that of a batch's item beside its own identity, which every hop sends and no client of the four
+/// A client's key; or that of a batch's item next to its own identity, which every hop sends and no client of the four
 /// fields needs.
 fn given_key(id: &[u8], text: &str) -> Result<IdempotencyKey, FieldError> {
     IdempotencyKey::new(text).or_else(|malformed| {

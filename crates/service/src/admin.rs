@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 
 use crate::{HttpLimits, Readiness, Shutdown, http};
 
-/// Serves the admin port until it is told to stop.
+/// Serves the admin port until `stop`.
 pub async fn serve(listener: TcpListener, registry: Registry, readiness: Readiness, stop: Shutdown) {
     let router = Router::new()
         .route("/livez", get(|| async { "ok\n" }))

@@ -8,7 +8,7 @@ const BACKLOG: i32 = 4096;
 
 /// A listening socket could not be made.
 #[derive(Debug, thiserror::Error)]
-#[error("listen on {address}")]
+#[error("cannot listen on {address}")]
 pub struct BindError {
     address: SocketAddr,
     #[source]

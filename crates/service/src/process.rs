@@ -1,3 +1,8 @@
+//! The life of a process, from its arguments to its exit code.
+//!
+//! Invariant: whatever ends a service, readiness is false before it stops, the last spans are sent, and the exit code says
+//! whether the configuration, the surroundings or a defect was the cause (sysexits.h).
+
 use std::error::Error;
 use std::fmt;
 use std::net::SocketAddr;
@@ -6,6 +11,7 @@ use std::process::ExitCode;
 use blackfriday_telemetry::metrics::Registry;
 use blackfriday_telemetry::{TelemetryConfig, TelemetryGuard};
 use clap::Parser;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::{BindError, Readiness, Shutdown, admin, bind, signals};
 
@@ -14,7 +20,7 @@ const EX_USAGE: u8 = 64;
 const EX_UNAVAILABLE: u8 = 69;
 const EX_SOFTWARE: u8 = 70;
 
-/// What every process can be told.
+/// The settings that every process has.
 #[derive(clap::Args, Debug, Clone)]
 pub struct ProcessConfig {
     /// Threads that run the service; without it half as many as there are cores, one at the least, because several
@@ -28,7 +34,7 @@ pub struct ProcessConfig {
 
 /// A service's configuration, as the skeleton needs it.
 pub trait ServiceConfig: Parser + fmt::Debug + Send + 'static {
-    /// What every process can be told.
+    /// The settings that every process has.
     fn process(&self) -> &ProcessConfig;
 
     /// Where `/livez`, `/readyz` and `/metrics` are served.
@@ -156,16 +162,9 @@ fn half_of_the_cores() -> usize {
 
 /// Raises the soft limit of open files to the hard one: each connection takes one.
 pub fn raise_fd_limit() {
-    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: `limit` is a valid rlimit for the length of both calls, which read or write nothing else.
-    let raised = unsafe {
-        libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) == 0 && {
-            limit.rlim_cur = limit.rlim_max;
-            libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) == 0
-        }
-    };
-    if !raised {
-        tracing::warn!(error = %std::io::Error::last_os_error(), "the limit of open files stays as it is");
+    let limit = getrlimit(Resource::Nofile);
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }) {
+        tracing::warn!(%error, "the limit of open files stays as it is");
     }
 }
 

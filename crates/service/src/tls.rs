@@ -1,6 +1,6 @@
 //! TLS of the gRPC hop, on both sides: certificates in PEM, read when the process starts.
 //!
-//! TLS 1.2 or newer, HTTP/2 by ALPN. A side that has an authority for the other lets nobody in without its certificate.
+//! TLS 1.2 or newer, HTTP/2 by ALPN. A side that has an authority for the other accepts only certificates that the authority vouches for.
 
 use std::io;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! TLS of the gRPC hop: who is let in, by either side.
+//! TLS of the gRPC hop: whom either side accepts.
 
 use blackfriday_service::tls::{ClientTls, PemFile, ServerTls};
 use blackfriday_stack::{Authority, Identity};
@@ -21,7 +21,7 @@ fn client(ca: &Authority, identity: Option<&Identity>, name: &str) -> ClientTls 
     ClientTls::new(pem("ca", &ca), identity, name).expect("files")
 }
 
-/// What the client reads after it has written: "pong", if both are let in.
+/// What the client reads after it has written: "pong", if both accept each other.
 async fn exchange(server: &ServerTls, client: &ClientTls) -> std::io::Result<String> {
     let (near, far) = duplex(64 * 1024);
     let mut served = server.begin(far).expect("begun");

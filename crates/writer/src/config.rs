@@ -37,7 +37,7 @@ pub struct Config {
     pub process: ProcessConfig,
 }
 
-/// TLS with the clients. Without a certificate there is none.
+/// TLS with the clients. Without a certificate the writer speaks in the clear.
 #[derive(clap::Args, Debug, Clone, Default)]
 #[command(next_help_heading = "TLS")]
 pub struct Tls {

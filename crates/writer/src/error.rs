@@ -14,16 +14,16 @@ pub enum Error {
         in_flight: usize,
     },
     /// A certificate or key cannot be used.
-    #[error("read the certificates")]
+    #[error("cannot use the certificates")]
     Tls(#[source] TlsError),
     /// Nothing can be published.
     #[error("cannot publish")]
     Publisher(#[source] PublisherError),
     /// The reflection service cannot be made.
-    #[error("make the reflection service")]
+    #[error("cannot make the reflection service")]
     Reflection(#[source] tonic_reflection::server::Error),
     /// The server broke.
-    #[error("serve gRPC")]
+    #[error("cannot serve gRPC")]
     Serve(#[source] tonic::transport::Error),
 }
 

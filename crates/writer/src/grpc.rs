@@ -18,10 +18,10 @@ use crate::answers::CallRoom;
 use crate::calls::AnswerBy;
 
 const OK: &str = "OK";
-/// Wrong sales of a batch that are told with every word; of the others the code. With a sale of two bytes an answer would
-/// else be hundreds of times as large as its request.
-const TOLD_IN_FULL: usize = 100;
-/// What one that is told in full takes beyond what every sale of a batch does.
+/// Wrong sales of a batch that are described in full; of the others only the code is answered. With a sale of two bytes an
+/// answer would else be hundreds of times as large as its request.
+const DESCRIBED_IN_FULL: usize = 100;
+/// What the result of one that is described in full takes beyond what every sale of a batch does.
 const FULL_BYTES: usize = 1024;
 /// Metadata of an error: the identity under which an unknown outcome may be found.
 const ID: &str = "id";
@@ -91,12 +91,12 @@ impl Calls {
             Err(errors) => {
                 wrong += 1;
                 let code_only = || Refusal::new(ErrorCode::InvalidField, "");
-                let error = if wrong <= TOLD_IN_FULL { Refusal::from(errors) } else { code_only() };
+                let error = if wrong <= DESCRIBED_IN_FULL { Refusal::from(errors) } else { code_only() };
                 Some(result(Err(error)))
             }
         };
         let refused: Vec<_> = requests.into_iter().map(convert).collect();
-        room.take(wrong.min(TOLD_IN_FULL) * FULL_BYTES)?;
+        room.take(wrong.min(DESCRIBED_IN_FULL) * FULL_BYTES)?;
         let mut outcomes = self.publisher.sales(valid, by).await.into_iter().map(result);
         Ok(refused.into_iter().filter_map(|refused| refused.or_else(|| outcomes.next())).collect())
     }
@@ -114,7 +114,7 @@ fn room<T>(request: &Request<T>) -> Result<CallRoom, Status> {
     room.cloned().ok_or_else(|| Status::internal("a call passed no gate"))
 }
 
-/// The trace context of a single call. Our own hops send it beside each sale: in metadata it is a client's, and our own
+/// The trace context of a single call. Our own hops send it with each sale: in metadata it is a client's, and our own
 /// share of calls decides whether it is followed.
 fn traceparent<T>(request: &Request<T>) -> Option<String> {
     let given = request.metadata().get(TRACEPARENT)?.to_str().ok()?;

@@ -87,7 +87,7 @@ pub(crate) async fn begin(reporter: &HealthReporter) {
     report(reporter, [SERVER, SALES, WEATHER].map(|name| (name, false))).await;
 }
 
-/// Follows the signs until the shutdown. Then whoever watches is told so and let go, because an open stream would hold up
+/// Follows the signs until the shutdown. Then every watcher gets that and its stream ends, because an open stream would hold up
 /// the drain.
 pub(crate) async fn follow(mut reporter: HealthReporter, mut signs: Signs, shutdown: Shutdown) {
     while !shutdown.is_begun() {

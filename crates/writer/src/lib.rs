@@ -1,6 +1,6 @@
 //! The writer: a gRPC server that publishes each sale and each weather report to the event log.
 //!
-//! It stands between the relay (or any client of the assignment's proto) and the broker.
+//! Its clients are the relay, the gateway and any client of the assignment's proto; behind it is the broker.
 //!
 //! Invariant: `OK` is answered only for a record that the broker has acknowledged; anything else says whether the record
 //! was surely not written, or may have been.

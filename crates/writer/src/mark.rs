@@ -2,7 +2,7 @@ use blackfriday_proto::{ErrorCode, WRITER_MARK};
 use http::{HeaderValue, Response};
 use tonic::{Code, Status};
 
-/// Puts the writer's mark on an answer that ends a call with an error, whoever gave it: a call, the gate or the server.
+/// Puts the writer's mark on an answer that ends a call with an error, whether a call, the gate or the server gave it.
 pub(crate) fn marked<B>(mut response: Response<B>) -> Response<B> {
     let status = Status::from_header_map(response.headers());
     if let Some(status) = status.filter(|status| status.code() != Code::Ok)

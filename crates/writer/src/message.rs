@@ -134,7 +134,7 @@ mod tests {
                 assert_eq!(counted, count);
             }
         }
-        // Fields that nobody knows yet: 2 as a varint, 3 as 64 bits, 4 as 32 bits, 17 as bytes.
+        // Fields of later versions: 2 as a varint, 3 as 64 bits, 4 as 32 bits, 17 as bytes.
         let unknown = b"\x10\xff\x01\x19abcdefgh\x25abcd\x8a\x01\x02ab\x0a\x00";
         assert_eq!(count_field_1(&framed(unknown)).expect("protobuf"), 1);
     }

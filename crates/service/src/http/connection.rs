@@ -1,5 +1,5 @@
 //! What a connection is doing, and whether that takes too long: waiting for a request, receiving a head, not taking its
-//! answer, or sending what nobody reads any more.
+//! answer, or sending what is not read any more.
 //!
 //! hyper knows one time-out, for a head, and counts it from the moment the connection is idle. Here a connection notes what
 //! it does, and its own task looks a few times per time-out.

@@ -20,7 +20,7 @@ use crate::LIMIT;
 /// Partitions of each topic.
 const PARTITIONS: i32 = 4;
 
-/// A record and where it lies.
+/// A record and where it is.
 pub(crate) struct Found {
     pub(crate) partition: i32,
     pub(crate) record: Record,

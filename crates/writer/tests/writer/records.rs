@@ -1,4 +1,4 @@
-//! What lies in the topics after a call, and what the call answered.
+//! What the topics hold after a call, and what the call answered.
 
 use std::time::SystemTime;
 
