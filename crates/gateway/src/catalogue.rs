@@ -5,6 +5,7 @@
 use std::path::{Path, PathBuf};
 
 use blackfriday_intake::Catalogue;
+use blackfriday_telemetry::access::{FileError, SettingFile};
 use blackfriday_workload::{
     Access, Registry, RegistryAuth, RegistryError, Workload, WorkloadError, artifact, reference,
 };
@@ -109,7 +110,9 @@ impl CatalogueConfig {
     async fn pull(&self, text: &str) -> Result<Workload, CatalogueError> {
         let failed = |source| CatalogueError::Registry { reference: text.to_owned(), source };
         let at = reference(text).map_err(failed)?;
-        let ca = self.catalogue_ca.as_deref().map(read_file).transpose()?;
+        let ca = self.catalogue_ca.as_deref();
+        let ca = ca.map(|path| SettingFile::new("--catalogue-ca", path).read()).transpose();
+        let ca = ca.map_err(of_file_error)?;
         let access = Access { ca, auth: self.auth()?, plain_http: self.catalogue_plain_http };
         let registry = Registry::new(&access).map_err(failed)?;
         let folder = tempfile::tempdir().map_err(CatalogueError::Folder)?;
@@ -121,11 +124,8 @@ impl CatalogueConfig {
     fn auth(&self) -> Result<RegistryAuth, CatalogueError> {
         let Some(username) = self.catalogue_username.clone() else { return Ok(RegistryAuth::Anonymous) };
         let path = self.catalogue_password_file.as_deref().ok_or(CatalogueError::NoPassword)?;
-        let text = read_file(path)?;
-        let text = String::from_utf8_lossy(&text);
-        let password =
-            text.lines().next().filter(|line| !line.is_empty()).ok_or(CatalogueError::NoPassword)?;
-        Ok(RegistryAuth::Basic(username, password.to_owned()))
+        let password = SettingFile::new("--catalogue-password-file", path).secret().map_err(of_file_error)?;
+        Ok(RegistryAuth::Basic(username, password.expose().to_owned()))
     }
 }
 
@@ -135,6 +135,6 @@ fn of_file(path: &Path) -> Result<Workload, CatalogueError> {
     Workload::parse(&text).map_err(|source| CatalogueError::Workload { path: path.to_owned(), source })
 }
 
-fn read_file(path: &Path) -> Result<Vec<u8>, CatalogueError> {
-    std::fs::read(path).map_err(|source| CatalogueError::File { path: path.to_owned(), source })
+fn of_file_error(FileError { path, source, .. }: FileError) -> CatalogueError {
+    CatalogueError::File { path, source }
 }

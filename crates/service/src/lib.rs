@@ -19,7 +19,7 @@ mod readiness;
 mod shutdown;
 pub mod tls;
 
-pub use blackfriday_telemetry::Secret;
+pub use blackfriday_telemetry::access::Secret;
 
 pub use accept::{Accepted, Acceptor};
 pub use bind::{BindError, bind};

@@ -3,10 +3,10 @@
 //! TLS 1.2 or newer, HTTP/2 by ALPN. A side that has an authority for the other accepts only certificates that the authority vouches for.
 
 use std::io;
-use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
 
+use blackfriday_telemetry::access::{FileError, SettingFile};
 use openssl::error::ErrorStack;
 use openssl::ssl::{
     AlpnError, Ssl, SslAcceptor, SslConnector, SslContextBuilder, SslFiletype, SslMethod, SslVerifyMode,
@@ -18,25 +18,6 @@ use tokio::io::{AsyncRead, AsyncWrite};
 pub use tokio_openssl::SslStream;
 
 const HTTP2: &[u8] = b"\x02h2";
-
-/// A file of a setting cannot be used.
-#[derive(Debug, thiserror::Error)]
-#[error("use {}, the file of {option}", path.display())]
-pub struct TlsError {
-    option: &'static str,
-    path: PathBuf,
-    #[source]
-    source: ErrorStack,
-}
-
-/// A certificate or key, and the setting that names it.
-#[derive(Debug, Clone, Copy)]
-pub struct PemFile<'a> {
-    /// The setting.
-    pub option: &'static str,
-    /// The file.
-    pub path: &'a Path,
-}
 
 /// The server's side. Clones share it.
 #[derive(Clone)]
@@ -55,16 +36,16 @@ impl ServerTls {
     /// # Errors
     /// A file cannot be read or is not in PEM, or the key is not the certificate's.
     pub fn new(
-        certificate: PemFile<'_>,
-        key: PemFile<'_>,
-        client_ca: Option<PemFile<'_>>,
-    ) -> Result<Self, TlsError> {
+        certificate: SettingFile<'_>,
+        key: SettingFile<'_>,
+        client_ca: Option<SettingFile<'_>>,
+    ) -> Result<Self, FileError> {
         let begun = SslAcceptor::mozilla_intermediate_v5(SslMethod::tls());
-        let mut builder = begun.map_err(|source| certificate.error(source))?;
-        show(&mut builder, certificate, key)?;
+        let mut builder = begun.map_err(|source| certificate.refused(source))?;
+        present_certificate(&mut builder, certificate, key)?;
         if let Some(ca) = client_ca {
             trust(&mut builder, ca)?;
-            let names = X509Name::load_client_ca_file(ca.path).map_err(|source| ca.error(source))?;
+            let names = X509Name::load_client_ca_file(ca.path).map_err(|source| ca.refused(source))?;
             builder.set_client_ca_list(names);
             builder.set_verify(SslVerifyMode::PEER | SslVerifyMode::FAIL_IF_NO_PEER_CERT);
         }
@@ -91,11 +72,11 @@ impl ClientTls {
     /// # Errors
     /// A file cannot be read or is not in PEM, or the key is not the certificate's.
     pub fn new(
-        ca: PemFile<'_>,
-        identity: Option<(PemFile<'_>, PemFile<'_>)>,
+        ca: SettingFile<'_>,
+        identity: Option<(SettingFile<'_>, SettingFile<'_>)>,
         server_name: &str,
-    ) -> Result<Self, TlsError> {
-        let refused = |source| ca.error(source);
+    ) -> Result<Self, FileError> {
+        let refused = |source: ErrorStack| ca.refused(source);
         // Not the builder's defaults, which trust the system's authorities, too.
         let mut builder = SslConnector::builder(SslMethod::tls_client()).map_err(refused)?;
         builder.set_cert_store(openssl::x509::store::X509StoreBuilder::new().map_err(refused)?.build());
@@ -103,7 +84,7 @@ impl ClientTls {
         builder.set_alpn_protos(HTTP2).map_err(refused)?;
         trust(&mut builder, ca)?;
         if let Some((certificate, key)) = identity {
-            show(&mut builder, certificate, key)?;
+            present_certificate(&mut builder, certificate, key)?;
         }
         Ok(Self { connector: Arc::new(builder.build()), server_name: server_name.into() })
     }
@@ -120,18 +101,16 @@ impl ClientTls {
     }
 }
 
-impl PemFile<'_> {
-    fn error(&self, source: ErrorStack) -> TlsError {
-        TlsError { option: self.option, path: self.path.to_owned(), source }
-    }
+fn trust(builder: &mut SslContextBuilder, ca: SettingFile<'_>) -> Result<(), FileError> {
+    builder.set_ca_file(ca.path).map_err(|source| ca.refused(source))
 }
 
-fn trust(builder: &mut SslContextBuilder, ca: PemFile<'_>) -> Result<(), TlsError> {
-    builder.set_ca_file(ca.path).map_err(|source| ca.error(source))
-}
-
-fn show(builder: &mut SslContextBuilder, certificate: PemFile<'_>, key: PemFile<'_>) -> Result<(), TlsError> {
-    builder.set_certificate_chain_file(certificate.path).map_err(|source| certificate.error(source))?;
-    builder.set_private_key_file(key.path, SslFiletype::PEM).map_err(|source| key.error(source))?;
-    builder.check_private_key().map_err(|source| key.error(source))
+fn present_certificate(
+    builder: &mut SslContextBuilder,
+    certificate: SettingFile<'_>,
+    key: SettingFile<'_>,
+) -> Result<(), FileError> {
+    builder.set_certificate_chain_file(certificate.path).map_err(|source| certificate.refused(source))?;
+    builder.set_private_key_file(key.path, SslFiletype::PEM).map_err(|source| key.refused(source))?;
+    builder.check_private_key().map_err(|source| key.refused(source))
 }

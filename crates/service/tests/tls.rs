@@ -1,11 +1,12 @@
 //! TLS of the gRPC hop: whom either side accepts.
 
-use blackfriday_service::tls::{ClientTls, PemFile, ServerTls};
+use blackfriday_service::tls::{ClientTls, ServerTls};
 use blackfriday_stack::{Authority, Identity};
+use blackfriday_telemetry::access::SettingFile;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 
-fn pem<'a>(option: &'static str, path: &'a std::path::Path) -> PemFile<'a> {
-    PemFile { option, path }
+fn pem<'a>(option: &'static str, path: &'a std::path::Path) -> SettingFile<'a> {
+    SettingFile::new(option, path)
 }
 
 fn server(identity: &Identity, client_ca: Option<&Authority>) -> ServerTls {
@@ -74,7 +75,7 @@ fn a_file_that_is_of_no_use_is_named_with_its_setting() {
         refused.err().map(|error| error.to_string()).unwrap_or_default()
     };
     let missing = std::path::Path::new("/nonexistent");
-    assert_eq!(error(missing, &one.key, &one.ca), "use /nonexistent, the file of --tls-certificate");
+    assert_eq!(error(missing, &one.key, &one.ca), "cannot use /nonexistent, the file of --tls-certificate");
     assert!(error(&one.certificate, &other.key, &one.ca).ends_with("--tls-key"));
     assert!(error(&one.certificate, &one.key, &one.key).ends_with("--tls-client-ca"));
 }

@@ -1,7 +1,6 @@
-use std::fs;
 use std::path::{Path, PathBuf};
 
-use blackfriday_telemetry::Secret;
+use blackfriday_telemetry::access::{Secret, SettingFile};
 use redis::{
     Client, ClientTlsConfig, ConnectionAddr, ConnectionInfo, ErrorKind, IntoConnectionInfo,
     RedisConnectionInfo, RedisError, TlsCertificates,
@@ -111,8 +110,11 @@ impl ValkeyAccess {
     }
 
     fn with_certificates(&self, info: ConnectionInfo) -> Result<Client, ConnectionError> {
-        let file =
-            |path: &Option<PathBuf>, option| path.as_deref().map(|path| read(path, option)).transpose();
+        let file = |path: &Option<PathBuf>, option| {
+            path.as_deref()
+                .map(|path| SettingFile::new(option, path).read().map_err(ConnectionError::File))
+                .transpose()
+        };
         let ca = file(&self.ca, "--valkey-ca")?;
         if ca.as_deref().is_some_and(|pem| !holds_a_certificate(pem)) {
             let source = (ErrorKind::InvalidClientConfig, "no certificate").into();
@@ -142,19 +144,9 @@ fn secret(
     file: Option<&Path>,
     option: &'static str,
 ) -> Result<Option<Secret>, ConnectionError> {
-    let in_file = |path: &Path| {
-        Secret::in_file(path).map_err(|source| ConnectionError::File {
-            option,
-            path: path.to_owned(),
-            source,
-        })
-    };
+    let in_file = |path| SettingFile::new(option, path).secret().map_err(ConnectionError::File);
     let text = text.filter(|text| !text.expose().is_empty());
     file.map(in_file).or_else(|| text.cloned().map(Ok)).transpose()
-}
-
-fn read(path: &Path, option: &'static str) -> Result<Vec<u8>, ConnectionError> {
-    fs::read(path).map_err(|source| ConnectionError::File { option, path: path.to_owned(), source })
 }
 
 /// The client would take a file without any for no file, and trust the system's authorities.

@@ -9,6 +9,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use blackfriday_telemetry::access::FileError;
 use redis::{Arg, ErrorKind, ParsingError, Pipeline, RedisError, ServerError};
 
 /// What Valkey answers while it is loading, a replica, cut off from its primary or its disk, busy or out of memory. All of
@@ -133,7 +134,9 @@ impl StoreError {
                 // Whatever else it answers, it is not about our data.
                 None => Self::Away { what, source },
             },
-            ConnectionError::File { option, path, source } => Self::File { what, option, path, source },
+            ConnectionError::File(FileError { option, path, source }) => {
+                Self::File { what, option, path, source }
+            }
             ConnectionError::Certificate { option, source } => Self::Certificate { what, option, source },
         }
     }
@@ -187,7 +190,7 @@ impl StoreError {
 pub(crate) enum ConnectionError {
     Server(RedisError),
     Sentinel { sentinel: String, source: RedisError },
-    File { option: &'static str, path: PathBuf, source: io::Error },
+    File(FileError),
     Certificate { option: &'static str, source: RedisError },
 }
 
@@ -212,7 +215,7 @@ impl ConnectionError {
     pub(crate) fn needs_mending(&self) -> bool {
         match self {
             Self::Server(error) | Self::Sentinel { source: error, .. } => Denial::of(error).is_some(),
-            Self::File { .. } | Self::Certificate { .. } => true,
+            Self::File(_) | Self::Certificate { .. } => true,
         }
     }
 

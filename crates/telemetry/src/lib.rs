@@ -5,12 +5,12 @@
 //! the head: by [`context::sample_root`]. Hops of ours follow that by the `traceparent` of the one before; a client's can
 //! only say no.
 
+pub mod access;
 pub mod context;
 mod error;
 mod logs;
 pub mod metrics;
 mod process;
-mod secret;
 mod traces;
 
 use std::sync::OnceLock;
@@ -20,7 +20,6 @@ use opentelemetry_sdk::trace::SdkTracerProvider;
 
 pub use error::TelemetryError;
 pub use logs::LogFormat;
-pub use secret::Secret;
 
 /// How long the last spans may take to leave.
 const FLUSH_LIMIT: Duration = Duration::from_secs(5);

@@ -3,8 +3,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use blackfriday_publish::PublishConfig;
-use blackfriday_service::tls::{PemFile, ServerTls};
+use blackfriday_service::tls::ServerTls;
 use blackfriday_service::{ProcessConfig, ServiceConfig};
+use blackfriday_telemetry::access::SettingFile;
 use clap::Parser;
 
 use crate::Error;
@@ -91,9 +92,9 @@ impl Tls {
     /// A file cannot be used.
     pub(crate) fn server(&self) -> Result<Option<ServerTls>, Error> {
         let (Some(certificate), Some(key)) = (&self.tls_certificate, &self.tls_key) else { return Ok(None) };
-        let client_ca = self.tls_client_ca.as_ref().map(|path| PemFile { option: "--tls-client-ca", path });
-        let certificate = PemFile { option: "--tls-certificate", path: certificate };
-        let key = PemFile { option: "--tls-key", path: key };
+        let client_ca = self.tls_client_ca.as_deref().map(|path| SettingFile::new("--tls-client-ca", path));
+        let certificate = SettingFile::new("--tls-certificate", certificate);
+        let key = SettingFile::new("--tls-key", key);
         ServerTls::new(certificate, key, client_ca).map(Some).map_err(Error::Tls)
     }
 }

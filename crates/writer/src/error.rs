@@ -1,6 +1,6 @@
 use blackfriday_publish::PublisherError;
 use blackfriday_service::Failure;
-use blackfriday_service::tls::TlsError;
+use blackfriday_telemetry::access::FileError;
 
 /// Why the writer ends.
 #[derive(Debug, thiserror::Error)]
@@ -15,7 +15,7 @@ pub enum Error {
     },
     /// A certificate or key cannot be used.
     #[error("cannot use the certificates")]
-    Tls(#[source] TlsError),
+    Tls(#[source] FileError),
     /// Nothing can be published.
     #[error("cannot publish")]
     Publisher(#[source] PublisherError),

@@ -6,7 +6,7 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use blackfriday_telemetry::Secret;
+use blackfriday_telemetry::access::Secret;
 use rdkafka::ClientConfig;
 
 /// How we log in to Kafka.

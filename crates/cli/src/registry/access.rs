@@ -2,7 +2,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use blackfriday_service::Secret;
+use blackfriday_telemetry::access::{Secret, SettingFile};
 use blackfriday_workload::{Access, Registry, RegistryAuth};
 
 use crate::failure::Usage;
@@ -55,12 +55,8 @@ fn certificates(path: &Path) -> Result<Vec<u8>> {
 
 /// The first line of a file.
 pub(super) fn password_in(path: &Path) -> Result<Secret> {
-    let wrong = |why: &str| Usage(format!("--password-file {}{why}", path.display()));
-    let text = fs::read_to_string(path).with_context(|| wrong(""))?;
-    match text.lines().next() {
-        Some(line) if !line.is_empty() => Ok(line.parse()?),
-        _ => Err(wrong(": its first line is empty").into()),
-    }
+    let secret = SettingFile::new("--password-file", path).secret();
+    secret.map_err(|error| Usage(format!("{error}: {}", error.source)).into())
 }
 
 fn password_in_environment() -> Result<Secret> {

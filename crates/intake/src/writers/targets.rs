@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
-use blackfriday_service::tls::TlsError;
+use blackfriday_telemetry::access::FileError;
 
 /// Why there is no way to the writers.
 #[derive(Debug, thiserror::Error)]
@@ -11,7 +11,7 @@ pub enum WritersError {
     Target(String),
     /// A certificate or key cannot be used.
     #[error("read the certificates")]
-    Tls(#[source] TlsError),
+    Tls(#[source] FileError),
 }
 
 /// A name and a port.

@@ -1,6 +1,7 @@
 use std::path::PathBuf;
 
-use blackfriday_service::tls::{ClientTls, PemFile, TlsError};
+use blackfriday_service::tls::ClientTls;
+use blackfriday_telemetry::access::{FileError, SettingFile};
 
 /// TLS with the writers. Without an authority there is none.
 #[derive(clap::Args, Debug, Clone, Default)]
@@ -36,12 +37,12 @@ pub struct WritersTls {
 
 impl WritersTls {
     /// Reads the files, if there is an authority. `host` is the name where no other is given.
-    pub(super) fn client(&self, host: &str) -> Result<Option<ClientTls>, TlsError> {
+    pub(super) fn client(&self, host: &str) -> Result<Option<ClientTls>, FileError> {
         let Some(ca) = &self.ca else { return Ok(None) };
-        let ca = PemFile { option: "--writer-tls-ca", path: ca };
+        let ca = SettingFile::new("--writer-tls-ca", ca);
         let identity = self.certificate.as_deref().zip(self.key.as_deref()).map(|(certificate, key)| {
-            let certificate = PemFile { option: "--writer-tls-certificate", path: certificate };
-            (certificate, PemFile { option: "--writer-tls-key", path: key })
+            let certificate = SettingFile::new("--writer-tls-certificate", certificate);
+            (certificate, SettingFile::new("--writer-tls-key", key))
         });
         let name = self.server_name.as_deref().unwrap_or(host);
         ClientTls::new(ca, identity, name).map(Some)

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use blackfriday_proto::ErrorCode;
-use blackfriday_service::tls::{ClientTls, PemFile};
+use blackfriday_service::tls::ClientTls;
 use blackfriday_stack::{Authority, eventually};
+use blackfriday_telemetry::access::SettingFile;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{interval, timeout};
@@ -32,7 +33,7 @@ async fn handshakes_that_do_not_end_take_limited_places_and_only_for_a_limited_t
     fill_and_be_sent_away(&writer, HELLO).await?;
 
     let ca = authority.ca();
-    let client = ClientTls::new(PemFile { option: "ca", path: &ca }, None, "writer")?;
+    let client = ClientTls::new(SettingFile::new("ca", &ca), None, "writer")?;
     let mut stream = client.connect(TcpStream::connect(writer.address).await?).await?;
     stream.write_all(PREFACE).await?;
     let mut answer = [0; 9];
