@@ -8,7 +8,10 @@ use axum::routing::get;
 use blackfriday_telemetry::metrics::{CONTENT_TYPE, Registry};
 use tokio::net::TcpListener;
 
-use crate::{HttpLimits, Readiness, Shutdown, http};
+use crate::http;
+use crate::limits::HttpLimits;
+use crate::readiness::Readiness;
+use crate::shutdown::Shutdown;
 
 /// Serves the admin port until `stop`.
 pub async fn serve(listener: TcpListener, registry: Registry, readiness: Readiness, stop: Shutdown) {

@@ -50,8 +50,8 @@ pub struct BudgetFull;
 /// The memory of all large bodies and answers together. Clones share it.
 #[derive(Debug, Clone)]
 pub struct BodyBudget {
-    kbytes: Arc<Semaphore>,
-    total_kbytes: u32,
+    kib: Arc<Semaphore>,
+    total_kib: u32,
 }
 
 /// One request's part of the budget, given back when it is dropped.
@@ -75,9 +75,9 @@ pub struct BodyLimits {
 
 impl BodyBudget {
     /// A budget of so many KiB.
-    pub fn new(kbytes: u32) -> Self {
-        let permits = usize::try_from(kbytes).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS);
-        Self { kbytes: Arc::new(Semaphore::new(permits)), total_kbytes: kbytes }
+    pub fn new(kib: u32) -> Self {
+        let permits = usize::try_from(kib).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS);
+        Self { kib: Arc::new(Semaphore::new(permits)), total_kib: kib }
     }
 
     /// An empty part of it.
@@ -86,9 +86,9 @@ impl BodyBudget {
     }
 
     /// The part for so many bytes of one request. One may fill the budget, and never waits for more than that.
-    fn kbytes_for(&self, bytes: usize) -> u32 {
-        let kbytes = bytes.saturating_sub(FREE_BYTES).div_ceil(1024);
-        u32::try_from(kbytes).unwrap_or(u32::MAX).min(self.total_kbytes)
+    fn kib_for(&self, bytes: usize) -> u32 {
+        let kib = bytes.saturating_sub(FREE_BYTES).div_ceil(1024);
+        u32::try_from(kib).unwrap_or(u32::MAX).min(self.total_kib)
     }
 }
 
@@ -99,12 +99,12 @@ impl Room {
     /// The budget has not enough left; what was taken before stays.
     pub fn take(&mut self, bytes: usize) -> Result<(), BudgetFull> {
         let wanted = self.bytes.saturating_add(bytes);
-        let kbytes = self.budget.kbytes_for(wanted);
+        let kib = self.budget.kib_for(wanted);
         let held = self.held.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
-        let more = kbytes.saturating_sub(u32::try_from(held).unwrap_or(u32::MAX));
+        let more = kib.saturating_sub(u32::try_from(held).unwrap_or(u32::MAX));
         if more > 0 {
-            let kbytes = Arc::clone(&self.budget.kbytes);
-            let taken = kbytes.try_acquire_many_owned(more).map_err(|_| BudgetFull)?;
+            let kib = Arc::clone(&self.budget.kib);
+            let taken = kib.try_acquire_many_owned(more).map_err(|_| BudgetFull)?;
             match &mut self.held {
                 Some(held) => held.merge(taken),
                 None => self.held = Some(taken),
@@ -117,7 +117,7 @@ impl Room {
     /// Gives back what is beyond so many bytes.
     pub fn shrink(&mut self, bytes: usize) {
         self.bytes = self.bytes.min(bytes);
-        let kept = usize::try_from(self.budget.kbytes_for(self.bytes)).unwrap_or(usize::MAX);
+        let kept = usize::try_from(self.budget.kib_for(self.bytes)).unwrap_or(usize::MAX);
         if let Some(held) = &mut self.held {
             drop(held.split(held.num_permits().saturating_sub(kept)));
         }
@@ -218,15 +218,15 @@ mod tests {
         let budget = BodyBudget::new(64);
         let mut small = budget.room();
         small.take(FREE_BYTES).expect("free");
-        assert_eq!(budget.kbytes.available_permits(), 64);
+        assert_eq!(budget.kib.available_permits(), 64);
         let mut large = budget.room();
         large.take(FREE_BYTES + 1).expect("a KiB");
         large.take(63 << 10).expect("the rest");
-        assert_eq!((budget.kbytes.available_permits(), small.take(1)), (0, Err(BudgetFull)));
+        assert_eq!((budget.kib.available_permits(), small.take(1)), (0, Err(BudgetFull)));
         large.shrink(FREE_BYTES + 1024);
-        assert_eq!(budget.kbytes.available_permits(), 63);
+        assert_eq!(budget.kib.available_permits(), 63);
         large.take(63 << 10).expect("as much as before");
-        assert_eq!(budget.kbytes.available_permits(), 0);
+        assert_eq!(budget.kib.available_permits(), 0);
         drop(large);
         small.take(usize::MAX).expect("one alone may fill it");
     }

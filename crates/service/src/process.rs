@@ -13,7 +13,10 @@ use blackfriday_telemetry::{TelemetryConfig, TelemetryGuard};
 use clap::Parser;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use crate::{BindError, Readiness, Shutdown, admin, bind, signals};
+use crate::admin;
+use crate::bind::{BindError, bind};
+use crate::readiness::Readiness;
+use crate::shutdown::{Shutdown, signals};
 
 /// Exit codes of sysexits.h.
 const EX_USAGE: u8 = 64;

@@ -8,7 +8,8 @@ use tracing_subscriber::layer::{Context, Filter, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, Registry, fmt};
 
-use crate::{TelemetryConfig, TelemetryError};
+use crate::TelemetryConfig;
+use crate::error::TelemetryError;
 
 /// How log lines look.
 #[derive(clap::ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,7 +2,8 @@ use opentelemetry_otlp::{SpanExporter, WithExportConfig};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
 
-use crate::{TelemetryConfig, TelemetryError};
+use crate::TelemetryConfig;
+use crate::error::TelemetryError;
 
 /// A provider that exports to the configured endpoint, or none.
 pub(crate) fn provider(

@@ -123,8 +123,8 @@ impl Gate {
 
     /// A peer that does not take its answers gets no more of them than its part.
     fn check_taken(&self, untaken: &Untaken) -> Result<(), Status> {
-        let kbytes = usize::try_from(self.limits.max_messages_kib).unwrap_or(usize::MAX);
-        let most = kbytes.saturating_mul(1024) / UNTAKEN_PART;
+        let kib = usize::try_from(self.limits.max_messages_kib).unwrap_or(usize::MAX);
+        let most = kib.saturating_mul(1024) / UNTAKEN_PART;
         if untaken.bytes() > most.max(LEAST_UNTAKEN_BYTES) {
             return Err(Status::resource_exhausted("the connection does not take its answers"));
         }

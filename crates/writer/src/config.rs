@@ -8,7 +8,7 @@ use blackfriday_service::{ProcessConfig, ServiceConfig};
 use blackfriday_telemetry::access::SettingFile;
 use clap::Parser;
 
-use crate::Error;
+use crate::error::Error;
 
 /// Takes sales and weather reports over gRPC and publishes them to Kafka.
 #[derive(Parser, Debug, Clone)]

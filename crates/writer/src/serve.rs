@@ -13,13 +13,14 @@ use tower::util::MapResponseLayer;
 
 use crate::admission::Gate;
 use crate::aside::Aside;
-use crate::config::Limits;
+use crate::config::{Config, Limits};
 use crate::connections::{PING_INTERVAL, PING_TIMEOUT, accept};
+use crate::error::Error;
 use crate::grpc::Calls;
+use crate::health;
 use crate::health::Signs;
 use crate::mark::marked;
 use crate::secured::secured;
-use crate::{Config, Error, health};
 
 /// Serves gRPC until the shutdown begins, finishes the calls in flight, and flushes the producer.
 ///
