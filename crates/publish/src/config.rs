@@ -1,17 +1,12 @@
 use std::num::NonZeroU16;
 
 use blackfriday_broker::kafka::{Destination, KafkaConfig, ProducerConfig};
+use blackfriday_broker::{SALES, WEATHER};
 
 /// What is published where, and how much at a time.
 #[derive(clap::Args, Debug, Clone)]
 #[command(next_help_heading = "Publishing")]
 pub struct PublishConfig {
-    /// The topic of sales.
-    #[arg(long, env = "BLACKFRIDAY_TOPIC_SALES", default_value = "ventas")]
-    pub topic_sales: String,
-    /// The topic of weather reports.
-    #[arg(long, env = "BLACKFRIDAY_TOPIC_WEATHER", default_value = "clima")]
-    pub topic_weather: String,
     /// Partitions of the topic of sales, from the first on, over which sales with an idempotency key are spread. All writers
     /// must be given the same number, and it must never change: then more partitions never count a key twice.
     #[arg(long, env = "BLACKFRIDAY_TOPIC_SALES_KEYED_PARTITIONS", default_value_t = NonZeroU16::MIN)]
@@ -32,18 +27,12 @@ pub struct PublishConfig {
 }
 
 impl PublishConfig {
-    /// The topics that are written to, sales first.
-    pub fn topics(&self) -> [&str; 2] {
-        [&self.topic_sales, &self.topic_weather]
-    }
-
     pub(crate) fn destinations(&self) -> Vec<Destination> {
-        let keyed = [self.topic_sales_keyed_partitions, self.topic_weather_keyed_partitions];
-        let of = |(topic, keyed): (&str, NonZeroU16)| Destination {
+        let of = |topic: &str, keyed: NonZeroU16| Destination {
             topic: topic.to_owned(),
             min_partitions: usize::from(keyed.get()),
         };
-        self.topics().into_iter().zip(keyed).map(of).collect()
+        vec![of(SALES, self.topic_sales_keyed_partitions), of(WEATHER, self.topic_weather_keyed_partitions)]
     }
 }
 

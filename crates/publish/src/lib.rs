@@ -14,6 +14,7 @@ mod publisher;
 mod target;
 
 pub use blackfriday_broker::kafka::Reasons;
+pub use blackfriday_broker::{SALES, WEATHER};
 
 pub use config::PublishConfig;
 pub use error::PublisherError;

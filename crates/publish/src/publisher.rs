@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use blackfriday_broker::kafka::{Producer, Reasons};
-use blackfriday_broker::{BrokerError, PublishError};
+use blackfriday_broker::{BrokerError, PublishError, SALES, WEATHER};
 use blackfriday_event::{EventId, Timestamp};
 use blackfriday_proto::{Command, ErrorCode, RecordDraft, Refusal, SaleCommand, WeatherCommand};
 use blackfriday_telemetry::metrics::Registry;
@@ -39,8 +39,8 @@ impl Publisher {
         };
         Ok(Self {
             producer: producer.map_err(refused)?,
-            sales: Target::new(&config.topic_sales, config.topic_sales_keyed_partitions),
-            weather: Target::new(&config.topic_weather, config.topic_weather_keyed_partitions),
+            sales: Target::new(SALES, config.topic_sales_keyed_partitions),
+            weather: Target::new(WEATHER, config.topic_weather_keyed_partitions),
             room: Room::new(config.max_in_flight_records, registry),
         })
     }

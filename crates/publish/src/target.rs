@@ -9,7 +9,7 @@ use tracing::Span;
 
 /// A topic, and the partitions over which its keyed events are spread.
 pub(crate) struct Target {
-    topic: String,
+    topic: &'static str,
     keyed_partitions: NonZeroU16,
 }
 
@@ -21,18 +21,18 @@ pub(crate) struct Prepared {
 }
 
 impl Target {
-    pub(crate) fn new(topic: &str, keyed_partitions: NonZeroU16) -> Arc<Self> {
-        Arc::new(Self { topic: topic.to_owned(), keyed_partitions })
+    pub(crate) fn new(topic: &'static str, keyed_partitions: NonZeroU16) -> Arc<Self> {
+        Arc::new(Self { topic, keyed_partitions })
     }
 
     /// The record of an event. Events under one idempotency key go to one partition, whatever the topic has, where the order
     /// of offsets says which came first; the others are spread.
     pub(crate) fn prepare<D: RecordDraft>(&self, command: Command<D>, written_at: Timestamp) -> Prepared {
-        let span = send_span(&self.topic, command.traceparent.as_deref());
+        let span = send_span(self.topic, command.traceparent.as_deref());
         let id = command.id;
         let key = command.idempotency_key.as_ref().map(|key| key.as_str().as_bytes().to_vec());
         let record = OutgoingRecord {
-            topic: self.topic.clone(),
+            topic: self.topic.to_owned(),
             partition: key.is_some().then(|| id.keyed_partition(self.keyed_partitions)),
             key,
             payload: encode_record(&command.accepted(written_at)),

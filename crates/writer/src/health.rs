@@ -2,7 +2,7 @@
 //! `/readyz`, while at least one of them does. A topic that takes no records takes its own service out of traffic, not the
 //! other; readiness and a metric name it.
 
-use blackfriday_publish::{Publisher, Reasons};
+use blackfriday_publish::{self as publish, Publisher, Reasons};
 use blackfriday_service::{Condition, Readiness, Shutdown};
 use blackfriday_telemetry::metrics::Registry;
 use blackfriday_telemetry::metrics::types::family::Family;
@@ -22,30 +22,25 @@ pub(crate) struct Signs {
     available: watch::Receiver<bool>,
     topics: watch::Receiver<Reasons>,
     /// Sales first.
-    named: [(String, Condition); 2],
+    named: [(&'static str, Condition); 2],
     refusing: Family<Topic, Gauge>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Topic {
-    messaging_destination_name: String,
+    messaging_destination_name: &'static str,
 }
 
 impl Signs {
-    pub(crate) fn new(
-        readiness: &Readiness,
-        publisher: &Publisher,
-        [sales, weather]: [&str; 2],
-        registry: &Registry,
-    ) -> Self {
-        let [of_sales, of_weather] = readiness.alternatives(["sales topic", "weather topic"]);
-        of_sales.set(true);
-        of_weather.set(true);
+    pub(crate) fn new(readiness: &Readiness, publisher: &Publisher, registry: &Registry) -> Self {
+        let [sales, weather] = readiness.alternatives(["sales topic", "weather topic"]);
+        sales.set(true);
+        weather.set(true);
         Self {
             ready: readiness.watch(),
             available: publisher.watch_availability(),
             topics: publisher.watch_topics(),
-            named: [(sales.to_owned(), of_sales), (weather.to_owned(), of_weather)],
+            named: [(publish::SALES, sales), (publish::WEATHER, weather)],
             refusing: registry.gauges(
                 "blackfriday_writer_refusing_topics",
                 "1 while a topic takes no records although the broker is there",
@@ -58,9 +53,9 @@ impl Signs {
         let available = *self.available.borrow_and_update();
         let reasons = self.topics.borrow_and_update().clone();
         let [sales, weather] = self.named.each_ref().map(|(topic, condition)| {
-            let takes_records = !reasons.contains_key(topic);
+            let takes_records = !reasons.contains_key(*topic);
             condition.set(takes_records);
-            let label = Topic { messaging_destination_name: topic.clone() };
+            let label = Topic { messaging_destination_name: topic };
             self.refusing.get_or_create(&label).set(i64::from(!takes_records));
             available && takes_records
         });

@@ -35,7 +35,7 @@ pub async fn run(config: Config, listener: TcpListener, context: Context) -> Res
     let _availability = spawn(follow_broker(publisher.watch_availability(), broker, &context.registry));
     let (reporter, health_service) = tonic_health::server::health_reporter();
     health::begin(&reporter).await;
-    let signs = Signs::new(&context.readiness, &publisher, config.publish.topics(), &context.registry);
+    let signs = Signs::new(&context.readiness, &publisher, &context.registry);
     let _health = spawn(health::follow(reporter, signs, context.shutdown.clone()));
     let reflection = || {
         tonic_reflection::server::Builder::configure()
