@@ -16,7 +16,7 @@ craneLib.cargoNextest (
     preCheck = "cargo build --locked --workspace --bins --tests";
     cargoNextestExtraArgs = lib.escapeShellArgs [
       "-E"
-      "not (binary(/^(artifact|image|reference|registry)$/) | package(blackfriday-cli) & test(/^doctor::registry::/) | package(blackfriday-gateway) & test(/^catalogue::a_catalogue_is_pulled/) | package(blackfriday-dashboard) & test(/^(connection|page)::/))"
+      "not (binary(/^(artifact|image|reference|registry)$/) | package(blackfriday-cluster) & test(/^doctor::registry::/) | package(blackfriday-gateway) & test(/^catalogue::a_catalogue_is_pulled/) | package(blackfriday-dashboard) & test(/^(connection|page)::/))"
     ];
   }
 )

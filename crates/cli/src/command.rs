@@ -1,13 +1,15 @@
 use std::process::ExitCode;
 
-use blackfriday_service::{Shutdown, signals};
+use anyhow::Result;
+use blackfriday_cluster::{deploy, doctor};
 use blackfriday_telemetry::TelemetryConfig;
-use clap::{Parser, Subcommand};
+use blackfriday_terminal::output;
+use blackfriday_terminal::process::{self, stopped_by_signals};
+use blackfriday_verify::{compare, dead_letters, resume, tail};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
-use crate::{
-    dead_letters, demo, deploy, doctor, failure, image, load, output, reference, registry, resume, tail,
-    topics, valkey_config, verify, workload,
-};
+use crate::failure::LIBRARIES;
+use crate::{demo, reference, registry, topics, workload};
 
 /// Takes a flash sale in, counts it exactly once, and proves it.
 #[derive(Parser, Debug)]
@@ -32,9 +34,9 @@ pub enum Command {
     /// Start everything on this machine, send a flash sale, prove the count, clean up.
     Demo(demo::Arguments),
     /// Send sales to a gateway, at a fixed rate or as fast as it answers.
-    Load(load::Arguments),
+    Load(Box<blackfriday_load::Arguments>),
     /// Compare what was acknowledged with what is in the broker and what is counted.
-    Verify(Box<verify::Arguments>),
+    Verify(Box<compare::Arguments>),
     /// Print records as JSON lines.
     Tail(tail::Arguments),
     /// Look at records that could not be counted, or send them again.
@@ -56,12 +58,12 @@ pub enum Command {
         subcommand,
         after_help = "Example:\n  blackfriday image push result registry.example:5000/gateway:1"
     )]
-    Image(image::Command),
+    Image(blackfriday_image::Command),
     /// Run a registry on this machine, until Ctrl-C.
     Registry(registry::Arguments),
     /// Write the configuration of Valkey's servers and Sentinels, as the first container of their pods.
     #[command(subcommand)]
-    ValkeyConfig(valkey_config::Command),
+    ValkeyConfig(blackfriday_valkey_config::Command),
     /// Look at a Kubernetes cluster before anything is deployed to it, and say what to type.
     Doctor(Box<doctor::Arguments>),
     /// Bring everything into a Kubernetes cluster, wait until it works, and prove it; or take it down.
@@ -73,66 +75,32 @@ pub enum Command {
 
 /// Carries out a command and gives the exit code.
 pub fn run(cli: Cli) -> ExitCode {
-    let runtime = match tokio::runtime::Runtime::new() {
-        Ok(runtime) => runtime,
-        Err(error) => return failed(&error.into()),
-    };
-    blackfriday_service::raise_fd_limit();
-    let ended = runtime.block_on(async {
-        let mut telemetry = cli.telemetry;
-        if telemetry.log == "info" {
-            // Progress and results are shown by the commands themselves.
-            // And what Kafka's client says about its connections comes back as the command's own error.
-            "warn,librdkafka=off".clone_into(&mut telemetry.log);
-        }
-        let guard = blackfriday_telemetry::init("blackfriday", &telemetry)?;
-        let ended = dispatch(cli.command).await;
-        guard.shutdown();
-        ended
-    });
-    runtime.shutdown_timeout(std::time::Duration::from_secs(1));
-    match ended {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => failed(&error),
-    }
+    process::run(cli.telemetry, &LIBRARIES, dispatch(cli.command))
 }
 
-async fn dispatch(command: Command) -> anyhow::Result<bool> {
+/// The tables of environment variables of every service and of `blackfriday`, as Markdown.
+pub fn reference_table() -> String {
+    reference::table(Cli::command())
+}
+
+async fn dispatch(command: Command) -> Result<bool> {
     match command {
         Command::Demo(arguments) => demo::run(arguments, &stopped_by_signals()).await,
-        Command::Load(arguments) => load::run(arguments, &stopped_by_signals()).await,
-        Command::Verify(arguments) => verify::run(*arguments).await,
+        Command::Load(arguments) => blackfriday_load::run(*arguments, &stopped_by_signals()).await,
+        Command::Verify(arguments) => compare::run(*arguments).await,
         Command::Tail(arguments) => tail::run(arguments).await.map(|()| true),
         Command::DeadLetters(command) => dead_letters::run(command).await,
         Command::Resume(arguments) => resume::run(*arguments).await,
         Command::Topics(command) => topics::run(command).await.map(|()| true),
         Command::Workload(command) => workload::run(command).await.map(|()| true),
-        Command::Image(command) => image::run(command).await.map(|()| true),
+        Command::Image(command) => blackfriday_image::run(command).await.map(|()| true),
         Command::Registry(arguments) => registry::run(arguments, &stopped_by_signals()).await,
-        Command::ValkeyConfig(command) => valkey_config::run(command).await.map(|()| true),
+        Command::ValkeyConfig(command) => blackfriday_valkey_config::run(command).await.map(|()| true),
         Command::Doctor(arguments) => doctor::run(*arguments).await,
         Command::Deploy(arguments) => deploy::run(*arguments, &stopped_by_signals()).await,
         Command::Reference => {
-            output::line(reference::table());
+            output::line(reference_table());
             Ok(true)
         }
     }
-}
-
-/// Begins at Ctrl-C or SIGTERM; a second one ends the process at once.
-fn stopped_by_signals() -> Shutdown {
-    let shutdown = Shutdown::new();
-    let stop = shutdown.clone();
-    tokio::spawn(async move {
-        if let Err(error) = signals(stop).await {
-            tracing::warn!(%error, "signals cannot be caught: they end the process at once");
-        }
-    });
-    shutdown
-}
-
-fn failed(error: &anyhow::Error) -> ExitCode {
-    output::note(format_args!("blackfriday: {error:#}"));
-    ExitCode::from(failure::exit_code(error))
 }

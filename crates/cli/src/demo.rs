@@ -13,18 +13,18 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use blackfriday_dashboard::category_of_student_id;
+use blackfriday_load::{Plan, Report, SourceArguments};
+use blackfriday_receipts::Receipts;
 use blackfriday_service::Shutdown;
 use blackfriday_stack::{Kafka, KafkaOptions, Valkey};
+use blackfriday_terminal::failure::Interrupted;
+use blackfriday_terminal::output::{self, grouped};
+use blackfriday_verify::prove;
 use blackfriday_workload::{Traffic, Workload};
 use tempfile::TempDir;
 
 use self::services::Services;
-use crate::failure::Interrupted;
-use crate::load::{Plan, Report};
-use crate::output::{self, grouped};
-use crate::receipts::Receipts;
-use crate::workload::SourceArguments;
-use crate::{load, topics, verify};
+use crate::topics;
 
 /// How long counting may take after the sale's end.
 const COUNT_LIMIT: Duration = Duration::from_secs(60);
@@ -125,8 +125,7 @@ impl Demo {
         for path in self.receipts() {
             receipts.read(&path)?;
         }
-        let mut proof =
-            verify::prove(&self.services.kafka, &self.services.store, receipts, COUNT_LIMIT).await?;
+        let mut proof = prove(&self.services.kafka, &self.services.store, receipts, COUNT_LIMIT).await?;
         proof.only_these = true;
         proof.print(SHOWN);
         Ok(proof.holds() && report.accepted() > 0)
@@ -150,7 +149,7 @@ impl Demo {
         let plan = Arc::new(Plan::flash_sale(self.services.gateway, traffic, sales, length, of_sales));
         let progress = progress::follow(sales, Arc::clone(&plan.accepted), self.services.store.clone());
         // A signal drops all of this: the load needs no way of its own to be stopped.
-        let report = load::send(plan, &Shutdown::new()).await;
+        let report = blackfriday_load::send(plan, &Shutdown::new()).await;
         progress.finish().await;
         report
     }

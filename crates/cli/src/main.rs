@@ -2,20 +2,15 @@
 
 use std::process::ExitCode;
 
-use blackfriday_cli::{Cli, run};
-use clap::Parser;
+use blackfriday_cli::run;
+use blackfriday_terminal::process;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    match Cli::try_parse() {
+    match process::parse() {
         Ok(cli) => run(cli),
-        Err(error) => {
-            let code = if error.use_stderr() { 64 } else { 0 };
-            // There is nowhere left to say that standard error is closed.
-            error.print().ok();
-            ExitCode::from(code)
-        }
+        Err(code) => code,
     }
 }

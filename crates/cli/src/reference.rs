@@ -3,9 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use clap::{Arg, Command, CommandFactory};
-
-use crate::command::Cli;
+use clap::{Arg, Command, CommandFactory as _};
 
 const PROGRAMS: [&str; 6] = ["gateway", "relay", "writer", "consumer", "dashboard", "blackfriday"];
 
@@ -18,9 +16,9 @@ struct Row {
 
 /// Every environment variable of every service and of `blackfriday`, as Markdown: a section for each set of
 /// programs that share variables, those that most share first.
-pub fn table() -> String {
+pub(crate) fn table(blackfriday: Command) -> String {
     let mut sections: BTreeMap<_, Vec<String>> = BTreeMap::new();
-    for (variable, Row { flag, default, help, programs }) in rows() {
+    for (variable, Row { flag, default, help, programs }) in rows(blackfriday) {
         let row = format!("| `{variable}` | `{flag}` | {default} | {help} |\n");
         sections.entry((PROGRAMS.len() - programs.len(), programs)).or_default().push(row);
     }
@@ -33,14 +31,14 @@ pub fn table() -> String {
     text
 }
 
-fn rows() -> BTreeMap<String, Row> {
+fn rows(blackfriday: Command) -> BTreeMap<String, Row> {
     let commands = [
         blackfriday_gateway::Config::command(),
         blackfriday_relay::Config::command(),
         blackfriday_writer::Config::command(),
         blackfriday_consumer::Config::command(),
         blackfriday_dashboard::Config::command(),
-        Cli::command(),
+        blackfriday,
     ];
     let mut rows = BTreeMap::new();
     for (program, command) in commands.iter().enumerate() {

@@ -1,6 +1,4 @@
-//! A registry on this machine, for images and workloads; and how any registry is reached.
-
-mod access;
+//! A registry on this machine, for images and workloads.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -8,10 +6,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use blackfriday_service::Shutdown;
 use blackfriday_stack::{Password, Registry, RegistryOptions};
-
-pub(crate) use self::access::AccessArguments;
-use crate::failure::{Unavailable, Usage};
-use crate::output;
+use blackfriday_telemetry::access::{Secret, SettingFile};
+use blackfriday_terminal::failure::{Unavailable, Usage};
+use blackfriday_terminal::output;
 
 /// Runs a registry on this machine, until Ctrl-C.
 #[derive(clap::Args, Debug)]
@@ -41,7 +38,7 @@ pub struct Arguments {
 }
 
 pub(crate) async fn run(arguments: Arguments, shutdown: &Shutdown) -> Result<bool> {
-    let password = arguments.password_file.as_deref().map(access::password_in).transpose()?;
+    let password = arguments.password_file.as_deref().map(password_in).transpose()?;
     let options = RegistryOptions {
         folder: Some(arguments.directory.map_or_else(default_directory, Ok)?),
         listen: Some(arguments.listen),
@@ -65,6 +62,11 @@ pub(crate) async fn run(arguments: Arguments, shutdown: &Shutdown) -> Result<boo
     }
     registry.stop().await?;
     Ok(true)
+}
+
+fn password_in(path: &Path) -> Result<Secret> {
+    let secret = SettingFile::new("--password-file", path).secret();
+    secret.map_err(|error| Usage(format!("{error}: {}", error.source)).into())
 }
 
 fn explain(registry: &Registry, password_file: &Path) {

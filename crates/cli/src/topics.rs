@@ -1,8 +1,7 @@
 use blackfriday_broker::dead_letter;
 use blackfriday_broker::kafka::{Admin, KafkaConfig, TopicSpec};
 use blackfriday_broker::{SALES, WEATHER};
-
-use crate::output;
+use blackfriday_terminal::output;
 
 /// Makes the topics.
 #[derive(clap::Subcommand, Debug)]

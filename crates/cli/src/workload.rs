@@ -1,18 +1,13 @@
 //! Workloads: what `load` and `demo` send. Made from a seed, kept in files and registries.
 
-mod source;
-
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, Result};
-use blackfriday_workload::{Recipe, Workload, artifact, make, reference, tagged};
+use blackfriday_registry::{AccessArguments, reference, tagged};
+use blackfriday_terminal::failure::Usage;
+use blackfriday_terminal::{file, output};
+use blackfriday_workload::{Recipe, Workload, artifact, make};
 use serde_json::json;
-
-pub(crate) use self::source::SourceArguments;
-use crate::failure::Usage;
-use crate::output;
-use crate::registry::AccessArguments;
 
 /// Makes workloads, and brings them into registries and back.
 #[derive(clap::Subcommand, Debug)]
@@ -107,24 +102,14 @@ pub(crate) async fn run(command: Command) -> Result<()> {
 fn make_file(arguments: MakeArguments) -> Result<()> {
     let MakeArguments { file, title, seed, products } = arguments;
     let text = make(&Recipe { title, seed, products });
-    let Some(file) = file else {
+    let Some(path) = file else {
         output::line(text.trim_end());
         return Ok(());
     };
-    write(&file, &text).with_context(|| Usage(format!("write {}", file.display())))?;
+    file::replace(&path, &text).with_context(|| Usage(format!("write {}", path.display())))?;
     let workload = Workload::parse(&text).context("what was made can be read")?;
-    output::note(format_args!("{}: {} products, seed {seed}", file.display(), workload.products.len()));
+    output::note(format_args!("{}: {} products, seed {seed}", path.display(), workload.products.len()));
     output::line(workload.digest());
-    Ok(())
-}
-
-/// The file is there whole, or as it was.
-pub(crate) fn write(file: &Path, text: &str) -> Result<()> {
-    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut unnamed = tempfile::NamedTempFile::new_in(folder)?;
-    unnamed.write_all(text.as_bytes())?;
-    unnamed.as_file().set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))?;
-    unnamed.persist(file)?;
     Ok(())
 }
 

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
+use blackfriday_registry::{Access, OciDescriptor, RegistryAuth, RegistryClient, digest, reference};
 use blackfriday_stack::Registry as Server;
-use blackfriday_workload::{Access, OciDescriptor, Registry, RegistryAuth, digest, reference};
 use flate2::Compression;
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
@@ -39,11 +39,11 @@ impl Fixture {
         Ok(path.display().to_string())
     }
 
-    fn client(&self) -> Result<Registry> {
+    fn client(&self) -> Result<RegistryClient> {
         let ca = fs::read(self.server.ca().context("TLS")?)?;
         let password = self.server.password().expose().to_owned();
         let auth = RegistryAuth::Basic(self.server.username().to_owned(), password);
-        Ok(Registry::new(&Access { ca: Some(ca), auth, plain_http: false })?)
+        Ok(RegistryClient::new(&Access { ca: Some(ca), auth, plain_http: false })?)
     }
 
     async fn output(&self, arguments: &[&str], input: &[u8], password: &str) -> Result<Output> {
@@ -172,9 +172,9 @@ async fn an_image_is_pushed_once_and_can_be_pulled() -> Result<()> {
 }
 
 async fn pulled(
-    client: &Registry,
+    client: &RegistryClient,
     fixture: &Fixture,
-    at: &blackfriday_workload::Reference,
+    at: &blackfriday_registry::Reference,
     blob: &OciDescriptor,
 ) -> Result<PathBuf> {
     let path = fixture.folder.path().join("blob");

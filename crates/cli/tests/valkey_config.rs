@@ -9,8 +9,8 @@ use std::process::Output;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
+use blackfriday_registry::digest;
 use blackfriday_stack::{Process, Valkey, eventually};
-use blackfriday_workload::digest;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;

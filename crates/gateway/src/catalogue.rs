@@ -5,10 +5,9 @@
 use std::path::{Path, PathBuf};
 
 use blackfriday_intake::Catalogue;
+use blackfriday_registry::{Access, RegistryAuth, RegistryClient, RegistryError, reference};
 use blackfriday_telemetry::access::{FileError, SettingFile};
-use blackfriday_workload::{
-    Access, Registry, RegistryAuth, RegistryError, Workload, WorkloadError, artifact, reference,
-};
+use blackfriday_workload::{Workload, WorkloadError, artifact};
 
 const SCHEME: &str = "oci://";
 
@@ -82,7 +81,7 @@ impl CatalogueError {
                 source,
                 RegistryError::Reference { .. }
                     | RegistryError::Client(_)
-                    | RegistryError::NotAWorkload { .. }
+                    | RegistryError::OtherKind { .. }
                     | RegistryError::Manifest { .. }
             ),
         }
@@ -114,7 +113,7 @@ impl CatalogueConfig {
         let ca = ca.map(|path| SettingFile::new("--catalogue-ca", path).read()).transpose();
         let ca = ca.map_err(of_file_error)?;
         let access = Access { ca, auth: self.auth()?, plain_http: self.catalogue_plain_http };
-        let registry = Registry::new(&access).map_err(failed)?;
+        let registry = RegistryClient::new(&access).map_err(failed)?;
         let folder = tempfile::tempdir().map_err(CatalogueError::Folder)?;
         let target = folder.path().join("workload.toml");
         let (_, workload) = artifact::pull(&registry, &at, &target).await.map_err(failed)?;

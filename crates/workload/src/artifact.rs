@@ -9,15 +9,14 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
+use blackfriday_registry::{Found, Reference, RegistryClient, RegistryError, digest, pinned};
 use bytes::Bytes;
-use oci_client::Reference;
 use oci_client::manifest::{
     ImageIndexEntry, OCI_IMAGE_MEDIA_TYPE, OciDescriptor, OciImageIndex, OciImageManifest,
 };
 use serde_json::json;
 
-use crate::registry::Found;
-use crate::{Registry, RegistryError, Workload, WorkloadError, digest, pinned};
+use crate::catalogue::{Workload, WorkloadError};
 
 /// What the whole is.
 pub const ARTIFACT_TYPE: &str = "application/vnd.blackfriday.workload.v1";
@@ -69,7 +68,7 @@ impl Inspected {
 ///
 /// # Errors
 /// The text is no workload or too long, the registry refuses it, or cannot be reached.
-pub async fn push(registry: &Registry, at: &Reference, text: String) -> Result<Pushed, RegistryError> {
+pub async fn push(registry: &RegistryClient, at: &Reference, text: String) -> Result<Pushed, RegistryError> {
     let workload = readable(at, &text)?;
     let config = Bytes::from(config(&workload));
     let file = Bytes::from(text);
@@ -86,8 +85,8 @@ pub async fn push(registry: &Registry, at: &Reference, text: String) -> Result<P
 ///
 /// # Errors
 /// It is no workload, is not there, or the registry refuses.
-pub async fn inspect(registry: &Registry, at: &Reference) -> Result<Inspected, RegistryError> {
-    let not = |reason| RegistryError::NotAWorkload { reference: at.whole(), reason };
+pub async fn inspect(registry: &RegistryClient, at: &Reference) -> Result<Inspected, RegistryError> {
+    let not = |reason| RegistryError::OtherKind { reference: at.whole(), wanted: "workload", reason };
     let (manifest, digest) = match registry.find(at).await? {
         (Found::Manifest(manifest), digest) => (*manifest, digest),
         (Found::Index(index), _) => {
@@ -102,9 +101,9 @@ pub async fn inspect(registry: &Registry, at: &Reference) -> Result<Inspected, R
 /// Brings a workload's file to `target`: whole and unchanged, or not at all. One that breaks off goes on where it was.
 ///
 /// # Errors
-/// As [`inspect`] and [`Registry::pull_blob`], or the file is no workload: it is removed then.
+/// As [`inspect`] and [`RegistryClient::pull_blob`], or the file is no workload: it is removed then.
 pub async fn pull(
-    registry: &Registry,
+    registry: &RegistryClient,
     at: &Reference,
     target: &Path,
 ) -> Result<(Inspected, Workload), RegistryError> {
@@ -121,7 +120,7 @@ pub async fn pull(
 }
 
 fn readable(at: &Reference, text: &str) -> Result<Workload, RegistryError> {
-    let not = |reason| RegistryError::NotAWorkload { reference: at.whole(), reason };
+    let not = |reason| RegistryError::OtherKind { reference: at.whole(), wanted: "workload", reason };
     if text.len() as u64 > LARGEST {
         return Err(not(format!("{} bytes, over the limit of {LARGEST}", text.len())));
     }

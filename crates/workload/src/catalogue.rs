@@ -1,9 +1,10 @@
 use std::collections::HashSet;
 
 use blackfriday_event::{Category, FieldError, Money, ProductId};
+use blackfriday_registry::digest;
 use serde::Deserialize;
 
-use crate::{Arrivals, digest};
+use crate::arrivals::Arrivals;
 
 const DEFAULT: &str = include_str!("../assets/black-friday.toml");
 

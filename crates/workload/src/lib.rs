@@ -8,16 +8,10 @@
 mod arrivals;
 pub mod artifact;
 mod catalogue;
-pub mod digest;
 mod make;
-mod registry;
 mod traffic;
 
 pub use arrivals::Arrivals;
 pub use catalogue::{Product, Workload, WorkloadError};
 pub use make::{Recipe, make};
-pub use oci_client::Reference;
-pub use oci_client::manifest::{OciDescriptor, OciImageManifest};
-pub use oci_client::secrets::RegistryAuth;
-pub use registry::{Access, CHUNK, Registry, RegistryError, pinned, reference, tagged};
 pub use traffic::Traffic;

@@ -7,7 +7,7 @@ use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use crate::{Product, Workload};
+use crate::catalogue::{Product, Workload};
 
 /// Weight of a category's favourite; the second has half of it, the third a third (Zipf).
 const FAVOURITE: u32 = 100_000;
@@ -82,8 +82,9 @@ fn hundredths(number: u64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use blackfriday_registry::digest;
+
     use super::*;
-    use crate::digest;
 
     fn recipe(seed: u64, products: u32) -> Recipe {
         Recipe { title: "A \"day\"".to_owned(), seed, products }

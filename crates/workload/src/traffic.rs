@@ -2,7 +2,7 @@ use blackfriday_event::{Money, Quantity, SaleDraft, WeatherDraft};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use crate::Workload;
+use crate::catalogue::Workload;
 
 const COUNTRIES: [&str; 8] = ["GT", "MX", "SV", "HN", "CR", "PA", "CO", "ES"];
 const WEATHERS: [(&str, &str); 4] = [

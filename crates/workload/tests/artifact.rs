@@ -7,11 +7,12 @@ use std::error::Error;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use blackfriday_registry::{
+    Access, Reference, RegistryAuth, RegistryClient, RegistryError, digest, reference, tagged,
+};
 use blackfriday_stack::{Registry as Server, RegistryOptions};
 use blackfriday_workload::artifact::{self, ARTIFACT_TYPE, LAYER_TYPE};
-use blackfriday_workload::{
-    Access, Recipe, Reference, Registry, RegistryAuth, RegistryError, digest, make, reference, tagged,
-};
+use blackfriday_workload::{Recipe, make};
 use tempfile::TempDir;
 
 use crate::proxy::Proxy;
@@ -39,8 +40,8 @@ impl Fixture {
         access(&self.server, self.server.password().expose())
     }
 
-    fn client(&self) -> Registry {
-        Registry::new(&self.access()).expect("a client")
+    fn client(&self) -> RegistryClient {
+        RegistryClient::new(&self.access()).expect("a client")
     }
 
     fn at(&self, rest: &str) -> Reference {
@@ -57,7 +58,7 @@ impl Fixture {
     }
 
     /// The pull fails, and nothing is there under the name that was asked for.
-    async fn fails(&self, client: &Registry, at: &Reference) -> RegistryError {
+    async fn fails(&self, client: &RegistryClient, at: &Reference) -> RegistryError {
         let error = artifact::pull(client, at, &self.target()).await.expect_err("it cannot work");
         assert!(!self.target().exists(), "{error}");
         error
@@ -137,7 +138,7 @@ async fn nobody_gets_in_without_the_password() {
     fixture.push().await;
     let at = fixture.at("workloads/test:1");
     for auth in [access(&fixture.server, "wrong").auth, RegistryAuth::Anonymous] {
-        let client = Registry::new(&Access { auth, ..fixture.access() }).expect("a client");
+        let client = RegistryClient::new(&Access { auth, ..fixture.access() }).expect("a client");
         let error = artifact::push(&client, &at, fixture.text.clone()).await.expect_err("refused");
         assert!(matches!(error, RegistryError::Denied { .. }), "{}", told(&error));
         assert!(!told(&error).contains("wrong:"));
@@ -152,11 +153,11 @@ async fn a_registry_of_another_authority_is_not_talked_to() {
     let ca = access(&stranger.expect("starts"), "").ca;
     let at = fixture.at("workloads/test:1");
     for ca in [ca, None] {
-        let client = Registry::new(&Access { ca, ..fixture.access() }).expect("a client");
+        let client = RegistryClient::new(&Access { ca, ..fixture.access() }).expect("a client");
         let error = artifact::push(&client, &at, fixture.text.clone()).await.expect_err("not trusted");
         assert!(told(&error).contains("certificate verify failed"), "{}", told(&error));
     }
-    let plain = Registry::new(&Access { plain_http: true, ..fixture.access() }).expect("a client");
+    let plain = RegistryClient::new(&Access { plain_http: true, ..fixture.access() }).expect("a client");
     assert!(artifact::push(&plain, &at, fixture.text.clone()).await.is_err());
 }
 
@@ -168,7 +169,7 @@ async fn plain_http_is_spoken_when_it_is_asked_for() {
     let text = make(&Recipe { title: "t".to_owned(), seed: 1, products: 1 });
     let at = tagged(&format!("{}/a:1", fixture.server.host())).expect("a reference");
     artifact::push(&fixture.client(), &at, text.clone()).await.expect("pushed");
-    let encrypted = Registry::new(&Access { plain_http: false, ..fixture.access() }).expect("a client");
+    let encrypted = RegistryClient::new(&Access { plain_http: false, ..fixture.access() }).expect("a client");
     fixture.fails(&encrypted, &at).await;
     artifact::pull(&fixture.client(), &at, &fixture.target()).await.expect("pulled");
     assert_eq!(fs::read_to_string(fixture.target()).expect("there"), text);
@@ -251,7 +252,7 @@ async fn what_is_not_there_or_no_workload_is_told() {
     }
     let at = fixture.at("workloads/test:3");
     let error = artifact::push(&client, &at, "title = 1".to_owned()).await.expect_err("no workload");
-    assert!(matches!(error, RegistryError::NotAWorkload { .. }), "{}", told(&error));
+    assert!(matches!(error, RegistryError::OtherKind { .. }), "{}", told(&error));
 
     let config = bytes::Bytes::from_static(b"{}");
     let image = serde_json::json!({

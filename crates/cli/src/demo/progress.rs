@@ -4,11 +4,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use blackfriday_store::{SnapshotRequest, Store};
+use blackfriday_terminal::output::{self, grouped};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use tokio::task::JoinHandle;
 use tokio::time::interval;
-
-use crate::output::{self, grouped};
 
 const REFRESH: Duration = Duration::from_millis(200);
 /// Where there is no terminal, a line this often.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use blackfriday_intake::Accepted;
+use blackfriday_receipts::{Content, Writer};
 use blackfriday_workload::Traffic;
 use bytes::Bytes;
 use http::{Request, StatusCode};
@@ -13,8 +14,6 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use serde_json::json;
 use tokio::time::sleep;
-
-use crate::receipts::{Content, Writer};
 
 const REPORTS: u64 = 50;
 const MAX_TRIES: u32 = 10;

@@ -3,9 +3,10 @@
 use anyhow::{Context, Result, ensure};
 use blackfriday_gateway::{Config, Error, run};
 use blackfriday_proto::ErrorCode;
+use blackfriday_registry::{Access, RegistryAuth, RegistryClient, reference};
 use blackfriday_service::bind;
 use blackfriday_stack::free_port;
-use blackfriday_workload::{Access, Recipe, Registry, RegistryAuth, Workload, artifact, make, reference};
+use blackfriday_workload::{Recipe, Workload, artifact, make};
 use clap::Parser;
 use serde_json::{Value, json};
 
@@ -67,7 +68,7 @@ async fn a_catalogue_is_pulled_from_a_registry() -> Result<()> {
     };
     let text = make(&Recipe { title: "small".to_owned(), seed: 7, products: 1 });
     let at = reference(&format!("{}/workloads/small:1", server.host()))?;
-    let pushed = artifact::push(&Registry::new(&access)?, &at, text.clone()).await?;
+    let pushed = artifact::push(&RegistryClient::new(&access)?, &at, text.clone()).await?;
 
     let (ca, password) = (ca.to_str().context("a path")?, password.to_str().context("a path")?);
     let settings = ["--catalogue", &pushed.pinned, "--catalogue-ca", ca];

@@ -1,0 +1,186 @@
+//! Which steps bring an overlay up, and in which order.
+
+use std::path::PathBuf;
+
+use super::release::{KUBEVIRT, Release, SETUP, STRIMZI};
+use super::step::Step;
+use super::target::{Kind, Target};
+use crate::line::Line;
+use crate::line::words;
+use crate::overlay::Overlay;
+
+/// All that the steps depend on.
+#[derive(Debug, Clone)]
+pub(super) struct Request {
+    pub(super) overlay: Overlay,
+    pub(super) registry: Option<String>,
+    pub(super) domain: Option<String>,
+    pub(super) emulation: bool,
+    pub(super) preflight: bool,
+    /// Archives and what the registry calls them; none where the nodes have the images already.
+    pub(super) images: Vec<(PathBuf, String)>,
+    pub(super) workload: Option<PathBuf>,
+    pub(super) access: NodeAccess,
+    /// What makes the names of this run's jobs unlike those of others.
+    pub(super) run: String,
+    /// Claims, secrets and namespaces go, too.
+    pub(super) data: bool,
+}
+
+/// By what the nodes pull.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct NodeAccess {
+    pub(super) username: Option<String>,
+    /// Without it the password stands in the environment.
+    pub(super) password_file: Option<PathBuf>,
+    pub(super) ca: Option<PathBuf>,
+}
+
+/// The variable that a password without a file comes in.
+pub(super) const PASSWORD: &str = "BLACKFRIDAY_REGISTRY_PASSWORD";
+
+pub(super) fn deploy(request: &Request) -> Vec<Step> {
+    let overlay = &request.overlay;
+    let mut steps = Vec::new();
+    if request.preflight {
+        steps.push(preflight(request));
+    }
+    steps.extend(pushes(request));
+    steps.push(generate(request));
+    steps.push(Step::Namespaces { folder: overlay.folder("base/namespaces") });
+    if overlay.is_kafka_strimzi() {
+        steps.extend(install(overlay, &STRIMZI));
+    }
+    if overlay.is_valkey_kubevirt() {
+        steps.extend(install(overlay, &KUBEVIRT));
+        let cr = if request.emulation { "kubevirt-cr-emulation" } else { "kubevirt-cr" };
+        let folder = overlay.folder(&format!("operators/{cr}"));
+        let ours = |step| Step::Of(&KUBEVIRT, Box::new(step));
+        steps.push(ours(Step::Apply { folder, force: false }));
+        steps.push(ours(Step::Await(Target::new(Kind::KubeVirt, "kubevirt", "kubevirt"))));
+        steps.push(Step::Await(Target::definition("virtualmachines.kubevirt.io")));
+    }
+    let folder = overlay.own_folder();
+    steps.push(if overlay.is_kafka_strimzi() {
+        Step::RestoreLog { overlay: folder.clone() }
+    } else {
+        Step::RenewSetup { overlay: folder.clone() }
+    });
+    steps.push(Step::Apply { folder, force: true });
+    steps.extend(targets(overlay).into_iter().map(Step::Await));
+    for cron_job in ["smoke", "verify"] {
+        steps.push(Step::Try { cron_job, job: format!("{cron_job}-{}", request.run) });
+    }
+    steps.push(Step::Addresses);
+    steps
+}
+
+fn preflight(request: &Request) -> Step {
+    let manifests = request.overlay.manifests.display().to_string();
+    let mut arguments = words(["--overlay", &request.overlay.name, "--manifests", &manifests]);
+    arguments.extend(request.registry.iter().flat_map(|host| words(["--registry", host])));
+    arguments.extend(request.emulation.then(|| "--emulation".to_owned()));
+    Step::Preflight { arguments }
+}
+
+fn pushes(request: &Request) -> Vec<Step> {
+    let Some(registry) = &request.registry else { return Vec::new() };
+    let component = request.overlay.manifests.join("generated/images");
+    let used = |(_, name): &&(PathBuf, String)| {
+        request.overlay.uses(name.split_once(':').map_or(name.as_str(), |(name, _)| name))
+    };
+    let push = |(archive, name): &(PathBuf, String)| Step::Push {
+        archive: archive.clone(),
+        to: format!("{registry}/{name}"),
+        component: component.clone(),
+    };
+    let mut steps: Vec<_> = request.images.iter().filter(used).map(push).collect();
+    if let Some(file) = &request.workload {
+        let to = format!("{registry}/blackfriday/workload:{}", env!("CARGO_PKG_VERSION"));
+        steps.push(Step::PushWorkload { file: file.clone(), to });
+    }
+    steps
+}
+
+/// The password goes by a file or by standard input, never by an argument.
+fn generate(request: &Request) -> Step {
+    let NodeAccess { username, password_file, ca } = &request.access;
+    let mut command = words(["env"]);
+    let mut arguments = words(["bash", &request.overlay.folder("generate.sh")]);
+    let mut password = None;
+    // Who needs no password needs no pull secret.
+    if let (Some(registry), Some(username)) = (&request.registry, username) {
+        arguments.extend(words(["--registry", registry]));
+        command.push(format!("BLACKFRIDAY_REGISTRY_USERNAME={username}"));
+        if let Some(file) = password_file {
+            command.push(format!("BLACKFRIDAY_REGISTRY_PASSWORD_FILE={}", file.display()));
+        } else {
+            command.push("BLACKFRIDAY_REGISTRY_PASSWORD_FILE=/dev/stdin".to_owned());
+            password = Some(Line::new(["printenv", PASSWORD]));
+        }
+        command.extend(ca.iter().map(|file| format!("BLACKFRIDAY_REGISTRY_CA={}", file.display())));
+    }
+    if let Some(domain) = &request.domain {
+        arguments.extend(words(["--domain", domain]));
+    }
+    if command.len() == 1 {
+        command.clear();
+    }
+    let command = Line::new(command.into_iter().chain(arguments));
+    let line = match password {
+        Some(password) => password.pipe(command),
+        None => command,
+    };
+    Step::Generate { line, secrets: request.overlay.manifests.join("generated/secrets") }
+}
+
+fn install(overlay: &Overlay, release: &'static Release) -> [Step; 3] {
+    let deployment = Target::new(Kind::Deployment, release.namespace, release.deployment);
+    [
+        Step::Install { release, folder: overlay.folder(release.folder) },
+        Step::Await(Target::definition(release.definition)),
+        Step::Of(release, Box::new(Step::Await(deployment))),
+    ]
+}
+
+/// What must be ready, in the order in which a sale needs it from its far end.
+fn targets(overlay: &Overlay) -> Vec<Target> {
+    let mut targets = Vec::new();
+    if overlay.is_kafka_strimzi() {
+        targets.push(Target::new(Kind::Kafka, "kafka", "blackfriday"));
+        targets.push(Target::all(Kind::KafkaTopic, "kafka"));
+        targets.push(Target::all(Kind::KafkaUser, "kafka"));
+    } else {
+        targets.push(Target::new(Kind::StatefulSet, "kafka", "kafka"));
+        targets.push(Target::new(Kind::Job, "kafka", SETUP));
+    }
+    if overlay.is_valkey_kubevirt() {
+        targets
+            .extend(["valkey-0", "valkey-1"].map(|name| Target::new(Kind::VirtualMachine, "valkey", name)));
+    } else {
+        targets.push(Target::new(Kind::StatefulSet, "valkey", "valkey"));
+    }
+    targets.push(Target::new(Kind::StatefulSet, "valkey", "sentinel"));
+    let services = ["writer-a", "writer-b", "relay", "gateway", "consumer", "dashboard"];
+    targets.extend(services.map(|name| Target::new(Kind::Deployment, "blackfriday", name)));
+    for (component, kind, namespace, names) in [
+        ("prometheus", Kind::StatefulSet, "monitoring", &["prometheus"][..]),
+        ("otel-collector", Kind::Deployment, "monitoring", &["otel-collector"]),
+        ("grafana", Kind::Deployment, "monitoring", &["grafana"]),
+        ("locust", Kind::Deployment, "blackfriday", &["locust-master", "locust-workers"]),
+    ] {
+        if overlay.has(component) {
+            targets.extend(names.iter().map(|&name| Target::new(kind, namespace, name)));
+        }
+    }
+    targets
+}
+
+/// Which operators an overlay needs.
+pub(super) fn releases(overlay: &Overlay) -> Vec<&'static Release> {
+    let strimzi = overlay.is_kafka_strimzi().then_some(&STRIMZI);
+    strimzi.into_iter().chain(overlay.is_valkey_kubevirt().then_some(&KUBEVIRT)).collect()
+}
+
+#[cfg(test)]
+pub(super) mod tests;

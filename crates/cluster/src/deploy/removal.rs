@@ -1,0 +1,106 @@
+//! Which steps take an overlay down, and in which order: first who uses, then who is used, and operators only when what they
+//! clean up after is gone.
+
+use super::plan::{Request, releases};
+use super::release::{NAMESPACES, OURS};
+use super::step::Step;
+use crate::line::words;
+use crate::overlay::Overlay;
+
+/// Kinds that every cluster has. Neither claims nor Secrets: these are data.
+const KINDS: &str = "cronjobs,jobs,deployments,statefulsets,horizontalpodautoscalers,poddisruptionbudgets,ingresses,services,\
+                     networkpolicies,configmaps,serviceaccounts";
+
+pub(super) fn delete(request: &Request) -> Vec<Step> {
+    let overlay = &request.overlay;
+    let mut steps = vec![];
+    steps.extend(optional(overlay));
+    steps.extend(["blackfriday", "monitoring"].map(labelled));
+    if overlay.is_kafka_strimzi() {
+        steps.extend(strimzi(request.data));
+    }
+    if overlay.is_valkey_kubevirt() {
+        steps.push(every("valkey", "virtualmachines.kubevirt.io"));
+    }
+    steps.extend(["kafka", "valkey"].map(labelled));
+    for release in releases(overlay).into_iter().rev() {
+        steps.push(Step::Uninstall(release));
+    }
+    if request.data {
+        for namespace in ["kafka", "valkey"] {
+            if overlay.is_valkey_kubevirt() && namespace == "valkey" {
+                steps.push(every(namespace, "datavolumes.cdi.kubevirt.io"));
+            }
+            steps.push(every(namespace, "persistentvolumeclaims"));
+        }
+        steps.extend(NAMESPACES.map(Step::RemoveNamespace));
+        steps.push(Step::RemoveSecrets(overlay.manifests.join("generated/secrets")));
+    }
+    steps
+}
+
+/// What the components bring of kinds that not every cluster knows.
+fn optional(overlay: &Overlay) -> Vec<Step> {
+    let kinds = [
+        ("keda", "blackfriday", "scaledobjects.keda.sh"),
+        ("vpa", "blackfriday", "verticalpodautoscalers.autoscaling.k8s.io"),
+        ("pod-monitors", "blackfriday", "podmonitors.monitoring.coreos.com"),
+        ("pod-monitors", "kafka", "podmonitors.monitoring.coreos.com"),
+        ("pod-monitors", "monitoring", "prometheusrules.monitoring.coreos.com"),
+        ("gateway-api", "blackfriday", "httproutes.gateway.networking.k8s.io"),
+        ("gateway-api", "monitoring", "httproutes.gateway.networking.k8s.io"),
+        ("gateway-api", "nginx-gateway", "gateways.gateway.networking.k8s.io"),
+    ];
+    let present = kinds.into_iter().filter(|(component, _, _)| overlay.has(component));
+    let step = |(_, namespace, kind): (_, &str, &str)| Step::Delete {
+        title: format!("delete our {kind} in {namespace}"),
+        words: words(["-n", namespace, "delete", kind, "-l", OURS, "--ignore-not-found"]),
+    };
+    present.map(step).collect()
+}
+
+fn labelled(namespace: &str) -> Step {
+    Step::Delete {
+        title: format!("delete what runs in {namespace}"),
+        words: words(["-n", namespace, "delete", KINDS, "-l", OURS, "--ignore-not-found"]),
+    }
+}
+
+fn every(namespace: &str, kind: &str) -> Step {
+    Step::Delete {
+        title: format!("delete the {kind} in {namespace}"),
+        words: words(["-n", namespace, "delete", kind, "--all", "--ignore-not-found"]),
+    }
+}
+
+/// Topics and users first: it is the cluster's own operators that let go of them.
+fn strimzi(data: bool) -> Vec<Step> {
+    let mut steps = Vec::new();
+    if !data {
+        steps.extend([Step::SaveLogId, Step::ReleaseTopics]);
+    }
+    let kinds = ["kafkatopics", "kafkausers", "kafkas", "kafkanodepools"];
+    steps.extend(kinds.map(|kind| every("kafka", &format!("{kind}.kafka.strimzi.io"))));
+    steps
+}
+
+/// What is lost, for the question.
+pub(super) fn losses(request: &Request) -> String {
+    let overlay = &request.overlay.name;
+    if !request.data {
+        return format!(
+            "all of {overlay} will be removed, and the operators that deploy installed. Kept: claims (Kafka's log, the \
+             counters), Secrets, namespaces"
+        );
+    }
+    let secrets = request.overlay.manifests.join("generated/secrets");
+    format!(
+        "all of {overlay} will be removed WITH ITS DATA: every accepted sale in Kafka's log, every counter in Valkey, all claims \
+         in kafka and valkey, the namespaces {}, and the passwords and keys in {}. There is no way back",
+        NAMESPACES.join(", "),
+        secrets.display()
+    )
+}
+
+#[cfg(test)]
+mod tests;

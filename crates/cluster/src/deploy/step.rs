@@ -1,0 +1,171 @@
+//! What a deployment consists of: a list of steps, each with the commands that it runs.
+
+use std::path::PathBuf;
+
+use super::query;
+use super::release::{Release, SETUP};
+use super::target::{Kind, Target};
+use crate::line::{Line, words};
+use crate::shell::Shell;
+
+/// One thing that deploy does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Step {
+    /// `blackfriday doctor`.
+    Preflight { arguments: Vec<String> },
+    /// An image archive, to this reference; its digest goes into the component in the folder.
+    Push { archive: PathBuf, to: String, component: PathBuf },
+    /// The workload's file, to this reference.
+    PushWorkload { file: PathBuf, to: String },
+    /// `generate.sh`.
+    Generate { line: Line, secrets: PathBuf },
+    /// The namespaces, if one is missing.
+    Namespaces { folder: String },
+    /// An operator, unless somebody else's is there.
+    Install { release: &'static Release, folder: String },
+    /// Only where the operator is ours.
+    Of(&'static Release, Box<Step>),
+    /// Takes the setup job away if it failed or could not be changed into what it is to be.
+    RenewSetup { overlay: String },
+    /// Gives a Kafka that is made anew over an old log that log's id.
+    RestoreLog { overlay: String },
+    /// A folder. `force` takes over fields that somebody changed by hand.
+    Apply { folder: String, force: bool },
+    /// Until it is ready.
+    Await(Target),
+    /// A job from a CronJob that never runs by itself.
+    Try { cron_job: &'static str, job: String },
+    /// Where everything is.
+    Addresses,
+    /// Keeps the id of Strimzi's log.
+    SaveLogId,
+    /// Lets the topics' objects go without the topics.
+    ReleaseTopics,
+    /// `kubectl delete`; a kind that the cluster does not know has no objects.
+    Delete { title: String, words: Vec<String> },
+    /// An operator, if it is ours and nobody else uses it.
+    Uninstall(&'static Release),
+    /// A namespace, unless something is in it that is not ours.
+    RemoveNamespace(&'static str),
+    /// Passwords and keys in `generated/`.
+    RemoveSecrets(PathBuf),
+}
+
+impl Step {
+    /// What it does, in one line.
+    pub(super) fn title(&self) -> String {
+        match self {
+            Self::Preflight { .. } => "check the cluster".to_owned(),
+            Self::Push { to, .. } | Self::PushWorkload { to, .. } => format!("push {to}"),
+            Self::Generate { .. } => "make the secrets that are missing".to_owned(),
+            Self::Namespaces { .. } => "make the namespaces".to_owned(),
+            Self::Install { release, .. } => format!("install {}", release.name),
+            Self::Of(_, step) => step.title(),
+            Self::RenewSetup { .. } => format!("see whether job {SETUP} is in the way"),
+            Self::RestoreLog { .. } => "see whether Kafka has an old log".to_owned(),
+            Self::Apply { folder, .. } => format!("apply {folder}"),
+            Self::Await(target) => format!("wait for {target}"),
+            Self::Try { cron_job: "smoke", .. } => "sell one thing".to_owned(),
+            Self::Try { .. } => "prove the count".to_owned(),
+            Self::Addresses => "addresses".to_owned(),
+            Self::SaveLogId => "keep the id of Kafka's log".to_owned(),
+            Self::ReleaseTopics => "keep the topics".to_owned(),
+            Self::Delete { title, .. } => title.clone(),
+            Self::Uninstall(release) => format!("remove {}, if it is ours", release.name),
+            Self::RemoveNamespace(name) => format!("remove the namespace {name}"),
+            Self::RemoveSecrets(folder) => format!("remove {}", folder.display()),
+        }
+    }
+
+    /// What it runs. Where an answer decides what follows, all that may follow.
+    pub(super) fn commands(&self, shell: &Shell) -> Vec<Line> {
+        let piped =
+            |folder: &str, words: &[String]| shell.build_line(folder).pipe(shell.line(words.iter().cloned()));
+        let kubectl = |line: &[&str]| shell.line(line.iter().copied());
+        match self {
+            Self::Preflight { arguments } => {
+                let words = words(["blackfriday", "doctor"]).into_iter().chain(arguments.iter().cloned());
+                vec![Line::new(words.chain(shell.flags().iter().cloned()))]
+            }
+            Self::Push { archive, to, component } => {
+                let (archive, component) = (archive.display().to_string(), component.display().to_string());
+                vec![Line::new(["blackfriday", "image", "push", &archive, to, "--kustomize", &component])]
+            }
+            Self::PushWorkload { file, to } => {
+                vec![Line::new(["blackfriday", "workload", "push", to, &file.display().to_string()])]
+            }
+            Self::Generate { line, .. } => vec![line.clone()],
+            Self::Namespaces { folder } => {
+                vec![shell.line(query::namespaces()), piped(folder, &query::apply(false))]
+            }
+            Self::Install { release, folder } => {
+                vec![
+                    shell.line(release.find()),
+                    piped(folder, &words(query::LIVE)),
+                    piped(folder, &query::apply(false)),
+                ]
+            }
+            Self::Of(_, step) => step.commands(shell),
+            Self::RenewSetup { overlay } => {
+                vec![
+                    shell.line(query::find_setup()),
+                    piped(overlay, &query::try_setup()),
+                    shell.line(query::delete_setup()),
+                ]
+            }
+            Self::RestoreLog { overlay } => restore(shell, overlay),
+            Self::Apply { folder, force } => {
+                vec![piped(folder, &words(query::LIVE)), piped(folder, &query::apply(*force))]
+            }
+            Self::Await(target) => vec![shell.line(target.query())],
+            Self::Try { cron_job, job } => trial(shell, cron_job, job),
+            Self::Addresses => vec![kubectl(&["-n", "blackfriday", "get", "ingress", "-o", "json"])],
+            Self::SaveLogId => {
+                vec![
+                    shell.line(query::find_log()),
+                    shell.line(query::log_id("ID")).pipe(shell.line(query::apply(true))),
+                ]
+            }
+            Self::ReleaseTopics => vec![shell.line(query::release_topics())],
+            Self::Delete { words, .. } => vec![shell.line(words.iter().cloned())],
+            Self::Uninstall(release) => removal(shell, release),
+            Self::RemoveNamespace(name) => {
+                vec![
+                    shell.line(query::foreign_in(name)),
+                    kubectl(&["delete", "namespace", name, "--ignore-not-found"]),
+                ]
+            }
+            Self::RemoveSecrets(folder) => vec![Line::new(["rm", "-r", &folder.display().to_string()])],
+        }
+    }
+}
+
+fn restore(shell: &Shell, overlay: &str) -> Vec<Line> {
+    let kafka = Line::new(["jq", "select(.kind == \"Kafka\")"]);
+    vec![
+        shell.line(query::find_log()),
+        shell.line(query::find_log_id()),
+        shell
+            .build_line(overlay)
+            .pipe(shell.line(query::paused()))
+            .pipe(kafka)
+            .pipe(shell.line(query::apply(true))),
+        shell.line(query::give_log_id("ID")),
+    ]
+}
+
+fn trial(shell: &Shell, cron_job: &str, job: &str) -> Vec<Line> {
+    let kubectl = |line: &[&str]| shell.line(["-n", "blackfriday"].iter().chain(line).copied());
+    vec![
+        kubectl(&["create", "job", job, &format!("--from=cronjob/{cron_job}")]),
+        shell.line(Target::new(Kind::Job, "blackfriday", job).query()),
+        kubectl(&["logs", &format!("job/{job}")]),
+        kubectl(&["delete", "job", job]),
+    ]
+}
+
+fn removal(shell: &Shell, release: &Release) -> Vec<Line> {
+    let find = words(["get", release.resource(), "--all-namespaces", "-o", "json"]);
+    let all = [release.find(), find].into_iter().chain(query::uninstall(release));
+    all.map(|words| shell.line(words)).collect()
+}

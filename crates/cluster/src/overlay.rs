@@ -1,0 +1,124 @@
+//! Which folders of the manifests a place takes in.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+use blackfriday_terminal::failure::Usage;
+
+const COMPONENTS: &str = "../../components/";
+
+/// A place to deploy to: a folder in `overlays/`, and what it takes in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Overlay {
+    pub(crate) name: String,
+    /// Where base, components, operators and overlays are.
+    pub(crate) manifests: PathBuf,
+    components: BTreeSet<String>,
+}
+
+impl Overlay {
+    pub(crate) fn read(manifests: &Path, name: &str) -> Result<Self> {
+        ensure!(
+            !name.is_empty() && !name.contains('/') && !name.starts_with('.'),
+            Usage(format!("--overlay {name:?}: the name of a folder in {} is wanted", manifests.display()))
+        );
+        let file = manifests.join("overlays").join(name).join("kustomization.yaml");
+        let text = fs::read_to_string(&file).with_context(|| {
+            let known = known(manifests).join(", ");
+            Usage(format!("--overlay {name}: read {} (overlays there: {known})", file.display()))
+        })?;
+        let overlay = Self::parse(manifests, name, &text);
+        ensure!(
+            overlay.is_kafka_strimzi() != overlay.has("kafka-plain")
+                && overlay.is_valkey_kubevirt() != overlay.has("valkey-plain"),
+            Usage(format!("{}: one component kafka-* and one valkey-* are wanted", file.display()))
+        );
+        Ok(overlay)
+    }
+
+    /// A component is a line of the list, as Kustomize's own `edit` writes it.
+    pub(crate) fn parse(manifests: &Path, name: &str, text: &str) -> Self {
+        let component =
+            |line: &str| Some(line.trim().strip_prefix("- ")?.strip_prefix(COMPONENTS)?.to_owned());
+        let word = |text: String| text.split_whitespace().next().unwrap_or_default().to_owned();
+        Self {
+            name: name.to_owned(),
+            manifests: manifests.to_owned(),
+            components: text.lines().filter_map(component).map(word).collect(),
+        }
+    }
+
+    pub(crate) fn has(&self, component: &str) -> bool {
+        self.components.contains(component)
+    }
+
+    pub(crate) fn is_kafka_strimzi(&self) -> bool {
+        self.has("kafka-strimzi")
+    }
+
+    pub(crate) fn is_valkey_kubevirt(&self) -> bool {
+        self.has("valkey-kubevirt")
+    }
+
+    /// A folder below the manifests, as a word of a command.
+    pub(crate) fn folder(&self, below: &str) -> String {
+        self.manifests.join(below).display().to_string()
+    }
+
+    pub(crate) fn own_folder(&self) -> String {
+        self.folder(&format!("overlays/{}", self.name))
+    }
+
+    /// Whether an image of ours, such as `blackfriday/kafka`, is in it.
+    pub(crate) fn uses(&self, image: &str) -> bool {
+        match image {
+            "blackfriday/valkey-disk" => self.is_valkey_kubevirt(),
+            "blackfriday/kafka" => self.has("kafka-plain"),
+            "blackfriday/locust" => self.has("locust"),
+            _ => true,
+        }
+    }
+}
+
+fn known(manifests: &Path) -> Vec<String> {
+    let entries = fs::read_dir(manifests.join("overlays")).into_iter().flatten().flatten();
+    let mut names: Vec<_> = entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    names.sort();
+    names
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// One of the repository's own, as if it lay in `k8s`.
+    pub(crate) fn real(name: &str) -> Overlay {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../k8s");
+        let overlay = Overlay::read(&path, name).expect("an overlay");
+        Overlay { manifests: PathBuf::from("k8s"), ..overlay }
+    }
+
+    #[test]
+    fn the_overlays_are_what_their_components_say() {
+        assert!(!real("plain").is_kafka_strimzi() && !real("plain").is_valkey_kubevirt());
+        for name in ["minikube", "gke"] {
+            assert!(real(name).is_kafka_strimzi() && real(name).is_valkey_kubevirt(), "{name}");
+            assert!(real(name).has("grafana") && !real(name).has("locust"), "{name}");
+        }
+        assert!(real("plain").uses("blackfriday/kafka") && !real("plain").uses("blackfriday/valkey-disk"));
+        assert_eq!(real("plain").own_folder(), "k8s/overlays/plain");
+    }
+
+    #[test]
+    fn an_overlay_that_is_none_is_a_wrong_argument() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../k8s");
+        for name in ["", "../base", "mars"] {
+            let error = Overlay::read(&path, name).expect_err(name);
+            assert_eq!(blackfriday_terminal::failure::exit_code(&error, &[]), 64, "{error:#}");
+        }
+        let error = Overlay::read(&path, "mars").expect_err("none");
+        assert!(format!("{error:#}").contains("minikube"), "{error:#}");
+    }
+}

@@ -1,0 +1,225 @@
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use blackfriday_terminal::output::{self, grouped};
+use hdrhistogram::Histogram;
+use serde_json::{Map, Value, json};
+
+use crate::outcome::Outcome;
+use crate::plan::Plan;
+use crate::schedule::Pace;
+use crate::schedule::Schedule;
+
+/// 1 µs to 10 min, three digits.
+const HIGHEST_US: u64 = 600_000_000;
+/// Histograms are large: connections share a few.
+const SHARDS: u64 = 8;
+const QUANTILES: [(&str, f64); 5] =
+    [("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p99.9", 0.999), ("max", 1.0)];
+
+/// How long answers took, sale by sale, over all connections. Retries and their pauses are part of it, and from the
+/// intended time so is all waiting, also of what was never sent: a gateway is not faster for what it kept out.
+pub(crate) struct Latencies(Vec<Mutex<Pair>>);
+
+struct Pair {
+    /// From the intended time.
+    intended: Histogram<u64>,
+    /// From the time of sending.
+    sent: Histogram<u64>,
+}
+
+/// What one connection saw, in sales.
+#[derive(Default)]
+pub(crate) struct Tally {
+    accepted: u64,
+    unknown: u64,
+    refused: BTreeMap<u16, u64>,
+}
+
+/// What all connections saw.
+pub struct Report {
+    tally: Tally,
+    latencies: Pair,
+    elapsed: Duration,
+    active: Duration,
+    /// What an open loop was to send.
+    intended_sales: Option<u64>,
+    was_stopped: bool,
+    about: Value,
+}
+
+impl Latencies {
+    pub(crate) fn new() -> Self {
+        Self((0..SHARDS).map(|_| Mutex::new(Pair::new())).collect())
+    }
+
+    /// A request with this many sales, and how long it took; from the sending only if it was sent.
+    pub(crate) fn record(&self, number: u64, sales: u64, intended: Duration, sent: Option<Duration>) {
+        let shard = usize::try_from(number % SHARDS).unwrap_or(0);
+        let mut pair = self.0[shard].lock().unwrap_or_else(PoisonError::into_inner);
+        record(&mut pair.intended, intended, sales);
+        if let Some(sent) = sent {
+            record(&mut pair.sent, sent, sales);
+        }
+    }
+
+    fn all(&self) -> Pair {
+        let mut all = Pair::new();
+        for pair in &self.0 {
+            let pair = pair.lock().unwrap_or_else(PoisonError::into_inner);
+            all.intended.add(&pair.intended).expect("histograms of the same bounds");
+            all.sent.add(&pair.sent).expect("histograms of the same bounds");
+        }
+        all
+    }
+}
+
+impl Pair {
+    fn new() -> Self {
+        let histogram =
+            || Histogram::new_with_bounds(1, HIGHEST_US, 3).expect("1 < 2 × 1 ≤ highest, 3 digits");
+        Self { intended: histogram(), sent: histogram() }
+    }
+}
+
+impl Tally {
+    pub(crate) fn add(&mut self, outcomes: &[Outcome]) {
+        for outcome in outcomes {
+            match outcome {
+                Outcome::Accepted(_) => self.accepted += 1,
+                Outcome::Unknown(_) => self.unknown += 1,
+                Outcome::Refused { status, .. } => *self.refused.entry(*status).or_default() += 1,
+            }
+        }
+    }
+
+    fn merge(&mut self, other: Self) {
+        self.accepted += other.accepted;
+        self.unknown += other.unknown;
+        for (status, sales) in other.refused {
+            *self.refused.entry(status).or_default() += sales;
+        }
+    }
+
+    fn sent(&self) -> u64 {
+        self.accepted + self.unknown + self.refused.values().sum::<u64>()
+    }
+}
+
+impl Report {
+    pub(crate) fn new(plan: &Plan, tallies: Vec<Tally>, latencies: &Latencies, schedule: &Schedule) -> Self {
+        let mut tally = Tally::default();
+        tallies.into_iter().for_each(|one| tally.merge(one));
+        for (waited, sales) in schedule.missed() {
+            latencies.record(0, sales, waited, None);
+        }
+        let intended_sales = matches!(plan.pace, Pace::Open { .. }).then_some(plan.sales);
+        Self {
+            tally,
+            latencies: latencies.all(),
+            elapsed: schedule.elapsed(),
+            active: schedule.active(),
+            intended_sales,
+            was_stopped: schedule.is_stopped(),
+            about: plan.about(),
+        }
+    }
+
+    /// Everything was sent and accepted.
+    pub fn is_good(&self) -> bool {
+        let Tally { accepted, unknown, refused } = &self.tally;
+        *accepted > 0 && *unknown == 0 && refused.is_empty() && self.not_sent() == 0
+    }
+
+    /// Sales that were acknowledged.
+    pub fn accepted(&self) -> u64 {
+        self.tally.accepted
+    }
+
+    /// Sales that an open loop was to send: it was stopped early, or no connection was free in time.
+    fn not_sent(&self) -> u64 {
+        self.intended_sales.map_or(0, |intended| intended.saturating_sub(self.tally.sent()))
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "a rate for people to read")]
+    fn per_second(&self) -> f64 {
+        self.tally.accepted as f64 / self.active.as_secs_f64().max(1e-9)
+    }
+
+    /// As `--json` prints it.
+    pub fn to_json(&self) -> Value {
+        json!({
+            "sent": self.tally.sent(),
+            "accepted": self.tally.accepted,
+            "refused": self.tally.refused,
+            "unknown": self.tally.unknown,
+            "not_sent": self.not_sent(),
+            "seconds": self.elapsed.as_secs_f64(),
+            "active_seconds": self.active.as_secs_f64(),
+            "accepted_per_second": self.per_second(),
+            "latency_ms": in_json(&self.latencies.intended),
+            "latency_from_sending_ms": in_json(&self.latencies.sent),
+            "run": self.about,
+        })
+    }
+
+    /// Prints it for people.
+    pub fn print(&self) {
+        let Tally { accepted, unknown, refused } = &self.tally;
+        let refused: Vec<_> = refused
+            .iter()
+            .map(|(status, sales)| match status {
+                0 => format!("{} not connected", grouped(*sales)),
+                status => format!("{} with {status}", grouped(*sales)),
+            })
+            .collect();
+        let refused = if refused.is_empty() { "0".to_owned() } else { refused.join(", ") };
+        let mut rows = vec![
+            ("sent", grouped(self.tally.sent())),
+            ("accepted", grouped(*accepted)),
+            ("refused", refused),
+            ("unknown", grouped(*unknown)),
+        ];
+        if self.not_sent() > 0 {
+            let why = if self.was_stopped { "stopped early" } else { "every connection was busy" };
+            rows.push(("not sent", format!("{}: {why}", grouped(self.not_sent()))));
+        }
+        rows.push((
+            "rate",
+            format!("{:.0} accepted per second, in {:.1} s", self.per_second(), self.active.as_secs_f64()),
+        ));
+        rows.push(("latency", in_words(&self.latencies.intended)));
+        if self.intended_sales.is_some() {
+            rows.push(("  from sending", in_words(&self.latencies.sent)));
+        }
+        rows.extend(
+            [("workload", "workload"), ("  from", "workload_from")]
+                .into_iter()
+                .filter_map(|(name, key)| Some((name, self.about[key].as_str()?.to_owned()))),
+        );
+        output::table(&["", "sales"], rows.into_iter().map(|(name, text)| vec![name.to_owned(), text]));
+    }
+}
+
+fn record(histogram: &mut Histogram<u64>, latency: Duration, sales: u64) {
+    histogram.saturating_record_n(micros(latency), sales);
+}
+
+fn micros(latency: Duration) -> u64 {
+    u64::try_from(latency.as_micros()).unwrap_or(HIGHEST_US).max(1)
+}
+
+fn in_words(histogram: &Histogram<u64>) -> String {
+    let all: Vec<_> = quantiles(histogram).map(|(name, ms)| format!("{name} {ms:.2}")).collect();
+    format!("{} ms", all.join(", "))
+}
+
+fn in_json(histogram: &Histogram<u64>) -> Map<String, Value> {
+    quantiles(histogram).map(|(name, ms)| (name.to_owned(), Value::from(ms))).collect()
+}
+
+#[expect(clippy::cast_precision_loss, reason = "microseconds for people to read")]
+fn quantiles(histogram: &Histogram<u64>) -> impl Iterator<Item = (&'static str, f64)> {
+    QUANTILES.iter().map(|(name, quantile)| (*name, histogram.value_at_quantile(*quantile) as f64 / 1000.0))
+}

@@ -1,0 +1,99 @@
+use std::convert::Infallible;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use anyhow::{Context, Result};
+use blackfriday_registry::{AccessArguments, reference};
+use blackfriday_terminal::failure::Usage;
+use blackfriday_terminal::output;
+use blackfriday_workload::{Workload, artifact};
+
+const SCHEME: &str = "oci://";
+
+/// Which workload, and where from.
+#[derive(clap::Args, Debug, Clone, Default)]
+pub struct SourceArguments {
+    /// The workload: a TOML file, or oci://host[:port]/path@sha256:… in a registry; the built-in one without it.
+    #[arg(long, env = "BLACKFRIDAY_WORKLOAD", value_name = "FILE|REF")]
+    workload: Option<Source>,
+    #[command(flatten)]
+    access: AccessArguments,
+}
+
+/// Where a workload is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Source {
+    File(PathBuf),
+    Registry(String),
+}
+
+impl SourceArguments {
+    /// The workload, from where it is.
+    ///
+    /// # Errors
+    /// The file is no workload, or the registry does not give it.
+    pub async fn read(&self) -> Result<Workload> {
+        match &self.workload {
+            None => Ok(Workload::black_friday()),
+            Some(Source::File(path)) => file(path),
+            Some(Source::Registry(text)) => {
+                let from = reference(text)?;
+                let folder = tempfile::tempdir().context("make a folder for the workload")?;
+                let target = folder.path().join("workload.toml");
+                let (inspected, workload) = artifact::pull(&self.access.client()?, &from, &target).await?;
+                output::note(format_args!("workload {}", inspected.pinned));
+                Ok(workload)
+            }
+        }
+    }
+}
+
+fn file(path: &Path) -> Result<Workload> {
+    let wrong = || Usage(format!("--workload {}", path.display()));
+    Workload::parse(&std::fs::read_to_string(path).with_context(wrong)?).with_context(wrong)
+}
+
+impl FromStr for Source {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        if text.starts_with(SCHEME) {
+            Ok(Self::Registry(text.to_owned()))
+        } else {
+            Ok(Self::File(text.into()))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn read(workload: Option<&str>) -> Result<Workload> {
+        let workload = workload.map(|text| text.parse().expect("infallible"));
+        SourceArguments { workload, ..SourceArguments::default() }.read().await
+    }
+
+    #[tokio::test]
+    async fn a_workload_is_built_in_a_file_or_in_a_registry() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("small.toml");
+        let made = blackfriday_workload::make(&blackfriday_workload::Recipe {
+            title: "small".to_owned(),
+            seed: 1,
+            products: 1,
+        });
+        std::fs::write(&path, made).expect("written");
+        assert_eq!(read(None).await.expect("built in").digest(), Workload::black_friday().digest());
+        assert_eq!(read(path.to_str()).await.expect("a file").title, "small");
+        std::fs::write(&path, "title = 1").expect("written");
+        for wrong in [path.to_str(), Some("/nonexistent.toml"), Some("oci://no-version")] {
+            let error = read(wrong).await.expect_err("cannot be");
+            assert_eq!(
+                blackfriday_terminal::failure::exit_code(&error, &[crate::exit_code]),
+                64,
+                "{error:#}"
+            );
+        }
+    }
+}

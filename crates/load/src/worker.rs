@@ -1,0 +1,103 @@
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use blackfriday_event::{IdempotencyKey, SaleDraft};
+use blackfriday_receipts::{Content, Pen};
+use bytes::Bytes;
+use tokio::time::sleep;
+use uuid::Uuid;
+
+use crate::connection::{Connection, Exchange};
+use crate::outcome::{Outcome, outcomes};
+use crate::plan::Plan;
+use crate::report::{Latencies, Tally};
+use crate::schedule::{Schedule, Ticket};
+
+/// Before a connection that cannot be made is tried again.
+const RECONNECT_PAUSE: Duration = Duration::from_millis(50);
+const RETRY_PAUSE: Duration = Duration::from_millis(100);
+
+/// Sends requests on one connection, one after the other, until the schedule has no more.
+pub(crate) async fn run(
+    number: usize,
+    plan: Arc<Plan>,
+    schedule: Arc<Schedule>,
+    latencies: Arc<Latencies>,
+    mut receipts: Option<Pen>,
+) -> Result<Tally> {
+    let mut connection = Connection::new(&plan, number)?;
+    let mut tally = Tally::default();
+    while let Some(ticket) = schedule.take() {
+        let sales = plan.sales_of(&ticket);
+        let body = Bytes::from(plan.body(&sales));
+        let Some(intended) = schedule.turn().await else { break };
+        let sent = Instant::now();
+        let (outcomes, was_sent) = request(&plan, &mut connection, &ticket, body).await;
+        let from_sending = was_sent.then(|| sent.elapsed());
+        latencies.record(ticket.number, ticket.count, intended.elapsed(), from_sending);
+        if !was_sent {
+            sleep(RECONNECT_PAUSE).await;
+        }
+        tally.add(&outcomes);
+        let accepted = outcomes.iter().filter(|outcome| matches!(outcome, Outcome::Accepted(_))).count();
+        plan.accepted.fetch_add(accepted as u64, Ordering::Relaxed);
+        if let Some(receipts) = &mut receipts {
+            note(receipts, &plan, &ticket, &outcomes, &sales).await?;
+        }
+    }
+    if let Some(receipts) = &mut receipts {
+        receipts.hand_over().await?;
+    }
+    Ok(tally)
+}
+
+/// One request with its retries: what became of each sale, and whether it was sent at all. A retry is made only under an
+/// idempotency key.
+async fn request(
+    plan: &Plan,
+    connection: &mut Connection,
+    ticket: &Ticket,
+    body: Bytes,
+) -> (Vec<Outcome>, bool) {
+    let key = plan.key(ticket);
+    let mut known: Option<Vec<Outcome>> = None;
+    let mut was_sent = false;
+    for tries in 1.. {
+        let exchange = connection.post(body.clone(), key.as_ref().map(IdempotencyKey::as_str)).await;
+        was_sent |= !matches!(exchange, Exchange::NotSent);
+        let now = outcomes(plan.route, ticket.count, &exchange);
+        let all: Vec<_> = match known {
+            None => now,
+            Some(known) => known.into_iter().zip(now).map(|(known, now)| known.then(now)).collect(),
+        };
+        if tries > plan.retries || !all.iter().any(|outcome| outcome.may_change()) {
+            return (all, was_sent);
+        }
+        known = Some(all);
+        sleep(exchange.retry_after().unwrap_or_default().max(RETRY_PAUSE * tries)).await;
+    }
+    unreachable!("the tries are bounded by plan.retries")
+}
+
+/// Where no answer has named a sale that has a key, the key does.
+async fn note(
+    receipts: &mut Pen,
+    plan: &Plan,
+    ticket: &Ticket,
+    outcomes: &[Outcome],
+    sales: &[SaleDraft],
+) -> Result<()> {
+    let ids = plan.ids(ticket, sales);
+    for (at, (outcome, sale)) in outcomes.iter().zip(sales).enumerate() {
+        let named = |id: Option<Uuid>| id.or_else(|| ids.get(at).copied());
+        let content = Some(Content::of_sale(sale));
+        match *outcome {
+            Outcome::Accepted(id) => receipts.accepted(id, content),
+            Outcome::Unknown(id) => receipts.unknown(named(id), content),
+            Outcome::Refused { status, id } => receipts.refused(named(id), status, content),
+        }
+    }
+    receipts.hand_over_some().await
+}

@@ -1,0 +1,45 @@
+//! Writes the configuration of Valkey's servers and Sentinels on Kubernetes, where their image has no shell to do it.
+//!
+//! The files that are read are those of docs/disk.md, with the same meaning and the same checks as in the virtual machine.
+//! Invariant: nothing is written before everything was read and found right, and no error repeats what a file holds.
+
+mod directive;
+mod files;
+mod sentinel;
+mod sentinels;
+mod server;
+mod users;
+mod value;
+
+pub use sentinel::SentinelArguments;
+pub use server::ServerArguments;
+
+/// Writes the configuration of a Valkey server or Sentinel, out of a folder with a file for each value.
+#[derive(clap::Subcommand, Debug)]
+pub enum Command {
+    /// Write valkey.conf and users.acl. Where there are Sentinels, they are asked who is primary now.
+    #[command(after_help = "Example:\n  \
+        blackfriday valkey-config server --config /etc/valkey/config --directory /run/valkey \\\n    \
+        --data /var/lib/valkey --max-memory-bytes 322122547\n\n\
+        docs/disk.md describes the files. Exit code 64 if one of them is wrong, 74 if one cannot be\n\
+        written.")]
+    Server(ServerArguments),
+    /// Write sentinel.conf, or put the secrets in it anew and keep what Sentinel has learnt.
+    #[command(after_help = "Example:\n  \
+        blackfriday valkey-config sentinel --config /etc/valkey/config --directory /var/lib/sentinel \\\n    \
+        --announce sentinel-0.sentinel --quorum 2 --down-after-ms 5000 --failover-timeout-ms 30000\n\n\
+        k8s/README.md describes the files. Exit code 64 if one of them is wrong, 74 if one cannot be\n\
+        written.")]
+    Sentinel(SentinelArguments),
+}
+
+/// Carries a command out.
+///
+/// # Errors
+/// A file is wrong, or one cannot be written.
+pub async fn run(command: Command) -> anyhow::Result<()> {
+    match command {
+        Command::Server(arguments) => server::run(&arguments).await,
+        Command::Sentinel(arguments) => sentinel::run(&arguments).await,
+    }
+}

@@ -1,0 +1,143 @@
+//! Prints records of a topic as JSON lines.
+
+use std::ops::ControlFlow;
+
+use anyhow::Result;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use blackfriday_broker::kafka::{Admin, KafkaConfig};
+use blackfriday_broker::{Record, SALES, TopicPartition};
+use blackfriday_event::{Event, Timestamp};
+use blackfriday_proto::decode_record;
+use blackfriday_terminal::failure::Usage;
+use blackfriday_terminal::output;
+use serde_json::{Map, Value, json};
+
+use crate::records::{self, Headers, Patience, Range};
+
+/// Prints records as JSON lines.
+#[derive(clap::Args, Debug)]
+#[command(after_help = "Examples:\n  \
+    blackfriday tail --topic ventas --from end --follow | jq .sale.producto_id\n  \
+    blackfriday tail --topic ventas.dlq --limit 1")]
+pub struct Arguments {
+    /// The topic.
+    #[arg(long, default_value = SALES)]
+    topic: String,
+    /// Only this partition.
+    #[arg(long)]
+    partition: Option<i32>,
+    /// Where to begin in each partition: an offset (or the nearest that there is), `beginning` or `end`.
+    #[arg(long, default_value = "beginning", value_parser = from)]
+    from: From,
+    /// Go on with records as they come.
+    #[arg(long)]
+    follow: bool,
+    /// Stop after this many.
+    #[arg(long, default_value_t = u64::MAX, hide_default_value = true)]
+    limit: u64,
+    #[command(flatten)]
+    kafka: KafkaConfig,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum From {
+    Beginning,
+    End,
+    Offset(i64),
+}
+
+/// Prints the records.
+///
+/// # Errors
+/// There is no such topic or partition, or Kafka cannot be reached.
+pub async fn run(arguments: Arguments) -> Result<()> {
+    let ranges = ranges(&arguments).await?;
+    let mut left = arguments.limit;
+    let print = |partition: &TopicPartition, record: Record| {
+        if left == 0 || output::is_closed() {
+            return ControlFlow::Break(());
+        }
+        output::line(to_json(partition, &record));
+        left -= 1;
+        if left == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    };
+    let patience = if arguments.follow { Patience::Endless } else { Patience::UntilStalled };
+    records::read(&arguments.kafka, ranges, Headers::All, patience, print).await
+}
+
+/// What to print: up to the ends that there are now, or without an end.
+async fn ranges(arguments: &Arguments) -> Result<Vec<Range>> {
+    let admin = Admin::new(&arguments.kafka)?;
+    let mut ranges = Vec::new();
+    for partition in admin.partitions(&arguments.topic).await? {
+        if arguments.partition.is_some_and(|only| only != partition.partition) {
+            continue;
+        }
+        let log = admin.watermarks(&partition).await?;
+        let from = match arguments.from {
+            From::Beginning => log.low,
+            From::End => log.high,
+            From::Offset(offset) => offset.clamp(log.low, log.high),
+        };
+        ranges.push(Range { partition, from, to: if arguments.follow { i64::MAX } else { log.high } });
+    }
+    match arguments.partition {
+        Some(only) if ranges.is_empty() => {
+            Err(Usage(format!("--partition {only}: topic {} has no such partition", arguments.topic)).into())
+        }
+        _ => Ok(ranges),
+    }
+}
+
+/// A record as one JSON object: where it lies, its headers, and its event, or why there is none.
+pub(crate) fn to_json(partition: &TopicPartition, record: &Record) -> Value {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let headers: Map<_, _> =
+        record.headers.iter().map(|(name, value)| (name.clone(), Value::from(text(value)))).collect();
+    let mut json = json!({
+        "topic": &*partition.topic,
+        "partition": partition.partition,
+        "offset": record.offset,
+        "timestamp_ms": record.timestamp_ms,
+        "key": record.key.as_deref().map(text),
+        "headers": headers,
+    });
+    // Without a time of the log the event itself can be shown all the same.
+    let accepted_at = Timestamp::from_log(record.timestamp_ms).unwrap_or_default();
+    match decode_record(&record.payload, accepted_at) {
+        Ok(Event::Sale(sale)) => {
+            json["id"] = sale.id.to_string().into();
+            json["accepted_at_ms"] = sale.accepted_at.millis().into();
+            json["sale"] = json!({
+                "categoria": sale.draft.category.name(),
+                "producto_id": sale.draft.product_id.as_str(),
+                "precio": sale.draft.price.to_f64(),
+                "cantidad_vendida": sale.draft.quantity.units(),
+            });
+        }
+        Ok(Event::Weather(report)) => {
+            json["id"] = report.id.to_string().into();
+            json["accepted_at_ms"] = report.accepted_at.millis().into();
+            let draft = report.draft;
+            json["weather"] =
+                json!({"description": draft.description, "country": draft.country, "weather": draft.weather});
+        }
+        Err(error) => {
+            json["error"] = error.to_string().into();
+            json["payload_base64"] = STANDARD.encode(&record.payload).into();
+        }
+    }
+    json
+}
+
+fn from(text: &str) -> Result<From, String> {
+    match text {
+        "beginning" => Ok(From::Beginning),
+        "end" => Ok(From::End),
+        offset => match offset.parse() {
+            Ok(offset) if offset >= 0 => Ok(From::Offset(offset)),
+            _ => Err("must be an offset, `beginning` or `end`".to_owned()),
+        },
+    }
+}
