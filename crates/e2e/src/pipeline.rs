@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use blackfriday_stack::{Kafka, Process, Valkey, eventually, free_port};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -290,11 +290,26 @@ impl Pipeline {
 }
 
 impl Load {
-    /// Waits for the end of the load.
+    /// Waits for the end of the load; whether every sale was accepted.
     ///
     /// # Errors
-    /// It does not end within `limit`.
-    pub async fn finish(&self, limit: Duration) -> Result<ExitStatus> {
-        Ok(self.process.wait(limit).await?)
+    /// It does not end within `limit`, or it could not do its work: the error is the exit status and the load's log.
+    pub async fn finish(&self, limit: Duration) -> Result<bool> {
+        let status = self.process.wait(limit).await?;
+        match status.code() {
+            Some(0) => Ok(true),
+            // Some sale was refused, or its outcome is not known.
+            Some(1) => Ok(false),
+            _ => bail!("the load ended with {status}; its log:\n{}", self.process.log_tail()),
+        }
+    }
+
+    /// As [`Load::finish`], where nothing stands in the way of a sale.
+    ///
+    /// # Errors
+    /// As [`Load::finish`], or a sale was not accepted.
+    pub async fn finish_undisturbed(&self, limit: Duration) -> Result<()> {
+        ensure!(self.finish(limit).await?, "not every sale was accepted:\n{}", self.process.log_tail());
+        Ok(())
     }
 }

@@ -106,7 +106,7 @@ async fn a_store_that_is_emptied_while_idle_is_counted_again() -> Result<()> {
     let pipeline = Pipeline::start(&[]).await?;
     let gateway = pipeline.address(Service::Gateway);
     let load = pipeline.load("load", &["--sales", "300", "--rate", "300"])?;
-    load.finish(LIMIT).await?;
+    load.finish_undisturbed(LIMIT).await?;
     let mut weather = String::new();
     for country in ["GT", "MX", "SV"] {
         let report = format!(r#"{{"description":"Nubes","country":"{country}","weather":"Nublado"}}"#);
@@ -130,7 +130,7 @@ async fn a_store_that_is_emptied_while_idle_is_counted_again() -> Result<()> {
 async fn a_counter_changed_by_hand_is_named() -> Result<()> {
     let pipeline = Pipeline::start(&[]).await?;
     let load = pipeline.load("load", &["--sales", "500", "--rate", "500"])?;
-    load.finish(LIMIT).await?;
+    load.finish_undisturbed(LIMIT).await?;
     pipeline.verify(&[&load]).await?;
 
     pipeline.valkey.command(&["HINCRBY", "reportes:total", "Ropa", "1"]).await?;
@@ -138,5 +138,16 @@ async fn a_counter_changed_by_hand_is_named() -> Result<()> {
     let output = error.to_string();
     ensure!(output.contains("reportes:total") && output.contains("Ropa"), "the key is named in {output}");
     ensure!(output.contains("exit status: 1"), "exit code 1 in {output}");
+    Ok(())
+}
+
+/// A load that could not do its work is an error that shows the load's own words, not a proof over nothing.
+#[tokio::test]
+async fn a_load_that_cannot_reach_the_gateway_is_told() -> Result<()> {
+    let mut pipeline = Pipeline::start(&[]).await?;
+    pipeline.terminate(Service::Gateway).await?;
+    let load = pipeline.load("load", &["--sales", "1"])?;
+    let told = load.finish(LIMIT).await.err().context("nobody listens")?.to_string();
+    ensure!(told.contains("exit status: 69") && told.contains("cannot be reached"), "{told}");
     Ok(())
 }

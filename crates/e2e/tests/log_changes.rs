@@ -81,7 +81,7 @@ async fn transaction_markers_at_the_end_do_not_hold_the_proof_up() -> Result<()>
 async fn a_topic_that_was_made_again_is_named() -> Result<()> {
     let mut pipeline = Pipeline::start(&[]).await?;
     let load = pipeline.load("before", &["--sales", "400", "--rate", "400"])?;
-    load.finish(LIMIT).await?;
+    load.finish_undisturbed(LIMIT).await?;
     pipeline.verify(&[&load]).await?;
     pipeline.terminate(Service::Consumer).await?;
 
