@@ -78,6 +78,7 @@ pub struct State {
     config: StoreConfig,
     positions: BTreeMap<(String, i32), i64>,
     last_records: BTreeMap<(String, i32), LastRecord>,
+    stopped: BTreeMap<(String, i32), String>,
     conflicts: Vec<Conflict>,
     counted_keys: BTreeMap<(String, i32), CountedKeys>,
     prices: Option<(u32, u32)>,
@@ -124,6 +125,7 @@ impl State {
             config: config.clone(),
             positions: BTreeMap::new(),
             last_records: BTreeMap::new(),
+            stopped: BTreeMap::new(),
             conflicts: Vec::new(),
             counted_keys: BTreeMap::new(),
             prices: None,
@@ -143,6 +145,11 @@ impl State {
     /// Says that a record is below the position, whatever it holds: the last one is remembered.
     pub fn pass(&mut self, topic: &str, partition: i32, record: LastRecord) {
         self.last_records.insert((topic.to_owned(), partition), record);
+    }
+
+    /// Says that a partition is stopped, and why.
+    pub fn stop(&mut self, topic: &str, partition: i32, reason: &str) {
+        self.stopped.insert((topic.to_owned(), partition), reason.to_owned());
     }
 
     /// Records the next sale of a partition.

@@ -9,7 +9,8 @@ use blackfriday_receipts::{Content, Receipt, Receipts, Refusal};
 use blackfriday_store::{Difference, Value};
 use uuid::Uuid;
 
-use crate::log::{Found, Kind, Log, Told};
+use crate::log::told::Told;
+use crate::log::{Found, Kind, Log};
 use crate::records::Place;
 use crate::wait::Span;
 

@@ -42,13 +42,13 @@ impl State {
         for (topic, partitions) in positions {
             expected.insert(self.keys.position(topic), Value::Hash(partitions));
         }
-        let mut last = BTreeMap::<_, BTreeMap<_, _>>::new();
-        for ((topic, partition), record) in &self.last_records {
-            let text = event_text(record.offset, record.digest);
-            last.entry(topic).or_default().insert(partition.to_string(), text);
-        }
-        for (topic, partitions) in last {
+        let last = self.last_records.iter();
+        let last = last.map(|(of, record)| (of, event_text(record.offset, record.digest)));
+        for (topic, partitions) in by_topic(last) {
             expected.insert(self.keys.last(topic), Value::Hash(partitions));
+        }
+        for (topic, partitions) in by_topic(self.stopped.iter().map(|(of, why)| (of, why.clone()))) {
+            expected.insert(self.keys.stopped(topic), Value::Hash(partitions));
         }
         for ((topic, partition), keys) in self.counted_keys.iter().filter(|(_, keys)| !keys.by_key.is_empty())
         {
@@ -119,6 +119,17 @@ impl State {
             expected.insert(key.clone(), Value::Expiring { at_ms, value: Box::new(weather(report)) });
         }
     }
+}
+
+/// A text for each partition, by topic.
+fn by_topic<'a>(
+    all: impl Iterator<Item = (&'a (String, i32), String)>,
+) -> BTreeMap<&'a str, BTreeMap<String, String>> {
+    let mut by_topic = BTreeMap::<_, BTreeMap<_, _>>::new();
+    for ((topic, partition), text) in all {
+        by_topic.entry(topic.as_str()).or_default().insert(partition.to_string(), text);
+    }
+    by_topic
 }
 
 fn ranking(units: &BTreeMap<String, u128>) -> Value {
