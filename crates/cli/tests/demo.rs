@@ -93,8 +93,8 @@ async fn exit_code(words: &[&str]) -> Result<(Option<i32>, String)> {
 async fn it_proves_its_count_and_lets_itself_be_caught() -> Result<()> {
     let mut demo = Demo::start(&["--sales", "3000", "--duration", "3s", "--keep", "--carnet", "202100017"])?;
     let page = demo.until("the page").await?;
-    demo.until("3 050").await.context("accepted = in the broker = counted")?;
-    ensure!(demo.seen.last().is_some_and(|row| row.matches("3 050").count() == 3), "{:?}", demo.seen);
+    demo.until("3,050").await.context("accepted = in the broker = counted")?;
+    ensure!(demo.seen.last().is_some_and(|row| row.matches("3,050").count() == 3), "{:?}", demo.seen);
     demo.until("holds: ").await?;
     let verify = demo.until(" verify ").await?;
     let tamper = demo.until("valkey-cli").await?;

@@ -181,8 +181,7 @@ pub(crate) fn last_lines(text: &str) -> String {
 }
 
 pub(crate) fn is_on_path(program: &str) -> bool {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
+    which::which(program).is_ok()
 }
 
 #[cfg(test)]

@@ -10,10 +10,9 @@ pub(crate) fn named_by(variable: &str) -> Option<PathBuf> {
     env::var_os(variable).filter(|value| !value.is_empty()).map(PathBuf::from)
 }
 
-/// A file of that name in a folder of PATH.
+/// A program of that name in a folder of PATH.
 pub(crate) fn on_path(program: &str) -> Option<PathBuf> {
-    let folders = env::var_os("PATH")?;
-    env::split_paths(&folders).map(|folder| folder.join(program)).find(|path| path.is_file())
+    which::which(program).ok()
 }
 
 /// `.tools/<path>` in the nearest folder that has it, above the current folder or above this program.

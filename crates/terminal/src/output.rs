@@ -4,6 +4,8 @@ use std::fmt::Display;
 use std::io::{self, Write as _};
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use indicatif::HumanCount;
+
 static CLOSED: AtomicBool = AtomicBool::new(false);
 
 /// Writes a line.
@@ -34,27 +36,7 @@ pub fn table(head: &[&str], rows: impl IntoIterator<Item = Vec<String>>) {
     line(table);
 }
 
-/// A number with thousands apart.
+/// A number with thousands apart, as progress bars write it.
 pub fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(' ');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn thousands_are_apart() {
-        for (number, text) in [(0, "0"), (999, "999"), (1000, "1 000"), (1_234_567, "1 234 567")] {
-            assert_eq!(grouped(number), text);
-        }
-    }
+    HumanCount(number).to_string()
 }

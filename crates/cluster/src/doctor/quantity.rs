@@ -6,22 +6,24 @@ use std::iter::Sum;
 use std::ops::Add;
 
 const GIB: u64 = 1 << 30;
-/// Suffix, and how many thousandths it stands for.
-const SUFFIXES: [(&str, u128); 13] = [
-    ("Ki", 1_000 << 10),
-    ("Mi", 1_000 << 20),
-    ("Gi", 1_000 << 30),
-    ("Ti", 1_000 << 40),
-    ("Pi", 1_000 << 50),
-    ("k", 1_000_000),
-    ("M", 1_000_000_000),
-    ("G", 1_000_000_000_000),
-    ("T", 1_000_000_000_000_000),
-    ("P", 1_000_000_000_000_000_000),
-    ("m", 1),
-    // Below a thousandth: rounded up.
-    ("u", 0),
-    ("n", 0),
+/// Suffix, and what it multiplies by: a factor, and a power of ten.
+const SUFFIXES: [(&str, u128, i32); 16] = [
+    ("", 1, 0),
+    ("n", 1, -9),
+    ("u", 1, -6),
+    ("m", 1, -3),
+    ("k", 1, 3),
+    ("M", 1, 6),
+    ("G", 1, 9),
+    ("T", 1, 12),
+    ("P", 1, 15),
+    ("E", 1, 18),
+    ("Ki", 1 << 10, 0),
+    ("Mi", 1 << 20, 0),
+    ("Gi", 1 << 30, 0),
+    ("Ti", 1 << 40, 0),
+    ("Pi", 1 << 50, 0),
+    ("Ei", 1 << 60, 0),
 ];
 
 /// What a pod asks for, or what a node has left.
@@ -35,7 +37,8 @@ impl Amount {
     /// Of requests, or of what is allocatable. What cannot be read counts as nothing.
     pub(super) fn of(quantities: &BTreeMap<String, String>) -> Self {
         let thousandths = |name: &str| quantities.get(name).and_then(|text| thousandths(text)).unwrap_or(0);
-        Self { cpu_millis: thousandths("cpu"), memory: thousandths("memory").div_ceil(1_000) }
+        let most = |amount: u128| amount.try_into().unwrap_or(u64::MAX);
+        Self { cpu_millis: most(thousandths("cpu")), memory: most(thousandths("memory").div_ceil(1_000)) }
     }
 
     pub(super) fn times(self, count: u64) -> Self {
@@ -83,17 +86,25 @@ impl fmt::Display for Amount {
     }
 }
 
-/// A quantity in thousandths, rounded up.
-fn thousandths(text: &str) -> Option<u64> {
-    let (number, unit) = match SUFFIXES.iter().find(|(suffix, _)| text.ends_with(suffix)) {
-        Some((suffix, unit)) => (text.strip_suffix(suffix)?, *unit),
-        None => (text, 1_000),
-    };
+/// A quantity in thousandths, rounded up; the largest number that there is for one beyond it.
+fn thousandths(text: &str) -> Option<u128> {
+    let text = text.strip_prefix('+').unwrap_or(text);
+    let is_of_suffix = |c: char| !(c.is_ascii_digit() || c == '.');
+    let (number, suffix) = text.split_at(text.find(is_of_suffix).unwrap_or(text.len()));
     let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
     let digits: u128 = format!("{whole}{fraction}").parse().ok()?;
-    let scale = 10_u128.checked_pow(u32::try_from(fraction.len()).ok()?)?;
-    let value = if unit == 0 { u128::from(digits > 0) } else { digits.checked_mul(unit)?.div_ceil(scale) };
-    value.try_into().ok()
+    let (factor, power) = scale(suffix)?;
+    let power = power.saturating_add(3).saturating_sub(i32::try_from(fraction.len()).ok()?);
+    let (value, ten) = (digits.saturating_mul(factor), 10_u128.saturating_pow(power.unsigned_abs()));
+    Some(if power < 0 { value.div_ceil(ten) } else { value.saturating_mul(ten) })
+}
+
+/// Of a suffix, or of an exponent as in `1e3`.
+fn scale(suffix: &str) -> Option<(u128, i32)> {
+    if let Some((_, factor, power)) = SUFFIXES.iter().find(|(known, ..)| *known == suffix) {
+        return Some((*factor, *power));
+    }
+    Some((1, suffix.strip_prefix(['e', 'E'])?.parse().ok()?))
 }
 
 #[cfg(test)]
@@ -110,10 +121,19 @@ mod tests {
             ("24581692Ki", 25_171_652_608_000),
             ("1M", 1_000_000_000),
             ("100n", 1),
+            ("5000001n", 6),
+            ("1500u", 2),
+            ("1e3", 1_000_000),
+            ("1.5E-1", 150),
+            ("12E+2", 1_200_000),
+            ("+.5", 500),
+            ("2.", 2_000),
+            ("1E", 1_000_000_000_000_000_000_000),
+            ("1Ei", 1_152_921_504_606_846_976_000),
         ] {
             assert_eq!(thousandths(text), Some(expected), "{text}");
         }
-        for wrong in ["", "x", "1 Gi", "-1", "1e3", "999999999999Pi"] {
+        for wrong in ["", "x", "1 Gi", "-1", ".", "1.2.3", "1e", "1e1.5", "1Kib"] {
             assert_eq!(thousandths(wrong), None, "{wrong}");
         }
     }
@@ -132,5 +152,8 @@ mod tests {
         assert_eq!(most + most, most);
         assert_eq!(most.times(u64::MAX), most);
         assert!(most.to_string().ends_with("17179869184.0 GiB"), "{most}");
+        let of = |text: &str| Amount::of(&BTreeMap::from([("memory".to_owned(), text.to_owned())])).memory;
+        assert_eq!(of("1Ei"), 1 << 60);
+        assert_eq!([of("999999999999999999999999999999Ei"), of("1e99")], [u64::MAX; 2]);
     }
 }
