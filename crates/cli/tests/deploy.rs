@@ -3,6 +3,7 @@
 #[path = "deploy/fixture.rs"]
 mod fixture;
 
+use std::collections::BTreeSet;
 use std::fs;
 
 use anyhow::{Context as _, Result, ensure};
@@ -105,6 +106,38 @@ async fn a_dry_run_asks_nobody_and_needs_nothing() -> Result<()> {
     )?;
     ensure!(fixture.asked()?.is_empty() && !fixture.path("k8s/generated").exists());
     Ok(())
+}
+
+/// Whatever a run asks kubectl and kustomize for, the dry run has printed.
+#[tokio::test]
+async fn what_is_asked_was_printed() -> Result<()> {
+    let deploy: &[&str] = &["--no-push", "--skip-preflight", "--yes"];
+    let delete: &[&str] = &["--delete", "--data", "--yes"];
+    for (overlay, arguments) in
+        [("plain", deploy), ("minikube", deploy), ("plain", delete), ("minikube", delete)]
+    {
+        let fixture = Fixture::new()?;
+        // As the printed commands call it.
+        fixture.json("-n kafka get kafka blackfriday*", &json!({"status": {"clusterId": "ID"}}))?;
+        let dry = fixture.deploy(overlay, &[arguments, &["--dry-run"]].concat()).await?;
+        let printed: BTreeSet<_> = dry.said.lines().flat_map(|line| line.split(" | ")).map(bare).collect();
+        fixture.deploy(overlay, arguments).await?.is(0, &[])?;
+        let asked = fixture.asked()?;
+        ensure!(asked.len() > 5, "{asked:#?}");
+        let hidden: Vec<_> = asked.iter().filter(|line| !printed.contains(&bare(line))).collect();
+        ensure!(hidden.is_empty(), "{overlay} {arguments:?}: {hidden:#?} are not in\n{}", dry.said);
+    }
+    Ok(())
+}
+
+/// A command without quotes, without the name of kubectl, and without the numbers of jobs, which are times.
+fn bare(command: &str) -> String {
+    let is_time = |text: &str| text.len() > 6 && text.bytes().all(|byte| byte.is_ascii_digit());
+    let words = command.trim_start_matches("kubectl ").split(' ').map(|word| match word.rsplit_once('-') {
+        Some((name, time)) if is_time(time) => name.to_owned(),
+        _ => word.replace('\'', ""),
+    });
+    words.collect::<Vec<_>>().join(" ")
 }
 
 #[tokio::test]

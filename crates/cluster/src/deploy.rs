@@ -35,6 +35,8 @@ use crate::doctor::DoctorArguments;
 use crate::overlay::Overlay;
 use crate::shell::{Shell, is_on_path};
 
+const WHICH_CLUSTER: [&str; 5] = ["config", "view", "--minify", "-o", "json"];
+
 /// Brings everything into a cluster, waits until it works, and proves it.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Examples:\n  \
@@ -83,7 +85,7 @@ pub struct Arguments {
     /// Do not look at the cluster first.
     #[arg(long)]
     skip_preflight: bool,
-    /// Print every command, and run none.
+    /// Print every command of every step, and run none. While something is not ready its pods and events are asked for, too.
     #[arg(long)]
     dry_run: bool,
     /// Do not ask.
@@ -115,6 +117,8 @@ pub async fn run(arguments: Arguments, shutdown: &Shutdown) -> Result<bool> {
     let request = request(&arguments)?;
     let steps = if arguments.delete { removal::delete(&request) } else { plan::deploy(&request) };
     if arguments.dry_run {
+        output::line("# show which cluster it is");
+        output::line(shell.line(WHICH_CLUSTER));
         steps.iter().for_each(|step| print(step, &shell));
         return Ok(true);
     }
@@ -205,7 +209,7 @@ fn prerequisites(arguments: &Arguments) -> Result<()> {
 
 /// Shows what would be changed where, and asks.
 async fn agreed(arguments: &Arguments, request: &Request, shell: &Shell) -> Result<bool> {
-    let view = shell.json(&["config", "view", "--minify", "-o", "json"], None).await?;
+    let view = shell.json(&WHICH_CLUSTER, None).await?;
     let text = |pointer: &str| view.pointer(pointer).and_then(serde_json::Value::as_str).unwrap_or("?");
     output::note(format_args!("context  {}", text("/current-context")));
     output::note(format_args!("server   {}", text("/clusters/0/cluster/server")));
