@@ -5,7 +5,7 @@
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-images=(gateway relay writer consumer dashboard blackfriday kafka valkey valkey-disk locust)
+images=(gateway relay writer consumer dashboard verify load valkey-config kafka valkey valkey-disk locust)
 python=${PYTHON:-python3}
 out=
 

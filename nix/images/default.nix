@@ -36,8 +36,10 @@ in
     BLACKFRIDAY_DASHBOARD_LISTEN = 8090;
     BLACKFRIDAY_ADMIN_LISTEN = 9084;
   };
-  # load, verify, tail and the rest, to be run next to the services.
-  cli = service "blackfriday" { };
+  # The jobs, and the first container of Valkey's pods: of the command's verbs, those that a cluster runs.
+  verify = service "verify" { };
+  load = service "load" { };
+  valkey-config = service "valkey-config" { };
 
   valkey = pkgs.callPackage ./valkey.nix { inherit image valkey; };
   kafka = pkgs.callPackage ./kafka.nix { inherit image version kafka; };

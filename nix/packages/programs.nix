@@ -28,6 +28,9 @@ lib.mapAttrs (name: program "blackfriday-${name}") {
   writer = "gRPC in, acknowledged by Kafka before it answers";
   consumer = "Counts what is in Kafka into Valkey, exactly once";
   dashboard = "Read API and live page over Valkey";
+  verify = "Compares what was acknowledged with the log and the counters";
+  load = "Sends sales at a fixed rate or as fast as they are answered";
+  valkey-config = "Writes the configuration of Valkey's servers and Sentinels";
 }
 // {
   blackfriday = program "blackfriday" "Demo, load, verification and deployment of blackfriday";

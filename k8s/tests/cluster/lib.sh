@@ -85,7 +85,7 @@ job_result() { b logs "job/$1" | grep '^{' | tail -n 1; }
 load_begin() {
     local name=$1
     shift
-    job "load-$name" smoke load --url http://gateway:8080 --json --receipts "/receipts/$name" "$@"
+    job "load-$name" smoke --url http://gateway:8080 --json --receipts "/receipts/$name" "$@"
     await 60 "the load $name runs" job_runs "load-$name"
 }
 

@@ -11,7 +11,7 @@ export PROBES_COMPONENTS
 PROBES_COMPONENTS=$(sed -n 's|^  - ../../components/||p' "$deployed/overlays/$CLUSTER_OVERLAY/kustomization.yaml")
 trap remove EXIT
 remove
-image=$(b get cronjob verify -o jsonpath='{.spec.jobTemplate.spec.template.spec.containers[0].image}')
+image=$(b get cronjob smoke -o jsonpath='{.spec.jobTemplate.spec.template.spec.containers[0].image}')
 python3 "$here/probes.py" make "$image" | kubectl create -f - >/dev/null
 await 240 "every probe has ended" all_over
 python3 "$here/probes.py" table "$CLUSTER_OUT/policies.pods.json" >"$CLUSTER_OUT/policies.md"

@@ -3,7 +3,7 @@
 usage: probes.py make IMAGE | over <PODS | table PODS | judge PODS
 The variable PROBES_COMPONENTS names the overlay's components.
 
-Each pod has a client's labels and a container for each server. What connects is `blackfriday load`, which ends with 69 if
+Each pod has a client's labels and a container for each server. What connects is `blackfriday-load`, which ends with 69 if
 nothing answers on that address. It has no way to speak to most of these servers: that it was let through is all. Its second
 try counts: until a network plugin knows a new pod, it has neither its rights nor its bounds.
 """
@@ -73,7 +73,7 @@ def probe(server, image):
         "name": container_name(server),
         "image": image,
         "imagePullPolicy": "IfNotPresent",
-        "args": ["load", "--url", url, "--sales", "1", "--connections", "1", "--timeout", "1s"],
+        "args": ["--url", url, "--sales", "1", "--connections", "1", "--timeout", "1s"],
         # Never: a Service must not take it for one of its own.
         "readinessProbe": {"tcpSocket": {"port": 1}},
         "terminationMessagePolicy": "FallbackToLogsOnError",

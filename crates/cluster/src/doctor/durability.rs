@@ -47,28 +47,27 @@ pub(super) fn times(objects: &[Object]) -> Vec<Check> {
 
 /// A store under any other policy drops keys when it is full: a position among them, and the log is counted again on top.
 pub(super) fn eviction(objects: &[Object]) -> Option<Check> {
-    let name = "eviction";
+    let check = "eviction";
     let remedy = format!("# in Valkey's configuration: {POLICY} {NO_EVICTION}");
     let policies: Vec<_> = objects.iter().flat_map(policies).collect();
     if let Some((place, policy)) = policies.iter().find(|(_, policy)| policy != NO_EVICTION) {
         let seen = format!("{place}: {POLICY} {policy}, which drops counters and positions of a full store");
-        return Some(Check::problem(name, seen, remedy));
+        return Some(Check::problem(check, seen, remedy));
     }
-    // The virtual machines' disk and `valkey-config` write no other.
+    // The virtual machines' disk and the image `valkey-config` write no other.
     let is_ours = |object: &Object| {
-        object.kind == "VirtualMachine"
-            || containers(object)
-                .iter()
-                .any(|container| container.args.iter().any(|word| word == "valkey-config"))
+        let has_config =
+            || containers(object).iter().any(|container| name(&container.image) == "valkey-config");
+        object.kind == "VirtualMachine" || has_config()
     };
     if !policies.is_empty() || objects.iter().any(is_ours) {
-        return Some(Check::ok(name, format!("{POLICY} {NO_EVICTION}")));
+        return Some(Check::ok(check, format!("{POLICY} {NO_EVICTION}")));
     }
     let is_valkey = |object: &&Object| containers(object).iter().any(|container| is_store(&container.image));
     objects.iter().find(is_valkey).map(|object| {
         let seen = format!("{}: the manifests do not say its {POLICY}", object.place());
         let ask = format!("valkey-cli config get {POLICY}     # it must be {NO_EVICTION}");
-        Check::warning(name, seen, ask)
+        Check::warning(check, seen, ask)
     })
 }
 
@@ -173,8 +172,13 @@ fn containers(object: &Object) -> Vec<Container> {
 }
 
 fn is_store(image: &str) -> bool {
-    let name = image.rsplit('/').next().unwrap_or_default();
-    name.starts_with("valkey") || name.starts_with("redis")
+    name(image).starts_with("valkey") || name(image).starts_with("redis")
+}
+
+/// Of an image, without its registry, tag and digest.
+fn name(image: &str) -> &str {
+    let last = image.rsplit('/').next().unwrap_or_default();
+    last.split([':', '@']).next().unwrap_or_default()
 }
 
 fn texts(map: &Value) -> BTreeMap<String, String> {
