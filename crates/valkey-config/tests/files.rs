@@ -9,8 +9,8 @@ use std::process::Output;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use blackfriday_registry::digest;
 use blackfriday_stack::{Process, Valkey, eventually};
+use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -65,7 +65,9 @@ impl Group {
 
     /// As a pod does: the folder of the configuration is empty at each start, that of the data is kept.
     async fn server(&self, name: &str, role: &str) -> Result<Node> {
-        let hash = |password: &str| digest::sha256(password).replace("sha256:", "#");
+        let hash = |password: &str| {
+            Sha256::digest(password).iter().fold("#".to_owned(), |text, byte| format!("{text}{byte:02x}"))
+        };
         // As k8s/generate.sh writes them.
         let users = format!(
             "# who else\nuser dashboard on {} resetchannels -@all +ping +role +get %R~ventas:*\n\
@@ -182,10 +184,8 @@ fn text(path: &Path) -> &str {
 }
 
 async fn run(kind: &str, config: &Path, directory: &Path, more: &[&str]) -> Result<Output> {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_blackfriday"));
-    command
-        .args(["valkey-config", kind, "--config", text(config), "--directory", text(directory)])
-        .args(more);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_blackfriday-valkey-config"));
+    command.args([kind, "--config", text(config), "--directory", text(directory)]).args(more);
     timeout(LIMIT, command.kill_on_drop(true).output()).await?.context("run blackfriday")
 }
 
