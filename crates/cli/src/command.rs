@@ -68,7 +68,7 @@ pub enum Command {
     Doctor(Box<doctor::Arguments>),
     /// Bring everything into a Kubernetes cluster, wait until it works, and prove it; or take it down.
     Deploy(Box<deploy::Arguments>),
-    /// Print the table of environment variables, as Markdown.
+    /// Print the tables of environment variables, as Markdown.
     #[command(hide = true)]
     Reference,
 }

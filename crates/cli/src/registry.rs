@@ -16,7 +16,7 @@ use blackfriday_terminal::output;
     blackfriday registry\n  \
     blackfriday registry --listen 0.0.0.0:5000 --host host.minikube.internal --directory /srv/registry\n\n\
     It is Zot if BLACKFRIDAY_ZOT or PATH has it, else docker-registry. It speaks TLS by a\n\
-    certificate authority of its own, made at the first start, and nobody gets in without the\n\
+    certificate authority of its own, made at the first start, and lets no client in without the\n\
     password. docs/registry.md says how a cluster trusts it.\n\n\
     Exit code 0 if a signal ended it, 69 if it is missing, does not start, or ends by itself.")]
 pub struct Arguments {
@@ -26,7 +26,7 @@ pub struct Arguments {
     /// Address and port to listen on. On 0.0.0.0 others can reach it, too.
     #[arg(long, env = "BLACKFRIDAY_REGISTRY_LISTEN", default_value = "127.0.0.1:5000")]
     listen: SocketAddr,
-    /// A name or address by which clients reach it, beside localhost; more than once if there are more.
+    /// A name or address by which clients reach it, in addition to localhost; more than once if there are more.
     #[arg(long, env = "BLACKFRIDAY_REGISTRY_HOSTS", value_delimiter = ',', value_name = "NAME")]
     host: Vec<String>,
     /// Its one user.

@@ -290,7 +290,7 @@ async fn what_belongs_elsewhere_or_fails_again_is_kept(pipeline: &Pipeline, rece
             (REASON, b"a rule that only the consumer knows".to_vec()),
         ]
     };
-    // The beginning of a large record is no record, whatever it decodes to, and whoever asks.
+    // The beginning of a large record is no record, whatever it decodes to.
     let stub = letters(pipeline, 0).await?.len();
     let mut headers = origin("4710");
     headers.push(("blackfriday-origin-length", b"1000100".to_vec()));
@@ -312,7 +312,7 @@ async fn what_belongs_elsewhere_or_fails_again_is_kept(pipeline: &Pipeline, rece
     Ok(())
 }
 
-/// Two sales under one key: nobody but the operator can say whether the second one is to count.
+/// Two sales under one key: only the operator can say whether the second one is to count.
 async fn what_conflicts_is_kept(pipeline: &Pipeline) -> Result<()> {
     let before = letters(pipeline, 0).await?.len();
     let (first, mut second) = (sale(SALES + 8, Some("order-18"))?, sale(SALES + 9, Some("order-18"))?);

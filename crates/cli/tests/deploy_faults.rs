@@ -75,7 +75,7 @@ async fn a_crash_tells_its_last_words() -> Result<()> {
         0,
         "Invalid cluster.id in meta.properties",
     )?;
-    // It crashed before the wait began: that is told only when time is over.
+    // It crashed before the wait began: that is said only when time is over.
     let flags = ["--no-push", "--skip-preflight", "--yes", "--timeout", "100ms"];
     let words = ["CrashLoopBackOff: started 2 times", "exit code 1", "Invalid cluster.id in meta.properties"];
     fixture.deploy("plain", &flags).await?.is(69, &words)

@@ -222,7 +222,7 @@ async fn agreed(arguments: &Arguments, request: &Request, shell: &Shell) -> Resu
     }
     ensure!(
         stdin().is_terminal() && stderr().is_terminal(),
-        Usage("nobody is there to be asked: --yes, if that is what you want".to_owned())
+        Usage("stdin is not a terminal: pass --yes to go on without a question".to_owned())
     );
     let wanted = if arguments.data { request.overlay.name.as_str() } else { "yes" };
     write!(stderr(), "type {wanted} to go on: ").ok();

@@ -1,7 +1,7 @@
 //! Kubernetes: brings the whole system into a cluster, and looks at one.
 //!
 //! Both verbs type what one would type, `kubectl` and `kustomize`. `line` is a command as it is printed, `shell` runs it and sorts
-//! its failures, `overlay` says what a place takes in: they lie below `deploy` and `doctor`.
+//! its failures, `overlay` says what a place takes in: `deploy` and `doctor` are built on them.
 
 pub mod deploy;
 pub mod doctor;

@@ -134,7 +134,7 @@ impl Shell {
         let stdin = child.stdin.take();
         let feed = async {
             if let (Some(mut stdin), Some(input)) = (stdin, input) {
-                // Whoever stops reading says on standard error why.
+                // A program that stops reading says on standard error why.
                 stdin.write_all(input).await.ok();
             }
         };

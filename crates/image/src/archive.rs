@@ -130,7 +130,7 @@ fn spool(from: impl Read) -> Result<File> {
     Ok(file)
 }
 
-/// What is said of sizes is said by whoever made the archive: it may be cut off, or forged.
+/// The sizes are those that the archive claims: it may be cut off, or forged.
 fn entries(file: &File) -> Result<BTreeMap<String, Entry>> {
     let mut entries = BTreeMap::new();
     let length = file.metadata()?.len();

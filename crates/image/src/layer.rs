@@ -27,7 +27,7 @@ struct Watched<R> {
     hash: digest::Hasher,
 }
 
-/// Compresses a layer into a temporary file; one that is compressed already is compressed anew.
+/// Compresses a layer into a temporary file; one that is compressed already is compressed again.
 pub(crate) fn compress(layer: Section) -> Result<Layer> {
     if layer.is_gzip()? {
         pack(MultiGzDecoder::new(BufReader::new(layer)))
@@ -83,7 +83,7 @@ mod tests {
         assert_eq!(once.digest, "sha256:ff78492754687a6546d6a44ab6468c9fc0399bf151c8cade032f4e43fe57da0b");
         let mut bytes = Vec::new();
         once.content.clone().read_to_end(&mut bytes).expect("read");
-        let again = compress(section(&bytes)).expect("compressed anew");
+        let again = compress(section(&bytes)).expect("compressed again");
         assert_eq!((again.digest, again.diff_id), (once.digest, once.diff_id));
     }
 }

@@ -2,7 +2,7 @@
 //! unpacking anything.
 //!
 //! Invariant: equal archives give equal digests, on any machine. One chunk of one layer is in memory at a time; what has
-//! to be (un)compressed lies in temporary files.
+//! to be (un)compressed is in temporary files.
 
 mod archive;
 mod convert;
@@ -46,7 +46,7 @@ pub struct PushArguments {
     /// Only print the image's digest and what it is made of; nothing is sent or written.
     #[arg(long)]
     dry_run: bool,
-    /// Write the first REF and the digest into the Kustomize component in this folder, beside those of other images.
+    /// Write the first REF and the digest into the Kustomize component in this folder, next to those of other images.
     #[arg(long, value_name = "DIR")]
     kustomize: Option<PathBuf>,
     /// The image's name in the manifests that the component is for; without it, the name in the archive or in the first REF.

@@ -46,7 +46,7 @@ pub(crate) async fn push(registry: &RegistryClient, at: &Reference, image: &Imag
     Ok(sent)
 }
 
-/// A chunked upload cannot be continued by a digest: one that fails is sent anew.
+/// A chunked upload cannot be continued by a digest: one that fails is sent again from its start.
 async fn send(
     registry: &RegistryClient,
     at: &Reference,

@@ -18,7 +18,7 @@ const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(5);
 
 /// One keep-alive connection to the gateway, made again when it broke.
 pub(crate) struct Connection {
-    /// All that the gateway's name stands for.
+    /// All addresses of the gateway's name.
     addresses: Arc<[SocketAddr]>,
     /// Which of them is tried first.
     at: usize,

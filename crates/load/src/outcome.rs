@@ -14,7 +14,7 @@ pub(crate) enum Outcome {
     Accepted(Uuid),
     /// It was not written.
     Refused {
-        /// 0 stands for a connection that could not be made.
+        /// 0 for a connection that could not be made.
         status: u16,
         /// What the gateway calls it, if it had a name already.
         id: Option<Uuid>,

@@ -36,7 +36,7 @@ pub(crate) enum Route {
 /// What is to be sent, and how.
 #[derive(Debug)]
 pub struct Plan {
-    /// All that the gateway's name stands for, at least one: connections are spread over them.
+    /// All addresses of the gateway's name, at least one: connections are spread over them.
     pub(crate) addresses: Arc<[SocketAddr]>,
     pub(crate) host: String,
     pub(crate) route: Route,

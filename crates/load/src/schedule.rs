@@ -69,7 +69,7 @@ impl Schedule {
         let started = Instant::now();
         let end = plan.duration.and_then(|duration| match plan.pace {
             Pace::Closed => started.checked_add(duration),
-            // Whoever stalls is waited for, but not for ever: as long as for any one answer.
+            // A connection that stalls is waited for as long as for any one answer, and no longer.
             Pace::Open { .. } => started.checked_add(duration)?.checked_add(plan.timeout),
         });
         let schedule = Arc::new(Self {

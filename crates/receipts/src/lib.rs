@@ -8,7 +8,7 @@
 //! - 019aa3c5-7e10-7bd4-9c3f-2f6b0a4f8d14 503 77d2a1506be9f418    an event was refused, with this status; 0: never sent
 //! ```
 //!
-//! The identity is the answer's, or that which the idempotency key gives; `-` stands for one that nobody knows. The last
+//! The identity is the answer's, or that which the idempotency key gives; `-` is one that is not known. The last
 //! word is the [`Content`] of what was sent; it may be missing. Version 1 had identities only, and is still read.
 //!
 //! `load` and `demo` write it, `verify` reads it: the format is in this one place.
@@ -30,7 +30,7 @@ pub use content::Content;
 
 const HEAD: &str = "# blackfriday receipts ";
 const VERSION: u32 = 2;
-/// What stands for an identity that nobody knows.
+/// In the place of an identity that is not known.
 const UNNAMED: &str = "-";
 /// Texts that wait for the disk; over it the load waits, too.
 const QUEUE: usize = 1024;

@@ -8,14 +8,14 @@ use crate::error::RegistryError;
 
 const PASSWORD: &str = "BLACKFRIDAY_REGISTRY_PASSWORD";
 
-/// How a registry is reached, and who asks.
+/// How a registry is reached, and by which user.
 #[derive(clap::Args, Debug, Clone, Default)]
 #[command(next_help_heading = "Registry")]
 pub struct AccessArguments {
     /// Certificates, in PEM, of the authorities that may vouch for the registry, instead of the machine's own.
     #[arg(long, visible_alias = "registry-ca", env = "BLACKFRIDAY_REGISTRY_CA", value_name = "FILE")]
     ca: Option<PathBuf>,
-    /// User of the registry; nobody without it.
+    /// User of the registry; anonymous without it.
     #[arg(long, env = "BLACKFRIDAY_REGISTRY_USERNAME", value_name = "NAME")]
     username: Option<String>,
     /// File with the user's password; without it the password is taken from the variable `BLACKFRIDAY_REGISTRY_PASSWORD`.

@@ -97,7 +97,7 @@ impl RegistryClient {
             connect_timeout: Some(CONNECT_LIMIT),
             read_timeout: Some(READ_LIMIT),
             user_agent: concat!("blackfriday/", env!("CARGO_PKG_VERSION")),
-            // An index is told as what it is, not resolved by platform.
+            // An index is reported as what it is, not resolved by platform.
             platform_resolver: None,
             ..ClientConfig::default()
         };

@@ -15,14 +15,14 @@ pub fn line(text: impl Display) {
     }
 }
 
-/// Whether nobody reads standard output any more, as in `blackfriday tail | head`.
+/// Whether standard output has no reader any more, as in `blackfriday tail | head`.
 pub fn is_closed() -> bool {
     CLOSED.load(Ordering::Relaxed)
 }
 
 /// Writes a line about the way to the result, to standard error.
 pub fn note(text: impl Display) {
-    // There is nowhere left to say that standard error is closed.
+    // A closed standard error cannot be reported anywhere.
     writeln!(io::stderr().lock(), "{text}").ok();
 }
 

@@ -21,7 +21,7 @@ const LEFTOVER_LIMIT: Duration = Duration::from_secs(1);
 pub fn parse<C: Parser>() -> Result<C, ExitCode> {
     C::try_parse().map_err(|error| {
         let code = if error.use_stderr() { EX_USAGE } else { 0 };
-        // There is nowhere left to say that standard error is closed.
+        // A closed standard error cannot be reported anywhere.
         error.print().ok();
         ExitCode::from(code)
     })

@@ -24,7 +24,7 @@ pub enum Command {
         docs/disk.md describes the files. Exit code 64 if one of them is wrong, 74 if one cannot be\n\
         written.")]
     Server(ServerArguments),
-    /// Write sentinel.conf, or put the secrets in it anew and keep what Sentinel has learnt.
+    /// Write sentinel.conf, or renew the secrets in it and keep what Sentinel has learnt.
     #[command(after_help = "Example:\n  \
         blackfriday valkey-config sentinel --config /etc/valkey/config --directory /var/lib/sentinel \\\n    \
         --announce sentinel-0.sentinel --quorum 2 --down-after-ms 5000 --failover-timeout-ms 30000\n\n\

@@ -126,14 +126,14 @@ impl Sentinel {
         lines
     }
 
-    /// An existing file with what is [`OURS`] put anew at its end. Sentinel reads its lines in an order of its own.
+    /// An existing file with what is [`OURS`] written again at its end. Sentinel reads its lines in an order of its own.
     fn renewed(&self, text: &str, arguments: &SentinelArguments) -> Result<Vec<String>> {
         let monitor = ["sentinel", "monitor", &self.group];
         let watches = |line: &str| begins_with(line, &monitor);
         if !text.lines().any(watches) {
             let path = arguments.directory.join(FILE);
             let text = format!(
-                "{} does not watch the group that is configured: remove it to begin anew",
+                "{} does not watch the group that is configured: remove it to start over",
                 path.display()
             );
             return Err(Usage(text).into());

@@ -49,7 +49,7 @@ impl Group {
             Ok(Some((host, port))) => Answer::Primary(Endpoint { host, port }),
             Ok(None) => Answer::Unknown("none knows it".to_owned()),
             Err(StoreError::Denied { who, source, .. }) => {
-                Answer::Unknown(format!("{who} does not let us in: check sentinel-password: {source}"))
+                Answer::Unknown(format!("{who} refused our login: check sentinel-password: {source}"))
             }
             Err(error) => Answer::Unknown(format!("{:#}", anyhow::Error::from(error))),
         })

@@ -142,7 +142,7 @@ fn settings(directory: &Path, data: &Path, max_memory_bytes: u64) -> Vec<String>
         directive(&["aclfile", directive::path(&users)]),
         "daemonize no".to_owned(),
         directive(&["logfile", ""]),
-        // Durable within a second. The AOF alone: a snapshot beside it would only cost writes.
+        // Durable within a second. The AOF alone: a snapshot in addition would only cost writes.
         "appendonly yes".to_owned(),
         "appendfsync everysec".to_owned(),
         directive(&["save", ""]),

@@ -5,8 +5,8 @@ use sha2::{Digest as _, Sha256};
 
 use crate::value::word;
 
-/// What the file `users.acl` of a server holds beside the given ones: who has the password may do everything, and the probe,
-/// which has none, may ask whether the server answers.
+/// The users of a server's `users.acl`, ours and then the given ones. The user `default` may do everything with the password;
+/// the probe has no password, and may only ask whether the server answers.
 pub(crate) fn of_server(password: &Secret, given: Vec<String>) -> Vec<String> {
     let own = [
         format!("user default on sanitize-payload #{} ~* &* +@all", hash(password)),

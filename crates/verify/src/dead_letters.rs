@@ -4,7 +4,7 @@
 //! reads that topic for such headers: what was sent already, by a redrive that was cut off for instance, is not sent again,
 //! even if the consumer has buried the same record twice. A record of a redrive that was buried for the reason for which it
 //! was buried before is kept: sending it again would bury it again. So is an event under the key of another one: once that key is
-//! free, it would count beside it.
+//! free, it would count next to it.
 //!
 //! Invariant: however often `redrive` runs, one after the other, a record that could not be counted is sent once for each
 //! reason.
@@ -82,7 +82,7 @@ pub async fn run(command: Command) -> Result<bool> {
     }
 }
 
-/// Where everything came from that lies in the dead-letter topics of these topics.
+/// Where everything came from that is in the dead-letter topics of these topics.
 pub(crate) async fn origins(kafka: &KafkaConfig, admin: &Admin, topics: &[&str]) -> Result<HashSet<Place>> {
     let mut origins = HashSet::new();
     for topic in topics {

@@ -62,7 +62,7 @@ pub(crate) struct Log {
     pub(crate) doubled: Vec<Found>,
     /// Records under the key of another event, which do not count.
     pub(crate) conflicts: Vec<Found>,
-    /// Events that lie beyond the positions.
+    /// Events beyond the positions.
     pub(crate) uncounted: Vec<Found>,
     /// Records below the positions that cannot be decoded, which belong to the dead letters.
     pub(crate) undecodable: Vec<Place>,

@@ -43,7 +43,7 @@ pub struct Proof {
     uncounted: Vec<Found>,
     /// Without a receipt.
     untold: Vec<Found>,
-    /// Without a receipt, and not explained by an outcome that is not known: nobody sent them.
+    /// Without a receipt, and not explained by an outcome that is not known: no client of these receipts sent them.
     surplus: Vec<Found>,
     /// Without a receipt, and with the content of an event that was refused before it had an identity.
     like_refused: Vec<Found>,
@@ -131,14 +131,14 @@ impl Proof {
         }
     }
 
-    /// Those that were written first: they explain what the log has under an identity, and what was sent beside them under the
+    /// Those that were written first: they explain what the log has under an identity, and what was also sent under the
     /// same key was not written.
     fn compare_unknown(&mut self, receipts: &[Receipt], log: &mut Log) {
         let event = |receipt: &Receipt, log: &Log| (kind_of(receipt, log), receipt.id);
         let is_elsewhere = |receipt: &&Receipt| log.holds_only_others(event(receipt, log), receipt.content);
         let (elsewhere, rest): (Vec<_>, Vec<_>) = receipts.iter().partition(is_elsewhere);
         for receipt in rest {
-            // Whether it was written twice or in vain, nobody was told anything wrong.
+            // Whether it was written twice or in vain, no client got a wrong answer.
             match log.tell(event(receipt, log), receipt.content) {
                 None => self.unknown_not_written += 1,
                 Some(_) => self.unknown_written += 1,

@@ -90,7 +90,7 @@ async fn ranges(arguments: &Arguments) -> Result<Vec<Range>> {
     }
 }
 
-/// A record as one JSON object: where it lies, its headers, and its event, or why there is none.
+/// A record as one JSON object: its place, its headers, and its event or why it has no event.
 pub(crate) fn to_json(partition: &TopicPartition, record: &Record) -> Value {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let headers: Map<_, _> =

@@ -1,7 +1,7 @@
 //! A workload as an OCI artifact: one manifest, a small configuration that says what it is, and the TOML file as its layer.
 //!
 //! What other tools wrote is read as well: a manifest is ours by its artifact type or by the type of a layer, whatever its
-//! configuration, its annotations and its other layers are; an index that points to one manifest of ours stands for it.
+//! configuration, its annotations and its other layers are; an index that points to one manifest of ours is read as that.
 //!
 //! Invariant: equal files give equal digests. No time of creation and no name of a file goes in.
 
@@ -161,7 +161,7 @@ fn descriptor(media_type: &str, bytes: &[u8]) -> OciDescriptor {
     }
 }
 
-/// Digest of the one manifest in an index that may be ours, or why there is none.
+/// Digest of the one manifest in an index that may be ours, or why the index has no such manifest.
 fn manifest_of(index: &OciImageIndex) -> Result<String, String> {
     let all: Vec<_> = index.manifests.iter().collect();
     let is_ours = |entry: &&ImageIndexEntry| entry.artifact_type.as_deref() == Some(ARTIFACT_TYPE);
@@ -181,7 +181,7 @@ fn manifest_of(index: &OciImageIndex) -> Result<String, String> {
     }
 }
 
-/// The one layer that is a workload's file, or why there is none.
+/// The one layer that is a workload's file, or why the manifest has no such layer.
 fn file_of(manifest: &OciImageManifest) -> Result<OciDescriptor, String> {
     let files: Vec<_> = manifest.layers.iter().filter(|layer| layer.media_type == LAYER_TYPE).collect();
     let [file] = files.as_slice() else { return Err(why_none(manifest, files.len())) };

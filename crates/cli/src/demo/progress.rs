@@ -19,7 +19,7 @@ pub(super) struct Progress {
     follow: JoinHandle<()>,
 }
 
-/// Where the sale stands.
+/// How far the sale is.
 #[derive(Clone, Copy)]
 struct Standing {
     accepted: u64,

@@ -107,7 +107,7 @@ impl Fixture {
         Ok(Ended { code: output.status.code(), said })
     }
 
-    /// As where the nodes have the images, and nobody is to be asked.
+    /// Where the nodes have the images, and no question is asked.
     pub(crate) async fn local(&self, overlay: &str) -> Result<Ended> {
         self.deploy(overlay, &["--no-push", "--skip-preflight", "--yes"]).await
     }

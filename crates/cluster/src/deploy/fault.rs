@@ -37,7 +37,7 @@ pub(super) enum Patience {
     Short,
     /// Somebody else, an autoscaler or an operator, may help.
     Long,
-    /// It is told only if the whole wait is over.
+    /// It is reported only when the whole wait is over.
     Endless,
 }
 

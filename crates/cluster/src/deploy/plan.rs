@@ -31,7 +31,7 @@ pub(super) struct Request {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct NodeAccess {
     pub(super) username: Option<String>,
-    /// Without it the password stands in the environment.
+    /// Without it the password is in the environment.
     pub(super) password_file: Option<PathBuf>,
     pub(super) ca: Option<PathBuf>,
 }

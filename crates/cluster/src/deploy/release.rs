@@ -19,7 +19,7 @@ pub(super) struct Release {
     pub(super) folder: &'static str,
     pub(super) namespace: &'static str,
     pub(super) deployment: &'static str,
-    /// By whose label it is known who installed it, and of which nobody else's may exist when it is removed.
+    /// Its label says who installed it; while somebody else uses it, it is not removed.
     pub(super) definition: &'static str,
     /// The namespace of what we make by it.
     pub(super) used_in: &'static str,

@@ -27,7 +27,7 @@ pub(super) enum Step {
     Of(&'static Release, Box<Step>),
     /// Takes the setup job away if it failed or could not be changed into what it is to be.
     RenewSetup { overlay: String },
-    /// Gives a Kafka that is made anew over an old log that log's id.
+    /// Gives a Kafka that is made again over an old log that log's id.
     RestoreLog { overlay: String },
     /// A folder. `force` takes over fields that somebody changed by hand.
     Apply { folder: String, force: bool },

@@ -228,7 +228,7 @@ fn data_volumes(machine: &Value) -> Vec<String> {
 pub(super) async fn told(shell: &Shell, fault: &Fault) -> String {
     let mut text = fault.to_string();
     if let Some(words) = &fault.log {
-        // That there is no log any more is no news beside the fault.
+        // A log that is gone adds nothing to the fault.
         if let Ok(done) = shell.attempt(words, None).await {
             let log = last_lines(&String::from_utf8_lossy(&done.stdout));
             if !log.is_empty() {

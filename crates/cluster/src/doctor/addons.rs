@@ -1,4 +1,4 @@
-//! What a cluster must have beside Kubernetes itself.
+//! What a cluster must have in addition to Kubernetes itself.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -116,7 +116,7 @@ pub(super) fn ingress(
             Check::ok("ingress", found)
         } else {
             let seen = format!(
-                "class {first}, but nothing runs in ingress-nginx, and from elsewhere nobody is let in"
+                "class {first}, but nothing runs in ingress-nginx, and the policies let nothing else in"
             );
             Check::warning("ingress", seen, remedy)
         })
@@ -150,7 +150,7 @@ fn has(
         if missing.is_empty() {
             return then(format!("class {}", wanted.iter().cloned().collect::<Vec<_>>().join(", ")));
         }
-        Ok(Check::problem(name, format!("no class {}: nobody gets in", missing.join(", ")), remedy))
+        Ok(Check::problem(name, format!("no class {}: no request gets in", missing.join(", ")), remedy))
     };
     check().unwrap_or_else(|denied| denied)
 }

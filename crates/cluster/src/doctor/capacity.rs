@@ -6,7 +6,7 @@ use super::object::{Answer, List, Node, Object, Pod, Resources};
 use super::quantity::Amount;
 use super::report::Check;
 
-/// What KubeVirt's own processes take beside a small guest, about:
+/// What KubeVirt's own processes take in addition to a small guest, about:
 /// <https://kubevirt.io/user-guide/compute/node_overcommit/>.
 const AROUND_A_GUEST: Amount = Amount { cpu_millis: 0, memory: 256 << 20 };
 
@@ -18,11 +18,11 @@ pub(super) struct Need {
     count: u64,
     /// As many as an autoscaler may make of them.
     at_most: u64,
-    /// They end by themselves: they must fit, but not beside all others.
+    /// They end by themselves: they must fit, but not next to all others.
     ends: bool,
 }
 
-/// What is left on each node that takes pods, beside what others have asked for.
+/// What is left on each node that takes pods, after what others have asked for.
 type Free = BTreeMap<String, Amount>;
 
 /// What the objects of an overlay ask for.

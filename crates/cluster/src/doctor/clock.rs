@@ -41,7 +41,7 @@ pub(super) fn server(heard: &Heard) -> Check {
     }
 }
 
-/// A node renews its lease by its own clock every ten seconds: one that lies in our future comes from a clock that is ahead.
+/// A node renews its lease by its own clock every ten seconds: a renewal in our future comes from a clock that is ahead.
 pub(super) fn nodes(leases: &Answer<List<Object>>, now: SystemTime) -> Option<Check> {
     let leases = match leases.seen("node clocks") {
         Ok(leases) => leases?,

@@ -72,7 +72,7 @@ fn read<T: DeserializeOwned>(value: Value, what: &str) -> Result<T> {
         .with_context(|| Unavailable(format!("kubectl {what}: something else than expected came")))
 }
 
-/// kubectl shows the header `Date` of an answer to who asks for it loudly; it masks what is secret.
+/// With `-v=8` kubectl shows the header `Date` of an answer; it masks what is secret.
 async fn hear(shell: &Shell) -> Result<Heard> {
     let before = SystemTime::now();
     let done = shell.attempt(&["get", "--raw", "/version", "-v=8"], None).await?;

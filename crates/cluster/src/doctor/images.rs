@@ -157,7 +157,7 @@ pub(super) fn by_cdi(objects: &[Object], cdi: &Answer<List<Object>>) -> Option<C
         let left = untrusting.iter().map(|source| url(source));
         let left: BTreeSet<_> = left.filter_map(|url| host(&url).map(str::to_owned)).collect();
         let left: Vec<_> = left.into_iter().filter(|host| !insecure.contains(host)).collect();
-        let remedy = "# in the overlay: certConfigMap: registry-ca beside the import's url; generate.sh makes that ConfigMap";
+        let remedy = "# in the overlay: certConfigMap: registry-ca next to the import's url; generate.sh makes that ConfigMap";
         Ok(if left.is_empty() {
             Check::warning(name, "CDI imports without looking at certificates", remedy)
         } else {

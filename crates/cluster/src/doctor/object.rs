@@ -149,7 +149,7 @@ impl<T> Answer<T> {
     /// What is there, if anything.
     ///
     /// # Errors
-    /// Whoever asks may not see it, which is a finding of its own.
+    /// The user may not see it, which is a finding of its own.
     pub(super) fn seen(&self, name: &'static str) -> Result<Option<&T>, Check> {
         match self {
             Self::Is(found) => Ok(Some(found)),

@@ -26,7 +26,7 @@ pub(super) async fn probe(shell: &Shell, registry: &str, nodes: &Answer<List<Nod
     for node in &nodes {
         let name = &node.metadata.name;
         let pulled = pulls(shell, registry, name).await;
-        // Whatever came of it; nobody waits for it.
+        // Whatever came of it; it is not waited for.
         let gone =
             ["delete", "pod", POD, "--namespace", "default", "--ignore-not-found", "--wait=true", "--now"];
         shell.attempt(&gone, None).await?;

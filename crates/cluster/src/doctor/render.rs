@@ -24,7 +24,7 @@ pub(super) async fn render(shell: &Shell, overlay: &Overlay) -> Result<Vec<Objec
         let copy = copy(&overlay.manifests).context(FileError("copy the manifests".to_owned()))?;
         shell.build(&Overlay::read(copy.path(), &overlay.name)?.own_folder()).await?
     };
-    // kubectl turns YAML into JSON for nobody but itself; with --local it asks no cluster, and knows no kind.
+    // kubectl has no command that turns YAML into JSON; `label --local` does, asks no cluster, and knows no kind.
     let words = ["label", "--local", "-f", "-", "-o", "json", "blackfriday-doctor=rendered"];
     let list = shell.json(&words, Some(&yaml)).await?;
     let objects = List::deserialize(&list).context(Unavailable("kubectl label: no list came".to_owned()))?;

@@ -97,7 +97,7 @@ async fn quantiles_of_batches_are_by_sale() {
     assert!(ms(&report, "latency_ms", "p50") >= 290.0, "{}", report.to_json());
 }
 
-/// Nobody takes the connection, and nobody answers: each has the whole time, and no request has it twice.
+/// A server that never answers: a request has its time once, connecting included.
 #[tokio::test]
 async fn a_whole_request_has_one_limit() {
     const LIMIT: Duration = Duration::from_millis(600);

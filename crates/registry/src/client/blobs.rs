@@ -72,7 +72,7 @@ impl RegistryClient {
 
     /// Brings a blob into the file `target`, which is there whole, with the right digest, or not at all.
     ///
-    /// What comes is collected beside it, in a hidden file named after the digest. A transfer that breaks off is continued
+    /// What comes is collected next to it, in a hidden file named after the digest. A transfer that breaks off is continued
     /// from there, by this call and by later ones.
     ///
     /// # Errors

@@ -10,7 +10,7 @@ const PASSWORD: &str = "hunter2hunter2hunter2";
 /// Names and contents.
 type Contents<'a> = &'a [(&'a str, &'a str)];
 
-/// A folder with these files beside the two that any server has.
+/// A folder with these files and the two that any server has.
 fn folder(role: &str, files: Contents<'_>) -> TempDir {
     let folder = tempfile::tempdir().expect("a folder");
     for (name, text) in [("password", PASSWORD), ("role", role)].iter().chain(files) {

@@ -30,7 +30,7 @@ pub struct Arguments {
     which: Which,
     /// Send also what still cannot be counted, as far as can be seen, and what failed again for the same reason: it
     /// becomes a dead letter again, from its new place. And what has the idempotency key of another event: it becomes a dead
-    /// letter again within 24 hours of that event, and counts beside it afterwards.
+    /// letter again within 24 hours of that event, and counts next to it afterwards.
     #[arg(long)]
     all: bool,
     /// Say what would be sent, and send nothing.

@@ -13,7 +13,7 @@ use crate::records::Place;
 const OF_ANOTHER_LOG: &str = "of another log";
 
 impl Proof {
-    /// Lists have `show` entries at the most, beside their full length.
+    /// Lists have `show` entries at the most, next to their full length.
     pub fn to_json(&self, show: usize) -> Value {
         let founds = |all: &[Found]| list(all, show, "records", of_found);
         let places = |all: &[Place]| list(all, show, "records", of_place);

@@ -51,7 +51,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// A job cannot be changed, only made anew; and one that failed does not begin again.
+    /// A job cannot be changed, only made again; and one that failed does not start again.
     pub(super) async fn renew_setup(&self, overlay: &str) -> Result<()> {
         let job = self.shell.json(&query::find_setup(), None).await?;
         if !job.is_object() {
@@ -77,7 +77,7 @@ impl Run<'_> {
             }
         };
         self.shell.kubectl(&query::delete_setup(), None).await?;
-        output::note(format_args!("  deleted, as {why}: it is made anew"));
+        output::note(format_args!("  deleted, as {why}: it is made again"));
         Ok(())
     }
 

@@ -7,7 +7,7 @@ use crate::deploy::target::condition;
 
 const MOUNT: &[&str] = &["FailedMount", "FailedAttachVolume", "FailedCreatePodSandBox"];
 
-/// What stands around a pod.
+/// What is known around a pod.
 pub(crate) struct Trouble<'a> {
     /// Warnings in its namespace.
     pub(crate) events: &'a [Value],

@@ -108,7 +108,7 @@ pub(crate) fn of_data_volume(volume: &Value) -> Option<Fault> {
     )
 }
 
-/// An operator that does not run: then nobody works on what is waited for. One that is not where ours would be is somebody
+/// An operator that does not run: then nothing works on what is waited for. One that is not where ours would be is somebody
 /// else's and not looked at.
 pub(crate) fn of_operator((namespace, name): Operator, deployment: &Value) -> Option<Fault> {
     if !deployment.is_object() || holds(deployment, "Available") {

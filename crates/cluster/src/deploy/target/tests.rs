@@ -49,7 +49,7 @@ fn a_custom_resource_says_itself_what_it_waits_for() {
     let creating = json!([{"type": "NotReady", "status": "True", "reason": "Creating",
         "message": "Kafka cluster is being deployed"}]);
     assert_eq!(waiting(target.standing(&kafka(creating))), "Kafka cluster is being deployed");
-    // Without an operator nobody writes a status.
+    // Without an operator there is no status.
     assert!(waiting(target.standing(&json!({"metadata": {"generation": 1}}))).contains("not seen"));
     assert_eq!(waiting(target.standing(&Value::Null)), "not there yet");
 

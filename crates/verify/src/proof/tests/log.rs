@@ -102,7 +102,7 @@ fn two_sales_under_one_key_are_in_conflict_and_named() {
     assert_eq!(proof.told_in_conflict, [first.id.as_uuid()]);
     assert_eq!((proof.conflicts[0].place.clone(), proof.in_broker, proof.counted), (conflict.clone(), 8, 8));
 
-    // Without a dead letter nobody would know of it, and without a receipt nobody was told anything wrong.
+    // Without a dead letter the conflict would be unknown, and without a receipt no client got a wrong answer.
     let mut case = Case::new();
     case.sell(0, &first);
     case.push(&conflict.partition, encode_record(&second));
