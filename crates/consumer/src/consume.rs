@@ -45,6 +45,8 @@ use crate::{dead_letter, guard};
 const MAX_READY: usize = 32;
 /// What is counted.
 const TOPICS: [&str; 2] = [SALES, WEATHER];
+/// How long an adopted partition is kept although the group assigns others: a new member's first assignment may be empty.
+const FRESH: Duration = Duration::from_secs(2);
 const TICK: Duration = Duration::from_millis(500);
 
 /// Counts until the shutdown begins; then the last batches are applied and the group is left.
@@ -167,10 +169,13 @@ impl Consumer {
                 tracing::info!(partitions = partitions.len(), "partitions are assigned");
                 self.joined = true;
                 self.starter.troubles.passed(&Subject::Group);
-                let adopted = |(partition, owned): (&TopicPartition, &Owned)| {
-                    (!owned.by_group && !partitions.contains(partition)).then(|| partition.clone())
+                // One that was adopted just now had no other owner a moment ago. If it has one soon, the store refuses us.
+                let is_anothers = |(partition, owned): (&TopicPartition, &Owned)| {
+                    let is_fresh = owned.started.elapsed() < FRESH;
+                    (!owned.by_group && !is_fresh && !partitions.contains(partition))
+                        .then(|| partition.clone())
                 };
-                for partition in self.owned.iter().filter_map(adopted).collect::<Vec<_>>() {
+                for partition in self.owned.iter().filter_map(is_anothers).collect::<Vec<_>>() {
                     self.drop_partition(&partition);
                 }
                 for partition in partitions {

@@ -16,7 +16,7 @@ use futures_util::future::join_all;
 /// For each question to the broker.
 const ANSWER_LIMIT: Duration = Duration::from_millis(1_500);
 /// How long a position with records above it does not move, at least, until the partition is adopted.
-const STILL: Duration = Duration::from_millis(1_000);
+const STILL: Duration = Duration::from_millis(800);
 /// And how many of the store's round trips: where it is slow, a consumer that counts moves the position seldom.
 const ROUND_TRIPS: u32 = 3;
 /// After an adopted partition turned out to be counted by another, or could not be.

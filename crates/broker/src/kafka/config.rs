@@ -69,9 +69,10 @@ impl KafkaConfig {
         config
             .set("bootstrap.servers", &self.brokers)
             .set("client.id", "blackfriday")
-            // The defaults wait up to 10 s between attempts; a broker that is back should be used within a second.
+            // The defaults wait up to 10 s between attempts; a broker that is back should be used within half a second. The
+            // client adds up to half of it by chance.
             .set("reconnect.backoff.ms", "50")
-            .set("reconnect.backoff.max.ms", "1000")
+            .set("reconnect.backoff.max.ms", "300")
             // A small request need not wait for a full segment (the default leaves Nagle's algorithm on).
             .set("socket.nagle.disable", "true")
             // A broker that hangs is given up in 5 s instead of 60.

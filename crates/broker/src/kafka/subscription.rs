@@ -10,7 +10,7 @@
 
 mod poller;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 use std::thread;
@@ -122,6 +122,7 @@ impl Subscription {
             wanted,
             open: HashMap::new(),
             failed: HashMap::new(),
+            known: HashSet::new(),
             ids: HashMap::new(),
         };
         let named = thread::Builder::new().name("kafka-fetch".to_owned());

@@ -12,9 +12,9 @@ use tokio::time::timeout;
 use crate::bench::{Bench, LIMIT};
 
 /// From a broker that serves again, a consumer that starts, or a failover, until something is counted.
-const AFTER_KAFKA: Duration = Duration::from_millis(3_000);
-const AFTER_CONSUMERS: Duration = Duration::from_millis(4_500);
-const AFTER_FAILOVER: Duration = Duration::from_millis(4_000);
+const AFTER_KAFKA: Duration = Duration::from_secs(2);
+const AFTER_CONSUMERS: Duration = Duration::from_secs(3);
+const AFTER_FAILOVER: Duration = Duration::from_secs(3);
 
 /// The group gives half of the partitions to a member that counts nothing, as it does until it has noticed that a member
 /// died: that takes the session time-out, 6 s, and a rebalance.

@@ -1,6 +1,6 @@
 //! The polling thread: takes what the client fetched, checks what must come first, and cuts batches.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::{Duration, Instant};
@@ -15,10 +15,12 @@ use super::{BatchLimits, SubscriptionEvent};
 use crate::kafka::complaints::{Complaints, Reports, log};
 use crate::kafka::fetched::{Event, Fetched, Message, Wanted};
 use crate::kafka::lifeline::Lifeline;
-use crate::partition::TopicPartition;
+use crate::partition::{Topic, TopicPartition};
 use crate::record::{LastRead, RecordBatch};
 
 const IDLE_POLL: Duration = Duration::from_millis(50);
+/// For the answer about a topic that is read for the first time.
+const FIRST_ANSWER: Duration = Duration::from_secs(1);
 
 /// What the subscription asks for.
 pub(super) enum Command {
@@ -39,6 +41,8 @@ pub(super) struct Poller {
     pub(super) open: HashMap<TopicPartition, Open>,
     /// Partitions that met errors since their last record, and whether that was reported.
     pub(super) failed: HashMap<TopicPartition, bool>,
+    /// Topics that the client was asked about.
+    pub(super) known: HashSet<Topic>,
     /// Topics' ids, as the client logs them.
     pub(super) ids: HashMap<String, String>,
 }
@@ -92,6 +96,7 @@ impl Poller {
         epoch: u64,
     ) -> Result<(), KafkaError> {
         self.stop(&partition)?;
+        self.meet(&partition.topic);
         let first = after.map_or(offset, |last| last.offset);
         let mut list = TopicPartitionList::new();
         list.add_partition_offset(&partition.topic, partition.partition, Offset::Offset(first))?;
@@ -105,6 +110,16 @@ impl Poller {
         };
         self.open.insert(partition, Open { batch, bytes: 0, since: None, expected: after });
         Ok(())
+    }
+
+    /// Asks about a topic that is read for the first time: by itself the client looks for leaders that it does not know once a
+    /// second only.
+    fn meet(&mut self, topic: &Topic) {
+        if !self.known.contains(topic)
+            && self.consumer.client().fetch_metadata(Some(topic), FIRST_ANSWER).is_ok()
+        {
+            self.known.insert(Arc::clone(topic));
+        }
     }
 
     fn stop(&mut self, partition: &TopicPartition) -> Result<(), KafkaError> {
