@@ -51,6 +51,7 @@ in
   # And what they are compared with.
   manifests = of [
     (fileset.difference ../k8s (fileset.maybeMissing ../k8s/generated))
+    ../docs/configuration.md
     ../docs/operations.md
     ../Cargo.toml
     ../crates/broker/acl

@@ -20,7 +20,7 @@ WORKLOADS = ("Deployment", "StatefulSet", "Job", "CronJob")
 
 def main():
     tree, rendered = map(Path, sys.argv[1:])
-    violations = list(of_files(tree)) + list(of_tags(tree)) + list(permissions.compare(tree))
+    violations = list(of_files(tree)) + list(of_texts(tree)) + list(permissions.compare(tree))
     for file in sorted(rendered.glob("*.yaml")):
         objects = [one for one in yaml.safe_load_all(file.read_text()) if one]
         folder = tree / "overlays" / file.stem
@@ -87,15 +87,20 @@ def of_files(tree):
             yield f"{file.name}: two panels have the same id"
 
 
-def of_tags(tree):
-    """Images that come without a registry are found by the workspace's version: that is the tag which Nix gives them."""
-    workspace = (Path(__file__).resolve().parents[2] / "Cargo.toml").read_text()
-    version = re.search(r'^version = "(.+)"$', workspace, re.MULTILINE)[1]
-    for folder in ("base", "components"):
+def of_texts(tree):
+    """Images that come without a registry are found by the workspace's version, which is the tag that Nix gives them; and a
+    variable that no program reads would set nothing, without a word."""
+    root = Path(__file__).resolve().parents[2]
+    version = re.search(r'^version = "(.+)"$', (root / "Cargo.toml").read_text(), re.MULTILINE)[1]
+    known = set(re.findall(r"^\| `(\w+)` \|", (root / "docs/configuration.md").read_text(), re.MULTILINE))
+    for folder in ("base", "components", "overlays"):
         for file in sorted((tree / folder).rglob("*.yaml")):
-            for image, tag in re.findall(r"image: (blackfriday/[\w-]+):(\S+)", file.read_text()):
+            where, text = file.relative_to(tree), file.read_text()
+            for image, tag in re.findall(r"image: (blackfriday/[\w-]+):(\S+)", text):
                 if tag != version:
-                    yield f"{file.relative_to(tree)}: {image} has the tag {tag}, and the workspace's version is {version}"
+                    yield f"{where}: {image} has the tag {tag}, and the workspace's version is {version}"
+            for variable in sorted(set(re.findall(r"\bBLACKFRIDAY_\w+", text)) - known):
+                yield f"{where}: no program reads {variable}: see docs/configuration.md"
 
 
 def of_objects(objects):
