@@ -8,6 +8,7 @@ mod alone;
 mod client;
 mod complaints;
 mod config;
+mod deliveries;
 mod delivery;
 mod fate;
 mod faults;

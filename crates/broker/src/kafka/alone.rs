@@ -10,10 +10,10 @@ use rdkafka::producer::{BaseRecord, Producer as _};
 
 use super::client::{Client, Live};
 use super::config::KafkaConfig;
+use super::deliveries::Deliveries;
 use super::delivery::Slot;
 use super::fate::of_client_error;
 use super::lifeline::Lifeline;
-use super::producer::Deliveries;
 use crate::error::PublishError;
 
 /// How long a topic that took no batch is sent single records, since the last batch that it did not take.
@@ -22,6 +22,7 @@ const NARROW: Duration = Duration::from_secs(60);
 /// The client, made when it is needed.
 pub(super) struct Alone {
     config: rdkafka::ClientConfig,
+    deliveries: Deliveries,
     lifeline: Lifeline,
     client: Mutex<Option<Arc<Client>>>,
     narrow: Narrow,
@@ -36,10 +37,16 @@ struct Narrow {
 }
 
 impl Alone {
-    pub(super) fn new(kafka: &KafkaConfig, config: &rdkafka::ClientConfig) -> Self {
+    pub(super) fn new(kafka: &KafkaConfig, config: &rdkafka::ClientConfig, deliveries: Deliveries) -> Self {
         let mut config = config.clone();
         config.set("batch.num.messages", "1");
-        Self { config, lifeline: Lifeline::new(kafka), client: Mutex::default(), narrow: Narrow::default() }
+        Self {
+            config,
+            deliveries,
+            lifeline: Lifeline::new(kafka),
+            client: Mutex::default(),
+            narrow: Narrow::default(),
+        }
     }
 
     /// The client, if this topic's records are for it: as long as it is not due to find out again.
@@ -64,9 +71,8 @@ impl Alone {
         &self,
         message: &BorrowedMessage<'_>,
         slot: Box<Slot>,
-        deliveries: &Deliveries,
     ) -> Result<(), (PublishError, Box<Slot>)> {
-        let Some(client) = self.get_or_make(deliveries) else {
+        let Some(client) = self.get_or_make() else {
             return Err((PublishError::Unavailable, slot));
         };
         self.narrow.note(message.topic());
@@ -84,10 +90,10 @@ impl Alone {
         sent.map_err(|(error, record)| (of_client_error(&error), record.delivery_opaque))
     }
 
-    fn get_or_make(&self, deliveries: &Deliveries) -> Option<Arc<Client>> {
+    fn get_or_make(&self) -> Option<Arc<Client>> {
         let mut client = self.client.lock().unwrap_or_else(PoisonError::into_inner);
         if client.is_none() {
-            *client = Client::new(self.config.clone(), deliveries.for_alone())
+            *client = Client::new(self.config.clone(), self.deliveries.clone())
                 .inspect_err(|error| tracing::error!(%error, "no second producer"))
                 .map(Arc::new)
                 .ok();

@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::producer::{Producer as _, ThreadedProducer};
 
-use super::producer::Deliveries;
+use super::deliveries::Deliveries;
 use super::scheduling::batched;
 use crate::error::BrokerError;
 
@@ -28,10 +28,6 @@ impl Client {
 
     pub(super) fn current(&self) -> Live {
         Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    pub(super) fn deliveries(&self) -> &Deliveries {
-        &self.deliveries
     }
 
     /// A fatal error ends an idempotent producer (KIP-360); a new one starts with a new producer id. What the old one

@@ -3,24 +3,23 @@
 //! The broker refuses a batch of records that is larger than the topic allows as a whole. So what is refused for its size
 //! is sent once more, alone, by a client of its own: only a record that is too large by itself is reported as such.
 
-use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Weak};
 use std::thread;
 use std::time::Duration;
 
-use rdkafka::client::ClientContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{DeliveryResult, Message};
 use rdkafka::metadata::Metadata;
-use rdkafka::producer::{BaseRecord, Producer as _, ProducerContext, ThreadedProducer};
+use rdkafka::producer::{BaseRecord, Producer as _, ThreadedProducer};
 use tokio::sync::watch;
 
 use super::alone::Alone;
 use super::client::Client;
 use super::complaints::Complaints;
 use super::config::{KafkaConfig, ProducerConfig};
+use super::deliveries::{Deliveries, Events, SendAgain};
 use super::delivery::{Batch, BatchDelivery, Outcome, Slot};
-use super::fate::{not_the_records_fault, of_client_error, of_delivery_error};
+use super::fate::of_client_error;
 use super::faults::{Faults, Reasons};
 use super::headers;
 use super::lifeline::Lifeline;
@@ -28,12 +27,13 @@ use super::monitor::{PROBE_TIMEOUT, watch_broker};
 use super::progress::Progress;
 use crate::availability::Availability;
 use crate::error::{BrokerError, PublishError};
-use crate::record::{OutgoingRecord, Position};
+use crate::record::OutgoingRecord;
 
 /// Publishes records and reports when they are acknowledged. Clones share one client.
 #[derive(Clone)]
 pub struct Producer {
     client: Arc<Client>,
+    alone: Arc<Alone>,
     availability: Availability,
     progress: Arc<Progress>,
     faults: Arc<Faults>,
@@ -47,18 +47,6 @@ pub struct Destination {
     pub topic: String,
     /// Partitions that it must have; with fewer it takes no records.
     pub min_partitions: usize,
-}
-
-/// Receives the client's events.
-#[derive(Clone)]
-pub(super) struct Deliveries {
-    availability: Availability,
-    /// Wakes the monitor.
-    hint: SyncSender<()>,
-    faults: Arc<Faults>,
-    complaints: Complaints,
-    /// Sends again what was too large together with others; the client that does has none itself.
-    alone: Option<Arc<Alone>>,
 }
 
 impl Producer {
@@ -85,21 +73,23 @@ impl Producer {
         let (hint, hints) = sync_channel(1);
         let config = settings(kafka, producer);
         let complaints = Complaints::default();
-        let deliveries = Deliveries {
+        let events = Events {
             availability: availability.clone(),
             hint,
             faults: Arc::clone(&faults),
             complaints: complaints.clone(),
-            alone: Some(Arc::new(Alone::new(kafka, &config))),
         };
-        let client = Arc::new(Client::new(config, deliveries)?);
+        let alone = Arc::new(Alone::new(kafka, &config, Deliveries::of(events.clone(), None)));
+        let again = Arc::clone(&alone);
+        let again: SendAgain = Arc::new(move |message, slot| again.send(message, slot));
+        let client = Arc::new(Client::new(config, Deliveries::of(events, Some(again)))?);
 
-        let (weak, seen, judged) = (Arc::downgrade(&client), availability.clone(), Arc::clone(&faults));
-        let lifeline = Lifeline::new(kafka);
-        let monitor = move || watch_broker(&seen, &hints, || probe(&weak, &topics, &lifeline, &judged));
+        let probed = Probed { client: Arc::downgrade(&client), alone: Arc::downgrade(&alone), topics };
+        let (seen, judged, lifeline) = (availability.clone(), Arc::clone(&faults), Lifeline::new(kafka));
+        let monitor = move || watch_broker(&seen, &hints, || probed.look(&lifeline, &judged));
         let named = thread::Builder::new().name("kafka-monitor".to_owned());
         named.spawn(monitor).map_err(BrokerError::Thread)?;
-        Ok(Self { client, availability, progress: Arc::new(Progress::new()), faults, complaints })
+        Ok(Self { client, alone, availability, progress: Arc::new(Progress::new()), faults, complaints })
     }
 
     /// Why topics take no records, although the broker is there. Follows the changes.
@@ -129,9 +119,8 @@ impl Producer {
         let batch = Batch::new(&self.progress, records.len());
         let available = self.availability.is_available() && self.progress.admits();
         let current = self.client.current();
-        let alone = self.client.deliveries().alone.as_ref();
         for (at, record) in records.into_iter().enumerate() {
-            let alone = alone.and_then(|alone| alone.takes(&record.topic));
+            let alone = self.alone.takes(&record.topic);
             let client = alone.as_ref().unwrap_or(&current);
             let slot = Box::new(Slot { batch: Arc::clone(&batch), at });
             if !available || self.faults.reason(&record.topic).is_some() {
@@ -156,12 +145,11 @@ impl Producer {
     /// # Errors
     /// Records were still on their way at the limit.
     pub async fn flush(&self, limit: Duration) -> Result<(), BrokerError> {
-        let (client, alone) = (self.client.current(), self.client.deliveries().alone.clone());
+        let (client, alone) = (self.client.current(), Arc::clone(&self.alone));
         let flush = move || {
             let began = std::time::Instant::now();
             client.flush(limit)?;
-            let alone = alone.and_then(|alone| alone.current());
-            alone.map_or(Ok(()), |alone| alone.flush(limit.saturating_sub(began.elapsed())))
+            alone.current().map_or(Ok(()), |alone| alone.flush(limit.saturating_sub(began.elapsed())))
         };
         let flushed = tokio::task::spawn_blocking(flush).await;
         let failed = |source| BrokerError::Ask { what: "the last acknowledgements", source };
@@ -169,53 +157,6 @@ impl Producer {
             Ok(flushed) => flushed.map_err(|error| failed(error.into())),
             Err(error) => Err(failed(error.into())),
         }
-    }
-}
-
-impl Deliveries {
-    /// For the client that sends records alone, which has no other to send them to.
-    pub(super) fn for_alone(&self) -> Self {
-        Self { alone: None, ..self.clone() }
-    }
-}
-
-impl ClientContext for Deliveries {
-    fn error(&self, error: KafkaError, reason: &str) {
-        self.complaints.hear(error.rdkafka_error_code(), reason);
-        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::AllBrokersDown) {
-            self.availability.set(false);
-        }
-        // The channel holds one hint; a second adds nothing.
-        self.hint.try_send(()).ok();
-    }
-}
-
-impl ProducerContext for Deliveries {
-    type DeliveryOpaque = Box<Slot>;
-
-    fn delivery(&self, result: &DeliveryResult<'_>, slot: Box<Slot>) {
-        let (outcome, slot) = match result {
-            Ok(message) => {
-                self.faults.taken(message.topic());
-                (Ok(Position { partition: message.partition(), offset: message.offset() }), slot)
-            }
-            Err((error, message)) => match (of_delivery_error(error, message), &self.alone) {
-                (PublishError::TooLarge, Some(alone)) => match alone.send(message, slot, self) {
-                    Ok(()) => return,
-                    Err((refused, slot)) => (Err(refused), slot),
-                },
-                (refused, _) => {
-                    if let Some(reason) = not_the_records_fault(error) {
-                        self.faults.refused(message.topic(), reason);
-                    }
-                    (Err(refused), slot)
-                }
-            },
-        };
-        if !matches!(outcome, Err(PublishError::OutcomeUnknown | PublishError::Unavailable)) {
-            slot.batch.progress.told();
-        }
-        slot.fill(outcome);
     }
 }
 
@@ -245,25 +186,35 @@ fn settings(kafka: &KafkaConfig, producer: &ProducerConfig) -> rdkafka::ClientCo
     config
 }
 
-/// Whether any of the topics is there. What is wrong with each goes to `faults`.
-fn probe(client: &Weak<Client>, topics: &[Destination], lifeline: &Lifeline, faults: &Faults) -> bool {
-    let Some(client) = client.upgrade() else { return false };
-    client.replace_if_fatal();
-    let current = client.current();
-    let asked = current.client();
-    if let (Some(alone), Some(first)) = (&client.deliveries().alone, topics.first()) {
-        alone.look_after(&first.topic);
+/// What the monitor looks at, for as long as it is there: the monitor ends with it.
+struct Probed {
+    client: Weak<Client>,
+    alone: Weak<Alone>,
+    topics: Vec<Destination>,
+}
+
+impl Probed {
+    /// Whether any of the topics is there. What is wrong with each goes to `faults`.
+    fn look(&self, lifeline: &Lifeline, faults: &Faults) -> bool {
+        let Some(client) = self.client.upgrade() else { return false };
+        client.replace_if_fatal();
+        let current = client.current();
+        let asked = current.client();
+        if let (Some(alone), Some(first)) = (self.alone.upgrade(), self.topics.first()) {
+            alone.look_after(&first.topic);
+        }
+        faults.tick();
+        let mut any_is_there = false;
+        for destination in &self.topics {
+            let metadata =
+                lifeline.watch(asked, asked.fetch_metadata(Some(&destination.topic), PROBE_TIMEOUT));
+            let Ok(metadata) = metadata else { break };
+            let (partitions, reason) = destination.judge(&metadata);
+            faults.looked(&destination.topic, reason);
+            any_is_there |= partitions > 0;
+        }
+        any_is_there
     }
-    faults.tick();
-    let mut any_is_there = false;
-    for destination in topics {
-        let metadata = lifeline.watch(asked, asked.fetch_metadata(Some(&destination.topic), PROBE_TIMEOUT));
-        let Ok(metadata) = metadata else { break };
-        let (partitions, reason) = destination.judge(&metadata);
-        faults.looked(&destination.topic, reason);
-        any_is_there |= partitions > 0;
-    }
-    any_is_there
 }
 
 impl Destination {

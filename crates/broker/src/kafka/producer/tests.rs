@@ -24,7 +24,7 @@ async fn the_client_that_sends_records_alone_is_replaced_after_a_fatal_error() {
 
     cluster.request_errors(RDKafkaApiKey::Produce, &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE]);
     producer.publish(record("1")).await.expect("it is sent again, alone");
-    let alone = producer.client.deliveries().alone.clone().expect("the first client has it");
+    let alone = Arc::clone(&producer.alone);
     let broken = alone.current().expect("it was needed");
     let reason = RDKafkaRespErr::RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER;
     // SAFETY: the client lives as long as the reference, and the call copies the text.

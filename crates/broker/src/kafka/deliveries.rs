@@ -1,0 +1,86 @@
+//! What a producer's client reports: the fate of each record, and its own troubles.
+
+use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
+
+use rdkafka::client::ClientContext;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{BorrowedMessage, DeliveryResult, Message};
+use rdkafka::producer::ProducerContext;
+
+use super::complaints::Complaints;
+use super::delivery::Slot;
+use super::fate::{not_the_records_fault, of_delivery_error};
+use super::faults::Faults;
+use crate::availability::Availability;
+use crate::error::PublishError;
+use crate::record::Position;
+
+/// Sends a record once more, by itself. Returns its place if it cannot, and why; then it was not written.
+pub(super) type SendAgain =
+    Arc<dyn Fn(&BorrowedMessage<'_>, Box<Slot>) -> Result<(), (PublishError, Box<Slot>)> + Send + Sync>;
+
+/// Receives a client's events. Clones share it.
+#[derive(Clone)]
+pub(super) struct Deliveries {
+    events: Events,
+    /// For what was too large together with others; the client that sends records alone has no other.
+    again: Option<SendAgain>,
+}
+
+/// Where the events go.
+#[derive(Clone)]
+pub(super) struct Events {
+    pub(super) availability: Availability,
+    /// Wakes the monitor.
+    pub(super) hint: SyncSender<()>,
+    pub(super) faults: Arc<Faults>,
+    pub(super) complaints: Complaints,
+}
+
+impl Deliveries {
+    pub(super) fn of(events: Events, again: Option<SendAgain>) -> Self {
+        Self { events, again }
+    }
+}
+
+impl ClientContext for Deliveries {
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.events.complaints.hear(error.rdkafka_error_code(), reason);
+        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::AllBrokersDown) {
+            self.events.availability.set(false);
+        }
+        // The channel holds one hint; a second adds nothing.
+        self.events.hint.try_send(()).ok();
+    }
+}
+
+impl ProducerContext for Deliveries {
+    type DeliveryOpaque = Box<Slot>;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, slot: Box<Slot>) {
+        let faults = &self.events.faults;
+        let (outcome, slot) = match result {
+            Ok(message) => {
+                faults.taken(message.topic());
+                (Ok(Position { partition: message.partition(), offset: message.offset() }), slot)
+            }
+            Err((error, message)) => match (of_delivery_error(error, message), &self.again) {
+                (PublishError::TooLarge, Some(send_again)) => match send_again(message, slot) {
+                    Ok(()) => return,
+                    Err((refused, slot)) => (Err(refused), slot),
+                },
+                (refused, _) => {
+                    if let Some(reason) = not_the_records_fault(error) {
+                        faults.refused(message.topic(), reason);
+                    }
+                    (Err(refused), slot)
+                }
+            },
+        };
+        if !matches!(outcome, Err(PublishError::OutcomeUnknown | PublishError::Unavailable)) {
+            slot.batch.progress.told();
+        }
+        slot.fill(outcome);
+    }
+}
