@@ -10,6 +10,7 @@
   zot,
   cargo-deny,
   cargo-nextest,
+  cargo-shear,
   curl,
   grpcurl,
   jq,
@@ -38,6 +39,7 @@ craneLib.devShell (
     packages = programs ++ [
       cargo-deny
       cargo-nextest
+      cargo-shear
       nixfmt
       # promtool
       prometheus.cli

@@ -41,6 +41,16 @@ in
     # Advisories change under an unchanged commit.
     cargoDenyChecks = "bans licenses sources";
   };
+  # Dependencies that no line uses.
+  shear = craneLib.mkCargoDerivation {
+    inherit (dev) pname version src;
+    pnameSuffix = "-shear";
+    cargoArtifacts = null;
+    doInstallCargoArtifacts = false;
+    nativeBuildInputs = [ pkgs.cargo-shear ];
+    buildPhaseCargoCommand = "cargo shear --locked --offline";
+    installPhaseCommand = "mkdir -p $out";
+  };
   tests = pkgs.callPackage ./tests.nix { inherit craneLib rust servers; };
   configuration = pkgs.callPackage ./configuration.nix { inherit programs source; };
   docs = pkgs.callPackage ./docs.nix {

