@@ -1,18 +1,19 @@
+use std::borrow::Cow;
 use std::fmt;
 
 /// One wrong field of an input: which one, and what is allowed there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FieldError {
     /// The field's name on the wire, for example `precio`.
-    pub field: &'static str,
+    pub field: Cow<'static, str>,
     /// What is allowed, in words a client's developer can act on.
     pub message: String,
 }
 
 impl FieldError {
     /// An error for `field` that says what is allowed.
-    pub fn new(field: &'static str, message: impl Into<String>) -> Self {
-        Self { field, message: message.into() }
+    pub fn new(field: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
+        Self { field: field.into(), message: message.into() }
     }
 }
 

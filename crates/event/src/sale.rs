@@ -117,7 +117,7 @@ mod tests {
             Quantity::new(0),
         )
         .expect_err("everything is wrong");
-        let fields: Vec<_> = errors.0.iter().map(|error| error.field).collect();
+        let fields: Vec<_> = errors.0.iter().map(|error| &*error.field).collect();
         assert_eq!(fields, ["categoria", "producto_id", "precio", "cantidad_vendida"]);
     }
 }

@@ -78,7 +78,7 @@ mod tests {
     #[test]
     fn all_wrong_fields_are_named_at_once() {
         let errors = WeatherDraft::new(&"x".repeat(1025), "", "a\u{7}").expect_err("everything is wrong");
-        let fields: Vec<_> = errors.0.iter().map(|error| error.field).collect();
+        let fields: Vec<_> = errors.0.iter().map(|error| &*error.field).collect();
         assert_eq!(fields, ["description", "country", "weather"]);
     }
 

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use blackfriday_event::EventId;
+use blackfriday_event::{EventId, FieldError};
 use blackfriday_intake::{
     Accepted, Again, BatchAnswer, Command, DEADLINE_HEADER, Failed, ItemAnswer, Said, Tries, Upstream,
     code_of,
@@ -218,7 +218,8 @@ impl Answer {
             .kind
             .strip_prefix(TYPE_PREFIX)
             .map_or(ErrorCode::OutcomeUnknown, |name| code_of(status, name));
-        let fields = problem.errors.into_iter().map(|error| (error.field, error.message)).collect();
+        let fields =
+            problem.errors.into_iter().map(|error| FieldError::new(error.field, error.message)).collect();
         Failed::Refused(Refusal { fields, ..Refusal::new(code, problem.detail) })
     }
 

@@ -1,8 +1,10 @@
-use blackfriday_event::EventId;
+use blackfriday_event::{EventId, FieldError};
 use blackfriday_proto::{ErrorCode, Refusal};
 use blackfriday_service::FieldProblem;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+
+use crate::problem::field_problem;
 
 /// Items refused that are told with every word; of the others status, code and identity. With an item of two bytes an
 /// answer would else be hundreds of times as large as its request.
@@ -110,7 +112,10 @@ impl ItemAnswer {
             Self::Refused { status, codigo, detalle, errores, id } => Err(Refusal {
                 code: code_of(status, &codigo),
                 message: if detalle.is_empty() { codigo } else { detalle },
-                fields: errores.into_iter().map(|error| (error.field, error.message)).collect(),
+                fields: errores
+                    .into_iter()
+                    .map(|error| FieldError::new(error.field, error.message))
+                    .collect(),
                 id: id.and_then(|id| id.parse().ok()),
             }),
         }
@@ -127,12 +132,11 @@ impl ItemAnswer {
             // Each field is named once.
             fields => (WRONG_FIELDS.to_owned(), fields),
         };
-        let field = |(field, message): (String, String)| FieldProblem { field, message };
         Self::Refused {
             status: error.code.http_status(),
             codigo: error.code.name().to_owned(),
             detalle,
-            errores: fields.iter().cloned().map(field).collect(),
+            errores: fields.iter().cloned().map(field_problem).collect(),
             id: error.id.map(|id| id.to_string()),
         }
     }
@@ -178,7 +182,7 @@ mod tests {
     fn a_batch_answer_survives_the_way_back() {
         let (good, bad) = (EventId::new_v7(), EventId::new_v7());
         let error = Refusal {
-            fields: vec![("precio".into(), "must be a number".into())],
+            fields: vec![FieldError::new("precio", "must be a number")],
             ..Refusal::new(ErrorCode::InvalidField, WRONG_FIELDS)
         };
         let outcomes = [Ok(good), Err(error), Err(Refusal::new(ErrorCode::OutcomeUnknown, "late").of(bad))];
@@ -198,7 +202,7 @@ mod tests {
         let wrong = || {
             let fields = ["categoria", "producto_id", "precio", "cantidad_vendida"];
             let message = "is missing: must be Electronica, Ropa, Hogar, Belleza or their number 1 to 4";
-            let fields = fields.map(|field| (field.to_owned(), message.to_owned())).to_vec();
+            let fields = fields.map(|field| FieldError::new(field, message)).to_vec();
             Err(Refusal { fields, ..Refusal::new(ErrorCode::InvalidField, "m".repeat(500)) })
         };
         let bytes = |answer: &BatchAnswer| serde_json::to_vec(answer).expect("serializes").len();

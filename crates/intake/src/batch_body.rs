@@ -116,7 +116,7 @@ mod tests {
         assert_eq!(lines[1].as_ref().expect_err("not JSON").code, ErrorCode::NotJson);
         let infinite = SALE.replace("\"precio\":1", "\"precio\":-1e999");
         let array = parse(&format!("[{infinite},{SALE}]"), false).expect("JSON");
-        assert_eq!(array[0].as_ref().expect_err("out of range").fields[0].0, "precio");
+        assert_eq!(array[0].as_ref().expect_err("out of range").fields[0].field, "precio");
         assert!(array[1].is_ok());
         let array = parse(&format!("[{SALE},1e999,{SALE}]"), false).expect("JSON");
         assert_eq!(array.iter().map(Result::is_ok).collect::<Vec<_>>(), [true, false, true]);
@@ -172,7 +172,7 @@ mod tests {
             assert!(key.contains(' ') && IdempotencyKey::new(&key).is_err());
             let beside = SALE.replace('}', &format!(r#","idempotency_key":"{key}"}}"#));
             let outside = parse_many(format!("[{beside}]").as_bytes(), false, None, false, 1).expect("JSON");
-            assert_eq!(outside[0].as_ref().expect_err("from outside").fields[0].0, "idempotency_key");
+            assert_eq!(outside[0].as_ref().expect_err("from outside").fields[0].field, "idempotency_key");
             assert_eq!(keys(&[&beside], None, true), [key]);
         }
     }

@@ -127,7 +127,7 @@ impl<F> Object<F> {
         beside: &[&'static str],
     ) -> Result<T, FieldErrors> {
         let twice = self.twice.iter().filter(|name| beside.contains(name));
-        let twice: Vec<_> = twice.map(|name| FieldError::new(name, "must be given once")).collect();
+        let twice: Vec<_> = twice.map(|name| FieldError::new(*name, "must be given once")).collect();
         match read {
             Ok(fields) if twice.is_empty() => Ok(fields),
             Ok(_) => Err(FieldErrors(twice)),

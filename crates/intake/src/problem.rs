@@ -1,3 +1,4 @@
+use blackfriday_event::FieldError;
 use blackfriday_proto::{ErrorCode, Refusal};
 use blackfriday_service::{FieldProblem, Kind, Problem};
 
@@ -31,10 +32,14 @@ pub const fn kind_of(code: ErrorCode) -> Kind {
 
 /// A refusal as problem details.
 pub fn problem_of(error: Refusal) -> Problem {
-    let field = |(field, message)| FieldProblem { field, message };
     Problem::new(kind_of(error.code), error.message)
-        .with_errors(error.fields.into_iter().map(field).collect())
+        .with_errors(error.fields.into_iter().map(field_problem).collect())
         .of(error.id.map(|id| id.to_string()))
+}
+
+/// A wrong field as problem details.
+pub(crate) fn field_problem(error: FieldError) -> FieldProblem {
+    FieldProblem { field: error.field.into_owned(), message: error.message }
 }
 
 #[cfg(test)]

@@ -141,7 +141,7 @@ mod tests {
         assert_eq!((report.draft.description.as_str(), report.draft.country.as_str()), ("", "GT"));
         let error =
             parse_weather(br#"{"description":7,"country":[],"weather":""}"#, None, false).expect_err("wrong");
-        let fields: Vec<_> = error.fields.iter().map(|(field, _)| field.as_str()).collect();
+        let fields: Vec<_> = error.fields.iter().map(|error| &*error.field).collect();
         assert_eq!(fields, ["description", "country", "weather"]);
         assert_eq!(parse_weather(b"{", None, false).expect_err("cut").code, ErrorCode::NotJson);
         assert_eq!(parse_weather(b"[]", None, false).expect_err("array").code, ErrorCode::InvalidField);
@@ -150,7 +150,7 @@ mod tests {
         for trusted in [false, true] {
             let key = br#"{"country":"","weather":"Rainy","idempotency_key":7}"#;
             let error = parse_weather(key, None, trusted).expect_err("wrong");
-            let fields: Vec<_> = error.fields.iter().map(|(field, _)| field.as_str()).collect();
+            let fields: Vec<_> = error.fields.iter().map(|error| &*error.field).collect();
             assert_eq!(fields, ["country", "idempotency_key"]);
         }
     }

@@ -13,8 +13,8 @@ pub struct Refusal {
     pub code: ErrorCode,
     /// What happened, in one sentence.
     pub message: String,
-    /// Every wrong field as (name, what is allowed).
-    pub fields: Vec<(String, String)>,
+    /// Every wrong field.
+    pub fields: Vec<FieldError>,
     /// The event's identity, where one was given.
     pub id: Option<EventId>,
 }
@@ -35,15 +35,14 @@ impl Refusal {
 impl From<FieldErrors> for Refusal {
     fn from(errors: FieldErrors) -> Self {
         let message = errors.to_string();
-        let field = |error: FieldError| (error.field.to_owned(), error.message);
-        let fields = errors.0.into_iter().map(field).collect();
-        Self { code: ErrorCode::InvalidField, message, fields, id: None }
+        Self { code: ErrorCode::InvalidField, message, fields: errors.0, id: None }
     }
 }
 
 impl From<Refusal> for ProductSaleError {
     fn from(error: Refusal) -> Self {
-        let campo = |(campo, mensaje)| CampoInvalido { campo, mensaje };
+        let campo =
+            |field: FieldError| CampoInvalido { campo: field.field.into_owned(), mensaje: field.message };
         Self {
             codigo: error.code.to_wire().into(),
             mensaje: error.message,
@@ -55,7 +54,7 @@ impl From<Refusal> for ProductSaleError {
 
 impl From<ProductSaleError> for Refusal {
     fn from(error: ProductSaleError) -> Self {
-        let field = |campo: CampoInvalido| (campo.campo, campo.mensaje);
+        let field = |campo: CampoInvalido| FieldError::new(campo.campo, campo.mensaje);
         Self {
             code: ErrorCode::of_wire(error.codigo),
             message: error.mensaje,
@@ -86,7 +85,7 @@ mod tests {
     #[test]
     fn an_error_survives_the_wire() {
         let error = Refusal {
-            fields: vec![("precio".into(), "must be a number".into())],
+            fields: vec![FieldError::new("precio", "must be a number")],
             id: Some(EventId::new_v7()),
             ..Refusal::new(ErrorCode::InvalidField, "precio: must be a number")
         };

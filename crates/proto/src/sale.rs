@@ -144,7 +144,7 @@ mod tests {
             ..Default::default()
         };
         let errors = SaleCommand::try_from(request).expect_err("everything is wrong");
-        let fields: Vec<_> = errors.0.iter().map(|error| error.field).collect();
+        let fields: Vec<_> = errors.0.iter().map(|error| &*error.field).collect();
         assert_eq!(fields, ["categoria", "producto_id", "precio", "cantidad_vendida", "id"]);
     }
 }

@@ -63,7 +63,7 @@ mod tests {
     fn every_wrong_field_is_named() {
         let request = clima::WeatherReport { clave_idempotencia: "a b".into(), ..Default::default() };
         let errors = WeatherCommand::try_from(request).expect_err("everything is wrong");
-        let fields: Vec<_> = errors.0.iter().map(|error| error.field).collect();
+        let fields: Vec<_> = errors.0.iter().map(|error| &*error.field).collect();
         assert_eq!(fields, ["country", "weather", "idempotency_key"]);
     }
 }

@@ -12,7 +12,7 @@ fn parse(body: &str) -> Result<SaleCommand, Refusal> {
 fn wrong_fields(body: &str) -> Vec<String> {
     let error = parse(body).expect_err(body);
     assert_eq!(error.code, ErrorCode::InvalidField, "{body}: {error:?}");
-    error.fields.into_iter().map(|(field, _)| field).collect()
+    error.fields.into_iter().map(|error| error.field.into_owned()).collect()
 }
 
 #[test]
@@ -142,7 +142,7 @@ fn a_sales_key_is_its_member_or_the_header_and_never_two() {
         [(r#""k-1""#, Some("k-2")), (r#""a b""#, None), (r#""""#, None), ("7", None), (r#""ñ""#, Some("k-1"))]
     {
         let error = parse_sale(beside(member).as_bytes(), header.map(key), false).expect_err(member);
-        assert_eq!(error.fields[0].0, "idempotency_key", "{member}, {header:?}");
+        assert_eq!(error.fields[0].field, "idempotency_key", "{member}, {header:?}");
     }
 }
 

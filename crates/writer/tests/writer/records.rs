@@ -105,7 +105,9 @@ async fn batches(kafka: &Kafka, writer: &Writer) -> Result<()> {
     let fields: Vec<Option<Vec<String>>> = errors
         .into_iter()
         .map(|error| error.filter(|error| error.code == ErrorCode::InvalidField))
-        .map(|error| error.map(|error| error.fields.into_iter().map(|(name, _)| name).collect()))
+        .map(|error| {
+            error.map(|error| error.fields.into_iter().map(|error| error.field.into_owned()).collect())
+        })
         .collect();
     let wrong = |names: &[&str]| Some(names.iter().map(|name| (*name).to_owned()).collect());
     let all = wrong(&["categoria", "producto_id", "precio", "cantidad_vendida"]);

@@ -175,7 +175,10 @@ async fn a_client_cannot_write_the_key_of_a_batchs_item() -> Result<()> {
         let batch = ProductSaleBatchRequest { ventas: vec![keyed(id)] };
         let answer = sales.procesar_ventas(batch).await?.into_inner();
         let error = errors(answer.resultados).pop().flatten().context("refused")?;
-        assert_eq!((error.code, error.fields[0].0.as_str()), (ErrorCode::InvalidField, "idempotency_key"));
+        assert_eq!(
+            (error.code, error.fields[0].field.as_ref()),
+            (ErrorCode::InvalidField, "idempotency_key")
+        );
     }
     let own = EventId::of_key(&key).as_bytes().to_vec();
     let of_sale = sales.procesar_venta(keyed(own.clone())).await.expect_err("no broker");
