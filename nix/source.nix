@@ -31,6 +31,8 @@ in
       ../k8s/base
       ../k8s/components
       ../k8s/overlays
+      # The page that names every problem.
+      ../docs/http-api.md
     ]
   );
   nix = of [
