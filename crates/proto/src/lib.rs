@@ -16,7 +16,7 @@ mod weather;
 pub use code::{ErrorCode, WRITER_MARK};
 pub use command::{Command, SaleCommand, WeatherCommand};
 pub use record_codec::{CONTENT_TYPE, DecodeError, RecordDraft, decode_record, encode_record};
-pub use refusal::Refusal;
+pub use refusal::{EventOutcome, Refusal};
 
 /// Serialized descriptors of every service, for gRPC reflection.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));

@@ -5,6 +5,9 @@ use tonic::metadata::MetadataValue;
 use crate::blackfriday::{CampoInvalido, ProductSaleError};
 use crate::code::{ErrorCode, WRITER_MARK};
 
+/// What became of one event: its identity once it is accepted.
+pub type EventOutcome = Result<EventId, Refusal>;
+
 /// A refusal of one event, as it travels from hop to hop.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]

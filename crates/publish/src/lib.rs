@@ -18,4 +18,4 @@ pub use blackfriday_broker::{SALES, WEATHER};
 
 pub use config::PublishConfig;
 pub use error::PublisherError;
-pub use publisher::{Outcome, Publisher};
+pub use publisher::Publisher;

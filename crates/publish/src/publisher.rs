@@ -4,7 +4,9 @@ use std::time::{Duration, SystemTime};
 use blackfriday_broker::kafka::{Producer, Reasons};
 use blackfriday_broker::{BrokerError, PublishError, SALES, WEATHER};
 use blackfriday_event::{EventId, Timestamp};
-use blackfriday_proto::{Command, ErrorCode, RecordDraft, Refusal, SaleCommand, WeatherCommand};
+use blackfriday_proto::{
+    Command, ErrorCode, EventOutcome, RecordDraft, Refusal, SaleCommand, WeatherCommand,
+};
 use blackfriday_telemetry::metrics::Registry;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -13,9 +15,6 @@ use crate::config::PublishConfig;
 use crate::error::PublisherError;
 use crate::in_flight::Room;
 use crate::target::{Prepared, Target, conclude};
-
-/// What became of one event: its identity, once the broker has acknowledged it.
-pub type Outcome = Result<EventId, Refusal>;
 
 /// Turns events into records and waits for the broker. Clones share the producer and its room.
 #[derive(Clone)]
@@ -46,12 +45,12 @@ impl Publisher {
     }
 
     /// Publishes sales and waits for every outcome, until `by` at the latest.
-    pub async fn sales(&self, commands: Vec<SaleCommand>, by: Instant) -> Vec<Outcome> {
+    pub async fn sales(&self, commands: Vec<SaleCommand>, by: Instant) -> Vec<EventOutcome> {
         self.publish(prepared(&self.sales, commands), by).await
     }
 
     /// Publishes a weather report and waits for its outcome, until `by` at the latest.
-    pub async fn weather(&self, command: WeatherCommand, by: Instant) -> Outcome {
+    pub async fn weather(&self, command: WeatherCommand, by: Instant) -> EventOutcome {
         let id = command.id;
         let unknown = || Err(Refusal::new(ErrorCode::OutcomeUnknown, "no outcome").of(id));
         self.publish(prepared(&self.weather, vec![command]), by).await.pop().unwrap_or_else(unknown)
@@ -75,7 +74,7 @@ impl Publisher {
         self.producer.flush(limit).await.map_err(PublisherError::Flush)
     }
 
-    async fn publish(&self, prepared: Vec<Prepared>, by: Instant) -> Vec<Outcome> {
+    async fn publish(&self, prepared: Vec<Prepared>, by: Instant) -> Vec<EventOutcome> {
         let Some(mut in_flight) = self.room.begin(prepared.len()) else {
             let full =
                 || Refusal::new(ErrorCode::Overloaded, "too many records are on their way to the broker");

@@ -7,7 +7,7 @@ use blackfriday_proto::blackfriday::{
 };
 use blackfriday_proto::clima::weather_service_server::WeatherService;
 use blackfriday_proto::clima::{WeatherReport, WeatherResponse};
-use blackfriday_proto::{ErrorCode, Refusal, SaleCommand, WeatherCommand};
+use blackfriday_proto::{ErrorCode, EventOutcome, Refusal, SaleCommand, WeatherCommand};
 use blackfriday_publish::Publisher;
 use blackfriday_telemetry::context::{TRACEPARENT, sample_root};
 use tokio::time::Instant;
@@ -125,7 +125,7 @@ fn accepted(id: EventId) -> ProductSaleResponse {
     ProductSaleResponse { estado: OK.to_owned(), id: id.as_bytes().to_vec() }
 }
 
-fn result(outcome: Result<EventId, Refusal>) -> ProductSaleResult {
+fn result(outcome: EventOutcome) -> ProductSaleResult {
     let resultado = match outcome {
         Ok(id) => Resultado::Aceptada(accepted(id)),
         Err(error) => Resultado::Error(error.into()),
