@@ -48,7 +48,9 @@ async fn a_topic_that_takes_no_sale_takes_sales_out_of_traffic_and_nothing_was_w
 async fn weather_that_cannot_be_written_leaves_sales_in_traffic_and_both_together_leave_nothing() -> Result<()>
 {
     let kafka = Kafka::start().await?;
-    let writer = Writer::ready(&kafka, &[]).await?;
+    log::create_topics(&kafka).await?;
+    // More partitions than the topic has.
+    let writer = Writer::start(kafka.bootstrap(), &["--topic-weather-keyed-partitions", "99"])?;
     let until = async |expected: [bool; 3]| {
         for (service, serves) in [SALES, WEATHER, ""].into_iter().zip(expected) {
             let says = async || {
@@ -58,15 +60,14 @@ async fn weather_that_cannot_be_written_leaves_sales_in_traffic_and_both_togethe
         }
         anyhow::Ok(())
     };
-    log::alter(&kafka, "clima", "cleanup.policy", "compact").await?;
-    let refused = writer.weather().await?.publicar(report()).await.expect_err("it is compacted");
-    assert_eq!(ErrorCode::of_writer(&refused), Some(ErrorCode::Unavailable), "{refused:?}");
     until([true, false, true]).await?;
+    let refused = writer.weather().await?.publicar(report()).await.expect_err("its topic is too small");
+    assert_eq!(ErrorCode::of_writer(&refused), Some(ErrorCode::Unavailable), "{refused:?}");
     assert_eq!(refusing(&writer, "clima"), Some("1".to_owned()));
     writer.sales().await?.procesar_venta(sale("a")).await?;
 
     log::alter(&kafka, "ventas", "cleanup.policy", "compact").await?;
-    writer.sales().await?.procesar_venta(sale("b")).await.expect_err("both are compacted");
+    writer.sales().await?.procesar_venta(sale("b")).await.expect_err("it is compacted");
     until([false; 3]).await?;
     let readiness = &writer.context.readiness;
     assert_eq!((readiness.is_ready(), readiness.missing()), (false, vec!["sales topic", "weather topic"]));
