@@ -7,6 +7,7 @@
 mod answer;
 mod connection;
 mod metrics;
+mod received;
 
 use std::io;
 use std::sync::Arc;

@@ -17,7 +17,8 @@ use tokio::time::timeout;
 use tower::Service;
 
 use super::HttpMetrics;
-use super::connection::{Activity, Answering, Kept, Received};
+use super::connection::{Activity, Answering, Kept};
+use super::received::Received;
 use crate::body::Room;
 use crate::limits::HttpLimits;
 use crate::problem::{Kind, Problem};
@@ -81,8 +82,9 @@ impl Answers {
         let observed =
             self.metrics.as_ref().map(|metrics| metrics.begin(request.method(), request.uri().path()));
         let is_expected = request.headers().contains_key(EXPECT);
-        let mut request =
-            request.map(|body| Body::new(Received::new(body, is_expected, Arc::clone(&activity))));
+        let (head, body) = request.into_parts();
+        let (body, rest) = Received::new(body, is_expected, Arc::clone(&activity));
+        let mut request = Request::from_parts(head, Body::new(body));
         if let Some(peer) = self.peer {
             request.extensions_mut().insert(ConnectInfo(peer));
         }
@@ -94,10 +96,11 @@ impl Answers {
                 Problem::new(Kind::Overloaded, "too many requests in flight").into_response()
             }
         };
+        rest.discard().await;
         if let Some(observed) = observed {
             observed.end(response.status(), started.elapsed());
         }
-        if self.shutdown.is_begun() || activity.is_ending() {
+        if self.shutdown.is_begun() || activity.is_unread() {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
         let room = response.extensions_mut().remove::<Arc<Room>>();

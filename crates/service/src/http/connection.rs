@@ -4,7 +4,7 @@
 //! hyper knows one time-out, for a head, and counts it from the moment the connection is idle. Here a connection notes what
 //! it does, and its own task looks a few times per time-out.
 
-mod bodies;
+mod kept;
 mod watched;
 
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use crate::limits::HttpLimits;
 
-pub(super) use self::bodies::{Kept, Received};
+pub(super) use self::kept::Kept;
 pub(super) use self::watched::Watched;
 
 /// A time-out has passed.
@@ -44,9 +44,8 @@ pub(super) struct Activity {
     blocked_ms: AtomicU64,
     /// The same for a farewell.
     farewell_ms: AtomicU64,
-    /// The last request was answered before its body was read; and so much of it may still come that the connection ends.
+    /// The last request was answered before its whole body had come, so the connection ends with the answer.
     unread: AtomicBool,
-    ending: AtomicBool,
     given_up: AtomicBool,
 }
 
@@ -64,7 +63,6 @@ impl Activity {
             blocked_ms: AtomicU64::new(0),
             farewell_ms: AtomicU64::new(0),
             unread: AtomicBool::new(false),
-            ending: AtomicBool::new(false),
             given_up: AtomicBool::new(false),
         })
     }
@@ -77,9 +75,14 @@ impl Activity {
         Answering(Arc::clone(self))
     }
 
-    /// Whether a request's body was left unread, so that the connection ends with its answer.
-    pub(super) fn is_ending(&self) -> bool {
-        self.ending.load(Ordering::Relaxed)
+    /// A part of the request's body was left unread.
+    pub(super) fn leave_unread(&self) {
+        self.unread.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether a part of the request's body was left unread, so that the connection ends with its answer.
+    pub(super) fn is_unread(&self) -> bool {
+        self.unread.load(Ordering::Relaxed)
     }
 
     /// The connection is dropped without a farewell: what the kernel still has for the client goes, too.

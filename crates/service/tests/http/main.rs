@@ -1,5 +1,7 @@
 //! The HTTP server under hostile clients, over real sockets.
 
+mod refused;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +11,9 @@ use axum::body::Body;
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use blackfriday_service::{BodyBudget, BodyLimits, HttpLimits, Shutdown, bind, http, read_body};
+use blackfriday_service::{
+    BodyBudget, BodyLimits, HttpLimits, Kind, Problem, Shutdown, bind, http, read_body,
+};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::Semaphore;
@@ -53,6 +57,7 @@ impl Server {
                 get(move || async move { waits.acquire().await.map(|_| "done").map_err(|_| "closed") }),
             )
             .route("/large", get(|| async { vec![b'x'; LARGE_BYTES] }))
+            .route("/refuse", post(|| async { Problem::new(Kind::Overloaded, "on purpose").into_response() }))
             .route("/panic", get(panic_now));
         let listener = bind(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a free port");
         let address = listener.local_addr().expect("bound");
@@ -215,45 +220,6 @@ async fn a_client_that_ends_its_side_after_the_request_gets_its_answer() {
     server.gate.add_permits(1);
     let answer = read_all(stream).await;
     assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("done"), "{answer}");
-}
-
-#[tokio::test]
-async fn what_is_refused_from_the_head_is_not_asked_for() {
-    let server = Server::start(limits());
-    for (method, path, length, status) in
-        [("POST", "/echo", 5000, "413"), ("POST", "/nothing", 5000, "404"), ("PUT", "/echo", 5, "405")]
-    {
-        let head = format!(
-            "{method} {path} HTTP/1.1\r\nhost: a\r\nexpect: 100-continue\r\ncontent-length: {length}\r\n\r\n"
-        );
-        let mut stream = server.open(&head).await;
-        let answer = read_some(&mut stream).await;
-        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{path}: {answer}");
-        assert!(answer.contains("connection: close"), "{answer}");
-    }
-    let head = "POST /echo HTTP/1.1\r\nhost: a\r\nexpect: 100-continue\r\ncontent-length: 5\r\n\r\n";
-    let mut stream = server.open(head).await;
-    assert!(read_some(&mut stream).await.starts_with("HTTP/1.1 100"));
-    stream.write_all(b"right").await.expect("takes");
-    assert!(read_some(&mut stream).await.ends_with("right"));
-}
-
-#[tokio::test]
-async fn a_client_that_still_sends_when_it_is_refused_sees_its_answer() {
-    let server = Server::start(HttpLimits { request_timeout_ms: 10_000, ..limits() });
-    let length = LARGE_BYTES;
-    for (path, framing, status) in [
-        ("/echo", format!("content-length: {length}"), "413"),
-        ("/echo", "transfer-encoding: chunked".to_owned(), "413"),
-        ("/nothing", format!("content-length: {length}"), "404"),
-    ] {
-        let head = format!("POST {path} HTTP/1.1\r\nhost: a\r\n{framing}\r\n\r\n{length:x}\r\n");
-        let mut stream = server.open(&head).await;
-        let sent = timeout(LIMIT, stream.write_all(&vec![b'x'; length])).await.expect("in time");
-        sent.expect("the server reads on");
-        let answer = read_all(stream).await;
-        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{path} {framing}: {answer}");
-    }
 }
 
 #[tokio::test]
