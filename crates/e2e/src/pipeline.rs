@@ -171,10 +171,13 @@ impl Pipeline {
             Service::Gateway => command
                 .env("BLACKFRIDAY_GATEWAY_LISTEN", listen)
                 .env("BLACKFRIDAY_RELAY_URL", format!("http://{}", self.address(Service::Relay))),
-            Service::Relay => command.env("BLACKFRIDAY_RELAY_LISTEN", listen).env(
-                "BLACKFRIDAY_WRITER_TARGET",
-                format!("{},{}", self.address(Service::WriterA), self.address(Service::WriterB)),
-            ),
+            Service::Relay => command
+                .env("BLACKFRIDAY_RELAY_LISTEN", listen)
+                .env("BLACKFRIDAY_RELAY_TRUST_HOPS", "true")
+                .env(
+                    "BLACKFRIDAY_WRITER_TARGET",
+                    format!("{},{}", self.address(Service::WriterA), self.address(Service::WriterB)),
+                ),
             Service::WriterA | Service::WriterB => command.env("BLACKFRIDAY_WRITER_LISTEN", listen),
             Service::Consumer => &mut command,
             Service::Dashboard => command.env("BLACKFRIDAY_DASHBOARD_LISTEN", listen),

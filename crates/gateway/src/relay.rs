@@ -13,7 +13,7 @@ use blackfriday_intake::{
 };
 use blackfriday_proto::{ErrorCode, Refusal, SaleCommand, WeatherCommand};
 use blackfriday_service::FieldProblem;
-use blackfriday_service::problem::{PROBLEM_JSON, TYPE_PREFIX};
+use blackfriday_service::problem::{Kind, PROBLEM_JSON, TYPE_PREFIX};
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, StatusCode, Uri, header};
 use http_body_util::{BodyExt, Full, Limited};
@@ -187,7 +187,7 @@ impl Upstream for Relay {
                 Err(failed) => tries.fail(&failed),
             }
         }
-        tries.into_outcomes().pop().unwrap_or_else(|| Err(of_another().of(id)))
+        tries.into_outcomes().pop().unwrap_or_else(|| Err(no_answer().of(id)))
     }
 }
 
@@ -214,10 +214,11 @@ impl Answer {
             let detail = format!("something before the relay answered {status}");
             return Failed::Unknown(Refusal::new(ErrorCode::OutcomeUnknown, detail));
         };
-        let code = problem
-            .kind
-            .strip_prefix(TYPE_PREFIX)
-            .map_or(ErrorCode::OutcomeUnknown, |name| code_of(status, name));
+        let name = problem.kind.strip_prefix(TYPE_PREFIX).unwrap_or_default();
+        if let Some(failed) = before_reading(status, name) {
+            return failed;
+        }
+        let code = code_of(status, name);
         let fields =
             problem.errors.into_iter().map(|error| FieldError::new(error.field, error.message)).collect();
         Failed::Refused(Refusal { fields, ..Refusal::new(code, problem.detail) })
@@ -234,18 +235,41 @@ impl Answer {
     }
 }
 
+/// A problem of our own server that is not about the events, or that it gave before it had them: nothing was written.
+fn before_reading(status: u16, name: &str) -> Option<Failed> {
+    let kind = Kind::ALL.into_iter().find(|kind| kind.name() == name && kind.status() == status)?;
+    match kind {
+        Kind::NotFound | Kind::MethodNotAllowed | Kind::InvalidParameter | Kind::Unreadable => {
+            let detail = format!("what is at the relay's URL takes no events: it answered {status}");
+            Some(Failed::Refused(Refusal::new(ErrorCode::Internal, detail)))
+        }
+        Kind::Late | Kind::BrokenOff => {
+            let detail = "the relay did not get the whole request in time";
+            Some(Failed::NotWritten(Refusal::new(ErrorCode::Unavailable, detail)))
+        }
+        _ => None,
+    }
+}
+
 /// What the relay said of one event. It has asked every writer already.
 fn settled(result: Option<ItemAnswer>, id: EventId) -> Said {
     let outcome = match result.map(ItemAnswer::into_outcome) {
         Some(Ok(accepted)) if accepted == id => Ok(id),
-        Some(Ok(_)) | None => Err(of_another().of(id)),
+        // A relay that does not trust its hops gives each event an identity of its own.
+        Some(Ok(_)) => Err(of_another().of(id)),
+        None => Err(no_answer().of(id)),
         Some(Err(error)) => Err(error.of(id)),
     };
     Said { outcome, again: Again::Never }
 }
 
 fn of_another() -> Refusal {
-    Refusal::new(ErrorCode::OutcomeUnknown, "the relay's answer is not for this event")
+    let detail = "the relay's answer is not for this event: does the relay run with --trust-hops?";
+    Refusal::new(ErrorCode::OutcomeUnknown, detail)
+}
+
+fn no_answer() -> Refusal {
+    Refusal::new(ErrorCode::OutcomeUnknown, "the relay's answer says nothing about this event")
 }
 
 impl<'a> SaleItem<'a> {

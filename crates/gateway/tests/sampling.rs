@@ -1,44 +1,35 @@
 //! Who decides what is recorded. In a process of its own: telemetry is set up once in each.
 
-#[expect(dead_code, reason = "shared with the relay's tests, which use all of it")]
-#[path = "../../relay/tests/relay/client.rs"]
-mod client;
-#[path = "traces/recording.rs"]
-mod recording;
-#[expect(dead_code, reason = "shared with the relay's tests, which use all of it")]
-#[path = "../../relay/tests/relay/test_writer.rs"]
-mod test_writer;
+#[path = "traces/recorded.rs"]
+mod recorded;
 
 use anyhow::Result;
 use blackfriday_telemetry::context::TraceParent;
 
-use crate::client::{sale, sales};
-use crate::recording::{contexts, pipeline, record};
-use crate::test_writer::TestWriter;
+use crate::recorded::client::{sale, sales};
+use crate::recorded::{JSON, Recorded};
 
-const JSON: (&str, &str) = ("content-type", "application/json");
 const SAMPLED: (&str, &str) = ("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01");
 const REPORT: &str = r#"{"country":"GT","weather":"Rainy"}"#;
 
 /// A share of zero is zero, whatever clients send to gateway or relay; only between our own hops the decision travels.
 #[tokio::test]
 async fn a_client_does_not_decide_what_is_recorded() -> Result<()> {
-    let _spans = record("0")?;
-    let writer = TestWriter::start()?;
-    let [relay, gateway] = pipeline(&writer).await?;
+    let recorded = Recorded::start("0").await?;
+    let Recorded { gateway, relay, writer, .. } = &recorded;
     for (http, one, many, weather) in
-        [(&gateway, "/venta", "/ventas", "/input"), (&relay, "/procesar", "/procesar", "/publicar")]
+        [(gateway, "/venta", "/ventas", "/input"), (relay, "/procesar", "/procesar", "/publicar")]
     {
         assert_eq!(http.send(one, &[JSON, SAMPLED], sale("a")).await?.status, 202);
         assert_eq!(http.send(many, &[JSON, SAMPLED], sales(2)).await?.status, 202);
         assert_eq!(http.send(weather, &[JSON, SAMPLED], REPORT).await?.status, 202);
     }
-    let arrived = contexts(&writer)?;
+    let arrived = recorded.contexts()?;
     assert!(arrived.len() == 6 && arrived.iter().all(Option::is_none), "{arrived:?}");
     assert!(writer.seen.weather().iter().all(|report| report.traceparent.is_empty()));
 
     relay.send("/procesar", &[JSON, SAMPLED, ("x-deadline-ms", "4000")], sale("hop")).await?;
-    let hop = contexts(&writer)?.pop().flatten().map(|context| context.trace_id());
+    let hop = recorded.contexts()?.pop().flatten().map(|context| context.trace_id());
     assert_eq!(hop, Some(SAMPLED.1.parse::<TraceParent>()?.trace_id()));
     Ok(())
 }

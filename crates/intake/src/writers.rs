@@ -2,12 +2,13 @@
 //!
 //! A ClusterIP would pin one HTTP/2 connection to one pod; so the target is a headless name, and each address has a
 //! connection of its own. A call goes to the usable writer with the fewest events in flight. A writer whose call fails
-//! is left out until its health check is good; one whose address disappears finishes what it has.
+//! is left out for that service until its health check is good; one whose address disappears finishes what it has.
 
 mod endpoint;
 mod gauges;
 mod link;
 mod send;
+mod served;
 mod targets;
 mod tls;
 
@@ -27,6 +28,7 @@ pub use self::tls::WritersTls;
 
 use self::endpoint::{Endpoint, Timing};
 use self::gauges::Gauges;
+use self::served::Served;
 use self::targets::Target;
 
 /// The shortest pause between two look-ups, however often calls fail.
@@ -160,9 +162,14 @@ impl Shared {
         self.gauges.known.set(i64::try_from(members.len()).unwrap_or(i64::MAX));
     }
 
-    /// The usable writer with the fewest events in flight that is not among `tried`, taking turns among equals. Where
+    /// The writer usable for this service with the fewest events in flight that is not among `tried`, taking turns among equals. Where
     /// none is usable, one that was left out: its answer is as good as ours would be, and it may be back.
-    fn pick(&self, tried: &[Arc<Endpoint>], events: usize) -> Result<Arc<Endpoint>, NoWriter> {
+    fn pick(
+        &self,
+        tried: &[Arc<Endpoint>],
+        events: usize,
+        served: Served,
+    ) -> Result<Arc<Endpoint>, NoWriter> {
         let members = self.members.lock().unwrap_or_else(PoisonError::into_inner);
         let turn = self.turn.fetch_add(1, Ordering::Relaxed) % members.len().max(1);
         let (after, before) = members.split_at(turn);
@@ -172,7 +179,7 @@ impl Shared {
         let none = if untried.peek().is_some() { NoWriter::Full } else { NoWriter::None };
         let has_room = |in_flight| in_flight == 0 || in_flight + events <= self.max_in_flight;
         untried
-            .map(|endpoint| (!endpoint.is_usable(), endpoint.in_flight(), endpoint))
+            .map(|endpoint| (!endpoint.is_usable(served), endpoint.in_flight(), endpoint))
             .filter(|(_, in_flight, _)| has_room(*in_flight))
             .min_by_key(|(unusable, in_flight, _)| (*unusable, *in_flight))
             .map(|(_, _, endpoint)| Arc::clone(endpoint))
@@ -205,7 +212,7 @@ mod tests {
         }
     }
 
-    /// A server that is only healthy.
+    /// A server that is only healthy, as a whole: it does not know the names of services.
     async fn healthy() -> SocketAddr {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("bound");
@@ -214,8 +221,12 @@ mod tests {
         address
     }
 
+    fn pick(shared: &Shared, tried: &[Arc<Endpoint>], events: usize) -> Result<Arc<Endpoint>, NoWriter> {
+        shared.pick(tried, events, Served::Sales)
+    }
+
     fn picked(shared: &Shared) -> BTreeSet<SocketAddr> {
-        (0..20).filter_map(|_| shared.pick(&[], 1).ok()).map(|endpoint| endpoint.address()).collect()
+        (0..20).filter_map(|_| pick(shared, &[], 1).ok()).map(|endpoint| endpoint.address()).collect()
     }
 
     async fn until(shared: &Shared, expected: &[SocketAddr]) {
@@ -230,11 +241,11 @@ mod tests {
     #[tokio::test]
     async fn an_address_that_appears_is_used_and_one_that_disappears_is_not() {
         let shared = shared(100);
-        assert_eq!(shared.pick(&[], 1).err(), Some(NoWriter::None));
+        assert_eq!(pick(&shared, &[], 1).err(), Some(NoWriter::None));
         let (first, second) = (healthy().await, healthy().await);
         shared.replace(&[first]);
         until(&shared, &[first]).await;
-        let in_flight = shared.pick(&[], 1).expect("the first");
+        let in_flight = pick(&shared, &[], 1).expect("the first");
         shared.replace(&[first, second]);
         until(&shared, &[first, second]).await;
         shared.replace(&[second]);
@@ -242,7 +253,7 @@ mod tests {
         assert!(in_flight.link().await.is_ok(), "what it has in flight can end");
         shared.replace(&[]);
         assert_eq!(
-            (shared.pick(&[], 1).err(), *shared.gauges.any_usable().borrow()),
+            (pick(&shared, &[], 1).err(), *shared.gauges.any_usable().borrow()),
             (Some(NoWriter::None), false)
         );
     }
@@ -253,15 +264,15 @@ mod tests {
         let (first, second) = (healthy().await, healthy().await);
         shared.replace(&[first, second]);
         until(&shared, &[first, second]).await;
-        let one = shared.pick(&[], 8).expect("both are free");
+        let one = pick(&shared, &[], 8).expect("both are free");
         let eight = one.begin(8);
-        let other = shared.pick(&[], 4).expect("the other");
+        let other = pick(&shared, &[], 4).expect("the other");
         assert_ne!(other.address(), one.address());
         let nine = other.begin(9);
-        assert_eq!(shared.pick(&[], 2).expect("there is room").address(), one.address());
-        assert_eq!(shared.pick(&[], 3).err(), Some(NoWriter::Full));
-        assert_eq!(shared.pick(&[Arc::clone(&one), Arc::clone(&other)], 1).err(), Some(NoWriter::None));
+        assert_eq!(pick(&shared, &[], 2).expect("there is room").address(), one.address());
+        assert_eq!(pick(&shared, &[], 3).err(), Some(NoWriter::Full));
+        assert_eq!(pick(&shared, &[Arc::clone(&one), Arc::clone(&other)], 1).err(), Some(NoWriter::None));
         drop((eight, nine));
-        assert!(shared.pick(&[], 1000).is_ok(), "a batch above the limit goes to a free writer");
+        assert!(pick(&shared, &[], 1000).is_ok(), "a batch above the limit goes to a free writer");
     }
 }

@@ -22,7 +22,8 @@ type Door = Arc<Front<Writers>>;
 /// The writers' target cannot be read. That the writers are away is none: requests are told so.
 pub async fn run(config: Config, listener: TcpListener, context: Context) -> Result<(), Error> {
     let writers = Writers::start(&config.writers, &context).map_err(Error::Target)?;
-    let front = Front::new(Arc::new(writers), Trust::Hop, &config.intake, &config.limits, &context.registry);
+    let trust = if config.trust_hops { Trust::Hop } else { Trust::Outside };
+    let front = Front::new(Arc::new(writers), trust, &config.intake, &config.limits, &context.registry);
     let router =
         Router::new().route(PROCESAR, post(sales)).route(PUBLICAR, post(weather)).with_state(Arc::new(front));
     let metrics = HttpMetrics::new(&context.registry, &[PROCESAR, PUBLICAR]);

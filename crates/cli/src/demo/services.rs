@@ -132,7 +132,7 @@ impl Prepared {
         services.running.spawn(async { Ok(blackfriday_consumer::run(config, context).await?) });
 
         let config: blackfriday_relay::Config =
-            configured(&["--writer-target", &writer_addresses.join(",")])?;
+            configured(&["--trust-hops", "--writer-target", &writer_addresses.join(",")])?;
         let context = services.context("relay");
         services.running.spawn(async { Ok(blackfriday_relay::run(config, relay, context).await?) });
 

@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use blackfriday_proto::ErrorCode;
+use blackfriday_service::{Kind, Problem};
 use serde_json::json;
 
 use crate::client::{Answer, sale, sales};
@@ -120,6 +121,68 @@ async fn a_keyed_event_is_sent_again_and_only_an_acceptance_replaces_the_unknown
             assert_eq!(sent, 2);
         }
     }
+    Ok(())
+}
+
+/// What our own HTTP server refuses before it has read a request was surely not written; the same status of something
+/// else says nothing.
+#[tokio::test]
+async fn a_refusal_of_the_relays_server_is_a_promise() -> Result<()> {
+    let hops = Hops::ready().await?;
+    let own = [
+        (Kind::NotFound, 500, "internal", 1),
+        (Kind::MethodNotAllowed, 500, "internal", 1),
+        (Kind::Late, 503, "unavailable", 3),
+        (Kind::BrokenOff, 503, "unavailable", 3),
+    ];
+    for (kind, status, name, tries) in own {
+        let body: &'static str = serde_json::to_string(&Problem::new(kind, "as told"))?.leak();
+        let step = Step::Say(kind.status(), "application/problem+json", body);
+        for (answer, sent) in hops.ask(false, &[step.clone(), step.clone(), step.clone()]).await? {
+            assert_eq!((answer.status.as_u16(), answer.problem(), sent), (status, name, tries), "{step:?}");
+        }
+        let foreign = Step::Say(kind.status(), "text/html", "<h1>no</h1>");
+        for (answer, sent) in hops.ask(false, std::slice::from_ref(&foreign)).await? {
+            assert_unknown(&answer, &format!("{foreign:?}"));
+            assert_eq!(sent, 1);
+        }
+        // Our name for it under another status is not ours.
+        let strange = Step::Say(502, "application/problem+json", body);
+        for (answer, _) in hops.ask(false, std::slice::from_ref(&strange)).await? {
+            assert_unknown(&answer, &format!("{strange:?}"));
+        }
+    }
+    assert_eq!((hops.writer.seen.count(), hops.writer.seen.weather().len()), (0, 0));
+    Ok(())
+}
+
+/// The gateway's own URL as its relay's: there is no such route.
+#[tokio::test]
+async fn a_relay_url_that_leads_elsewhere_is_a_misconfiguration_and_not_an_unknown_outcome() -> Result<()> {
+    let elsewhere = Gateway::start(&["--relay-url", "http://127.0.0.1:9"])?;
+    let gateway = Gateway::start(&["--relay-url", &format!("http://{}", elsewhere.address)])?;
+    for (path, body) in [("/venta", sale("one")), ("/ventas", sales(2)), ("/input", REPORT.to_owned())] {
+        let answer = gateway.http.post(path, body).await?;
+        assert_eq!((answer.status.as_u16(), answer.problem()), (500, "internal"), "{answer:?}");
+        let told = answer.json["detail"].to_string() + &answer.json["resultados"][0]["detalle"].to_string();
+        assert!(told.contains("404"), "{told}");
+    }
+    Ok(())
+}
+
+/// A relay that does not trust its hops takes the events, but under identities of its own.
+#[tokio::test]
+async fn a_relay_that_does_not_trust_the_gateway_is_named() -> Result<()> {
+    let writer = TestWriter::start()?;
+    let relay = Relay::untrusting(&writer).await?;
+    let gateway = Gateway::before(&relay, &[])?;
+    let answer = gateway.http.post("/venta", sale("one")).await?;
+    assert_eq!((answer.status.as_u16(), answer.problem()), (504, "outcome-unknown"), "{answer:?}");
+    assert!(
+        answer.json["detail"].as_str().is_some_and(|detail| detail.contains("--trust-hops")),
+        "{answer:?}"
+    );
+    assert_eq!(writer.seen.sales().len(), 1);
     Ok(())
 }
 

@@ -24,7 +24,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use crate::client::Http;
-use crate::test_writer::{LIMIT, TestWriter};
+use crate::test_writer::{LIMIT, SALES, TestWriter, WEATHER};
 
 /// A gateway in this process.
 pub(crate) struct Gateway {
@@ -64,22 +64,35 @@ impl Relay {
         Self::start_on(bind(loopback())?, writer.address).await
     }
 
+    /// As `before`, but it takes the gateway for anybody.
+    pub(crate) async fn untrusting(writer: &TestWriter) -> Result<Self> {
+        Self::start_with(bind(loopback())?, writer.address, &[]).await
+    }
+
     /// Starts one on this listener, in front of this writer, and waits until it is ready.
     pub(crate) async fn start_on(listener: TcpListener, writer: SocketAddr) -> Result<Self> {
-        let config = blackfriday_relay::Config::try_parse_from([
-            "relay",
-            "--writer-target",
-            &writer.to_string(),
-            "--writer-resolve-interval-ms",
-            "200",
-        ])?;
+        Self::start_with(listener, writer, &["--trust-hops"]).await
+    }
+
+    async fn start_with(listener: TcpListener, writer: SocketAddr, settings: &[&str]) -> Result<Self> {
+        let writer = writer.to_string();
+        let flags = ["relay", "--writer-target", &writer, "--writer-resolve-interval-ms", "200"];
+        let config = blackfriday_relay::Config::try_parse_from(flags.iter().chain(settings))?;
         let address = listener.local_addr()?;
         let context = Context::new("relay");
         let running = tokio::spawn(blackfriday_relay::run(config, listener, context.clone()));
-        let usable = "blackfriday_writers_usable{service=\"relay\"} 1";
-        eventually(LIMIT, async || context.registry.encode().contains(usable)).await?;
+        eventually(LIMIT, async || usable(&context, "relay") == [1, 1]).await?;
         Ok(Self { address, context, running })
     }
+}
+
+/// Writers that take events of each service.
+pub(crate) fn usable(context: &Context, service: &str) -> [u32; 2] {
+    let text = context.registry.encode();
+    [SALES, WEATHER].map(|rpc| {
+        let name = format!("blackfriday_writers_usable{{service=\"{service}\",rpc_service=\"{rpc}\"}} ");
+        text.lines().find_map(|line| line.strip_prefix(&name)?.parse().ok()).unwrap_or_default()
+    })
 }
 
 fn loopback() -> SocketAddr {

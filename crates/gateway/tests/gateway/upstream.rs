@@ -11,7 +11,7 @@ use tokio::time::timeout;
 
 use crate::client::{sale, sales};
 use crate::test_writer::{LIMIT, TestWriter};
-use crate::{Gateway, Relay};
+use crate::{Gateway, Relay, usable};
 
 #[tokio::test]
 async fn a_relay_that_is_away_is_told_at_once_and_used_when_it_is_back() -> Result<()> {
@@ -75,8 +75,7 @@ async fn a_deadline_from_outside_is_ignored() -> Result<()> {
     let relay = Relay::before(&writer).await?;
     let relayed = Gateway::before(&relay, &[])?;
     let direct = Gateway::start(&["--upstream", "writer", "--writer-target", &writer.address.to_string()])?;
-    let usable = "blackfriday_writers_usable{service=\"gateway\"} 1";
-    eventually(LIMIT, async || direct.context.registry.encode().contains(usable)).await?;
+    eventually(LIMIT, async || usable(&direct.context, "gateway") == [1, 1]).await?;
     for gateway in [&relayed, &direct] {
         for left in ["0", "1", "-1", "soon", "99999999999999999999"] {
             let headers = [("content-type", "application/json"), ("x-deadline-ms", left)];
@@ -124,8 +123,7 @@ async fn the_writers_can_be_the_upstream_without_a_relay() -> Result<()> {
     let (first, second) = (TestWriter::start()?, TestWriter::start()?);
     let target = format!("{},{}", first.address, second.address);
     let gateway = Gateway::start(&["--upstream", "writer", "--writer-target", &target])?;
-    let usable = "blackfriday_writers_usable{service=\"gateway\"} 2";
-    eventually(LIMIT, async || gateway.context.registry.encode().contains(usable)).await?;
+    eventually(LIMIT, async || usable(&gateway.context, "gateway") == [2, 2]).await?;
     for at in 0..10 {
         assert_eq!(gateway.http.post("/venta", sale(&format!("P-{at}"))).await?.status, 202);
     }

@@ -1,6 +1,11 @@
+//! One writer: its connection, and which of its services take events.
+//!
+//! `grpc.health.v1` is asked for each service by name, because a fault of one topic must not take the writer out for the
+//! other. A writer that does not know the names is asked for itself as a whole.
+
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use blackfriday_service::tls::ClientTls;
@@ -13,6 +18,7 @@ use tonic_health::pb::health_client::HealthClient;
 
 use super::gauges::Gauges;
 use super::link::{Link, LinkError};
+use super::served::{PerService, Served};
 
 /// First and longest pause before a writer that was left out is asked for its health again.
 const MIN_BACKOFF: Duration = Duration::from_millis(50);
@@ -31,7 +37,7 @@ pub(super) struct Endpoint {
     timing: Timing,
     tls: Option<ClientTls>,
     connection: Mutex<Connection>,
-    usable: AtomicBool,
+    usable: PerService,
     in_flight: AtomicUsize,
     doubted: Notify,
     gauges: Arc<Gauges>,
@@ -62,7 +68,7 @@ impl Endpoint {
             timing,
             tls,
             connection: Mutex::default(),
-            usable: AtomicBool::new(false),
+            usable: PerService::default(),
             in_flight: AtomicUsize::new(0),
             doubted: Notify::new(),
             gauges,
@@ -73,9 +79,9 @@ impl Endpoint {
         self.address
     }
 
-    /// Whether its last health check was good, and no call has failed since.
-    pub(super) fn is_usable(&self) -> bool {
-        self.usable.load(Ordering::Relaxed)
+    /// Whether the service's last health check was good, and no call of it has failed since.
+    pub(super) fn is_usable(&self, served: Served) -> bool {
+        self.usable.get(served)
     }
 
     pub(super) fn in_flight(&self) -> usize {
@@ -116,11 +122,13 @@ impl Endpoint {
         }
     }
 
-    /// Leaves it out until it is healthy again.
-    pub(super) fn eject(&self) {
-        if self.set_usable(false) {
-            self.gauges.ejections.inc();
-            tracing::warn!(address = %self.address, "a writer is left out");
+    /// Leaves it out for these services until they are healthy again.
+    pub(super) fn eject(&self, services: &[Served]) {
+        for served in services {
+            if self.set_usable(*served, false) {
+                self.gauges.ejections.inc();
+                tracing::warn!(address = %self.address, rpc_service = served.name(), "a writer is left out");
+            }
         }
         self.doubt();
     }
@@ -132,7 +140,9 @@ impl Endpoint {
 
     /// It is no longer among the writers.
     pub(super) fn retire(&self) {
-        self.set_usable(false);
+        for served in Served::ALL {
+            self.set_usable(served, false);
+        }
     }
 
     /// Asks for its health again and again: at an interval while it is good, with growing pauses while it is not.
@@ -140,10 +150,13 @@ impl Endpoint {
         let mut backoff = MIN_BACKOFF;
         loop {
             let serves = self.serves().await;
-            if self.set_usable(serves) != serves {
-                tracing::info!(address = %self.address, serves, "a writer's health changed");
+            for (served, serves) in Served::ALL.into_iter().zip(serves) {
+                if self.set_usable(served, serves) != serves {
+                    let rpc_service = served.name();
+                    tracing::info!(address = %self.address, rpc_service, serves, "a writer's health changed");
+                }
             }
-            if serves {
+            if serves == [true; Served::ALL.len()] {
                 tokio::select! {
                     () = sleep(self.timing.check_interval) => {
                         backoff = MIN_BACKOFF;
@@ -157,24 +170,21 @@ impl Endpoint {
         }
     }
 
-    /// `grpc.health.v1`; a server without it serves as long as it answers.
-    async fn serves(&self) -> bool {
+    /// Which services take events.
+    async fn serves(&self) -> [bool; 2] {
         let asked = timeout(self.timing.connect_timeout, async {
             let link = self.link().await.ok()?;
-            let request = HealthCheckRequest { service: String::new() };
-            match HealthClient::new(link).check(request).await {
-                Ok(answer) => Some(answer.get_ref().status() == ServingStatus::Serving),
-                Err(status) => Some(status.code() == Code::Unimplemented),
-            }
+            let [sales, weather] = Served::ALL.map(|served| serves(link.clone(), served));
+            Some(tokio::join!(sales, weather).into())
         });
-        matches!(asked.await, Ok(Some(true)))
+        asked.await.ok().flatten().unwrap_or_default()
     }
 
     /// Gives the value before.
-    fn set_usable(&self, usable: bool) -> bool {
-        let before = self.usable.swap(usable, Ordering::Relaxed);
+    fn set_usable(&self, served: Served, usable: bool) -> bool {
+        let before = self.usable.swap(served, usable);
         if before != usable {
-            self.gauges.count_usable(usable);
+            self.gauges.count_usable(served, usable);
         }
         before
     }
@@ -184,5 +194,22 @@ impl Drop for InFlight<'_> {
     fn drop(&mut self) {
         self.endpoint.in_flight.fetch_sub(self.events, Ordering::Relaxed);
         self.endpoint.gauges.in_flight.dec_by(i64::try_from(self.events).unwrap_or(i64::MAX));
+    }
+}
+
+/// Whether a service takes events, by its own health; by the whole server's if that does not know the name.
+async fn serves(link: Link, served: Served) -> bool {
+    let own = check(link.clone(), served.name()).await;
+    let whole = || check(link, "");
+    if own == Err(Code::NotFound) { whole().await == Ok(true) } else { own == Ok(true) }
+}
+
+/// `grpc.health.v1`; a server without it serves as long as it answers.
+async fn check(link: Link, service: &str) -> Result<bool, Code> {
+    let request = HealthCheckRequest { service: service.to_owned() };
+    match HealthClient::new(link).check(request).await {
+        Ok(answer) => Ok(answer.get_ref().status() == ServingStatus::Serving),
+        Err(status) if status.code() == Code::Unimplemented => Ok(true),
+        Err(status) => Err(status.code()),
     }
 }

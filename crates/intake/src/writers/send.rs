@@ -13,6 +13,7 @@ use tonic::{Request, Response, Status};
 
 use super::endpoint::Endpoint;
 use super::link::{Link, LinkError};
+use super::served::Served;
 use super::{NoWriter, Writers};
 use crate::deadline::late;
 use crate::{Again, Failed, Said, Tries, Upstream};
@@ -30,7 +31,7 @@ impl Upstream for Writers {
         let mut tried = Vec::new();
         while !tries.are_over() {
             let events = tries.pending().len();
-            let endpoint = match self.next(&tried, events, deadline) {
+            let endpoint = match self.next(&tried, events, Served::Sales, deadline) {
                 Ok(endpoint) => endpoint,
                 Err(none) => {
                     tries.give_up(&none);
@@ -53,7 +54,7 @@ impl Upstream for Writers {
         let (id, mut tries) = (command.id, Tries::new(vec![command.clone()]));
         let mut tried = Vec::new();
         while !tries.are_over() {
-            let endpoint = match self.next(&tried, 1, deadline) {
+            let endpoint = match self.next(&tried, 1, Served::Weather, deadline) {
                 Ok(endpoint) => endpoint,
                 Err(none) => {
                     tries.give_up(&none);
@@ -76,6 +77,7 @@ impl Writers {
         &self,
         tried: &[Arc<Endpoint>],
         events: usize,
+        served: Served,
         deadline: Instant,
     ) -> Result<Arc<Endpoint>, Refusal> {
         if Instant::now() >= deadline {
@@ -84,7 +86,7 @@ impl Writers {
         if tried.len() == MAX_ATTEMPTS {
             return Err(NoWriter::None.error());
         }
-        self.shared.pick(tried, events).map_err(NoWriter::error)
+        self.shared.pick(tried, events, served).map_err(NoWriter::error)
     }
 
     async fn call_sales(
@@ -102,13 +104,13 @@ impl Writers {
             let request = request();
             async move { client.procesar_ventas(request).await }
         };
-        let answer = self.call(endpoint, "ProcesarVentas", tries.pending().len(), deadline, call).await?;
+        let answer = self.call(endpoint, Served::Sales, tries.pending().len(), deadline, call).await?;
         if answer.resultados.len() != tries.pending().len() {
             let incomplete = "the writer's answer does not have a result for each sale";
             return Err(Failed::Unknown(Refusal::new(ErrorCode::OutcomeUnknown, incomplete)));
         }
         if answer.resultados.iter().all(is_unavailable) {
-            endpoint.eject();
+            endpoint.eject(&[Served::Sales]);
         }
         Ok(answer.resultados)
     }
@@ -123,7 +125,7 @@ impl Writers {
             let request = with_deadline(WeatherReport::from(command.clone()), deadline);
             async move { WeatherServiceClient::new(link).publicar(request).await }
         };
-        self.call(endpoint, "Publicar", 1, deadline, call).await?;
+        self.call(endpoint, Served::Weather, 1, deadline, call).await?;
         Ok(())
     }
 
@@ -131,7 +133,7 @@ impl Writers {
     async fn call<T, F: Future<Output = Result<Response<T>, Status>> + Send>(
         &self,
         endpoint: &Arc<Endpoint>,
-        method: &'static str,
+        served: Served,
         events: usize,
         deadline: Instant,
         call: impl Fn(Link) -> F,
@@ -139,13 +141,15 @@ impl Writers {
         let _in_flight = endpoint.begin(events);
         let began = Instant::now();
         let mut answered = attempt(endpoint, deadline, &call).await;
-        if matches!(answered, Err(Failed::NotSent(_))) && endpoint.is_usable() {
+        if matches!(answered, Err(Failed::NotSent(_))) && endpoint.is_usable(served) {
             answered = attempt(endpoint, deadline, &call).await;
         }
-        self.shared.gauges.called(method, name_of(&answered), began.elapsed());
+        self.shared.gauges.called(served.method(), name_of(&answered), began.elapsed());
         match &answered {
-            Err(Failed::NotSent(_) | Failed::NotWritten(_)) => {
-                endpoint.eject();
+            Err(failed @ (Failed::NotSent(_) | Failed::NotWritten(_))) => {
+                // Without a connection none of its services can be reached; its own word is about the one that was called.
+                let is_away = matches!(failed, Failed::NotSent(_));
+                endpoint.eject(if is_away { &Served::ALL } else { std::slice::from_ref(&served) });
                 self.shared.look_again.notify_one();
             }
             Err(Failed::Unknown(_)) => {

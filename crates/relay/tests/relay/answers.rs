@@ -18,12 +18,13 @@ use crate::test_writer::{LIMIT, TestWriter};
 const JSON: (&str, &str) = ("content-type", "application/json");
 /// What our own hop before it always sends.
 const HOP: (&str, &str) = ("x-deadline-ms", "4000");
+const TRUSTING: &[&str] = &["--trust-hops"];
 const NDJSON: (&str, &str) = ("content-type", "application/x-ndjson");
 
 #[tokio::test]
 async fn an_event_is_accepted_with_what_stands_beside_it() -> Result<()> {
     let writer = TestWriter::start()?;
-    let relay = Relay::ready(&[writer.address], &[]).await?;
+    let relay = Relay::ready(&[writer.address], TRUSTING).await?;
     let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
     let plain = relay.http.post("/procesar", sale("plain")).await?;
@@ -61,35 +62,73 @@ async fn an_event_is_accepted_with_what_stands_beside_it() -> Result<()> {
     Ok(())
 }
 
-/// What only our own hops send is ignored from others: identity, trace context, decision about sampling.
+/// What only our own hops send is ignored from others: identity, trace context, decision about sampling, deadline. The
+/// header of a hop does not make a client one.
 #[tokio::test]
 async fn what_only_a_hop_may_say_is_ignored_from_outside() -> Result<()> {
     let writer = TestWriter::start()?;
-    let relay = Relay::ready(&[writer.address], &[]).await?;
     let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
     let id = EventId::new_v7().to_string();
     let beside = json!({"categoria": 1, "producto_id": "a", "precio": 1, "cantidad_vendida": 1, "id": id,
         "traceparent": trace, "country": "GT", "weather": "Rainy"});
-    for (path, body) in [
+    let bodies = [
         ("/procesar", beside.to_string()),
         ("/procesar", json!([beside]).to_string()),
         ("/publicar", beside.to_string()),
-    ] {
-        let answer = relay.http.send(path, &[JSON, ("traceparent", trace)], body).await?;
-        assert_eq!(answer.status, 202, "{answer:?}");
-        let results = &answer.json["resultados"];
-        let given = if results.is_array() { &results[0]["id"] } else { &answer.json["id"] };
-        assert!(given.is_string() && *given != json!(id), "{path}: {answer:?}");
+    ];
+    let trusting = Relay::ready(&[writer.address], TRUSTING).await?;
+    let open = Relay::ready(&[writer.address], &[]).await?;
+    let outside: [(&Relay, &[_]); 4] = [
+        (&trusting, &[]),
+        (&open, &[]),
+        (&open, &[HOP]),
+        // From a hop it would be too late.
+        (&open, &[("x-deadline-ms", "0")]),
+    ];
+    for (relay, hop) in outside {
+        for (path, body) in &bodies {
+            let headers = [&[JSON, ("traceparent", trace)], hop].concat();
+            let answer = relay.http.send(path, &headers, body.clone()).await?;
+            assert_eq!(answer.status, 202, "{answer:?}");
+            let results = &answer.json["resultados"];
+            let given = if results.is_array() { &results[0]["id"] } else { &answer.json["id"] };
+            assert!(given.is_string() && *given != json!(id), "{path}: {answer:?}");
+        }
     }
     assert!(writer.seen.sales().iter().all(|sale| sale.traceparent.is_empty()));
     assert!(writer.seen.weather().iter().all(|report| report.traceparent.is_empty()));
+    for (path, body) in bodies {
+        let answer = trusting.http.send(path, &[JSON, HOP], body).await?;
+        let results = &answer.json["resultados"];
+        let given = if results.is_array() { &results[0]["id"] } else { &answer.json["id"] };
+        assert_eq!((answer.status.as_u16(), given), (202, &json!(id)), "{path}");
+    }
+    Ok(())
+}
+
+/// As an item of a batch has between our own hops, and no client can write.
+#[tokio::test]
+async fn an_items_key_is_taken_from_a_hop_alone() -> Result<()> {
+    let writer = TestWriter::start()?;
+    let key = "order ab010203040506ff 0";
+    let item = json!({"categoria": 1, "producto_id": "a", "precio": 1, "cantidad_vendida": 1,
+        "idempotency_key": key});
+    let open = Relay::ready(&[writer.address], &[]).await?;
+    for headers in [&[JSON][..], &[JSON, HOP]] {
+        let refused = open.http.send("/procesar", headers, item.to_string()).await?;
+        assert_eq!((refused.status.as_u16(), refused.wrong_fields()), (422, vec!["idempotency_key"]));
+    }
+    let trusting = Relay::ready(&[writer.address], TRUSTING).await?;
+    assert_eq!(trusting.http.send("/procesar", &[JSON], item.to_string()).await?.status, 422);
+    assert_eq!(trusting.http.send("/procesar", &[JSON, HOP], item.to_string()).await?.status, 202);
+    assert_eq!(writer.seen.sales().pop().map(|sale| sale.clave_idempotencia).as_deref(), Some(key));
     Ok(())
 }
 
 #[tokio::test]
 async fn bad_input_gets_its_own_clear_answer_and_is_never_sent_on() -> Result<()> {
     let writer = TestWriter::start()?;
-    let relay = Relay::ready(&[writer.address], &[]).await?;
+    let relay = Relay::ready(&[writer.address], TRUSTING).await?;
     let field = |name: &str, value: Value| {
         let mut sale = json!({"categoria": "Ropa", "producto_id": "a", "precio": 1, "cantidad_vendida": 1});
         sale[name] = value;

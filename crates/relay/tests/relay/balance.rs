@@ -22,7 +22,7 @@ async fn all_writers_are_used_one_that_dies_is_left_out_and_used_again_when_it_i
     assert_eq!(counts, (20, 20), "one after the other, they take turns");
 
     let (address, seen) = first.kill();
-    eventually(LIMIT, async || relay.metric("blackfriday_writers_usable") == Some(1.0)).await?;
+    eventually(LIMIT, async || relay.usable() == Some(1.0)).await?;
     for at in 0..20 {
         assert_eq!(relay.http.post("/procesar", sale(&format!("Q-{at}"))).await?.status, 202);
     }
@@ -30,7 +30,7 @@ async fn all_writers_are_used_one_that_dies_is_left_out_and_used_again_when_it_i
     assert!(relay.context.readiness.is_ready());
 
     let again = TestWriter::start_at(address, seen)?;
-    eventually(LIMIT, async || relay.metric("blackfriday_writers_usable") == Some(2.0)).await?;
+    eventually(LIMIT, async || relay.usable() == Some(2.0)).await?;
     for at in 0..20 {
         assert_eq!(relay.http.post("/procesar", sale(&format!("R-{at}"))).await?.status, 202);
     }
@@ -46,7 +46,7 @@ async fn a_writer_that_stops_in_order_costs_no_sale_its_answer() -> Result<()> {
     let client = async |name: usize| -> Result<usize> {
         let mut sent = 0;
         // Until the other writer has long been alone.
-        while relay.metric("blackfriday_writers_usable") != Some(1.0) || second.seen.count() < 400 {
+        while relay.usable() != Some(1.0) || second.seen.count() < 400 {
             let answer = relay.http.post("/procesar", sale(&format!("P-{name}-{sent}"))).await?;
             anyhow::ensure!(answer.status == 202, "{answer:?}");
             sent += 1;

@@ -18,7 +18,7 @@ const JSON: (&str, &str) = ("content-type", "application/json");
 #[tokio::test]
 async fn a_sale_in_flight_at_its_deadline_is_unknown_and_one_that_waits_is_not_written() -> Result<()> {
     let writer = TestWriter::start()?;
-    let relay = Relay::ready(&[writer.address], &["--lane-calls", "1"]).await?;
+    let relay = Relay::ready(&[writer.address], &["--trust-hops", "--lane-calls", "1"]).await?;
     writer.seen.hold(true);
     let began = Instant::now();
     let in_flight = async {
@@ -52,7 +52,7 @@ async fn a_sale_in_flight_at_its_deadline_is_unknown_and_one_that_waits_is_not_w
 #[tokio::test]
 async fn without_time_left_nothing_is_written() -> Result<()> {
     let writer = TestWriter::start()?;
-    let relay = Relay::ready(&[writer.address], &[]).await?;
+    let relay = Relay::ready(&[writer.address], &["--trust-hops"]).await?;
     let report = || r#"{"country":"GT","weather":"Rainy"}"#.to_owned();
     for left in ["0", "1", "19"] {
         for (path, body) in [("/procesar", sale("a")), ("/procesar", sales(2)), ("/publicar", report())] {

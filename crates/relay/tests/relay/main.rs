@@ -4,6 +4,7 @@ mod answers;
 mod balance;
 mod client;
 mod deadlines;
+mod health;
 mod test_writer;
 mod unknown;
 
@@ -17,7 +18,7 @@ use clap::Parser;
 use tokio::task::JoinHandle;
 
 use crate::client::Http;
-use crate::test_writer::LIMIT;
+use crate::test_writer::{LIMIT, SALES, WEATHER};
 
 /// A relay in this process.
 pub(crate) struct Relay {
@@ -44,11 +45,24 @@ impl Relay {
     pub(crate) async fn ready(writers: &[SocketAddr], settings: &[&str]) -> Result<Self> {
         let relay = Self::start(writers, settings)?;
         // The condition is there as soon as the relay runs, and missing until a writer is reached.
-        let metric = format!("blackfriday_writers_usable{{service=\"relay\"}} {}", writers.len());
-        let all_usable = async || relay.context.registry.encode().contains(&metric);
+        let count = u32::try_from(writers.len())?;
+        let all_usable = async || relay.usable() == Some(count.into());
         eventually(LIMIT, all_usable).await?;
         eventually(LIMIT, async || relay.context.readiness.is_ready()).await?;
         Ok(relay)
+    }
+
+    /// Writers that take events of each service.
+    pub(crate) fn usable(&self) -> Option<f64> {
+        let of = |service| self.usable_for(service);
+        of(SALES).filter(|count| Some(*count) == of(WEATHER))
+    }
+
+    /// Writers that take events of this service.
+    pub(crate) fn usable_for(&self, service: &str) -> Option<f64> {
+        let name = format!("blackfriday_writers_usable{{service=\"relay\",rpc_service=\"{service}\"}} ");
+        let text = self.context.registry.encode();
+        text.lines().find_map(|line| line.strip_prefix(&name))?.parse().ok()
     }
 
     /// The value of a metric without labels.

@@ -1,7 +1,7 @@
 //! A second implementation of the writer's wire: it keeps what it gets in memory, and can be told to refuse, to wait, to
 //! stop, and to die with all of its connections.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -9,13 +9,13 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use blackfriday_proto::blackfriday::product_sale_result::Resultado;
 use blackfriday_proto::blackfriday::product_sale_service_server::{
-    ProductSaleService, ProductSaleServiceServer,
+    self, ProductSaleService, ProductSaleServiceServer,
 };
 use blackfriday_proto::blackfriday::{
     ProductSaleBatchRequest, ProductSaleBatchResponse, ProductSaleRequest, ProductSaleResponse,
     ProductSaleResult,
 };
-use blackfriday_proto::clima::weather_service_server::{WeatherService, WeatherServiceServer};
+use blackfriday_proto::clima::weather_service_server::{self, WeatherService, WeatherServiceServer};
 use blackfriday_proto::clima::{WeatherReport, WeatherResponse};
 use blackfriday_proto::{ErrorCode, Refusal, SaleCommand};
 use blackfriday_service::{Shutdown, bind};
@@ -24,11 +24,15 @@ use tokio::sync::watch;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 use tonic::{Code, Request, Response, Status};
+use tonic_health::ServingStatus;
+use tonic_health::server::HealthReporter;
 
 /// A writer on a runtime of its own, so that its death takes its connections along.
 pub(crate) struct TestWriter {
     pub(crate) address: SocketAddr,
     pub(crate) seen: Arc<Seen>,
+    health: HealthReporter,
+    out_of_order: Arc<Mutex<BTreeSet<&'static str>>>,
     runtime: Option<Runtime>,
     stop: Shutdown,
 }
@@ -66,7 +70,14 @@ pub(crate) struct Call {
 }
 
 #[derive(Clone)]
-struct Calls(Arc<Seen>);
+struct Calls {
+    seen: Arc<Seen>,
+    out_of_order: Arc<Mutex<BTreeSet<&'static str>>>,
+}
+
+/// The full names of a writer's services.
+pub(crate) const SALES: &str = product_sale_service_server::SERVICE_NAME;
+pub(crate) const WEATHER: &str = weather_service_server::SERVICE_NAME;
 
 impl TestWriter {
     /// Starts one on a free port.
@@ -80,11 +91,14 @@ impl TestWriter {
         let stop = Shutdown::new();
         let listener = runtime.block_on_elsewhere(async move { bind(address) })?;
         let address = listener.local_addr().context("ask for the address")?;
-        let calls = Calls(Arc::clone(&seen));
+        let out_of_order: Arc<Mutex<BTreeSet<_>>> = Arc::default();
+        let calls = Calls { seen: Arc::clone(&seen), out_of_order: Arc::clone(&out_of_order) };
         let stopping = stop.clone();
+        let (reporter, health) = tonic_health::server::health_reporter();
+        let told = reporter.clone();
         runtime.spawn(async move {
-            let (reporter, health) = tonic_health::server::health_reporter();
-            reporter.set_serving::<ProductSaleServiceServer<Calls>>().await;
+            told.set_serving::<ProductSaleServiceServer<Calls>>().await;
+            told.set_serving::<WeatherServiceServer<Calls>>().await;
             Server::builder()
                 .add_service(ProductSaleServiceServer::new(calls.clone()))
                 .add_service(WeatherServiceServer::new(calls))
@@ -95,7 +109,19 @@ impl TestWriter {
                 )
                 .await
         });
-        Ok(Self { address, seen, runtime: Some(runtime), stop })
+        Ok(Self { address, seen, health: reporter, out_of_order, runtime: Some(runtime), stop })
+    }
+
+    /// Takes no events of this service, and says so to who asks for its health; or takes them again.
+    pub(crate) async fn set_serving(&self, service: &'static str, serving: bool) {
+        let status = if serving {
+            self.out_of_order.lock().unwrap_or_else(PoisonError::into_inner).remove(service);
+            ServingStatus::Serving
+        } else {
+            self.out_of_order.lock().unwrap_or_else(PoisonError::into_inner).insert(service);
+            ServingStatus::NotServing
+        };
+        self.health.set_service_status(service, status).await;
     }
 
     /// Takes no new calls and finishes those in flight.
@@ -188,6 +214,13 @@ impl Seen {
     }
 }
 
+impl Calls {
+    async fn answer(&self, service: &str) -> Result<Option<ErrorCode>, Status> {
+        let is_out = self.out_of_order.lock().unwrap_or_else(PoisonError::into_inner).contains(service);
+        if is_out { Ok(Some(ErrorCode::Unavailable)) } else { self.seen.answer().await }
+    }
+}
+
 #[tonic::async_trait]
 impl ProductSaleService for Calls {
     async fn procesar_venta(
@@ -205,8 +238,8 @@ impl ProductSaleService for Calls {
         let timeout = timeout.map(str::to_owned);
         let sales = request.into_inner().ventas;
         let call = Call { sales: sales.clone(), timeout };
-        self.0.calls.lock().unwrap_or_else(PoisonError::into_inner).push(call);
-        let refusal = self.0.answer().await;
+        self.seen.calls.lock().unwrap_or_else(PoisonError::into_inner).push(call);
+        let refusal = self.answer(SALES).await;
         if refusal.as_ref().is_err_and(|status| status.code() == Code::Ok) {
             return Ok(Response::new(ProductSaleBatchResponse::default()));
         }
@@ -221,8 +254,8 @@ impl WeatherService for Calls {
     async fn publicar(&self, request: Request<WeatherReport>) -> Result<Response<WeatherResponse>, Status> {
         let report = request.into_inner();
         let id = report.id.clone();
-        self.0.weather.lock().unwrap_or_else(PoisonError::into_inner).push(report);
-        match self.0.answer().await? {
+        self.seen.weather.lock().unwrap_or_else(PoisonError::into_inner).push(report);
+        match self.answer(WEATHER).await? {
             Some(code) => Err(Refusal::new(code, "as told").into()),
             None => Ok(Response::new(WeatherResponse { estado: "OK".to_owned(), id })),
         }
