@@ -6,6 +6,7 @@
 
 mod answer;
 mod batch_body;
+mod batch_room;
 mod catalogue;
 mod config;
 mod deadline;

@@ -1,46 +1,66 @@
+//! Which events are recorded, and what their spans say. The first hop decides; the ones after it obey.
+
 use blackfriday_event::EventId;
 use blackfriday_proto::ErrorCode;
 use blackfriday_telemetry::context::{self, TraceParent};
 use http::{HeaderMap, StatusCode};
 use tracing::Span;
 
-use crate::Trust;
+use crate::front::Trust;
 
-/// Some caller that does not record.
-const UNSAMPLED: &str = "00-00000000000000000000000000000001-0000000000000001-00";
+/// Who an event is from, with the trace context that came with it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Caller<'a> {
+    /// A client.
+    Client(Option<&'a str>),
+    /// Our own hop before this one. It has decided about sampling: what it sends without a context is not sampled, or each
+    /// hop would begin traces in the middle of the way.
+    Hop(Option<&'a str>),
+}
 
-/// The `traceparent` of a request. Our own hop before this one has decided about sampling: what it sends without a
-/// context is not sampled, or each hop would begin traces in the middle of the way.
-pub(crate) fn of_request(headers: &HeaderMap, trust: Trust) -> Option<&str> {
-    let given = headers.get(context::TRACEPARENT).and_then(|value| value.to_str().ok());
-    given.or((trust == Trust::Hop).then_some(UNSAMPLED))
+impl<'a> Caller<'a> {
+    /// The caller of an event with a context of its `own`, or else with that of its request.
+    pub(crate) fn of(own: Option<&'a str>, headers: &'a HeaderMap, trust: Trust) -> Self {
+        let of_request = || headers.get(context::TRACEPARENT).and_then(|value| value.to_str().ok());
+        let given = own.or_else(of_request);
+        match trust {
+            Trust::Outside => Self::Client(given),
+            Trust::Hop => Self::Hop(given),
+        }
+    }
+
+    fn traceparent(self) -> Option<&'a str> {
+        let (Self::Client(given) | Self::Hop(given)) = self;
+        given
+    }
+
+    /// Our own share of the clients' events decides, or any client could have each of its events recorded on every hop. A
+    /// client may say no for its own; its trace is continued where we record.
+    fn is_sampled(self) -> bool {
+        match self {
+            Self::Hop(given) => given.is_some() && context::is_sampled(given),
+            Self::Client(given) => {
+                let given = given.and_then(|given| given.parse().ok());
+                given.is_none_or(|given: TraceParent| given.is_sampled()) && context::sample_root()
+            }
+        }
+    }
 }
 
 /// The span of a sampled event, and in `handed_on` what goes along with the event to the next hop: that span, or the
 /// context of our own hop before this one where we record none.
 pub(crate) fn traced(
     route: &'static str,
-    parent: Option<&str>,
-    trust: Trust,
+    caller: Caller<'_>,
     handed_on: &mut Option<String>,
 ) -> Option<Span> {
-    let sampled = match trust {
-        Trust::Hop => context::is_sampled(parent),
-        Trust::Outside => is_sampled_from_outside(parent),
-    };
-    let span = sampled.then(|| server_span(route, parent));
-    *handed_on = match &span {
-        Some(span) => context::traceparent_of(span),
-        None => parent.filter(|parent| trust == Trust::Hop && records(parent)).map(str::to_owned),
+    let span = caller.is_sampled().then(|| server_span(route, caller.traceparent()));
+    *handed_on = match (&span, caller) {
+        (Some(span), _) => context::traceparent_of(span),
+        (None, Caller::Hop(Some(given))) if records(given) => Some(given.to_owned()),
+        (None, _) => None,
     };
     span
-}
-
-/// Our own share of the requests decides, or any client could have each of its events recorded on every hop. A client
-/// may say no for its own; its trace is continued where we record.
-fn is_sampled_from_outside(parent: Option<&str>) -> bool {
-    let parent = parent.and_then(|parent| parent.parse().ok());
-    parent.is_none_or(|parent: TraceParent| parent.is_sampled()) && context::sample_root()
 }
 
 /// Tells an event's span how the event is answered. What was the caller's fault is no error of a server's span, says

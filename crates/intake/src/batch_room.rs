@@ -1,0 +1,34 @@
+//! How much memory a batch takes while its sales are on their way upstream, counted against the budget of bodies.
+//!
+//! A body of 66 bytes an item becomes several times as much: the command, its key, its outcome, its part of the message to
+//! the next hop and of that hop's answer. The gateway's test of memory holds the numbers against a process.
+
+use blackfriday_proto::{Refusal, SaleCommand};
+
+use crate::answer::{BatchAnswer, TOLD_IN_FULL};
+use crate::batch_body::Item;
+
+/// A sale without its texts: command, outcome, numbers and names in the message to the next hop, result in its answer.
+const SALE_BYTES: usize = 640;
+/// Each text is in the command and in the message, whose buffer may have grown to twice its length.
+const TEXT_COPIES: usize = 4;
+
+/// What the items of a batch and the answer to it take.
+pub(crate) fn batch_bytes(items: &[Item]) -> usize {
+    let wrong = items.iter().filter(|item| item.is_err()).count();
+    let sales: usize = items.iter().flatten().map(sale_bytes).sum();
+    sales + BatchAnswer::room_bytes(items.len(), wrong)
+}
+
+/// Forgets what the answer will not tell of an item's refusal, before the batch waits for upstream.
+pub(crate) fn shorten_refusals(items: &mut [Item]) {
+    for error in items.iter_mut().filter_map(|item| item.as_mut().err()).skip(TOLD_IN_FULL) {
+        *error = Refusal::new(error.code, "");
+    }
+}
+
+fn sale_bytes(command: &SaleCommand) -> usize {
+    let key = command.idempotency_key.as_ref().map_or(0, |key| key.as_str().len());
+    let trace = command.traceparent.as_ref().map_or(0, String::len);
+    SALE_BYTES + TEXT_COPIES * (command.draft.product_id.as_str().len() + key + trace)
+}
