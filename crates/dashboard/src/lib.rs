@@ -80,7 +80,7 @@ pub async fn run(config: Config, listener: TcpListener, context: Context) -> Res
         .with_state(Arc::clone(&live))
         .merge(api::router(live))
         .merge(page::router(config.opening()));
-    let metrics = HttpMetrics::new(&context.registry, ROUTES);
+    let metrics = HttpMetrics::new(&context.registry, ROUTES.iter().copied());
     http::serve(listener, router, &config.limits, Some(metrics), context.shutdown).await;
     ping.abort();
     poll.abort();

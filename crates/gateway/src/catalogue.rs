@@ -1,6 +1,6 @@
 //! What the gateway lets be sold: the products of a workload, read once at the start.
 //!
-//! The store keeps each product for ever, so without a catalogue anybody who may send sales decides how large it grows.
+//! The store keeps each product for good, so without a catalogue anybody who may send sales decides how large it grows.
 
 use std::path::{Path, PathBuf};
 
@@ -37,7 +37,7 @@ pub struct CatalogueConfig {
 #[derive(Debug, thiserror::Error)]
 pub enum CatalogueError {
     /// A file cannot be read.
-    #[error("read {path}", path = .path.display())]
+    #[error("cannot read {path}", path = .path.display())]
     File {
         /// Which one.
         path: PathBuf,
@@ -46,7 +46,7 @@ pub enum CatalogueError {
         source: std::io::Error,
     },
     /// The file is no workload.
-    #[error("{path} is no catalogue", path = .path.display())]
+    #[error("{path} is not a catalogue", path = .path.display())]
     Workload {
         /// Which one.
         path: PathBuf,
@@ -55,7 +55,7 @@ pub enum CatalogueError {
         source: WorkloadError,
     },
     /// The registry did not give it.
-    #[error("pull {reference}")]
+    #[error("cannot pull {reference}")]
     Registry {
         /// What was asked for.
         reference: String,
@@ -67,7 +67,7 @@ pub enum CatalogueError {
     #[error("the registry's user needs a password: the first line of --catalogue-password-file")]
     NoPassword,
     /// There is no place to pull it to.
-    #[error("make a folder to pull the catalogue to")]
+    #[error("cannot make a folder to pull the catalogue to")]
     Folder(#[source] std::io::Error),
 }
 

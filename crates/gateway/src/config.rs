@@ -5,7 +5,7 @@ use blackfriday_service::{HttpLimits, ProcessConfig, ServiceConfig};
 use clap::Parser;
 use url::Url;
 
-use crate::CatalogueConfig;
+use crate::catalogue::CatalogueConfig;
 
 /// Takes sales and weather reports over HTTP.
 #[derive(Parser, Debug, Clone)]

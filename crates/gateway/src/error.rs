@@ -1,18 +1,18 @@
 use blackfriday_intake::WritersError;
 
-use crate::CatalogueError;
+use crate::catalogue::CatalogueError;
 
 /// Why the gateway ends.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The writers' target or certificates cannot be read.
-    #[error("find the way to the writers")]
+    #[error("cannot find the way to the writers")]
     Target(#[source] WritersError),
     /// The relay's URL cannot be used.
     #[error("relay URL {0}: must be http://host:port")]
     RelayUrl(url::Url),
     /// What may be sold is not known.
-    #[error("read the catalogue (see --catalogue)")]
+    #[error("cannot read the catalogue (see --catalogue)")]
     Catalogue(#[source] CatalogueError),
 }
 

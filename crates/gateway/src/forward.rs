@@ -1,11 +1,11 @@
-use blackfriday_event::EventId;
 use blackfriday_intake::{Upstream, Writers};
-use blackfriday_proto::{Refusal, SaleCommand, WeatherCommand};
+use blackfriday_proto::{EventOutcome, SaleCommand, WeatherCommand};
 use blackfriday_service::Context;
 use tokio::time::Instant;
 
+use crate::config::{Config, UpstreamKind};
+use crate::error::Error;
 use crate::relay::Relay;
-use crate::{Config, Error, UpstreamKind};
 
 /// Where events go from the gateway.
 pub(crate) enum Forward {
@@ -25,14 +25,14 @@ impl Forward {
 }
 
 impl Upstream for Forward {
-    async fn sales(&self, commands: Vec<SaleCommand>, deadline: Instant) -> Vec<Result<EventId, Refusal>> {
+    async fn sales(&self, commands: Vec<SaleCommand>, deadline: Instant) -> Vec<EventOutcome> {
         match self {
             Self::Relay(relay) => relay.sales(commands, deadline).await,
             Self::Writers(writers) => writers.sales(commands, deadline).await,
         }
     }
 
-    async fn weather(&self, command: WeatherCommand, deadline: Instant) -> Result<EventId, Refusal> {
+    async fn weather(&self, command: WeatherCommand, deadline: Instant) -> EventOutcome {
         match self {
             Self::Relay(relay) => relay.weather(command, deadline).await,
             Self::Writers(writers) => writers.weather(command, deadline).await,

@@ -1,6 +1,6 @@
 //! The gateway: the public REST API.
 //!
-//! It stands between the clients and the relay (REST) or the writers (gRPC), by configuration, and describes itself at
+//! It is between the clients and the relay (REST) or the writers (gRPC), by configuration, and describes itself at
 //! `/openapi.json`.
 //!
 //! Invariant: `202` is answered only when the writer said that the broker has acknowledged the event.
@@ -16,5 +16,4 @@ mod routes;
 pub use catalogue::{CatalogueConfig, CatalogueError};
 pub use config::{Config, UpstreamKind};
 pub use error::Error;
-pub use openapi::document;
-pub use routes::run;
+pub use routes::{document, run};

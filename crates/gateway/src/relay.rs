@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use blackfriday_event::{EventId, FieldError};
 use blackfriday_intake::{
-    Accepted, Again, BatchAnswer, Command, DEADLINE_HEADER, Failed, ItemAnswer, Said, Tries, Upstream,
-    code_of,
+    Accepted, Again, BatchAnswer, DEADLINE_HEADER, Failed, ItemAnswer, Said, Tries, Upstream, code_of,
+    encode_many, encode_one,
 };
-use blackfriday_proto::{ErrorCode, Refusal, SaleCommand, WeatherCommand};
+use blackfriday_proto::{ErrorCode, EventOutcome, Refusal, SaleCommand, WeatherCommand};
 use blackfriday_service::FieldProblem;
 use blackfriday_service::problem::{Kind, PROBLEM_JSON, TYPE_PREFIX};
 use bytes::Bytes;
@@ -20,13 +20,11 @@ use http_body_util::{BodyExt, Full, Limited};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use tokio::time::{Instant, timeout_at};
 use url::Url;
 
-use crate::Error;
-
-type Outcome = Result<EventId, Refusal>;
+use crate::error::Error;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// Well below the relay's own limit for idle connections.
@@ -45,39 +43,11 @@ pub(crate) struct Relay {
 }
 
 /// What the relay, or something before it, answered.
-struct Answer {
+struct RelayAnswer {
     status: StatusCode,
     headers: HeaderMap,
     body: Bytes,
 }
-
-#[derive(Serialize)]
-struct SaleItem<'a> {
-    categoria: u8,
-    producto_id: &'a str,
-    precio: f64,
-    cantidad_vendida: u32,
-    id: EventIdText,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    idempotency_key: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    traceparent: Option<&'a str>,
-}
-
-#[derive(Serialize)]
-struct WeatherItem<'a> {
-    description: &'a str,
-    country: &'a str,
-    weather: &'a str,
-    id: EventIdText,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    idempotency_key: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    traceparent: Option<&'a str>,
-}
-
-/// Serializes as a UUID without an allocation.
-struct EventIdText(EventId);
 
 #[derive(Deserialize)]
 struct ProblemAnswer {
@@ -111,7 +81,7 @@ impl Relay {
     }
 
     /// Whether there is a further try; if not, what was not sent is answered so.
-    fn may_go_on<C: Command>(tries: &mut Tries<C>, attempts: usize, deadline: Instant) -> bool {
+    fn may_go_on<D>(tries: &mut Tries<D>, attempts: usize, deadline: Instant) -> bool {
         if Instant::now() >= deadline {
             tries.give_up(&Refusal::new(ErrorCode::Unavailable, "the time was over before it was sent"));
         } else if attempts == MAX_ATTEMPTS {
@@ -120,7 +90,7 @@ impl Relay {
         !tries.are_over()
     }
 
-    async fn try_post(&self, uri: &Uri, body: Bytes, deadline: Instant) -> Result<Answer, Failed> {
+    async fn try_post(&self, uri: &Uri, body: Bytes, deadline: Instant) -> Result<RelayAnswer, Failed> {
         let left = deadline.saturating_duration_since(Instant::now()).saturating_sub(ANSWER_RESERVE);
         let request = Request::builder()
             .method(Method::POST)
@@ -143,7 +113,9 @@ impl Relay {
         };
         let (head, body) = response.into_parts();
         match timeout_at(deadline, Limited::new(body, MAX_ANSWER_BYTES).collect()).await {
-            Ok(Ok(body)) => Ok(Answer { status: head.status, headers: head.headers, body: body.to_bytes() }),
+            Ok(Ok(body)) => {
+                Ok(RelayAnswer { status: head.status, headers: head.headers, body: body.to_bytes() })
+            }
             Ok(Err(error)) => Err(unknown(format!("the relay's answer broke off: {error}"))),
             Err(_elapsed) => Err(unknown("the relay's answer did not arrive in time".to_owned())),
         }
@@ -151,13 +123,12 @@ impl Relay {
 }
 
 impl Upstream for Relay {
-    async fn sales(&self, commands: Vec<SaleCommand>, deadline: Instant) -> Vec<Outcome> {
+    async fn sales(&self, commands: Vec<SaleCommand>, deadline: Instant) -> Vec<EventOutcome> {
         let mut tries = Tries::new(commands);
         let mut attempts = 0;
         while Self::may_go_on(&mut tries, attempts, deadline) {
             attempts += 1;
-            let items: Vec<_> = tries.pending().map(SaleItem::of).collect();
-            let body = serde_json::to_vec(&items).expect("strings and finite numbers always serialize");
+            let body = encode_many(tries.pending());
             let answer = self.try_post(&self.sales, body.into(), deadline).await;
             match answer.and_then(|answer| answer.into_results(tries.pending().len())) {
                 Ok(results) => {
@@ -170,10 +141,9 @@ impl Upstream for Relay {
         tries.into_outcomes()
     }
 
-    async fn weather(&self, command: WeatherCommand, deadline: Instant) -> Outcome {
+    async fn weather(&self, command: WeatherCommand, deadline: Instant) -> EventOutcome {
         let id = command.id;
-        let body = serde_json::to_vec(&WeatherItem::of(&command)).expect("strings always serialize");
-        let body = Bytes::from(body);
+        let body = Bytes::from(encode_one(&command));
         let mut tries = Tries::new(vec![command]);
         let mut attempts = 0;
         while Self::may_go_on(&mut tries, attempts, deadline) {
@@ -191,7 +161,7 @@ impl Upstream for Relay {
     }
 }
 
-impl Answer {
+impl RelayAnswer {
     /// A result for each of so many sales, or what the answer says of all of them.
     fn into_results(self, sales: usize) -> Result<Vec<ItemAnswer>, Failed> {
         match serde_json::from_slice::<BatchAnswer>(&self.body) {
@@ -270,40 +240,6 @@ fn of_another() -> Refusal {
 
 fn no_answer() -> Refusal {
     Refusal::new(ErrorCode::OutcomeUnknown, "the relay's answer says nothing about this event")
-}
-
-impl<'a> SaleItem<'a> {
-    fn of(command: &'a SaleCommand) -> Self {
-        Self {
-            categoria: command.draft.category as u8,
-            producto_id: command.draft.product_id.as_str(),
-            precio: command.draft.price.to_f64(),
-            cantidad_vendida: command.draft.quantity.units(),
-            id: EventIdText(command.id),
-            idempotency_key: command.idempotency_key.as_ref().map(|key| key.as_str()),
-            traceparent: command.traceparent.as_deref(),
-        }
-    }
-}
-
-impl<'a> WeatherItem<'a> {
-    fn of(command: &'a WeatherCommand) -> Self {
-        Self {
-            description: &command.draft.description,
-            country: &command.draft.country,
-            weather: &command.draft.weather,
-            id: EventIdText(command.id),
-            idempotency_key: command.idempotency_key.as_ref().map(|key| key.as_str()),
-            traceparent: command.traceparent.as_deref(),
-        }
-    }
-}
-
-impl Serialize for EventIdText {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut buffer = uuid::Uuid::encode_buffer();
-        serializer.serialize_str(self.0.as_uuid().as_hyphenated().encode_lower(&mut buffer))
-    }
 }
 
 /// The connection was closed before the request was written to it.

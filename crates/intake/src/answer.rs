@@ -1,15 +1,19 @@
+//! The answers' JSON, which both hops write and the gateway reads back from the relay.
+//!
+//! Invariant: an answer's size is bounded by the number of items, whatever is wrong with them.
+
 use blackfriday_event::{EventId, FieldError};
-use blackfriday_proto::{ErrorCode, Refusal};
+use blackfriday_proto::{ErrorCode, EventOutcome, Refusal};
 use blackfriday_service::FieldProblem;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::problem::field_problem;
 
-/// Items refused that are told with every word; of the others status, code and identity. With an item of two bytes an
-/// answer would else be hundreds of times as large as its request.
+/// Refused items whose result has every word; the others have status, code and identity only. Otherwise items of two
+/// bytes would get an answer hundreds of times as large as their request.
 pub(crate) const TOLD_IN_FULL: usize = 100;
-/// The most bytes of an item's result that is told in full, of one that was sent, and of one that was not.
+/// The most bytes of an item's result in full, of one that was sent, and of one that was not.
 const FULL_BYTES: usize = 1024;
 const SENT_BYTES: usize = 136;
 const WRONG_BYTES: usize = 64;
@@ -56,10 +60,10 @@ pub enum ItemAnswer {
         status: u16,
         /// The problem's name, as in `urn:blackfriday:problem:<codigo>`.
         codigo: String,
-        /// What happened; told of the first hundred items that were refused.
+        /// What happened; only in the first hundred results of refused items.
         #[serde(default, skip_serializing_if = "String::is_empty")]
         detalle: String,
-        /// Every wrong field; told of the first hundred items that were refused.
+        /// Every wrong field; only in the first hundred results of refused items.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         errores: Vec<FieldProblem>,
         /// Its identity, where one was given.
@@ -76,10 +80,10 @@ impl Accepted {
 }
 
 impl BatchAnswer {
-    pub(crate) fn new(outcomes: &[Result<EventId, Refusal>]) -> Self {
+    pub(crate) fn new(outcomes: &[EventOutcome]) -> Self {
         let aceptadas = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
         let mut refused = 0;
-        let item = |outcome: &Result<EventId, Refusal>| {
+        let item = |outcome: &EventOutcome| {
             refused += usize::from(outcome.is_err());
             ItemAnswer::of(outcome, refused <= TOLD_IN_FULL)
         };
@@ -88,7 +92,7 @@ impl BatchAnswer {
     }
 
     /// Of items that were all refused before any was sent: the first ones say what is wrong.
-    pub(crate) fn of_refused(outcomes: &[Result<EventId, Refusal>]) -> Self {
+    pub(crate) fn of_refused(outcomes: &[EventOutcome]) -> Self {
         let first = &outcomes[..outcomes.len().min(TOLD_IN_FULL)];
         Self { rechazadas: outcomes.len(), ..Self::new(first) }
     }
@@ -102,7 +106,7 @@ impl BatchAnswer {
 
 impl ItemAnswer {
     /// What the next hop said of one item, read back.
-    pub fn into_outcome(self) -> Result<EventId, Refusal> {
+    pub fn into_outcome(self) -> EventOutcome {
         match self {
             Self::Accepted { id } => {
                 let malformed =
@@ -121,7 +125,7 @@ impl ItemAnswer {
         }
     }
 
-    fn of(outcome: &Result<EventId, Refusal>, in_full: bool) -> Self {
+    fn of(outcome: &EventOutcome, in_full: bool) -> Self {
         let error = match outcome {
             Ok(id) => return Self::Accepted { id: id.to_string() },
             Err(error) => error,
@@ -142,7 +146,7 @@ impl ItemAnswer {
     }
 }
 
-/// The code that the next hop gave, by status and name together: a pair that is none of ours says nothing about the outcome.
+/// The code that the next hop gave, by status and name together: a pair that is not one of ours says nothing about the outcome.
 pub fn code_of(status: u16, name: &str) -> ErrorCode {
     ErrorCode::of_name(name).filter(|code| code.http_status() == status).unwrap_or(ErrorCode::OutcomeUnknown)
 }

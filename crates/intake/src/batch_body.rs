@@ -1,14 +1,17 @@
+//! Many sales in one body, as a JSON array or as lines.
+
 use std::fmt;
 
 use blackfriday_event::IdempotencyKey;
 use blackfriday_proto::{ErrorCode, Refusal, SaleCommand};
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, SeqAccess, Visitor};
 
+use crate::event_json::EventFields;
 use crate::idempotency::ItemKeys;
 use crate::json::{Reading, read_json, read_object, wrong};
 use crate::sale_json::{SaleFields, SaleJson};
 
-/// One item of a batch: a valid sale, or why it is none.
+/// One item of a batch: a valid sale, or what is wrong with it.
 pub type Item = Result<SaleCommand, Refusal>;
 
 /// Reads many sales, as a JSON array or as one object per line (NDJSON). A wrong item does not harm the others.
@@ -59,7 +62,7 @@ fn parse_lines(body: &[u8], limit: usize) -> Result<Vec<Result<SaleJson<'_>, Ref
 /// Reads an array of at most `limit` items; `None` if there are more, of which none is kept.
 struct Items<'de> {
     limit: usize,
-    reading: Reading<SaleFields<'de>>,
+    reading: Reading<EventFields<'de, SaleFields<'de>>>,
 }
 
 impl<'de> DeserializeSeed<'de> for Items<'de> {
@@ -148,7 +151,7 @@ mod tests {
         items.into_iter().map(|item| key(item).unwrap_or_default()).collect()
     }
 
-    /// So that a batch may be repeated in part, and in any order: an item's key is its own wherever it stands.
+    /// So that a batch may be repeated in part, and in any order: an item has the same key at every place.
     #[test]
     fn an_items_key_is_made_of_its_content_and_not_of_its_place() {
         let other = SALE.replace("\"a\"", "\"b\"");
@@ -170,10 +173,11 @@ mod tests {
     fn no_client_can_write_an_items_key() {
         for key in keys(&[SALE, SALE], Some("order"), false) {
             assert!(key.contains(' ') && IdempotencyKey::new(&key).is_err());
-            let beside = SALE.replace('}', &format!(r#","idempotency_key":"{key}"}}"#));
-            let outside = parse_many(format!("[{beside}]").as_bytes(), false, None, false, 1).expect("JSON");
+            let with_key = SALE.replace('}', &format!(r#","idempotency_key":"{key}"}}"#));
+            let outside =
+                parse_many(format!("[{with_key}]").as_bytes(), false, None, false, 1).expect("JSON");
             assert_eq!(outside[0].as_ref().expect_err("from outside").fields[0].field, "idempotency_key");
-            assert_eq!(keys(&[&beside], None, true), [key]);
+            assert_eq!(keys(&[&with_key], None, true), [key]);
         }
     }
 

@@ -1,7 +1,9 @@
 //! How much memory a batch takes while its sales are on their way upstream, counted against the budget of bodies.
 //!
-//! A body of 66 bytes an item becomes several times as much: the command, its key, its outcome, its part of the message to
-//! the next hop and of that hop's answer. The gateway's test of memory holds the numbers against a process.
+//! An item of 66 bytes becomes more than ten times as much: the command, its key, its outcome, its part of the message to
+//! the next hop and of the answer. Measured in a gateway before a relay that does not answer, for each of 400 000 waiting
+//! sales: 716 bytes without a key, 946 under a key of 128. `keyed_batches_that_wait_take_no_more_than_the_budget` holds the
+//! numbers against a process.
 
 use blackfriday_proto::{Refusal, SaleCommand};
 
@@ -10,8 +12,8 @@ use crate::batch_body::Item;
 
 /// A sale without its texts: command, outcome, numbers and names in the message to the next hop, result in its answer.
 const SALE_BYTES: usize = 640;
-/// Each text is in the command and in the message, whose buffer may have grown to twice its length.
-const TEXT_COPIES: usize = 4;
+/// Each text is in the command and in the message.
+const TEXT_COPIES: usize = 2;
 
 /// What the items of a batch and the answer to it take.
 pub(crate) fn batch_bytes(items: &[Item]) -> usize {

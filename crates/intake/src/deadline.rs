@@ -4,10 +4,7 @@ use blackfriday_proto::{ErrorCode, Refusal};
 use http::HeaderMap;
 use tokio::time::Instant;
 
-use crate::Trust;
-
-/// Milliseconds that the caller still waits; set between our own hops, where gRPC has `grpc-timeout`.
-pub const DEADLINE_HEADER: &str = "x-deadline-ms";
+use crate::hop::{DEADLINE_HEADER, Trust};
 
 /// With less left, an event would be handed on only to miss its own answer: it is refused before that.
 const MIN_LEFT: Duration = Duration::from_millis(20);

@@ -14,8 +14,8 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
-use blackfriday_event::{EventId, FieldErrors, IdempotencyKey};
-use blackfriday_proto::{ErrorCode, Refusal, SaleCommand};
+use blackfriday_event::{FieldErrors, IdempotencyKey};
+use blackfriday_proto::{ErrorCode, EventOutcome, Refusal, SaleCommand};
 use blackfriday_service::{BodyBudget, BodyLimits, BudgetFull, HttpLimits, Room, read_body};
 use blackfriday_telemetry::metrics::Registry;
 use bytes::Bytes;
@@ -29,7 +29,8 @@ use crate::batch_body::{Item, parse_many};
 use crate::batch_room::{batch_bytes, shorten_refusals};
 use crate::catalogue::Catalogue;
 use crate::config::IntakeConfig;
-use crate::deadline::{DEADLINE_HEADER, deadline, late};
+use crate::deadline::{deadline, late};
+use crate::hop::{DEADLINE_HEADER, Trust};
 use crate::idempotency;
 use crate::lane::Lane;
 use crate::media::{Media, not_lines};
@@ -37,17 +38,6 @@ use crate::sale_json::parse_sale;
 use crate::trace::{Caller, conclude, traced};
 use crate::upstream::Upstream;
 use crate::weather_json::parse_weather;
-
-/// Who a request is from: whether its deadline, its decision about sampling, and the identity and trace context in its
-/// body are obeyed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Trust {
-    /// From anywhere: they are ignored.
-    Outside,
-    /// From our own hop before this one, if nobody else reaches us. It always says how long it still waits; a request
-    /// that does not is from outside.
-    Hop,
-}
 
 /// The front door: takes requests, and answers them by what upstream says.
 #[derive(Debug)]
@@ -92,7 +82,7 @@ impl<U: Upstream> Front<U> {
             max_batch_sales: config.max_batch_sales,
             request_timeout: limits.request_timeout(),
             body_stall: limits.body_stall_timeout(),
-            budget: BodyBudget::new(config.max_bodies_kbytes),
+            budget: BodyBudget::new(config.max_bodies_kib),
         }
     }
 
@@ -199,7 +189,7 @@ impl<U: Upstream> Front<U> {
         Ok(command)
     }
 
-    async fn send_many(&self, items: Vec<Item>, deadline: Instant) -> Vec<Result<EventId, Refusal>> {
+    async fn send_many(&self, items: Vec<Item>, deadline: Instant) -> Vec<EventOutcome> {
         let mut valid = Vec::with_capacity(items.len());
         let keep = |item: Item| {
             item.map_or_else(Some, |command| {
@@ -214,9 +204,9 @@ impl<U: Upstream> Front<U> {
         let ids: Vec<_> = valid.iter().map(|command| command.id).collect();
         let outcomes = unless_broken(self.upstream.sales(valid, deadline)).await.unwrap_or_default();
         // One for each, whatever upstream did.
-        let told = outcomes.into_iter().map(Some).chain(std::iter::repeat_with(|| None));
+        let given = outcomes.into_iter().map(Some).chain(std::iter::repeat_with(|| None));
         let mut outcomes =
-            ids.into_iter().zip(told).map(|(id, told)| told.unwrap_or_else(|| Err(broken().of(id))));
+            ids.into_iter().zip(given).map(|(id, given)| given.unwrap_or_else(|| Err(broken().of(id))));
         refused
             .into_iter()
             .filter_map(|error| error.map_or_else(|| outcomes.next(), |error| Some(Err(error))))

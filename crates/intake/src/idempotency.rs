@@ -1,3 +1,5 @@
+//! Where an event's idempotency key comes from: the request's header, its own member, or its batch's key.
+
 use std::collections::HashMap;
 
 use blackfriday_event::{FieldError, FieldErrors, IdempotencyKey, SaleDraft};
@@ -8,7 +10,7 @@ use crate::json::{Member, wrong};
 /// Field name of errors about the header, which is named as the client wrote it.
 const HEADER: &str = "Idempotency-Key";
 /// The member of an event in the body.
-const MEMBER: &str = "idempotency_key";
+pub(crate) const MEMBER: &str = "idempotency_key";
 
 /// The request's one `Idempotency-Key`, bare or as the quoted string of draft-ietf-httpapi-idempotency-key-header.
 pub(crate) fn of_request(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, FieldError> {
@@ -23,7 +25,7 @@ pub(crate) fn of_request(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, 
     IdempotencyKey::new(quoted.unwrap_or(text)).map(Some).map_err(|_| wrong())
 }
 
-/// The key beside an event in the body. Between our own hops it may be an item's of a batch, which no client can write.
+/// The key next to an event in the body. Between our own hops it may be an item's of a batch, which no client can write.
 pub(crate) fn of_member(member: &Member<'_>, trusted: bool) -> Result<Option<IdempotencyKey>, FieldErrors> {
     let Some(text) = member.text(MEMBER)? else { return Ok(None) };
     let key = if trusted { IdempotencyKey::from_wire(text) } else { IdempotencyKey::new(text) };

@@ -120,13 +120,13 @@ impl<F> Object<F> {
         })
     }
 
-    /// What was read of the fields, with an error for each member beside them that was given twice.
-    pub(crate) fn with_beside<T>(
+    /// What was read of the fields, with an error for each member next to them that was given twice.
+    pub(crate) fn with_others<T>(
         &self,
         read: Result<T, FieldErrors>,
-        beside: &[&'static str],
+        others: &[&'static str],
     ) -> Result<T, FieldErrors> {
-        let twice = self.twice.iter().filter(|name| beside.contains(name));
+        let twice = self.twice.iter().filter(|name| others.contains(name));
         let twice: Vec<_> = twice.map(|name| FieldError::new(*name, "must be given once")).collect();
         match read {
             Ok(fields) if twice.is_empty() => Ok(fields),

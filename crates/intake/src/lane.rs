@@ -10,8 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use blackfriday_event::EventId;
-use blackfriday_proto::{ErrorCode, Refusal, SaleCommand};
+use blackfriday_proto::{ErrorCode, EventOutcome, Refusal, SaleCommand};
 use blackfriday_telemetry::metrics::types::gauge::Gauge;
 use blackfriday_telemetry::metrics::types::histogram::Histogram;
 use blackfriday_telemetry::metrics::{BATCH_BUCKETS, DURATION_BUCKETS, Registry};
@@ -20,16 +19,15 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{Mutex, Notify, mpsc, oneshot};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
+use crate::config::IntakeConfig;
 use crate::deadline::late;
-use crate::{IntakeConfig, Upstream};
+use crate::upstream::Upstream;
 
 /// Past a sale's deadline: upstream has the same one, and tells better than we can why there is no answer.
 const GRACE: Duration = Duration::from_millis(50);
 
 /// The longest that a call gathers sales while others are under way: some calls' time at a writer that is well.
 const PATIENCE: Duration = Duration::from_millis(5);
-
-type Outcome = Result<EventId, Refusal>;
 
 /// The way of single sales to upstream.
 #[derive(Debug, Clone)]
@@ -46,7 +44,7 @@ struct Waiting {
 struct Reply {
     deadline: Instant,
     claim: Claim,
-    to: oneshot::Sender<Outcome>,
+    to: oneshot::Sender<EventOutcome>,
 }
 
 /// Who decides over a waiting sale, a caller that sends it or its request that gives up: the first one.
@@ -119,7 +117,7 @@ impl Lane {
     }
 
     /// Sends one sale along and waits for its outcome.
-    pub(crate) async fn send(&self, command: SaleCommand, deadline: Instant) -> Outcome {
+    pub(crate) async fn send(&self, command: SaleCommand, deadline: Instant) -> EventOutcome {
         let id = command.id;
         if Instant::now() >= deadline {
             return Err(late().of(id));

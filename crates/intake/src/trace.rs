@@ -6,7 +6,7 @@ use blackfriday_telemetry::context::{self, TraceParent};
 use http::{HeaderMap, StatusCode};
 use tracing::Span;
 
-use crate::front::Trust;
+use crate::hop::Trust;
 
 /// Who an event is from, with the trace context that came with it.
 #[derive(Debug, Clone, Copy)]

@@ -4,18 +4,7 @@
 //! acceptance replaces that; and an event is sent again only if it surely was not written, or has an idempotency key.
 
 use blackfriday_event::EventId;
-use blackfriday_proto::{ErrorCode, Refusal};
-
-type Outcome = Result<EventId, Refusal>;
-
-/// An event on its way upstream.
-pub trait Command {
-    /// Its identity.
-    fn id(&self) -> EventId;
-
-    /// Whether it has a key, under which a repetition counts once.
-    fn is_keyed(&self) -> bool;
-}
+use blackfriday_proto::{Command, ErrorCode, EventOutcome, Refusal};
 
 /// What a try that failed as a whole says of its events.
 #[derive(Debug)]
@@ -34,7 +23,7 @@ pub enum Failed {
 #[derive(Debug)]
 pub struct Said {
     /// Its outcome, were this the only try.
-    pub outcome: Outcome,
+    pub outcome: EventOutcome,
     /// Whether it may be sent again.
     pub again: Again,
 }
@@ -52,20 +41,20 @@ pub enum Again {
 
 /// The events of one call: the outcomes so far, and those that may be sent again.
 #[derive(Debug)]
-pub struct Tries<C> {
-    outcomes: Vec<Option<Outcome>>,
-    pending: Vec<(usize, C)>,
+pub struct Tries<D> {
+    outcomes: Vec<Option<EventOutcome>>,
+    pending: Vec<(usize, Command<D>)>,
 }
 
-impl<C: Command> Tries<C> {
+impl<D> Tries<D> {
     /// Events of which none was sent yet.
-    pub fn new(commands: Vec<C>) -> Self {
+    pub fn new(commands: Vec<Command<D>>) -> Self {
         let outcomes = std::iter::repeat_with(|| None).take(commands.len()).collect();
         Self { outcomes, pending: commands.into_iter().enumerate().collect() }
     }
 
     /// What the next try sends, in order.
-    pub fn pending(&self) -> impl ExactSizeIterator<Item = &C> {
+    pub fn pending(&self) -> impl ExactSizeIterator<Item = &Command<D>> {
         self.pending.iter().map(|(_, command)| command)
     }
 
@@ -75,14 +64,14 @@ impl<C: Command> Tries<C> {
     }
 
     /// Takes what a try said of each pending event, in order.
-    pub fn settle(&mut self, mut said: impl FnMut(&C) -> Said) {
+    pub fn settle(&mut self, mut said: impl FnMut(&Command<D>) -> Said) {
         let outcomes = &mut self.outcomes;
         self.pending.retain(|(at, command)| {
             let Said { outcome, again } = said(command);
             outcomes[*at] = Some(after(outcomes[*at].take(), outcome));
             match again {
                 Again::Always => true,
-                Again::IfKeyed => command.is_keyed(),
+                Again::IfKeyed => command.idempotency_key.is_some(),
                 Again::Never => false,
             }
         });
@@ -90,18 +79,18 @@ impl<C: Command> Tries<C> {
 
     /// Takes a try that failed as a whole.
     pub fn fail(&mut self, failed: &Failed) {
-        self.settle(|command| failed.about(command.id()));
+        self.settle(|command| failed.about(command.id));
     }
 
     /// Sends nothing more. What was sent keeps the outcome that it has; `why` is that of the others.
     pub fn give_up(&mut self, why: &Refusal) {
         for (at, command) in self.pending.drain(..) {
-            self.outcomes[at].get_or_insert_with(|| Err(why.clone().of(command.id())));
+            self.outcomes[at].get_or_insert_with(|| Err(why.clone().of(command.id)));
         }
     }
 
     /// The outcome of each event, in the order of the call.
-    pub fn into_outcomes(mut self) -> Vec<Outcome> {
+    pub fn into_outcomes(mut self) -> Vec<EventOutcome> {
         let untold = Refusal::new(ErrorCode::OutcomeUnknown, "no outcome");
         self.give_up(&untold);
         self.outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(|| Err(untold.clone()))).collect()
@@ -120,22 +109,12 @@ impl Failed {
 }
 
 /// What is known of an event after one more try.
-fn after(before: Option<Outcome>, now: Outcome) -> Outcome {
+fn after(before: Option<EventOutcome>, now: EventOutcome) -> EventOutcome {
     match (before, now) {
         (Some(Ok(id)), _) | (_, Ok(id)) => Ok(id),
         // Whatever this try says, it says nothing of the one before.
         (Some(Err(unknown)), Err(_)) if unknown.code == ErrorCode::OutcomeUnknown => Err(unknown),
         (_, Err(error)) => Err(error),
-    }
-}
-
-impl<D> Command for blackfriday_proto::Command<D> {
-    fn id(&self) -> EventId {
-        self.id
-    }
-
-    fn is_keyed(&self) -> bool {
-        self.idempotency_key.is_some()
     }
 }
 

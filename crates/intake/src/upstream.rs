@@ -1,5 +1,4 @@
-use blackfriday_event::EventId;
-use blackfriday_proto::{Refusal, SaleCommand, WeatherCommand};
+use blackfriday_proto::{EventOutcome, SaleCommand, WeatherCommand};
 use tokio::time::Instant;
 
 /// Where events go from here.
@@ -9,12 +8,12 @@ pub trait Upstream: Send + Sync + 'static {
         &self,
         commands: Vec<SaleCommand>,
         deadline: Instant,
-    ) -> impl Future<Output = Vec<Result<EventId, Refusal>>> + Send;
+    ) -> impl Future<Output = Vec<EventOutcome>> + Send;
 
     /// Hands a weather report on.
     fn weather(
         &self,
         command: WeatherCommand,
         deadline: Instant,
-    ) -> impl Future<Output = Result<EventId, Refusal>> + Send;
+    ) -> impl Future<Output = EventOutcome> + Send;
 }

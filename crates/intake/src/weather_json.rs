@@ -1,9 +1,15 @@
-use blackfriday_event::{EventId, FieldErrors, IdempotencyKey, WeatherDraft};
+//! A weather report as JSON.
+
+use blackfriday_event::{FieldErrors, IdempotencyKey, WeatherDraft};
 use blackfriday_proto::{Refusal, WeatherCommand};
 use utoipa::ToSchema;
 
-use crate::idempotency;
-use crate::json::{Fields, Member, Object, both, read_object, wrong};
+use crate::event_json::{DraftFields, EventJson, parse_event};
+use crate::json::Member;
+
+pub(crate) const DESCRIPTION: &str = "description";
+pub(crate) const COUNTRY: &str = "country";
+pub(crate) const WEATHER: &str = "weather";
 
 /// One weather report. Its members' names may be written in any case; other members are ignored.
 #[derive(ToSchema)]
@@ -28,24 +34,15 @@ struct WeatherFields<'a> {
     description: Member<'a>,
     country: Member<'a>,
     weather: Member<'a>,
-    id: Member<'a>,
-    idempotency_key: Member<'a>,
-    traceparent: Member<'a>,
 }
 
-/// A member's name.
+/// A field's name.
 #[derive(Debug, Clone, Copy)]
 enum Name {
     Description,
     Country,
     Weather,
-    Id,
-    IdempotencyKey,
-    Traceparent,
 }
-
-/// Members beside a report.
-const BESIDE: [&str; 3] = ["id", "idempotency_key", "traceparent"];
 
 /// Reads one weather report; `trusted` as for a sale.
 pub(crate) fn parse_weather(
@@ -53,80 +50,56 @@ pub(crate) fn parse_weather(
     key: Option<IdempotencyKey>,
     trusted: bool,
 ) -> Result<WeatherCommand, Refusal> {
-    let json: Object<WeatherFields<'_>> = read_object(body)?;
-    if !json.is_object() {
-        return Err(wrong("body", "must be an object with a weather report's fields").into());
-    }
-    let fields = &json.fields;
-    let own = idempotency::of_member(&fields.idempotency_key, trusted);
-    let (draft, own) = both(json.with_beside(draft(&json), &BESIDE), own)?;
-    let mut command = WeatherCommand::new(draft, idempotency::of_one(own, key)?);
-    if !trusted {
-        return Ok(command);
-    }
-    if let (Some(id), None) = (fields.id.text("id")?, &command.idempotency_key) {
-        command.id = id.parse::<EventId>().map_err(FieldErrors::from)?;
-    }
-    command.traceparent = fields.traceparent.text("traceparent")?.map(str::to_owned);
-    Ok(command)
+    parse_event::<WeatherFields<'_>>(body, key, trusted)
 }
 
-/// Every wrong field, in the order of the fields.
-fn draft(json: &Object<WeatherFields<'_>>) -> Result<WeatherDraft, FieldErrors> {
-    let fields = &json.fields;
-    // A member of another type is as wrong as a text that is not allowed; an absent description is allowed.
-    let description = match &fields.description {
-        Member::Absent | Member::Null => "",
-        member => text(member).unwrap_or("\u{0}"),
-    };
-    let (country, weather) = (text(&fields.country), text(&fields.weather));
-    let checked = WeatherDraft::new(description, country.unwrap_or_default(), weather.unwrap_or_default());
-    let (draft, mut errors) = match checked {
-        Ok(draft) => (Some(draft), Vec::new()),
-        Err(FieldErrors(errors)) => (None, errors),
-    };
-    let members =
-        [("description", &fields.description), ("country", &fields.country), ("weather", &fields.weather)];
-    let mut named = Vec::new();
-    for (name, member) in members {
-        let at = errors.iter().position(|error| error.field == name);
-        let error = at.map(|at| errors.swap_remove(at));
-        named.extend(json.field(name, member, |_| error.map_or(Ok(()), Err)).err());
-    }
-    draft.filter(|_| named.is_empty()).ok_or(FieldErrors(named))
-}
-
-fn text<'m>(member: &'m Member<'_>) -> Option<&'m str> {
-    if let Member::Text(text) = member { Some(text) } else { None }
-}
-
-impl<'a> Fields<'a> for WeatherFields<'a> {
+impl<'a> DraftFields<'a> for WeatherFields<'a> {
+    type Draft = WeatherDraft;
     type Name = Name;
+    const WHAT: &'static str = "a weather report";
 
-    /// A report's own members in any case: clients of the assignment write `Country`, too.
+    /// In any case: clients of the assignment write `Country`, too.
     fn name(text: &str) -> Option<Name> {
-        let report =
-            [("description", Name::Description), ("country", Name::Country), ("weather", Name::Weather)];
-        match text {
-            "id" => Some(Name::Id),
-            "idempotency_key" => Some(Name::IdempotencyKey),
-            "traceparent" => Some(Name::Traceparent),
-            text => {
-                report.into_iter().find(|(name, _)| name.eq_ignore_ascii_case(text)).map(|(_, name)| name)
-            }
-        }
+        let names = [(DESCRIPTION, Name::Description), (COUNTRY, Name::Country), (WEATHER, Name::Weather)];
+        names.into_iter().find(|(name, _)| name.eq_ignore_ascii_case(text)).map(|(_, name)| name)
     }
 
     fn slot(&mut self, name: Name) -> (&'static str, &mut Member<'a>) {
         match name {
-            Name::Description => ("description", &mut self.description),
-            Name::Country => ("country", &mut self.country),
-            Name::Weather => ("weather", &mut self.weather),
-            Name::Id => ("id", &mut self.id),
-            Name::IdempotencyKey => ("idempotency_key", &mut self.idempotency_key),
-            Name::Traceparent => ("traceparent", &mut self.traceparent),
+            Name::Description => (DESCRIPTION, &mut self.description),
+            Name::Country => (COUNTRY, &mut self.country),
+            Name::Weather => (WEATHER, &mut self.weather),
         }
     }
+
+    fn draft(json: &EventJson<'a, Self>) -> Result<WeatherDraft, FieldErrors> {
+        let fields = &json.fields.own;
+        // A member of another type is as wrong as a text that is not allowed; an absent description is allowed.
+        let description = match &fields.description {
+            Member::Absent | Member::Null => "",
+            member => text(member).unwrap_or("\u{0}"),
+        };
+        let (country, weather) = (text(&fields.country), text(&fields.weather));
+        let checked =
+            WeatherDraft::new(description, country.unwrap_or_default(), weather.unwrap_or_default());
+        let (draft, mut errors) = match checked {
+            Ok(draft) => (Some(draft), Vec::new()),
+            Err(FieldErrors(errors)) => (None, errors),
+        };
+        let members =
+            [(DESCRIPTION, &fields.description), (COUNTRY, &fields.country), (WEATHER, &fields.weather)];
+        let mut named = Vec::new();
+        for (name, member) in members {
+            let at = errors.iter().position(|error| error.field == name);
+            let error = at.map(|at| errors.swap_remove(at));
+            named.extend(json.field(name, member, |_| error.map_or(Ok(()), Err)).err());
+        }
+        draft.filter(|_| named.is_empty()).ok_or(FieldErrors(named))
+    }
+}
+
+fn text<'m>(member: &'m Member<'_>) -> Option<&'m str> {
+    if let Member::Text(text) = member { Some(text) } else { None }
 }
 
 #[cfg(test)]

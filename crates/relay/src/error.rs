@@ -4,6 +4,6 @@ use blackfriday_intake::WritersError;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The writers' target or certificates cannot be read.
-    #[error("find the way to the writers")]
+    #[error("cannot find the way to the writers")]
     Target(#[source] WritersError),
 }

@@ -89,7 +89,7 @@ async fn each_route_takes_its_own_kind_of_body() -> Result<()> {
     Ok(())
 }
 
-/// Whatever the writer says of an event, the client hears, however many hops lie between.
+/// The client gets what the writer says of an event, over any number of hops.
 #[tokio::test]
 async fn a_refusal_arrives_as_it_was_said() -> Result<()> {
     let writer = TestWriter::start()?;

@@ -24,18 +24,23 @@ const READERS: usize = 80;
 const MAX_GROWTH_BYTES: u64 = 96 << 20;
 
 /// A gateway of its own process.
-struct Process {
+pub(crate) struct Process {
     child: Child,
-    address: SocketAddr,
+    pub(crate) address: SocketAddr,
 }
 
 impl Process {
+    /// Starts one with nothing behind it.
     async fn start(settings: &[&str]) -> Result<Self> {
+        Self::before(&[AWAY, settings].concat()).await
+    }
+
+    /// Starts one before the relay that `settings` name.
+    pub(crate) async fn before(settings: &[&str]) -> Result<Self> {
         let free = || -> Result<SocketAddr> { Ok(bind(loopback())?.local_addr()?) };
         let (address, admin) = (free()?, free()?.to_string());
         let child = Command::new(env!("CARGO_BIN_EXE_blackfriday-gateway"))
             .args(["--listen", &address.to_string(), "--admin-listen", &admin])
-            .args(AWAY)
             .args(settings)
             .stderr(Stdio::null())
             .spawn()?;
@@ -44,7 +49,7 @@ impl Process {
         Ok(process)
     }
 
-    fn resident_bytes(&self) -> Result<u64> {
+    pub(crate) fn resident_bytes(&self) -> Result<u64> {
         let statm = std::fs::read_to_string(format!("/proc/{}/statm", self.child.id()))?;
         Ok(statm.split(' ').nth(1).context("resident pages")?.parse::<u64>()? * 4096)
     }
@@ -80,7 +85,7 @@ async fn unread(address: SocketAddr, body: &str) -> io::Result<TcpStream> {
 async fn clients_that_read_nothing_leave_memory_flat_and_lose_their_connections() -> Result<()> {
     // Who finds no room gets a small answer, which the client's kernel takes: such a connection is idle, and ends as that.
     let limits = ["--http-write-timeout-ms", "5000", "--http-idle-timeout-ms", "5000"];
-    let gateway = Process::start(&[&limits[..], &["--max-bodies-kbytes", "32768"]].concat()).await?;
+    let gateway = Process::start(&[&limits[..], &["--max-bodies-kib", "32768"]].concat()).await?;
     let http = Http::to(gateway.address);
     assert_eq!(http.post("/ventas", sales(1000)).await?.status, 503);
     let (before, sockets) = (gateway.resident_bytes()?, gateway.sockets()?);
@@ -122,7 +127,7 @@ const PATIENT: &[&str] = &["--http-request-timeout-ms", "60000", "--http-body-st
 
 #[tokio::test]
 async fn who_announces_much_and_sends_a_byte_keeps_nobody_out() -> Result<()> {
-    let gateway = Gateway::start(&[AWAY, PATIENT, &["--max-bodies-kbytes", "1024"]].concat())?;
+    let gateway = Gateway::start(&[AWAY, PATIENT, &["--max-bodies-kib", "1024"]].concat())?;
     let mut stalled = Vec::new();
     for _ in 0..16 {
         let mut stream = TcpStream::connect(gateway.address).await?;
@@ -159,7 +164,7 @@ async fn chunked(address: SocketAddr) -> Result<String> {
 
 #[tokio::test]
 async fn a_body_that_finds_no_room_is_refused_where_its_client_sees_it() -> Result<()> {
-    let gateway = Gateway::start(&[AWAY, PATIENT, &["--max-bodies-kbytes", "256"]].concat())?;
+    let gateway = Gateway::start(&[AWAY, PATIENT, &["--max-bodies-kib", "256"]].concat())?;
     let mut holder = TcpStream::connect(gateway.address).await?;
     holder.write_all(STALLED.as_bytes()).await?;
     holder.write_all(&[b' '; 200 << 10]).await?;

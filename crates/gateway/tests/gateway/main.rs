@@ -8,6 +8,7 @@ mod client;
 mod events;
 mod limits;
 mod manners;
+mod memory;
 mod proxy;
 #[expect(dead_code, reason = "shared with the relay's tests, which use all of it")]
 #[path = "../../../relay/tests/relay/test_writer.rs"]

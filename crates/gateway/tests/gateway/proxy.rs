@@ -1,4 +1,4 @@
-//! Something that stands between gateway and relay, and answers for itself when it is told to.
+//! A proxy between gateway and relay, which answers for itself when a script says so.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::response::{IntoResponse, Response};
 use blackfriday_event::EventId;
-use blackfriday_proto::{ErrorCode, Refusal};
+use blackfriday_proto::{ErrorCode, EventOutcome, Refusal};
 use blackfriday_service::{Problem, Room};
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
@@ -33,7 +33,7 @@ pub(super) fn refused(error: Refusal) -> Response {
 const JSON: (http::HeaderName, HeaderValue) =
     (header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
 
-pub(super) fn answer(outcome: Result<EventId, Refusal>, span: Option<&Span>) -> Response {
+pub(super) fn answer(outcome: EventOutcome, span: Option<&Span>) -> Response {
     if let Some(span) = span {
         conclude(span, code_of(&outcome));
     }
@@ -43,13 +43,13 @@ pub(super) fn answer(outcome: Result<EventId, Refusal>, span: Option<&Span>) -> 
     }
 }
 
-pub(super) fn code_of(outcome: &Result<EventId, Refusal>) -> Result<EventId, ErrorCode> {
+pub(super) fn code_of(outcome: &EventOutcome) -> Result<EventId, ErrorCode> {
     outcome.as_ref().map(|id| *id).map_err(|error| error.code)
 }
 
 /// `202` when all were accepted, the common status when all were refused alike, `207` otherwise. Without `any_valid` item
 /// only the first results are listed.
-pub(super) fn batch_answer(outcomes: &[Result<EventId, Refusal>], any_valid: bool) -> Response {
+pub(super) fn batch_answer(outcomes: &[EventOutcome], any_valid: bool) -> Response {
     let statuses = || {
         outcomes.iter().map(|outcome| outcome.as_ref().err().map_or(202, |error| error.code.http_status()))
     };

@@ -29,13 +29,13 @@ impl Gate {
 }
 
 impl Upstream for Gate {
-    async fn sales(&self, commands: Vec<SaleCommand>, _deadline: Instant) -> Vec<Outcome> {
+    async fn sales(&self, commands: Vec<SaleCommand>, _deadline: Instant) -> Vec<EventOutcome> {
         self.calls.lock().expect("not poisoned").push(commands.len());
         self.go.acquire().await.expect("open").forget();
         commands.into_iter().map(|command| Ok(command.id)).collect()
     }
 
-    async fn weather(&self, command: WeatherCommand, _deadline: Instant) -> Outcome {
+    async fn weather(&self, command: WeatherCommand, _deadline: Instant) -> EventOutcome {
         Ok(command.id)
     }
 }

@@ -1,4 +1,4 @@
-use blackfriday_event::Money;
+use blackfriday_event::{EventId, Money};
 use blackfriday_proto::ErrorCode;
 use proptest::prelude::*;
 use serde_json::json;
@@ -50,7 +50,7 @@ fn a_price_of_many_digits_is_the_same_over_rest_as_over_grpc() {
     }
 }
 
-/// Also of a member that a hop alone may write, and beside a number that no `f64` holds.
+/// Also of a member that a hop alone may write, and next to a number that no `f64` holds.
 #[test]
 fn a_member_that_is_repeated_often_is_one_error() {
     for member in ["\"id\":0,", "\"traceparent\":0,", "\"precio\":1,", "\"precio\":1e999,"] {

@@ -1,21 +1,12 @@
+use blackfriday_event::IdempotencyKey;
 use proptest::prelude::*;
 
 use super::*;
 
-#[derive(Debug, Clone)]
-struct Event {
-    id: EventId,
-    keyed: bool,
-}
-
-impl Command for Event {
-    fn id(&self) -> EventId {
-        self.id
-    }
-
-    fn is_keyed(&self) -> bool {
-        self.keyed
-    }
+/// An event of any kind.
+fn event((at, keyed): (usize, bool)) -> Command<()> {
+    let key = IdempotencyKey::new(&format!("key-{at}")).expect("visible");
+    Command::new((), keyed.then_some(key))
 }
 
 /// How a try ends, for one event of it.
@@ -76,7 +67,7 @@ proptest! {
     fn only_an_acceptance_replaces_an_unknown_outcome(
         keyed in prop::collection::vec(any::<bool>(), 1..5), script in tries(), late in refusal(),
     ) {
-        let events: Vec<_> = keyed.into_iter().map(|keyed| Event { id: EventId::new_v7(), keyed }).collect();
+        let events: Vec<_> = keyed.into_iter().enumerate().map(event).collect();
         let mut truth = vec![Truth::default(); events.len()];
         let mut tries = Tries::new(events.clone());
         for one in script {
@@ -84,7 +75,7 @@ proptest! {
                 tries.pending().map(|p| events.iter().position(|e| e.id == p.id).expect("of these")).collect();
             for at in &sent {
                 prop_assert!(!truth[*at].accepted, "sent again after it was accepted");
-                prop_assert!(events[*at].keyed || !truth[*at].maybe, "unkeyed, and sent again");
+                prop_assert!(events[*at].idempotency_key.is_some() || !truth[*at].maybe, "unkeyed, and sent again");
             }
             let error = |code| Refusal::new(code, "as the script says");
             match one {

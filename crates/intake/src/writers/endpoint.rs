@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use backon::{BackoffBuilder, ExponentialBuilder};
 use blackfriday_service::tls::ClientTls;
 use tokio::sync::{Mutex, Notify};
 use tokio::time::{Instant, sleep, timeout};
@@ -20,9 +21,14 @@ use super::gauges::Gauges;
 use super::link::{Link, LinkError};
 use super::served::{PerService, Served};
 
-/// First and longest pause before a writer that was left out is asked for its health again.
-const MIN_BACKOFF: Duration = Duration::from_millis(50);
-const MAX_BACKOFF: Duration = Duration::from_secs(1);
+/// Pauses before a writer that was left out is asked for its health again.
+const PAUSES: ExponentialBuilder = ExponentialBuilder::new()
+    .with_min_delay(RECONNECT_PAUSE)
+    .with_max_delay(LONGEST_PAUSE)
+    .without_max_times();
+/// The first of them, and how long a failure to connect is the answer to the next calls.
+const RECONNECT_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// How its connections are made and its health is asked.
 #[derive(Debug, Clone, Copy)]
@@ -46,7 +52,7 @@ pub(super) struct Endpoint {
 #[derive(Default)]
 struct Connection {
     link: Option<Link>,
-    /// Until then the last failure to connect stands for the next ones.
+    /// Until then the last failure to connect is the answer to the next calls.
     failed: Option<(Instant, String)>,
 }
 
@@ -116,7 +122,7 @@ impl Endpoint {
                 if connection.failed.is_none() {
                     tracing::warn!(address = %self.address, %error, "a writer cannot be connected to");
                 }
-                connection.failed = Some((Instant::now() + MIN_BACKOFF, failure.clone()));
+                connection.failed = Some((Instant::now() + RECONNECT_PAUSE, failure.clone()));
                 Err(LinkError::NotSent(failure))
             }
         }
@@ -147,7 +153,7 @@ impl Endpoint {
 
     /// Asks for its health again and again: at an interval while it is good, with growing pauses while it is not.
     pub(super) async fn watch(self: Arc<Self>) {
-        let mut backoff = MIN_BACKOFF;
+        let mut pauses = PAUSES.build();
         loop {
             let serves = self.serves().await;
             for (served, serves) in Served::ALL.into_iter().zip(serves) {
@@ -159,14 +165,13 @@ impl Endpoint {
             if serves == [true; Served::ALL.len()] {
                 tokio::select! {
                     () = sleep(self.timing.check_interval) => {
-                        backoff = MIN_BACKOFF;
+                        pauses = PAUSES.build();
                         continue;
                     }
                     () = self.doubted.notified() => {}
                 }
             }
-            sleep(backoff).await;
-            backoff = (backoff * 2).min(MAX_BACKOFF);
+            sleep(pauses.next().unwrap_or(LONGEST_PAUSE)).await;
         }
     }
 

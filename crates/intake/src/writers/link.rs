@@ -101,7 +101,7 @@ impl Link {
     }
 
     /// With TLS 1.3 the writer refuses our certificate after the handshake, when an event may be on its way already. So
-    /// the first call on a link is one that changes nothing; whatever the answer, we were let in.
+    /// the first call on a link is one that changes nothing; whatever the answer, the writer has accepted us.
     async fn let_in(self) -> io::Result<Self> {
         let asked = HealthClient::new(self.clone()).check(HealthCheckRequest::default()).await;
         match asked.as_ref().err().and_then(Error::source) {
@@ -115,19 +115,19 @@ impl Link {
     }
 }
 
-type Answer = Pin<Box<dyn Future<Output = Result<Response<Incoming>, LinkError>> + Send>>;
+type Responding = Pin<Box<dyn Future<Output = Result<Response<Incoming>, LinkError>> + Send>>;
 
 impl Service<Request<Body>> for Link {
     type Response = Response<Incoming>;
     type Error = LinkError;
-    type Future = Answer;
+    type Future = Responding;
 
     /// Always: what the peer's limit of streams does not let through yet waits inside of the connection.
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), LinkError>> {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, mut request: Request<Body>) -> Answer {
+    fn call(&mut self, mut request: Request<Body>) -> Responding {
         *request.uri_mut() = absolute(&self.scheme, &self.authority, request.uri());
         let answer = self.sender.try_send_request(request);
         Box::pin(async move {

@@ -1,13 +1,21 @@
+//! Events to the writers: up to three of them, one after the other, within the deadline.
+//!
+//! A call says one of four things: the events did not leave here, the writer did not write them, it refused them, or nobody
+//! knows ([`Failed`]). Which one it is decides about the next try ([`Tries`]) and about the writer: one that cannot be
+//! reached or writes nothing is left out, one whose outcome is unknown is asked for its health.
+//!
+//! Invariant: only the writer's own word, marked in its status, is a promise that nothing was written.
+
 use std::error::Error;
 use std::sync::Arc;
 
-use blackfriday_event::EventId;
+use blackfriday_event::{EventId, SaleDraft};
 use blackfriday_proto::blackfriday::product_sale_result::Resultado;
 use blackfriday_proto::blackfriday::product_sale_service_client::ProductSaleServiceClient;
 use blackfriday_proto::blackfriday::{ProductSaleBatchRequest, ProductSaleRequest, ProductSaleResult};
 use blackfriday_proto::clima::WeatherReport;
 use blackfriday_proto::clima::weather_service_client::WeatherServiceClient;
-use blackfriday_proto::{ErrorCode, Refusal, SaleCommand, WeatherCommand};
+use blackfriday_proto::{ErrorCode, EventOutcome, Refusal, SaleCommand, WeatherCommand};
 use tokio::time::{Instant, timeout_at};
 use tonic::{Request, Response, Status};
 
@@ -16,9 +24,8 @@ use super::link::{Link, LinkError};
 use super::served::Served;
 use super::{NoWriter, Writers};
 use crate::deadline::late;
-use crate::{Again, Failed, Said, Tries, Upstream};
-
-type Outcome = Result<EventId, Refusal>;
+use crate::tries::{Again, Failed, Said, Tries};
+use crate::upstream::Upstream;
 
 /// An answer to a batch holds a result of at most some hundred bytes for each sale.
 const MAX_ANSWER_BYTES: usize = 16 << 20;
@@ -26,7 +33,7 @@ const MAX_ANSWER_BYTES: usize = 16 << 20;
 const MAX_ATTEMPTS: usize = 3;
 
 impl Upstream for Writers {
-    async fn sales(&self, commands: Vec<SaleCommand>, deadline: Instant) -> Vec<Outcome> {
+    async fn sales(&self, commands: Vec<SaleCommand>, deadline: Instant) -> Vec<EventOutcome> {
         let mut tries = Tries::new(commands);
         let mut tried = Vec::new();
         while !tries.are_over() {
@@ -50,7 +57,7 @@ impl Upstream for Writers {
         tries.into_outcomes()
     }
 
-    async fn weather(&self, command: WeatherCommand, deadline: Instant) -> Outcome {
+    async fn weather(&self, command: WeatherCommand, deadline: Instant) -> EventOutcome {
         let (id, mut tries) = (command.id, Tries::new(vec![command.clone()]));
         let mut tried = Vec::new();
         while !tries.are_over() {
@@ -72,7 +79,7 @@ impl Upstream for Writers {
 }
 
 impl Writers {
-    /// The writer for the next try, or why there is none: what was not sent before is answered so.
+    /// The writer for the next try, or why no try follows: the answer to what was not sent before.
     fn next(
         &self,
         tried: &[Arc<Endpoint>],
@@ -92,7 +99,7 @@ impl Writers {
     async fn call_sales(
         &self,
         endpoint: &Arc<Endpoint>,
-        tries: &Tries<SaleCommand>,
+        tries: &Tries<SaleDraft>,
         deadline: Instant,
     ) -> Result<Vec<ProductSaleResult>, Failed> {
         let request = || {

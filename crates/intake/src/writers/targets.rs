@@ -10,7 +10,7 @@ pub enum WritersError {
     #[error("writer target {0:?}: must be host:port, several separated by commas")]
     Target(String),
     /// A certificate or key cannot be used.
-    #[error("read the certificates")]
+    #[error("cannot use the certificates for the writers")]
     Tls(#[source] FileError),
 }
 

@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use blackfriday_service::tls::ClientTls;
 use blackfriday_telemetry::access::{FileError, SettingFile};
 
-/// TLS with the writers. Without an authority there is none.
+/// TLS with the writers, if there is an authority.
 #[derive(clap::Args, Debug, Clone, Default)]
 #[command(next_help_heading = "Writers")]
 pub struct WritersTls {

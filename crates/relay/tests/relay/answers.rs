@@ -308,7 +308,7 @@ fn assert_problem(answer: &Answer, name: &str) {
     assert!(answer.json["title"].is_string() && answer.json["detail"].is_string(), "{answer:?}");
 }
 
-/// Idle clients cost connections, not answers; one over the limit is told so.
+/// Idle clients cost connections, not answers; one over the limit gets 503.
 #[tokio::test]
 async fn idle_clients_do_not_keep_others_out_below_the_limit() -> Result<()> {
     let writer = TestWriter::start()?;

@@ -48,7 +48,7 @@ async fn a_sale_in_flight_at_its_deadline_is_unknown_and_one_that_waits_is_not_w
     Ok(())
 }
 
-/// A hop that has no time left hears so before anything is written, and never that the outcome is unknown.
+/// A hop that has no time left is refused before anything is written, and never with an unknown outcome.
 #[tokio::test]
 async fn without_time_left_nothing_is_written() -> Result<()> {
     let writer = TestWriter::start()?;
@@ -129,7 +129,7 @@ async fn a_writers_limit_of_events_in_flight_is_an_overload() -> Result<()> {
 async fn large_bodies_share_their_room_and_leave_single_sales_theirs() -> Result<()> {
     let writer = TestWriter::start()?;
     let limits = [
-        "--max-bodies-kbytes",
+        "--max-bodies-kib",
         "100",
         "--http-body-stall-timeout-ms",
         "60000",

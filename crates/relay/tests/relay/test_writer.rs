@@ -1,5 +1,5 @@
-//! A second implementation of the writer's wire: it keeps what it gets in memory, and can be told to refuse, to wait, to
-//! stop, and to die with all of its connections.
+//! A second implementation of the writer's wire: it keeps what it gets in memory, and refuses, waits, stops, or dies with
+//! all of its connections, as a test wants it.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::net::SocketAddr;
@@ -95,10 +95,10 @@ impl TestWriter {
         let calls = Calls { seen: Arc::clone(&seen), out_of_order: Arc::clone(&out_of_order) };
         let stopping = stop.clone();
         let (reporter, health) = tonic_health::server::health_reporter();
-        let told = reporter.clone();
+        let serving = reporter.clone();
         runtime.spawn(async move {
-            told.set_serving::<ProductSaleServiceServer<Calls>>().await;
-            told.set_serving::<WeatherServiceServer<Calls>>().await;
+            serving.set_serving::<ProductSaleServiceServer<Calls>>().await;
+            serving.set_serving::<WeatherServiceServer<Calls>>().await;
             Server::builder()
                 .add_service(ProductSaleServiceServer::new(calls.clone()))
                 .add_service(WeatherServiceServer::new(calls))
@@ -179,7 +179,7 @@ impl Seen {
         self.weather.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Answers nothing until it is told to.
+    /// Answers nothing while it is holding.
     pub(crate) fn hold(&self, holding: bool) {
         self.holding.send_replace(holding);
     }

@@ -1,3 +1,4 @@
+use std::sync::Arc;
 use std::time::Duration;
 
 use blackfriday_telemetry::metrics::Registry;
@@ -8,7 +9,7 @@ use prometheus_client::encoding::EncodeLabelSet;
 /// `http.server.*` metrics of OpenTelemetry's semantic conventions.
 #[derive(Debug, Clone)]
 pub struct HttpMetrics {
-    routes: &'static [&'static str],
+    routes: Arc<[&'static str]>,
     durations: Family<Labels, Histogram>,
     active: Gauge,
 }
@@ -30,9 +31,9 @@ pub(super) struct Observed<'a> {
 
 impl HttpMetrics {
     /// Registers them. A path that is not among `routes` counts as route `other`, so that clients cannot make labels.
-    pub fn new(registry: &Registry, routes: &'static [&'static str]) -> Self {
+    pub fn new(registry: &Registry, routes: impl IntoIterator<Item = &'static str>) -> Self {
         Self {
-            routes,
+            routes: routes.into_iter().collect(),
             durations: registry
                 .durations("http_server_request_duration_seconds", "Duration of HTTP requests"),
             active: registry.gauge("http_server_active_requests", "HTTP requests in flight"),
