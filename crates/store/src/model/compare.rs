@@ -37,11 +37,7 @@ impl State {
         match (expected, there) {
             // Counting goes on without it: a resume takes it away, and the next record puts it there again.
             (Some(_), None) => self.positions.keys().any(|(topic, _)| *key == self.keys.last(topic)),
-            (None, Some(_)) => {
-                self.is_forgettable(key, field, found)
-                    || self.is_old_note(key, field, found)
-                    || self.is_stop(key)
-            }
+            (None, Some(_)) => self.is_forgettable(key, field, found) || self.is_old_note(key, field, found),
             _ => false,
         }
     }
@@ -67,12 +63,6 @@ impl State {
         let position = fields_of(found, &self.keys.position(topic)).and_then(|of| of.get(partition));
         let position = position.map_or(Ok(0), |position| position.parse::<i64>());
         to.parse::<i64>().ok().zip(position.ok()).is_some_and(|(to, position)| to <= position)
-    }
-
-    /// Whether it is the mark of a stopped partition, which says that nothing is counted there now, and nothing of what was
-    /// counted: [`crate::Store::partitions`] has it, with its reason.
-    fn is_stop(&self, key: &str) -> bool {
-        key.starts_with(&self.keys.stopped(""))
     }
 
     fn not_compared(&self) -> BTreeSet<String> {
