@@ -1,3 +1,5 @@
+//! What every route may answer in place of what was asked for.
+
 use std::collections::BTreeMap;
 
 use blackfriday_service::problem::{self, Kind};
