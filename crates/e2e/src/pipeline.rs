@@ -1,3 +1,8 @@
+//! The whole pipeline as processes of this machine, each with a log of its own, and the commands that are run on it.
+//!
+//! Ports are free ones of the loopback; what a service or command gets is in its environment. Invariant: a test that goes away,
+//! however it does, takes every process with it.
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};

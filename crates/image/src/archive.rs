@@ -1,3 +1,8 @@
+//! A tar as `docker save` or an OCI layout has it, also compressed, read in place.
+//!
+//! Entries are sections of the file; nothing is unpacked. The archive may come from anywhere: links, sizes and nesting have
+//! limits.
+
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};

@@ -1,3 +1,5 @@
+//! From an archive to what a registry stores: layers by gzip, a configuration, and the manifest that names them.
+
 use std::collections::BTreeSet;
 
 use anyhow::{Context, Result, bail, ensure};

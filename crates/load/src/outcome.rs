@@ -1,3 +1,8 @@
+//! What an answer says of each sale of its request.
+//!
+//! Invariant: a sale is accepted only by an answer with its identity, and refused only by a hop of ours. Everything else is
+//! unknown: no answer, an answer that cannot be read, or one that a proxy wrote in the place of a hop.
+
 use serde::Deserialize;
 use uuid::Uuid;
 

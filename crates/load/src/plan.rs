@@ -1,3 +1,9 @@
+//! What a load sends, computed before the first request: addresses, pace, keys, bodies.
+//!
+//! Sale number `n` of the traffic is in the request whose number follows from `n` and the batch's size, so that any number of
+//! connections may take requests and the whole stays the same. With `--idempotency` the plan knows the identity that each
+//! request's key gives: a receipt has it even where no answer came.
+
 use std::collections::{HashMap, HashSet};
 use std::io::Write as _;
 use std::net::SocketAddr;

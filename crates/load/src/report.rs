@@ -1,3 +1,8 @@
+//! What came of a load: how many sales were accepted, refused and unknown, and how long the answers took.
+//!
+//! Latencies are kept twice, from the intended time and from the sending, and by sale, not by request. What was never sent has
+//! waited until the end, and is in the first.
+
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;

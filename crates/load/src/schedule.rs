@@ -1,3 +1,5 @@
+//! When each request is sent. An open loop gives turns by the clock, whatever the answers; a closed one by the answers.
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;

@@ -1,3 +1,7 @@
+//! Why a registry did not do, or did not give, what it was asked for, sorted by what the caller can do about it.
+//!
+//! The client's own errors are sorted once, here: a refusal, something that is absent, something that is damaged, and the rest.
+
 use std::io;
 use std::path::PathBuf;
 

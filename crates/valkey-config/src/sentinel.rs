@@ -1,3 +1,5 @@
+//! `sentinel.conf`: new where there is none; else what Sentinel has written is kept, and only what is ours is put in its place.
+
 use std::path::PathBuf;
 use std::time::Duration;
 

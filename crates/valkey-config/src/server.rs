@@ -1,3 +1,5 @@
+//! `valkey.conf` and `users.acl` of a server. Where Sentinels watch it, they say whether it is primary or a replica.
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 

@@ -1,3 +1,6 @@
+//! A workload's file: its products with their weights and prices, its seed and its arrival curve. What is wrong in it is named by
+//! line, product and field.
+
 use std::collections::HashSet;
 
 use blackfriday_event::{Category, FieldError, Money, ProductId};

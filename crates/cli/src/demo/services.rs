@@ -1,3 +1,5 @@
+//! The five services in this process, on free ports, each stopped in order.
+
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::time::Duration;

@@ -1,3 +1,8 @@
+//! Sends dead letters again, each once for each reason.
+//!
+//! The topic that a letter came from is read first: a record that carries the letter's origin in its header was sent already. What
+//! would only be buried again is kept, and why is said.
+
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::ops::ControlFlow;

@@ -1,3 +1,7 @@
+//! The proof for people, as a table and lines, and for programs, as JSON.
+//!
+//! Each fault is named with its place, up to as many as are asked for; the counts are of all.
+
 use std::fmt;
 
 use blackfriday_store::Difference;
