@@ -24,7 +24,7 @@ use std::time::Duration;
 
 use blackfriday_broker::kafka::{Admin, Membership, MembershipEvent, Producer, Release, Subscription};
 use blackfriday_broker::{SALES, TopicPartition, WEATHER};
-use blackfriday_service::Context;
+use blackfriday_service::{Condition, Context};
 use blackfriday_store::{LastRecord, Store};
 use tokio::task::{JoinError, JoinHandle, JoinSet};
 use tokio::time::{MissedTickBehavior, interval};
@@ -58,7 +58,10 @@ pub async fn run(config: Config, context: Context) -> Result<(), Error> {
     let subscription =
         Subscription::open(&config.kafka, config.batch_limits(), with_traces).map_err(Error::Client)?;
     let producer = dead_letter::producer(&config.kafka).map_err(Error::Client)?;
-    let _follow = AbortOnDropHandle::new(tokio::spawn(follow_broker(producer.clone(), context.clone())));
+    let _follow = AbortOnDropHandle::new(tokio::spawn(follow_broker(
+        producer.clone(),
+        context.readiness.condition("broker"),
+    )));
     let instance = config.group_instance_id.as_deref();
     let mut membership =
         Membership::join(&config.kafka, &config.group, instance, &TOPICS).map_err(Error::Client)?;
@@ -280,8 +283,7 @@ async fn finished<T>(task: &mut Option<JoinHandle<T>>) -> Result<T, JoinError> {
     }
 }
 
-async fn follow_broker(producer: Producer, context: Context) {
-    let condition = context.readiness.condition("broker");
+async fn follow_broker(producer: Producer, condition: Condition) {
     let mut available = producer.availability().watch();
     loop {
         condition.set(*available.borrow_and_update());

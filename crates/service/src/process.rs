@@ -5,8 +5,11 @@
 
 use std::error::Error;
 use std::fmt;
+use std::future::poll_fn;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::process::ExitCode;
+use std::task::Poll;
 
 use blackfriday_telemetry::metrics::Registry;
 use blackfriday_telemetry::{TelemetryConfig, TelemetryGuard};
@@ -15,7 +18,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::admin;
 use crate::bind::{BindError, bind};
-use crate::readiness::Readiness;
+use crate::readiness::{Condition, Readiness};
 use crate::shutdown::{Shutdown, signals};
 
 /// Exit codes of sysexits.h.
@@ -139,16 +142,9 @@ where
             );
             let admin = tokio::spawn(admin);
             let signals = tokio::spawn(signals(context.shutdown.clone()));
-            let running = context.readiness.condition("running");
-            running.set(true);
-            let stopping = context.shutdown.clone();
-            let unready = tokio::spawn(async move {
-                stopping.begun().await;
-                running.set(false);
-            });
-            let ended = run(config, context).await;
+            let (running, stopping) = (context.readiness.condition("running"), context.shutdown.clone());
+            let ended = while_running(run(config, context), running, stopping).await;
             signals.abort();
-            unready.abort();
             stop_admin.begin();
             drop(admin.await);
             ended
@@ -157,6 +153,23 @@ where
     };
     flush(telemetry).await;
     end(ended)
+}
+
+/// Runs a service. The condition holds from when the service first waits until it is to stop: by then it has bound its port and
+/// named its other conditions, and before that a process that answers on its admin port only would be called ready.
+async fn while_running<R: Future>(service: R, running: Condition, stopping: Shutdown) -> R::Output {
+    let mut service = pin!(service);
+    if let Poll::Ready(ended) = poll_fn(|context| Poll::Ready(service.as_mut().poll(context))).await {
+        return ended;
+    }
+    running.set(true);
+    let unready = tokio::spawn(async move {
+        stopping.begun().await;
+        running.set(false);
+    });
+    let ended = service.await;
+    unready.abort();
+    ended
 }
 
 fn half_of_the_cores() -> usize {
@@ -201,4 +214,30 @@ fn chain(error: &dyn Error) -> String {
         cause = error.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Else a load balancer, or a test, sends requests to a port that nobody listens on yet.
+    #[tokio::test]
+    async fn a_service_is_not_ready_before_it_first_waits() {
+        let (readiness, shutdown) = (Readiness::new(), Shutdown::new());
+        let running = readiness.condition("running");
+        let (seen, stop) = (readiness.clone(), shutdown.clone());
+        let service = async move {
+            assert_eq!(seen.missing(), ["running"], "the port is not bound yet");
+            let broker = seen.condition("broker");
+            tokio::task::yield_now().await;
+            assert_eq!(seen.missing(), ["broker"]);
+            broker.set(true);
+            assert!(seen.is_ready());
+            stop.begin();
+            let mut ready = seen.watch();
+            ready.wait_for(|ready| !ready).await.expect("the readiness is there");
+            17
+        };
+        assert_eq!(while_running(service, running, shutdown).await, 17);
+    }
 }
