@@ -173,12 +173,12 @@ impl Consumer {
                 self.joined = true;
                 self.starter.troubles.passed(&Subject::Group);
                 // One that was adopted just now had no other owner a moment ago. If it has one soon, the store refuses us.
-                let is_anothers = |(partition, owned): (&TopicPartition, &Owned)| {
+                let given_away = |(partition, owned): (&TopicPartition, &Owned)| {
                     let is_fresh = owned.started.elapsed() < FRESH;
                     (!owned.by_group && !is_fresh && !partitions.contains(partition))
                         .then(|| partition.clone())
                 };
-                for partition in self.owned.iter().filter_map(is_anothers).collect::<Vec<_>>() {
+                for partition in self.owned.iter().filter_map(given_away).collect::<Vec<_>>() {
                     self.drop_partition(&partition);
                 }
                 for partition in partitions {
