@@ -101,7 +101,7 @@ fn objects() -> Vec<Value> {
     let place = |name: &str| json!({"name": name, "namespace": "blackfriday"});
     let requests = json!({"requests": {"cpu": "250m", "memory": "1Gi"}});
     let containers =
-        json!([{"name": "gateway", "image": "blackfriday/gateway:0.1.0", "resources": requests}]);
+        json!([{"name": "gateway", "image": "blackfriday/gateway:0.2.0", "resources": requests}]);
     let target = json!({"apiVersion": "apps/v1", "kind": "Deployment", "name": "gateway"});
     vec![
         json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "blackfriday"}}),

@@ -109,7 +109,7 @@ impl Saved {
     fn archive(&self) -> Result<Vec<u8>> {
         let manifest = json!([{
             "Config": "config.json",
-            "RepoTags": ["gateway:0.1.0"],
+            "RepoTags": ["gateway:0.2.0"],
             "Layers": ["one/layer.tar", "two/layer.tar"],
         }]);
         let manifest = manifest.to_string().into_bytes();
@@ -149,7 +149,7 @@ async fn an_image_is_pushed_once_and_can_be_pulled() -> Result<()> {
     let digest = dry.lines().next().context("a digest")?;
     ensure!(digest::is_sha256(digest) && fixture.uploads()? == 0, "{dry}");
 
-    let at = fixture.at("blackfriday/gateway:0.1.0");
+    let at = fixture.at("blackfriday/gateway:0.2.0");
     let [pinned, told] = fixture.push(0, &[&archive, &at]).await?;
     ensure!(pinned.trim() == format!("{}@{digest}", fixture.at("blackfriday/gateway")), "{pinned}");
     ensure!(told.contains("2 layers sent") && told.contains("0 already there"), "{told}");
@@ -238,7 +238,7 @@ async fn digests_are_written_for_kustomize() -> Result<()> {
     let fixture = Fixture::start().await?;
     let archive = fixture.write("image.tar", &Saved::new()?.archive()?)?;
     let folder = fixture.folder.path().join("images").display().to_string();
-    let at = fixture.at("blackfriday/gateway:0.1.0");
+    let at = fixture.at("blackfriday/gateway:0.2.0");
     let [pinned, _] = fixture.push(0, &[&archive, &at, "--kustomize", &folder]).await?;
     let second = ["--kustomize", &folder, "--name", "relay", "--cluster-registry", "registry.example:5000"];
     fixture.push(0, &[&[archive.as_str(), &fixture.at("x/relay:1")], &second[..]].concat()).await?;

@@ -26,8 +26,8 @@ use crate::kustomize::Entry;
 pub enum Command {
     /// Push an image archive to a registry, without a container daemon.
     #[command(after_help = "Examples:\n  \
-        blackfriday image push result registry.example:5000/blackfriday/gateway:0.1.0 --kustomize k8s/components/images\n  \
-        ./result | blackfriday image push - registry.example:5000/blackfriday/gateway:0.1.0\n  \
+        blackfriday image push result registry.example:5000/blackfriday/gateway:0.2.0 --kustomize k8s/components/images\n  \
+        ./result | blackfriday image push - registry.example:5000/blackfriday/gateway:0.2.0\n  \
         blackfriday image push --dry-run result\n\n\
         Prints each REF by digest. Layers that the registry has are not sent again. Exit code 64\n\
         for wrong arguments, 65 if the file is no image archive, 69 if the registry cannot be\n\

@@ -21,7 +21,7 @@ pub(crate) fn request(overlay: &str) -> Request {
 }
 
 fn with_registry(overlay: &str) -> Request {
-    let image = |name: &str| (PathBuf::from(format!("/i/{name}")), format!("blackfriday/{name}:0.1.0"));
+    let image = |name: &str| (PathBuf::from(format!("/i/{name}")), format!("blackfriday/{name}:0.2.0"));
     Request {
         registry: Some("registry.test:5000".to_owned()),
         images: ["gateway", "kafka", "locust", "valkey-disk"].map(image).to_vec(),
@@ -70,8 +70,8 @@ fn only_what_the_overlay_has_is_pushed() {
         deploy(&with_registry(overlay)).iter().filter_map(is_push).collect::<Vec<_>>().join(" ")
     };
     let at = "registry.test:5000/blackfriday";
-    assert_eq!(pushed("plain"), format!("{at}/gateway:0.1.0 {at}/kafka:0.1.0 {at}/workload:0.1.0"));
-    assert_eq!(pushed("gke"), format!("{at}/gateway:0.1.0 {at}/valkey-disk:0.1.0 {at}/workload:0.1.0"));
+    assert_eq!(pushed("plain"), format!("{at}/gateway:0.2.0 {at}/kafka:0.2.0 {at}/workload:0.2.0"));
+    assert_eq!(pushed("gke"), format!("{at}/gateway:0.2.0 {at}/valkey-disk:0.2.0 {at}/workload:0.2.0"));
     assert!(!text(&request("plain")).contains("push"));
 }
 

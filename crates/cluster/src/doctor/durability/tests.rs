@@ -16,7 +16,7 @@ fn topic(replicas: u64, config: &Value) -> Object {
 }
 
 fn job(arguments: &[&str]) -> Object {
-    let containers = json!([{"name": "topic", "image": "blackfriday/kafka:0.1.0", "args": arguments}]);
+    let containers = json!([{"name": "topic", "image": "blackfriday/kafka:0.2.0", "args": arguments}]);
     object("Job", &json!({"spec": {"template": {"spec": {"containers": containers}}}}))
 }
 
@@ -75,7 +75,7 @@ fn a_store_that_may_drop_keys_is_a_problem() {
         Some(Verdict::Problem)
     );
     let init = json!([{"name": "configure", "image": "r.test:5000/blackfriday/valkey-config@sha256:0"}]);
-    let containers = json!([{"name": "valkey", "image": "r.test:5000/blackfriday/valkey:0.1.0"}]);
+    let containers = json!([{"name": "valkey", "image": "r.test:5000/blackfriday/valkey:0.2.0"}]);
     let pod = json!({"spec": {"template": {"spec": {"initContainers": init, "containers": containers}}}});
     assert_eq!(verdict(object("StatefulSet", &pod)), Some(Verdict::Ok));
     assert_eq!(verdict(object("VirtualMachine", &json!({"spec": {}}))), Some(Verdict::Ok));
