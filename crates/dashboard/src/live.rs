@@ -19,7 +19,7 @@ use crate::trouble::{ReadError, Trouble};
 use crate::view::{Counters, Summary};
 
 /// KiB of answers above 16 KiB that are held until their readers have taken them.
-const ANSWERS_KBYTES: u32 = 65_536;
+const ANSWERS_KIB: u32 = 65_536;
 /// Seconds of the series that a stream shows.
 const STREAM_SECONDS: u64 = 180;
 /// Countries that a stream shows: those with the most reports.
@@ -62,7 +62,7 @@ impl Live {
     pub(crate) fn new(store: Store, config: &Config, shutdown: Shutdown) -> Self {
         Self {
             snapshots: Shared::new(store, config.top.into()),
-            answers: BodyBudget::new(ANSWERS_KBYTES),
+            answers: BodyBudget::new(ANSWERS_KIB),
             interval: config.poll_interval(),
             seats: Seats::new(
                 config.max_streams,

@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::plan::Route;
+use crate::request::Route;
 use crate::source::SourceArguments;
 
 /// Sends sales to a gateway.

@@ -9,6 +9,7 @@ mod connection;
 mod outcome;
 mod plan;
 mod report;
+mod request;
 mod run;
 mod schedule;
 mod source;

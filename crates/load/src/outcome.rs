@@ -7,7 +7,7 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use crate::connection::Exchange;
-use crate::plan::Route;
+use crate::request::Route;
 
 /// Before the name of a problem's kind: the mark of a hop of ours.
 const PROBLEM: &str = "urn:blackfriday:problem:";

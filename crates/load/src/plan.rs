@@ -21,23 +21,13 @@ use url::Url;
 use uuid::Uuid;
 
 use crate::arguments::Arguments;
-use crate::schedule::Pace;
-use crate::schedule::Ticket;
+use crate::request::{Pace, Route, Ticket};
 
 /// When neither sales nor duration are given.
 const DEFAULT_DURATION: Duration = Duration::from_secs(10);
 
 /// Of a load, so that its last time can be computed: some 136 years.
 const LONGEST: Duration = Duration::from_secs(u32::MAX as u64);
-
-/// One sale a request, or many.
-#[derive(clap::ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Route {
-    /// `POST /venta`.
-    Venta,
-    /// `POST /ventas`.
-    Ventas,
-}
 
 /// What is to be sent, and how.
 #[derive(Debug)]

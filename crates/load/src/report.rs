@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 
 use crate::outcome::Outcome;
 use crate::plan::Plan;
-use crate::schedule::Pace;
+use crate::request::Pace;
 use crate::schedule::Schedule;
 
 /// 1 µs to 10 min, three digits.

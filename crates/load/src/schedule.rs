@@ -6,29 +6,15 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use blackfriday_workload::Arrivals;
 use tokio::sync::Semaphore;
 
 use crate::plan::Plan;
+use crate::request::{Pace, Ticket};
 
 /// Turns that are due within this time are given together.
 const SHORTEST_PAUSE: Duration = Duration::from_micros(200);
 /// So that a stop is noticed.
 const LONGEST_PAUSE: Duration = Duration::from_millis(50);
-
-/// When requests are sent.
-#[derive(Debug, Clone)]
-pub(crate) enum Pace {
-    /// When the last one on the connection is answered.
-    Closed,
-    /// At intended times, whatever the answers.
-    Open {
-        /// From the first to the last.
-        length: Duration,
-        /// How they are spread over it.
-        arrivals: Arrivals,
-    },
-}
 
 /// Hands out requests to the connections: which sales, and when they are meant to be sent.
 ///
@@ -52,17 +38,6 @@ pub(crate) struct Schedule {
     /// Microseconds from the start until there was no more to send.
     ended_us: AtomicU64,
     stopped: AtomicBool,
-}
-
-/// One request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Ticket {
-    /// Its number.
-    pub(crate) number: u64,
-    /// Number of its first sale.
-    pub(crate) first: u64,
-    /// Sales in it.
-    pub(crate) count: u64,
 }
 
 impl Schedule {

@@ -13,7 +13,8 @@ use crate::connection::{Connection, Exchange};
 use crate::outcome::{Outcome, outcomes};
 use crate::plan::Plan;
 use crate::report::{Latencies, Tally};
-use crate::schedule::{Schedule, Ticket};
+use crate::request::Ticket;
+use crate::schedule::Schedule;
 
 /// Before a connection that cannot be made is tried again.
 const RECONNECT_PAUSE: Duration = Duration::from_millis(50);

@@ -37,9 +37,9 @@ pub struct ProducerConfig {
           value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
     pub queue_max_records: u32,
     /// KiB in the producer's queue; more is refused.
-    #[arg(long = "kafka-queue-max-kbytes", env = "BLACKFRIDAY_KAFKA_QUEUE_MAX_KBYTES", default_value_t = 65_536,
+    #[arg(long = "kafka-queue-max-kib", env = "BLACKFRIDAY_KAFKA_QUEUE_MAX_KIB", default_value_t = 65_536,
           value_parser = clap::value_parser!(u32).range(1..=2_097_151))]
-    pub queue_max_kbytes: u32,
+    pub queue_max_kib: u32,
     /// Bytes of a record before it is compressed; the client refuses a larger one. librdkafka's default.
     #[arg(skip = 1_000_000_u32)]
     pub record_max_bytes: u32,
@@ -51,7 +51,7 @@ impl Default for ProducerConfig {
             message_timeout_ms: 300_000,
             linger_ms: 0,
             queue_max_records: 200_000,
-            queue_max_kbytes: 65_536,
+            queue_max_kib: 65_536,
             record_max_bytes: 1_000_000,
         }
     }

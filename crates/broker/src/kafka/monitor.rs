@@ -24,7 +24,7 @@ pub(super) fn watch_broker(availability: &Availability, hints: &Receiver<()>, pr
             Ok(()) | Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return,
         }
-        // A client that may not write fails again as soon as it is made anew: its errors must not keep us busy.
+        // A client that may not write fails again as soon as it is made again: its errors must not keep us busy.
         thread::sleep(INTERVAL_DOWN.saturating_sub(looked.elapsed()));
     }
 }

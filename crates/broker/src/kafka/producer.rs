@@ -173,7 +173,7 @@ fn settings(kafka: &KafkaConfig, producer: &ProducerConfig) -> rdkafka::ClientCo
         .set("linger.ms", producer.linger_ms.to_string())
         // The limits of the queue: over them a record is refused, memory stays flat.
         .set("queue.buffering.max.messages", producer.queue_max_records.to_string())
-        .set("queue.buffering.max.kbytes", producer.queue_max_kbytes.to_string())
+        .set("queue.buffering.max.kbytes", producer.queue_max_kib.to_string())
         .set("message.max.bytes", producer.record_max_bytes.to_string())
         // The Java client's partitioner, so that any producer puts a key on the same partition; the default is CRC32.
         .set("partitioner", "murmur2_random")

@@ -45,7 +45,7 @@ async fn after_all_consumers_were_killed_counting_is_back_with_the_next_that_sta
     let folder = tempfile::tempdir()?;
     let spawn = |name: &str| Process::spawn(command(&bench), folder.path().join(name));
     let killed = [spawn("one")?, spawn("two")?];
-    let have_some = async || killed.iter().all(|consumer| has_partitions(consumer));
+    let have_some = async || killed.iter().all(has_partitions);
     eventually(LIMIT, have_some).await.context("both are in the group")?;
     bench.publish_sales(30).await?;
     bench.counts_exactly().await?;
