@@ -55,7 +55,7 @@ pub struct MakeArguments {
 /// What goes where.
 #[derive(clap::Args, Debug)]
 pub struct PushArguments {
-    /// host[:port]/path:tag
+    /// `host[:port]/path:tag`
     #[arg(value_name = "REF")]
     to: String,
     /// The file.
@@ -67,7 +67,7 @@ pub struct PushArguments {
 /// What comes where.
 #[derive(clap::Args, Debug)]
 pub struct PullArguments {
-    /// host[:port]/path:tag or host[:port]/path@sha256:…, also with oci:// before it
+    /// `host[:port]/path:tag` or `host[:port]/path@sha256:…`, also with oci:// before it
     #[arg(value_name = "REF")]
     from: String,
     /// The file.
@@ -80,7 +80,7 @@ pub struct PullArguments {
 /// What is shown.
 #[derive(clap::Args, Debug)]
 pub struct InspectArguments {
-    /// host[:port]/path:tag or host[:port]/path@sha256:…, also with oci:// before it
+    /// `host[:port]/path:tag` or `host[:port]/path@sha256:…`, also with oci:// before it
     #[arg(value_name = "REF")]
     of: String,
     /// Print it as JSON.

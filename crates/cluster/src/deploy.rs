@@ -52,7 +52,7 @@ pub struct Arguments {
     /// Where to: a folder in the manifests' overlays/, such as minikube, gke, plain.
     #[arg(long, value_name = "NAME")]
     overlay: String,
-    /// The registry, host[:port], as this machine and the nodes reach it.
+    /// The registry, `host[:port]`, as this machine and the nodes reach it.
     #[arg(long, value_name = "HOST", required_unless_present_any = ["no_push", "delete"])]
     registry: Option<String>,
     /// Image archives; each goes by the name inside or by the one after the sign of equality.

@@ -58,7 +58,7 @@ pub(crate) struct DoctorArguments {
     /// What would be deployed: a folder in the manifests' overlays/, such as minikube, gke, plain.
     #[arg(long, value_name = "NAME", default_value = "minikube")]
     pub(crate) overlay: String,
-    /// The registry, host[:port], as this machine and the nodes reach it; without it, that of the overlay's images.
+    /// The registry, `host[:port]`, as this machine and the nodes reach it; without it, that of the overlay's images.
     #[arg(long, value_name = "HOST")]
     pub(crate) registry: Option<String>,
     /// Virtual machines may be emulated.

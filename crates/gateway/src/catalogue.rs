@@ -15,7 +15,7 @@ const SCHEME: &str = "oci://";
 #[derive(clap::Args, Debug, Clone, Default)]
 #[command(next_help_heading = "Catalogue")]
 pub struct CatalogueConfig {
-    /// The products that may be sold, each in its category: a workload's TOML file, or oci://host[:port]/path@sha256:… in
+    /// The products that may be sold, each in its category: a workload's TOML file, or `oci://host[:port]/path@sha256:…` in
     /// a registry. Sales of others are answered with 422. Without it every product may be sold.
     #[arg(long, env = "BLACKFRIDAY_CATALOGUE", value_name = "FILE|REF")]
     pub catalogue: Option<String>,

@@ -40,7 +40,7 @@ pub enum Command {
 pub struct PushArguments {
     /// A tar in the format of `docker save` or an OCI layout, also compressed by gzip; - for standard input.
     archive: PathBuf,
-    /// host[:port]/path:tag, one or more.
+    /// `host[:port]/path:tag`, one or more.
     #[arg(value_name = "REF", required_unless_present = "dry_run")]
     to: Vec<String>,
     /// Only print the image's digest and what it is made of; nothing is sent or written.
@@ -52,7 +52,7 @@ pub struct PushArguments {
     /// The image's name in the manifests that the component is for; without it, the name in the archive or in the first REF.
     #[arg(long, requires = "kustomize")]
     name: Option<String>,
-    /// The registry as the cluster's nodes reach it, host[:port], in the component in place of that of the first REF.
+    /// The registry as the cluster's nodes reach it, `host[:port]`, in the component in place of that of the first REF.
     #[arg(long, requires = "kustomize", value_name = "HOST")]
     cluster_registry: Option<String>,
     #[command(flatten)]

@@ -13,7 +13,7 @@ const SCHEME: &str = "oci://";
 /// Which workload, and where from.
 #[derive(clap::Args, Debug, Clone, Default)]
 pub struct SourceArguments {
-    /// The workload: a TOML file, or oci://host[:port]/path@sha256:… in a registry; the built-in one without it.
+    /// The workload: a TOML file, or `oci://host[:port]/path@sha256:…` in a registry; the built-in one without it.
     #[arg(long, env = "BLACKFRIDAY_WORKLOAD", value_name = "FILE|REF")]
     workload: Option<Source>,
     #[command(flatten)]
