@@ -13,12 +13,17 @@ const INTERVAL_DOWN: Duration = Duration::from_millis(300);
 /// How long the broker may take to answer.
 pub(super) const PROBE_TIMEOUT: Duration = Duration::from_millis(1_500);
 
-/// Looks until `hints` is closed, on a thread of its own, because the client's request blocks. A hint that comes before the
-/// interval is over brings the next look forward.
-pub(super) fn watch_broker(availability: &Availability, hints: &Receiver<()>, probe: impl Fn() -> bool) {
+/// Looks until `hints` is closed or nobody is left to ask, on a thread of its own, because the client's request blocks. A
+/// hint that comes before the interval is over brings the next look forward.
+pub(super) fn watch_broker(
+    availability: &Availability,
+    hints: &Receiver<()>,
+    probe: impl Fn() -> Option<bool>,
+) {
     loop {
         let looked = Instant::now();
-        availability.set(probe());
+        let Some(is_there) = probe() else { return };
+        availability.set(is_there);
         let interval = if availability.is_available() { INTERVAL_UP } else { INTERVAL_DOWN };
         match hints.recv_timeout(interval) {
             Ok(()) | Err(RecvTimeoutError::Timeout) => {}

@@ -194,9 +194,9 @@ struct Probed {
 }
 
 impl Probed {
-    /// Whether any of the topics is there. What is wrong with each goes to `faults`.
-    fn look(&self, lifeline: &Lifeline, faults: &Faults) -> bool {
-        let Some(client) = self.client.upgrade() else { return false };
+    /// Whether any of the topics is there; none once the client is gone. What is wrong with each goes to `faults`.
+    fn look(&self, lifeline: &Lifeline, faults: &Faults) -> Option<bool> {
+        let client = self.client.upgrade()?;
         client.replace_if_fatal();
         let current = client.current();
         let asked = current.client();
@@ -213,7 +213,7 @@ impl Probed {
             faults.looked(&destination.topic, reason);
             any_is_there |= partitions > 0;
         }
-        any_is_there
+        Some(any_is_there)
     }
 }
 
