@@ -48,8 +48,8 @@ fn count<E: Counted>(setup: &Setup, events: &[E]) {
     assert_eq!(setup.apply(&batches[0]).expect("applies"), Outcome::Applied);
 }
 
-/// What the module documentation of the crate says. The ranges are wide enough for allocators and hash tables that grow by
-/// halves, and no wider.
+/// What the module documentation of the crate says, of Valkey 8.0. A fifth more is left to allocators and to hash tables
+/// that grow by halves; a newer server takes less, since Valkey 8.1 as little as two thirds.
 #[test]
 fn a_product_a_key_and_a_report_take_what_is_documented() {
     let setup = Setup::new();
@@ -78,8 +78,8 @@ fn a_product_a_key_and_a_report_take_what_is_documented() {
         let key = setup.run(&["KEYS", "clima:*"]);
         found.push((bytes_of(&setup, &[&key]), documented));
     }
-    let is_near = |(found, documented): &(u64, u64)| found.abs_diff(*documented) * 5 <= *documented;
-    assert!(found.iter().all(is_near), "found and documented: {found:?}");
+    let holds = |(found, documented): &(u64, u64)| found * 5 <= documented * 6 && found * 2 >= *documented;
+    assert!(found.iter().all(holds), "found and documented: {found:?}");
 }
 
 /// Bytes, by the length of identifier, key or description.
