@@ -312,7 +312,7 @@ impl Load {
         }
     }
 
-    /// As [`Load::finish`], where nothing stands in the way of a sale.
+    /// As [`Load::finish`], where nothing keeps a sale from being accepted.
     ///
     /// # Errors
     /// As [`Load::finish`], or a sale was not accepted.
