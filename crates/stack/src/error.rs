@@ -111,11 +111,39 @@ pub enum StackError {
         #[source]
         source: io::Error,
     },
+    /// RabbitMQ did not do what it was asked to.
+    #[error("rabbitmq: {action}: {said}")]
+    Refused {
+        /// What it was asked to do.
+        action: String,
+        /// What it said.
+        said: String,
+    },
+    /// A broker did not tell or do something.
+    #[error("kafka {node}: {action}")]
+    Kafka {
+        /// The broker's id.
+        node: i32,
+        /// What it was asked.
+        action: String,
+        /// Why it failed.
+        #[source]
+        source: io::Error,
+    },
     /// Kafka did not take an ACL.
     #[error("kafka: grant to {user}")]
     Grant {
         /// To whom.
         user: String,
+        /// Why it failed.
+        #[source]
+        source: io::Error,
+    },
+    /// A proxy could not open its port.
+    #[error("proxy: {action} a port of loopback")]
+    Proxy {
+        /// What was tried.
+        action: &'static str,
         /// Why it failed.
         #[source]
         source: io::Error,

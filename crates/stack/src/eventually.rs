@@ -1,10 +1,14 @@
 use std::time::Duration;
 
+use backon::{BackoffBuilder, ExponentialBuilder};
 use tokio::time::{sleep, timeout};
 
 use crate::error::StackError;
 
-const FIRST_PAUSE: Duration = Duration::from_millis(5);
+const PAUSES: ExponentialBuilder = ExponentialBuilder::new()
+    .with_min_delay(Duration::from_millis(5))
+    .with_max_delay(LONGEST_PAUSE)
+    .without_max_times();
 const LONGEST_PAUSE: Duration = Duration::from_millis(100);
 
 /// Asks `condition` again and again, with pauses of 5 to 100 ms, until it is true.
@@ -23,10 +27,9 @@ pub async fn eventually(limit: Duration, condition: impl AsyncFnMut() -> bool) -
 }
 
 async fn until(mut condition: impl AsyncFnMut() -> bool) {
-    let mut pause = FIRST_PAUSE;
+    let mut pauses = PAUSES.build();
     while !condition().await {
-        sleep(pause).await;
-        pause = (pause * 2).min(LONGEST_PAUSE);
+        sleep(pauses.next().unwrap_or(LONGEST_PAUSE)).await;
     }
 }
 

@@ -1,20 +1,27 @@
-//! A Kafka of its own: one KRaft node that is broker and controller, with every internal topic on one replica.
+//! A Kafka of its own: one KRaft node that is broker and controller, alone or with others of a [`KafkaCluster`].
 
+mod cluster;
 mod configuration;
 mod installation;
+mod member;
 mod probe;
 mod secure;
+mod state;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+pub use self::cluster::{KafkaCluster, KafkaClusterOptions};
+use self::installation::Installation;
+use self::member::Member;
+pub use self::secure::{Grant, SecureListener};
+pub use self::state::{Election, PartitionState};
 use crate::error::StackError;
-use crate::port::free_port;
+use crate::process::Scarce;
+use crate::proxy::{Proxy, Wire};
 use crate::server::{Server, with_free_ports};
-use installation::Installation;
-pub use secure::{Grant, SecureListener};
 
 const READY_LIMIT: Duration = Duration::from_secs(90);
 const STOP_LIMIT: Duration = Duration::from_secs(60);
@@ -36,6 +43,9 @@ pub struct KafkaOptions {
     pub properties: BTreeMap<String, String>,
     /// A second listener, for clients that prove who they are.
     pub secure: Option<SecureListener>,
+    /// Whether clients reach the plain listener through a proxy, see [`Kafka::proxy`], and are told no other address. Brokers
+    /// reach each other without.
+    pub behind_proxy: bool,
 }
 
 impl Default for KafkaOptions {
@@ -48,6 +58,7 @@ impl Default for KafkaOptions {
             advertised_host: "127.0.0.1".to_owned(),
             properties: BTreeMap::new(),
             secure: None,
+            behind_proxy: false,
         }
     }
 }
@@ -58,11 +69,9 @@ pub struct Kafka {
     server: Server,
     installation: Installation,
     options: KafkaOptions,
+    member: Member,
+    proxy: Option<Proxy>,
     bootstrap: String,
-    broker_port: u16,
-    controller_port: u16,
-    secure_port: Option<u16>,
-    cluster_id: String,
 }
 
 impl Kafka {
@@ -81,9 +90,7 @@ impl Kafka {
     pub async fn start_with(options: KafkaOptions) -> Result<Self, StackError> {
         let installation = Installation::find()?;
         with_free_ports(async || {
-            let secure_port = options.secure.as_ref().map(|_| free_port()).transpose()?;
-            let ports = [free_port()?, free_port()?];
-            let kafka = Self { secure_port, ..prepare(installation.clone(), ports, options.clone())? };
+            let kafka = prepare(installation.clone(), Member::alone(&options)?, options.clone()).await?;
             kafka.launch().await?;
             Ok(kafka)
         })
@@ -94,6 +101,18 @@ impl Kafka {
     #[must_use]
     pub fn bootstrap(&self) -> &str {
         &self.bootstrap
+    }
+
+    /// The node's id: 1, or its number in a cluster.
+    #[must_use]
+    pub fn id(&self) -> i32 {
+        self.member.id
+    }
+
+    /// What clients reach it through, with [`KafkaOptions::behind_proxy`]; it tells answers from each other.
+    #[must_use]
+    pub fn proxy(&self) -> Option<&Proxy> {
+        self.proxy.as_ref()
     }
 
     /// Id of the broker's process, or `None` if it is stopped.
@@ -138,6 +157,24 @@ impl Kafka {
         self.server.remove_data()
     }
 
+    /// Copies the data as it is on disk now, in place of an earlier copy. A stopped broker's is whole.
+    ///
+    /// # Errors
+    /// The data cannot be copied.
+    pub fn checkpoint(&self) -> Result<(), StackError> {
+        self.server.copy_data()
+    }
+
+    /// Kills the broker and puts the copy in place of its data; [`Kafka::restart`] then starts it from there, as if its
+    /// topics had lost their tails.
+    ///
+    /// # Errors
+    /// There is no copy, or it cannot be put in place.
+    pub fn roll_back(&self) -> Result<(), StackError> {
+        self.server.kill();
+        self.server.bring_back_data()
+    }
+
     /// Stops the broker's clock with SIGSTOP: connections stay open, nothing answers.
     ///
     /// # Errors
@@ -154,21 +191,60 @@ impl Kafka {
         self.server.running()?.resume()
     }
 
+    /// As [`crate::Process::limit`], of the broker that runs.
+    ///
+    /// # Errors
+    /// The broker is stopped, or the limit is higher than what it may ask for.
+    pub fn limit(&self, scarce: Scarce, most: Option<u64>) -> Result<(), StackError> {
+        self.server.running()?.limit(scarce, most)
+    }
+
     async fn launch(&self) -> Result<(), StackError> {
         let properties = self.server.write("server.properties", &configuration::properties(self)?)?;
         if !self.server.data().join("meta.properties").exists() {
             self.format(&properties).await?;
         }
-        let mut command = self.installation.java(&self.options);
+        let mut command = self.installation.java(&self.options, self.server.folder());
         command.arg("kafka.Kafka").arg(properties);
-        let (port, cluster_id) = (self.broker_port, self.cluster_id.as_str());
-        self.server.launch(command, READY_LIMIT, async |_| probe::serves(port, cluster_id).await).await
+        self.server.launch(command, READY_LIMIT, async |_| self.serves().await).await
     }
 
+    /// Whether it is registered: it lists itself as clients are to find it.
+    async fn serves(&self) -> bool {
+        probe::serves(self.member.ports.broker, self.advertised_port(), &self.member.cluster_id).await
+    }
+
+    fn advertised_port(&self) -> u16 {
+        self.proxy.as_ref().map_or(self.member.ports.broker, |proxy| proxy.address().port())
+    }
+
+    /// Makes the storage: by hand where the features are at hand, else by Kafka's own tool, which is one more Java to be
+    /// started. Only that one can write passwords.
     async fn format(&self, properties: &PathBuf) -> Result<(), StackError> {
         self.server.make_data()?;
-        let mut command: Command = self.installation.java(&self.options);
-        command.args(["kafka.tools.StorageTool", "format", "--cluster-id", &self.cluster_id, "--config"]);
+        let has_users = self.options.secure.as_ref().is_some_and(|secure| !secure.users.is_empty());
+        match self.installation.features() {
+            Some(features) if !has_users => self.format_by_hand(&features),
+            _ => self.format_by_tool(properties).await,
+        }
+    }
+
+    fn format_by_hand(&self, features: &Path) -> Result<(), StackError> {
+        let Member { id, cluster_id, .. } = &self.member;
+        let identity = format!("version=1\nnode.id={id}\ncluster.id={cluster_id}\n");
+        self.server.copy_into_data(features)?;
+        self.server.write("data/meta.properties", &identity).map(drop)
+    }
+
+    async fn format_by_tool(&self, properties: &PathBuf) -> Result<(), StackError> {
+        let mut command: Command = self.installation.java(&self.options, self.server.folder());
+        command.args([
+            "kafka.tools.StorageTool",
+            "format",
+            "--cluster-id",
+            &self.member.cluster_id,
+            "--config",
+        ]);
         command.arg(properties);
         command.args(self.options.secure.iter().flat_map(SecureListener::format_arguments));
         let process = self.server.spawn(command)?;
@@ -180,21 +256,18 @@ impl Kafka {
     }
 }
 
-fn prepare(
+async fn prepare(
     installation: Installation,
-    [broker_port, controller_port]: [u16; 2],
+    member: Member,
     options: KafkaOptions,
 ) -> Result<Kafka, StackError> {
-    Ok(Kafka {
-        server: Server::new("kafka")?,
-        installation,
-        options,
-        bootstrap: format!("127.0.0.1:{broker_port}"),
-        broker_port,
-        controller_port,
-        secure_port: None,
-        cluster_id: configuration::random_cluster_id(),
-    })
+    let address = format!("127.0.0.1:{}", member.ports.broker);
+    let proxy = match options.behind_proxy {
+        true => Some(Proxy::speaking(Wire::Kafka, &address).await?),
+        false => None,
+    };
+    let bootstrap = proxy.as_ref().map_or(address, |proxy| proxy.address().to_string());
+    Ok(Kafka { server: Server::new("kafka")?, installation, options, member, proxy, bootstrap })
 }
 
 #[cfg(test)]
@@ -205,20 +278,23 @@ mod tests {
     #[tokio::test]
     async fn a_taken_port_is_told_in_the_log() {
         let taken = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("bind");
-        let ports = [taken.local_addr().expect("bound").port(), free_port().expect("a free port")];
+        let options = KafkaOptions::default();
+        let mut member = Member::alone(&options).expect("free ports");
+        member.ports.broker = taken.local_addr().expect("bound").port();
         let installation = Installation::find().expect("on this machine");
-        let kafka = prepare(installation, ports, KafkaOptions::default()).expect("a folder");
+        let kafka = prepare(installation, member, options).await.expect("a folder");
         assert!(crate::server::is_port_taken(&kafka.launch().await.expect_err("taken")));
     }
 
     #[tokio::test]
     async fn a_paused_broker_serves_again_when_it_is_resumed() {
         let kafka = Kafka::start().await.expect("starts");
-        let serves = async || probe::serves(kafka.broker_port, &kafka.cluster_id).await;
         kafka.pause().expect("runs");
-        let answer = tokio::time::timeout(Duration::from_millis(200), serves()).await;
+        let answer = tokio::time::timeout(Duration::from_millis(200), kafka.serves()).await;
         assert!(answer.is_err(), "{answer:?} while paused");
         kafka.resume().expect("runs");
-        crate::eventually(Duration::from_secs(30), serves).await.expect("serves again");
+        crate::eventually(Duration::from_secs(30), async || kafka.serves().await)
+            .await
+            .expect("serves again");
     }
 }

@@ -1,8 +1,10 @@
-//! Real Kafka, Valkey and an OCI registry as child processes on free loopback ports, for tests and for `blackfriday demo`.
+//! Real Kafka, RabbitMQ, Valkey and an OCI registry as child processes on free loopback ports, for tests and for
+//! `blackfriday demo`; and what can happen to them.
 //!
-//! [`Kafka`], [`Valkey`] and [`Sentinel`] can be stopped, killed, paused and started again on the same port and data,
-//! [`Registry`] all of it but paused; [`Process`] does the same for any other binary. [`eventually`] waits for a condition with
-//! a limit.
+//! [`Kafka`], [`RabbitMq`], [`Valkey`] and [`Sentinel`] can be stopped, killed, paused and started again on the same port
+//! and data, [`OciRegistry`] all of it but paused; [`Process`] does the same for any other binary. [`KafkaCluster`] and
+//! [`ValkeyGroup`] are several that belong together. [`Proxy`] is the network between any two parts, [`Scarce`] what a process
+//! can run out of, [`Clock`] its time of day. [`eventually`] waits for a condition with a limit.
 //!
 //! Invariant: no child outlives its parent. A dropped value kills its process at once; a parent that is killed
 //! takes its children along by `PR_SET_PDEATHSIG`. Data is kept in a temporary folder,
@@ -10,6 +12,8 @@
 
 mod authority;
 mod certificates;
+mod clients;
+mod clock;
 mod error;
 mod eventually;
 mod folder;
@@ -18,15 +22,27 @@ mod locate;
 mod port;
 mod private_file;
 mod process;
+mod proxy;
+mod rabbitmq;
 mod registry;
+mod schemathesis;
 mod server;
 mod valkey;
 
 pub use authority::{Authority, Identity};
+pub use clients::Clients;
+pub use clock::Clock;
 pub use error::StackError;
 pub use eventually::eventually;
-pub use kafka::{Grant, Kafka, KafkaOptions, SecureListener};
-pub use port::free_port;
-pub use process::Process;
-pub use registry::{Password, Registry, RegistryOptions, RegistryProgram};
-pub use valkey::{Sentinel, SentinelOptions, Valkey, ValkeyOptions};
+pub use kafka::{
+    Election, Grant, Kafka, KafkaCluster, KafkaClusterOptions, KafkaOptions, PartitionState, SecureListener,
+};
+pub use port::{KeptPort, free_port};
+pub use process::{Process, Scarce};
+pub use proxy::{Proxy, Wire, kafka_request, request_with};
+pub use rabbitmq::{Alarm, RabbitMq, RabbitMqOptions, RabbitMqUser};
+pub use registry::{OciRegistry, Password, RegistryOptions, RegistryProgram};
+pub use schemathesis::schemathesis;
+pub use valkey::{
+    Sentinel, SentinelOptions, Valkey, ValkeyGroup, ValkeyGroupOptions, ValkeyKind, ValkeyOptions,
+};

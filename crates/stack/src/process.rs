@@ -8,6 +8,8 @@
 //! can stop it in order, and whatever it forked is killed with it. Only if the parent is killed by SIGKILL do the
 //! child's own children depend on the child.
 
+mod limits;
+
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::process::CommandExt;
@@ -24,6 +26,7 @@ use rustix::process::{
 };
 use tokio::sync::watch;
 
+pub use self::limits::Scarce;
 use crate::error::StackError;
 
 const TAIL_LINES: usize = 40;
@@ -219,10 +222,13 @@ fn die_with_parent(command: &mut Command) {
     let parent = getpid();
     let request = move || {
         set_parent_process_death_signal(Some(Signal::KILL))?;
+        // A file that may not grow is an error then, as on a full disk, and not the end.
+        // SAFETY: signal(2) is async-signal-safe, and nothing is run at that signal.
+        unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
         // The parent may have died before the request; then the signal would never be sent.
         if getppid() == Some(parent) { Ok(()) } else { Err(Errno::SRCH.into()) }
     };
-    // SAFETY: between fork and exec only prctl(2) and getppid(2) are called; both are async-signal-safe and
+    // SAFETY: between fork and exec only prctl(2), signal(2) and getppid(2) are called; all are async-signal-safe and
     // nothing is allocated.
     unsafe { command.pre_exec(request) };
 }

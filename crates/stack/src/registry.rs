@@ -26,7 +26,7 @@ const STOP_LIMIT: Duration = Duration::from_secs(20);
 const PASSWORD_FILE: &str = "password";
 const HTPASSWD: &str = "htpasswd";
 
-/// How a [`Registry`] is started.
+/// How an [`OciRegistry`] is started.
 #[derive(Clone, Debug)]
 pub struct RegistryOptions {
     /// Where authority, password and data are kept from start to start; without it they are made at the start and removed on drop.
@@ -43,9 +43,9 @@ pub struct RegistryOptions {
     pub plain_http: bool,
 }
 
-/// A running or stopped registry. Dropping it kills it, and removes what it keeps unless a folder was given.
+/// A running or stopped OCI registry. Dropping it kills it, and removes what it keeps unless a folder was given.
 #[derive(Debug)]
-pub struct Registry {
+pub struct OciRegistry {
     server: Server,
     program: RegistryProgram,
     listen: SocketAddr,
@@ -67,11 +67,11 @@ impl Default for RegistryOptions {
     }
 }
 
-impl Registry {
+impl OciRegistry {
     /// Starts a registry with the default options and waits until it answers.
     ///
     /// # Errors
-    /// As [`Registry::start_with`].
+    /// As [`OciRegistry::start_with`].
     pub async fn start() -> Result<Self, StackError> {
         Self::start_with(RegistryOptions::default()).await
     }
@@ -176,7 +176,7 @@ impl Registry {
         self.launch().await
     }
 
-    /// The folder with what was pushed, in the layout of [`Registry::program`].
+    /// The folder with what was pushed, in the layout of [`OciRegistry::program`].
     #[must_use]
     pub fn data(&self) -> PathBuf {
         self.server.data()

@@ -15,8 +15,8 @@ use crate::process::Process;
 
 /// How many times a start is tried with other ports when somebody takes one between its choice and its use.
 const PORT_TRIES: usize = 5;
-/// In the words of C and of Go, in lower case.
-const PORT_TAKEN: &str = "address already in use";
+/// In the words of C and Go, and of Erlang, in lower case.
+const PORT_TAKEN: &[&str] = &["address already in use", "eaddrinuse"];
 
 /// A server's folder and its process, if it runs.
 #[derive(Debug)]
@@ -61,6 +61,12 @@ impl Server {
         fs::create_dir_all(&data).map_err(failed("make", &data))
     }
 
+    /// Under the same name.
+    pub(crate) fn copy_into_data(&self, file: &Path) -> Result<(), StackError> {
+        let copied = self.data().join(file.file_name().unwrap_or_default());
+        fs::copy(file, copied).map(drop).map_err(failed("copy", file))
+    }
+
     pub(crate) fn remove_data(&self) -> Result<(), StackError> {
         let data = self.data();
         remove(&data).map_err(failed("remove", &data))
@@ -80,7 +86,13 @@ impl Server {
     /// A process of the server that is not *the* server, such as the one that formats its storage.
     pub(crate) fn spawn(&self, command: Command) -> Result<Process, StackError> {
         let number = self.starts.fetch_add(1, Ordering::Relaxed);
-        Process::spawn(command, self.folder().join(format!("{}-{number}.log", self.name)))
+        Process::spawn(command, self.log(number))
+    }
+
+    /// The log of the process that was started last, empty if there is none.
+    pub(crate) fn latest_log(&self) -> String {
+        let number = self.starts.load(Ordering::Relaxed).saturating_sub(1);
+        fs::read_to_string(self.log(number)).unwrap_or_default()
     }
 
     /// Starts the server and waits until `probe`, which is given its log, says that it answers.
@@ -127,6 +139,10 @@ impl Server {
         self.process.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn log(&self, number: u32) -> PathBuf {
+        self.folder().join(format!("{}-{number}.log", self.name))
+    }
+
     fn copied(&self) -> PathBuf {
         self.folder().join("copy")
     }
@@ -148,7 +164,9 @@ pub(crate) async fn with_free_ports<T>(
 }
 
 pub(crate) fn is_port_taken(error: &StackError) -> bool {
-    matches!(error, StackError::Exited { log, .. } if log.to_lowercase().contains(PORT_TAKEN))
+    let StackError::Exited { log, .. } = error else { return false };
+    let log = log.to_lowercase();
+    PORT_TAKEN.iter().any(|words| log.contains(words))
 }
 
 fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StackError {

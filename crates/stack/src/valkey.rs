@@ -1,26 +1,26 @@
-//! A Valkey of its own, with the durability that the demo and the tests reason about: an append-only file that is
-//! synced every second, and no snapshots.
+//! A Valkey of its own, or a Redis in its place, with the durability that the demo and the tests reason about: an
+//! append-only file that is synced every second, and no snapshots.
 
+mod append_only;
+mod group;
+mod program;
 mod sentinel;
+mod trouble;
 mod wire;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+pub use self::group::{ValkeyGroup, ValkeyGroupOptions};
+pub use self::program::ValkeyKind;
 pub use self::sentinel::{Sentinel, SentinelOptions};
 use crate::authority::Identity;
 use crate::error::StackError;
-use crate::locate;
 use crate::port::free_port;
+use crate::process::Scarce;
 use crate::server::{Server, with_free_ports};
 
-const VARIABLE: &str = "BLACKFRIDAY_VALKEY_SERVER";
-const WHAT: &str = "valkey-server (version 8 or newer)";
-const OLDEST: u32 = 8;
-const REDIS_VARIABLE: &str = "BLACKFRIDAY_REDIS_SERVER";
-const REDIS: &str = "redis-server of version 7 or newer";
-const OLDEST_REDIS: u32 = 7;
 const READY_LIMIT: Duration = Duration::from_secs(30);
 const STOP_LIMIT: Duration = Duration::from_secs(20);
 const COMMAND_LIMIT: Duration = Duration::from_secs(10);
@@ -28,6 +28,8 @@ const COMMAND_LIMIT: Duration = Duration::from_secs(10);
 /// How a [`Valkey`] is started.
 #[derive(Clone, Debug, Default)]
 pub struct ValkeyOptions {
+    /// Which of the two servers, that are used in the same way.
+    pub kind: ValkeyKind,
     /// More directives of `valkey.conf`, such as `("requirepass", "secret")`. They win over the ones set here.
     pub config: Vec<(String, String)>,
     /// Serves TLS, on a port next to the plain one, as this identity. Clients must show a certificate of its authority, unless
@@ -57,25 +59,32 @@ impl Valkey {
     /// Starts a server and waits, at most 30 s, until it answers.
     ///
     /// # Errors
-    /// No `valkey-server` of version 8 or newer is on this machine, or it does not start.
+    /// No `valkey-server` of version 8 or newer (or `redis-server` of 7) is on this machine, or it does not start.
     pub async fn start_with(options: ValkeyOptions) -> Result<Self, StackError> {
-        start(find()?, &options).await
+        let program = options.kind.find()?;
+        with_free_ports(async || {
+            let tls_port = options.tls.as_ref().map(|_| free_port()).transpose()?;
+            let valkey = prepare(program.clone(), free_port()?, tls_port, &options)?;
+            valkey.restart().await?;
+            Ok(valkey)
+        })
+        .await
     }
 
-    /// Starts a Redis in Valkey's place, which is used in the same way.
+    /// Starts a Redis in Valkey's place.
     ///
     /// # Errors
-    /// No `redis-server` of version 7 or newer is on this machine, or it does not start.
+    /// As [`Valkey::start_with`].
     pub async fn start_redis_with(options: ValkeyOptions) -> Result<Self, StackError> {
-        start(find_redis()?, &options).await
+        Self::start_with(ValkeyOptions { kind: ValkeyKind::Redis, ..options }).await
     }
 
     /// The program that is started, for callers with a configuration of their own: to be run by [`crate::Process`].
     ///
     /// # Errors
-    /// No `valkey-server` of version 8 or newer is on this machine.
-    pub fn program() -> Result<PathBuf, StackError> {
-        find()
+    /// No such program of version 8 (Redis: 7) or newer is on this machine.
+    pub fn program(kind: ValkeyKind) -> Result<PathBuf, StackError> {
+        kind.find()
     }
 
     /// `redis://127.0.0.1:<port>`, the same after a restart.
@@ -132,8 +141,17 @@ impl Valkey {
     /// # Errors
     /// It does not start, for instance because the port was taken meanwhile.
     pub async fn restart(&self) -> Result<(), StackError> {
+        self.restart_with(&[]).await
+    }
+
+    /// As [`Valkey::restart`], with more directives for this run: `("replicaof", "no one")` brings a server back as a primary
+    /// that was made a replica.
+    ///
+    /// # Errors
+    /// As [`Valkey::restart`]; a directive is wrong.
+    pub async fn restart_with(&self, directives: &[(&str, &str)]) -> Result<(), StackError> {
         self.stop().await?;
-        self.launch().await
+        self.launch(directives, async |log| answers(self.port, log).await).await
     }
 
     /// Kills the server and removes its data; [`Valkey::restart`] then starts an empty one.
@@ -179,6 +197,14 @@ impl Valkey {
         self.server.running()?.resume()
     }
 
+    /// As [`crate::Process::limit`], of the server that runs.
+    ///
+    /// # Errors
+    /// The server is stopped, or the limit is higher than what it may ask for.
+    pub fn limit(&self, scarce: Scarce, most: Option<u64>) -> Result<(), StackError> {
+        self.server.running()?.limit(scarce, most)
+    }
+
     /// Sends one command on a connection of its own, at most 10 s, and returns its answer: what an array holds one
     /// below the other, nulls as empty lines. The way to look or meddle behind a service's back.
     ///
@@ -190,23 +216,19 @@ impl Valkey {
         answer.unwrap_or_else(|elapsed| Err(elapsed.into())).map_err(failed)
     }
 
-    async fn launch(&self) -> Result<(), StackError> {
+    async fn launch(
+        &self,
+        directives: &[(&str, &str)],
+        probe: impl AsyncFnMut(&Path) -> bool,
+    ) -> Result<(), StackError> {
         self.server.make_data()?;
         let mut command = Command::new(&self.program);
         command.arg(self.server.folder().join("valkey.conf"));
-        let port = self.port;
-        self.server.launch(command, READY_LIMIT, async |log| answers(port, log).await).await
+        for (name, value) in directives {
+            command.arg(format!("--{name}")).args(value.split_whitespace());
+        }
+        self.server.launch(command, READY_LIMIT, probe).await
     }
-}
-
-async fn start(program: PathBuf, options: &ValkeyOptions) -> Result<Valkey, StackError> {
-    with_free_ports(async || {
-        let tls_port = options.tls.as_ref().map(|_| free_port()).transpose()?;
-        let valkey = prepare(program.clone(), free_port()?, tls_port, options)?;
-        valkey.launch().await?;
-        Ok(valkey)
-    })
-    .await
 }
 
 fn prepare(
@@ -257,73 +279,18 @@ async fn answers(port: u16, log: &Path) -> bool {
     text.contains("Ready to accept connections") && wire::answers(port).await
 }
 
-fn find() -> Result<PathBuf, StackError> {
-    if let Some(path) = locate::named_by(VARIABLE) {
-        return if path.is_file() {
-            check_version(path)
-        } else {
-            Err(StackError::Misnamed { what: WHAT, variable: VARIABLE, path })
-        };
-    }
-    let candidates = [locate::on_path("valkey-server"), locate::in_tools("valkey/usr/bin/valkey-server")];
-    let checked: Vec<_> = candidates.into_iter().flatten().map(check_version).collect();
-    let missing = Err(StackError::Missing { what: WHAT, variable: VARIABLE });
-    // The first that is new enough; if none is, the error of the last.
-    checked.into_iter().fold(missing, |best, next| if best.is_ok() { best } else { next })
-}
-
-fn find_redis() -> Result<PathBuf, StackError> {
-    let (what, variable) = (REDIS, REDIS_VARIABLE);
-    if let Some(path) = locate::named_by(REDIS_VARIABLE) {
-        return if path.is_file() { Ok(path) } else { Err(StackError::Misnamed { what, variable, path }) };
-    }
-    let candidates = [locate::on_path("redis-server"), locate::in_tools("redis/usr/bin/redis-server")];
-    let is_new = |program: &PathBuf| {
-        let version = Command::new(program).arg("--version").output();
-        let said = version.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
-        said.is_ok_and(|said| {
-            said.starts_with("Redis") && major_version(&said).is_some_and(|major| major >= OLDEST_REDIS)
-        })
-    };
-    candidates.into_iter().flatten().find(is_new).ok_or(StackError::Missing { what, variable })
-}
-
-fn check_version(program: PathBuf) -> Result<PathBuf, StackError> {
-    let name = program.display().to_string();
-    let output = Command::new(&program)
-        .arg("--version")
-        .output()
-        .map_err(|source| StackError::Spawn { program: name.clone(), source })?;
-    let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
-    if major_version(&said).is_some_and(|major| major >= OLDEST) {
-        return Ok(program);
-    }
-    Err(StackError::Outdated { program: name, found: said.trim().to_owned(), wanted: "8" })
-}
-
-/// The 8 of `Valkey server v=8.0.1 sha=…`.
-fn major_version(said: &str) -> Option<u32> {
-    said.split_once("v=")?.1.split('.').next()?.parse().ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn reads_the_version() {
-        assert_eq!(major_version("Valkey server v=8.0.1 sha=00000000:0 malloc=jemalloc-5.3.0"), Some(8));
-        assert_eq!(major_version("Redis server v=7.2.4 sha=0"), Some(7));
-        assert_eq!(major_version("error while loading shared libraries: liblzf.so.1"), None);
-    }
 
     /// The retry with other ports knows this error by its text.
     #[tokio::test]
     async fn a_taken_port_is_told_in_the_log() {
         let taken = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("bind");
         let port = taken.local_addr().expect("bound").port();
-        let valkey =
-            prepare(find().expect("on this machine"), port, None, &ValkeyOptions::default()).expect("files");
-        assert!(crate::server::is_port_taken(&valkey.launch().await.expect_err("taken")));
+        let (program, options) =
+            (ValkeyKind::Valkey.find().expect("on this machine"), ValkeyOptions::default());
+        let valkey = prepare(program, port, None, &options).expect("files");
+        assert!(crate::server::is_port_taken(&valkey.restart().await.expect_err("taken")));
     }
 }

@@ -3,9 +3,9 @@
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use blackfriday_stack::{Process, StackError, eventually};
+use blackfriday_stack::{Clock, Process, Scarce, StackError, eventually};
 use tempfile::TempDir;
 
 const LIMIT: Duration = Duration::from_secs(20);
@@ -129,4 +129,69 @@ async fn signals_to_an_ended_child_go_nowhere() {
     shell.process.pause().expect("nothing to do");
     shell.process.kill();
     assert!(shell.process.terminate(LIMIT).await.expect("has ended").success());
+}
+
+/// Each goes on and on until it lacks something, and ends with 7 then.
+#[tokio::test]
+async fn a_child_can_run_out_of_what_it_needs() {
+    let full = "while echo x >>file; do sleep 0.01; done 2>/dev/null; exit 7";
+    let too_many = "while (exec 9</dev/null) 2>/dev/null; do sleep 0.01; done; exit 7";
+    let too_large = "x=xxxxxxxx; while (y=$x$x$x$x) 2>/dev/null; do x=$x$x; done; exit 7";
+    for (script, scarce, most) in [
+        (full, Scarce::FileBytes, 100),
+        (too_many, Scarce::Descriptors, 3),
+        (too_large, Scarce::MemoryBytes, 8 << 20),
+    ] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let script = format!("echo ready; while [ ! -e go ]; do sleep 0.01; done; {script}");
+        let mut command = Command::new("sh");
+        command.args(["-c", &script]).current_dir(folder.path());
+        let process = Process::spawn(command, folder.path().join("log")).expect("sh is there");
+        has_logged(&process, "ready").await;
+        process.limit(scarce, Some(most)).expect("it runs");
+        fs::write(folder.path().join("go"), "").expect("written");
+        let status = process.wait(LIMIT).await.expect("it runs out of it");
+        assert_eq!(status.code(), Some(7), "{scarce:?}: {}", process.log_tail());
+    }
+}
+
+#[tokio::test]
+async fn a_limit_is_lifted_again() {
+    let shell = shell("exec sleep 1000");
+    let limits = || fs::read_to_string(format!("/proc/{}/limits", shell.process.pid())).expect("it runs");
+    // `sleep` may not be there yet.
+    eventually(LIMIT, async || !limits().is_empty()).await.expect("told");
+    let before = limits();
+    shell.process.limit(Scarce::Descriptors, Some(5)).expect("it runs");
+    assert!(limits().lines().any(|line| line.starts_with("Max open files            5 ")), "{}", limits());
+    shell.process.limit(Scarce::Descriptors, None).expect("it runs");
+    assert_eq!(limits(), before);
+}
+
+#[tokio::test]
+async fn a_child_can_have_a_clock_of_its_own_which_is_moved_while_it_runs() {
+    let clock = Clock::new().expect("libfaketime");
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut command = Command::new("sh");
+    command.args(["-c", "while :; do date +%s; sleep 0.05; done"]);
+    clock.wear(&mut command);
+    let process = Process::spawn(command, folder.path().join("log")).expect("sh is there");
+    let ahead = || {
+        let told: u64 = process.log_tail().lines().last()?.parse().ok()?;
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs();
+        Some(i64::try_from(told).expect("no end of time") - i64::try_from(now).expect("no end of time"))
+    };
+    let is_about = async |wanted: i64| {
+        let told = eventually(LIMIT, async || ahead().is_some_and(|ahead| (ahead - wanted).abs() < 60)).await;
+        told.unwrap_or_else(|error| panic!("{wanted} s: {error}: {}", process.log_tail()));
+    };
+    is_about(0).await;
+    for shift in [3600, -86_400, 0] {
+        clock.shift(shift).expect("written");
+        is_about(shift).await;
+    }
+    let left = format!("/dev/shm/faketime_shm_{}", process.pid());
+    process.kill();
+    drop(clock);
+    assert!(!fs::exists(left).expect("can be asked"));
 }

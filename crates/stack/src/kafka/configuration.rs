@@ -1,14 +1,15 @@
-//! `server.properties` of the one node. Each value that differs from Kafka's default says why.
+//! `server.properties` of a node. Each value that differs from Kafka's default says why.
 
 use std::collections::BTreeMap;
-use std::hash::{BuildHasher, RandomState};
 
 use super::Kafka;
+use super::secure::SecureListener;
 use crate::error::StackError;
 
 pub(super) fn properties(kafka: &Kafka) -> Result<String, StackError> {
     let mut properties: BTreeMap<String, String> = place(kafka);
     properties.extend(FIXED.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())));
+    properties.extend(internal_topics(kafka.member.size));
     if let Some(secure) = &kafka.options.secure {
         properties.extend(secure.properties(kafka)?);
     }
@@ -16,24 +17,26 @@ pub(super) fn properties(kafka: &Kafka) -> Result<String, StackError> {
     Ok(properties.iter().map(|(name, value)| format!("{name}={value}\n")).collect())
 }
 
-/// 22 characters of URL-safe base 64, as Kafka's `Uuid` reads them: the cluster id distinguishes this broker from a stranger
-/// that took its port. The last character holds the last two bits of 128 only, so it is fixed.
-pub(super) fn random_cluster_id() -> String {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-    let random = RandomState::new();
-    // A leading dash would be read as an option by the command that formats the storage.
-    let inner = (0..20).map(|index| ALPHABET[usize::from(random.hash_one(index).to_le_bytes()[0] % 64)]);
-    std::iter::once(b'B').chain(inner).chain(std::iter::once(b'A')).map(char::from).collect()
-}
-
 fn place(kafka: &Kafka) -> BTreeMap<String, String> {
-    let (broker, controller) = (kafka.broker_port, kafka.controller_port);
-    let advertised = &kafka.options.advertised_host;
+    let (member, ports) = (&kafka.member, &kafka.member.ports);
+    let (advertised, advertised_port) = (&kafka.options.advertised_host, kafka.advertised_port());
     let secure = kafka.secure_bootstrap().map(|address| format!(",SECURE://{address}")).unwrap_or_default();
+    let inside = ports.between_brokers.map(|port| format!(",INSIDE://127.0.0.1:{port}")).unwrap_or_default();
+    let protocol = kafka.options.secure.as_ref().map_or("PLAINTEXT", SecureListener::protocol);
+    let (broker, controller) = (ports.broker, ports.controller);
+    let listeners =
+        format!("PLAINTEXT://127.0.0.1:{broker},CONTROLLER://127.0.0.1:{controller}{inside}{secure}");
+    let between = if ports.between_brokers.is_some() { "INSIDE" } else { "PLAINTEXT" };
     let pairs = [
-        ("listeners", format!("PLAINTEXT://127.0.0.1:{broker},CONTROLLER://127.0.0.1:{controller}{secure}")),
-        ("advertised.listeners", format!("PLAINTEXT://{advertised}:{broker}{secure}")),
-        ("controller.quorum.voters", format!("1@127.0.0.1:{controller}")),
+        ("node.id", member.id.to_string()),
+        ("listeners", listeners),
+        ("advertised.listeners", format!("PLAINTEXT://{advertised}:{advertised_port}{inside}{secure}")),
+        (
+            "listener.security.protocol.map",
+            format!("PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,INSIDE:PLAINTEXT,SECURE:{protocol}"),
+        ),
+        ("inter.broker.listener.name", between.to_owned()),
+        ("controller.quorum.voters", member.voters.clone()),
         ("log.dirs", kafka.server.data().display().to_string()),
         ("num.partitions", kafka.options.partitions.to_string()),
         ("message.max.bytes", kafka.options.max_message_bytes.to_string()),
@@ -41,23 +44,28 @@ fn place(kafka: &Kafka) -> BTreeMap<String, String> {
     pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
+/// They would otherwise wait for three brokers.
+fn internal_topics(brokers: usize) -> impl Iterator<Item = (String, String)> {
+    let (copies, in_sync) = (brokers.min(3), if brokers < 3 { 1 } else { 2 });
+    let pairs = [
+        ("offsets.topic.replication.factor", copies),
+        ("transaction.state.log.replication.factor", copies),
+        ("transaction.state.log.min.isr", in_sync),
+        ("share.coordinator.state.topic.replication.factor", copies),
+        ("share.coordinator.state.topic.min.isr", in_sync),
+    ];
+    pairs.into_iter().map(|(name, value)| (name.to_owned(), value.to_string()))
+}
+
 const FIXED: &[(&str, &str)] = &[
     ("process.roles", "broker,controller"),
-    ("node.id", "1"),
     ("controller.listener.names", "CONTROLLER"),
-    ("inter.broker.listener.name", "PLAINTEXT"),
     // A misspelt topic is an error, not a new topic.
     ("auto.create.topics.enable", "false"),
     // The log's clock says when an event was accepted, whoever made the topic.
     ("log.message.timestamp.type", "LogAppendTime"),
     // Nothing disappears behind a test's back.
     ("log.retention.ms", "-1"),
-    // The internal topics would otherwise wait for three brokers.
-    ("offsets.topic.replication.factor", "1"),
-    ("transaction.state.log.replication.factor", "1"),
-    ("transaction.state.log.min.isr", "1"),
-    ("share.coordinator.state.topic.replication.factor", "1"),
-    ("share.coordinator.state.topic.min.isr", "1"),
     // Each partition of an internal topic costs files and time at its first use; the default is 50.
     ("offsets.topic.num.partitions", "2"),
     ("transaction.state.log.num.partitions", "2"),
@@ -76,15 +84,3 @@ const FIXED: &[(&str, &str)] = &[
     // Its default buffer is a quarter of the heap.
     ("log.cleaner.dedupe.buffer.size", "8388608"),
 ];
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn cluster_ids_differ() {
-        let (one, other) = (random_cluster_id(), random_cluster_id());
-        assert_eq!(one.len(), 22);
-        assert_ne!(one, other);
-    }
-}

@@ -5,7 +5,7 @@ use std::fs;
 use std::io;
 
 use super::Kafka;
-use super::probe::{ask, int, string, take};
+use super::probe::{ask, int, string, take, write};
 use crate::authority::Identity;
 use crate::error::StackError;
 
@@ -43,7 +43,7 @@ impl Kafka {
     /// `127.0.0.1:<port>` of the secure listener, if there is one; the same after a restart.
     #[must_use]
     pub fn secure_bootstrap(&self) -> Option<String> {
-        Some(format!("127.0.0.1:{}", self.secure_port?))
+        Some(format!("127.0.0.1:{}", self.member.ports.secure?))
     }
 
     /// Grants this to a user.
@@ -53,7 +53,7 @@ impl Kafka {
     pub async fn grant(&self, user: &str, grants: &[Grant]) -> Result<(), StackError> {
         let failed = |source| StackError::Grant { user: user.to_owned(), source };
         let body = request(user, grants).map_err(failed)?;
-        let answer = ask(self.broker_port, CREATE_ACLS, &body).await.map_err(failed)?;
+        let answer = ask(self.member.ports.broker, CREATE_ACLS, &body).await.map_err(failed)?;
         if is_granted(&answer) == Some(true) {
             return Ok(());
         }
@@ -62,7 +62,7 @@ impl Kafka {
 }
 
 impl SecureListener {
-    fn protocol(&self) -> &'static str {
+    pub(super) fn protocol(&self) -> &'static str {
         match (self.identity.is_some(), self.users.is_empty()) {
             (true, false) => "SASL_SSL",
             (true, true) => "SSL",
@@ -81,8 +81,7 @@ impl SecureListener {
 
     /// What it adds to `server.properties`.
     pub(super) fn properties(&self, kafka: &Kafka) -> Result<BTreeMap<String, String>, StackError> {
-        let map = format!("PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SECURE:{}", self.protocol());
-        let mut properties = BTreeMap::from([("listener.security.protocol.map".to_owned(), map)]);
+        let mut properties = BTreeMap::new();
         let mut set = |name: &str, value: String| properties.insert(name.to_owned(), value);
         if !self.users.is_empty() {
             set("sasl.enabled.mechanisms", MECHANISM.to_owned());
@@ -115,10 +114,9 @@ fn keystore(identity: &Identity) -> Result<String, StackError> {
     Ok(read(&identity.key)? + &read(&identity.certificate)?)
 }
 
-/// No client id, then the ACLs.
 fn request(user: &str, grants: &[Grant]) -> io::Result<Vec<u8>> {
     let count = u32::try_from(grants.len()).map_err(io::Error::other)?;
-    let mut body = [&[0xff, 0xff][..], &count.to_be_bytes()].concat();
+    let mut body = count.to_be_bytes().to_vec();
     for grant in grants {
         body.push(code(&grant.resource, &[("Topic", 2), ("Group", 3)])?);
         write(&mut body, &grant.name)?;
@@ -145,11 +143,4 @@ fn is_granted(mut answer: &[u8]) -> Option<bool> {
 fn code(name: &str, codes: &[(&str, u8)]) -> io::Result<u8> {
     let found = codes.iter().find(|(known, _)| *known == name);
     found.map(|(_, code)| *code).ok_or_else(|| io::Error::other(format!("no such word: {name}")))
-}
-
-fn write(body: &mut Vec<u8>, text: &str) -> io::Result<()> {
-    let length = u16::try_from(text.len()).map_err(io::Error::other)?;
-    body.extend(length.to_be_bytes());
-    body.extend(text.as_bytes());
-    Ok(())
 }

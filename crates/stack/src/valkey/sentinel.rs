@@ -2,7 +2,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
-use super::{COMMAND_LIMIT, READY_LIMIT, STOP_LIMIT, Valkey, find, wire};
+use super::{COMMAND_LIMIT, READY_LIMIT, STOP_LIMIT, Valkey, wire};
 use crate::error::StackError;
 use crate::port::free_port;
 use crate::server::{Server, with_free_ports};
@@ -37,12 +37,12 @@ impl Default for SentinelOptions {
 }
 
 impl Sentinel {
-    /// Starts a Sentinel that watches `primary`, and waits, at most 30 s, until it answers.
+    /// Starts a Sentinel of the same kind as `primary`, which it watches, and waits, at most 30 s, until it answers.
     ///
     /// # Errors
-    /// No `valkey-server` of version 8 or newer is on this machine, or it does not start.
+    /// It does not start.
     pub async fn start(primary: &Valkey, options: &SentinelOptions) -> Result<Self, StackError> {
-        let program = find()?;
+        let program = primary.program.clone();
         with_free_ports(async || {
             let port = free_port()?;
             let name = options.name.clone();
@@ -95,6 +95,32 @@ impl Sentinel {
     pub async fn restart(&self) -> Result<(), StackError> {
         self.stop().await?;
         self.launch().await
+    }
+
+    /// Kills it with SIGKILL.
+    ///
+    /// # Errors
+    /// It is stopped already.
+    pub fn kill(&self) -> Result<(), StackError> {
+        self.server.running()?;
+        self.server.kill();
+        Ok(())
+    }
+
+    /// Stops its clock with SIGSTOP.
+    ///
+    /// # Errors
+    /// It is stopped, or the signal could not be sent.
+    pub fn pause(&self) -> Result<(), StackError> {
+        self.server.running()?.pause()
+    }
+
+    /// Lets it go on.
+    ///
+    /// # Errors
+    /// It is stopped, or the signal could not be sent.
+    pub fn resume(&self) -> Result<(), StackError> {
+        self.server.running()?.resume()
     }
 
     async fn launch(&self) -> Result<(), StackError> {
