@@ -20,6 +20,11 @@ impl Category {
     /// Every category, in the order of its number.
     pub const ALL: [Self; 4] = [Self::Electronica, Self::Ropa, Self::Hogar, Self::Belleza];
 
+    /// How a category is best written as text, as a regular expression of ECMA-262. [`Category::parse`] takes more: space
+    /// around it and other accents.
+    pub const TEXT: &str = "^(?:[1-4]|[Ee][Ll][Ee][Cc][Tt][Rr][OoÓó][Nn][Ii][Cc][Aa]|[Rr][Oo][Pp][Aa]|\
+                            [Hh][Oo][Gg][Aa][Rr]|[Bb][Ee][Ll][Ll][Ee][Zz][Aa])$";
+
     /// The name on the wire and in the store's keys.
     pub const fn name(self) -> &'static str {
         match self {
@@ -111,6 +116,22 @@ mod tests {
             assert_eq!(Category::parse(category.name()), Ok(category));
             assert_eq!(Category::from_number(category as i64), Ok(category));
             assert_eq!(Category::ALL[category.index()], category);
+        }
+    }
+
+    /// The nth character of each class.
+    #[test]
+    fn whatever_the_expression_allows_is_read() {
+        let all = Category::TEXT.strip_prefix("^(?:[1-4]|").and_then(|text| text.strip_suffix(")$"));
+        let names: Vec<_> = all.expect("names").split('|').collect();
+        assert_eq!(names.len(), Category::ALL.len());
+        for (name, category) in names.into_iter().zip(Category::ALL) {
+            let classes: Vec<Vec<char>> =
+                name.trim_matches(['[', ']']).split("][").map(|class| class.chars().collect()).collect();
+            for nth in 0..4 {
+                let text: String = classes.iter().map(|class| class[nth % class.len()]).collect();
+                assert_eq!(Category::parse(&text), Ok(category), "{text}");
+            }
         }
     }
 

@@ -1,6 +1,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use uuid::Uuid;
+
 use crate::digest::{from_hex, to_hex};
 use crate::field_error::FieldError;
 
@@ -15,12 +17,21 @@ impl IdempotencyKey {
     /// The longest key of a client, in characters.
     pub const MAX_BYTES: usize = 128;
 
+    /// A client's key as a regular expression of ECMA-262.
+    pub const PATTERN: &str = "^[!-~]{1,128}$";
+
     /// Checks and takes a client's key.
     ///
     /// # Errors
     /// Empty, longer than [`IdempotencyKey::MAX_BYTES`], or with a space or anything but visible ASCII.
     pub fn new(text: &str) -> Result<Self, FieldError> {
         if is_client_key(text) { Ok(Self(text.into())) } else { Err(malformed()) }
+    }
+
+    /// A key that no other event has: a new UUIDv7.
+    #[must_use]
+    pub fn unique() -> Self {
+        Self(Uuid::now_v7().to_string().into())
     }
 
     /// The key of one item of a batch that was sent under `batch_key`. It depends on what the item says and not on its
@@ -88,6 +99,14 @@ mod tests {
         for text in ["", " ", "a b", "ñ", &"x".repeat(129)] {
             assert_eq!(IdempotencyKey::new(text).expect_err("bad key").field, "idempotency_key");
             assert_eq!(IdempotencyKey::from_wire(text).expect_err("bad key").field, "idempotency_key");
+        }
+    }
+
+    #[test]
+    fn the_expression_has_the_limits() {
+        assert_eq!(IdempotencyKey::PATTERN, format!("^[!-~]{{1,{}}}$", IdempotencyKey::MAX_BYTES));
+        for (byte, is_key) in [(' ', false), ('!', true), ('~', true), ('\u{7f}', false)] {
+            assert_eq!(IdempotencyKey::new(&byte.to_string()).is_ok(), is_key);
         }
     }
 

@@ -19,6 +19,7 @@ mod product;
 mod sale;
 mod tally;
 mod time;
+mod topics;
 mod visible;
 mod weather;
 
@@ -34,4 +35,6 @@ pub use product::ProductId;
 pub use sale::{MAX_QUANTITY, Quantity, SaleDraft};
 pub use tally::{Bounds, CategoryTally, PricePoint, SaleTally, WeatherTally};
 pub use time::Timestamp;
+pub use topics::{SALES, WEATHER};
+pub use visible::VISIBLE_TEXT;
 pub use weather::WeatherDraft;

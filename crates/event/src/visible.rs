@@ -14,6 +14,22 @@ const MOST_EXPANSION: usize = 3;
 /// note without a head, the Khitan filler, the Egyptian blanks.
 const WITHOUT_INK: [char; 5] = ['\u{2800}', '\u{1d159}', '\u{16fe4}', '\u{13441}', '\u{13442}'];
 
+/// The space, and each character of the basic plane that is never seen, as they stand in a class of a regular expression.
+macro_rules! space_and_unseen {
+    () => {
+        concat!(
+            r"\u0000-\u0020\u007f-\u00a0\u00ad\u034f\u0600-\u0605\u061c\u06dd\u070f\u0890-\u0891\u08e2\u115f-\u1160",
+            r"\u1680\u17b4-\u17b5\u180b-\u180f\u2000-\u200f",
+            r"\u2028-\u202f\u205f-\u206f\u2800\u3000\u3164\ufdd0-\ufdef",
+            r"\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\ufffe-\uffff"
+        )
+    };
+}
+
+/// What `visible_text` takes, but for the length: words with plain spaces between them, as a regular expression of
+/// ECMA-262. Beyond the basic plane, where not every dialect can name a character, it does not tell them apart.
+pub const VISIBLE_TEXT: &str = concat!("^[^", space_and_unseen!(), "]+(?: +[^", space_and_unseen!(), "]+)*$");
+
 /// The text in normal form C, if that is `1 … max_bytes` bytes long and can be seen: no character of it is invisible, and no
 /// space is at an end. Inside, the plain space is the only one.
 pub(crate) fn visible_text(text: &str, max_bytes: usize) -> Option<String> {
@@ -74,6 +90,24 @@ mod tests {
         ] {
             assert_eq!(visible_text(text, 128).as_deref(), Some(stored), "{text:?}");
         }
+    }
+
+    #[test]
+    fn the_expression_names_what_is_never_seen() {
+        let is_unseen = |c: &char| *c == ' ' || visible_text(&format!("a{c}b"), 128).is_none();
+        let mut ranges: Vec<(u32, u32)> = Vec::new();
+        for c in ('\0'..='\u{ffff}').filter(is_unseen).map(u32::from) {
+            match ranges.last_mut() {
+                Some((_, last)) if *last + 1 == c => *last = c,
+                _ => ranges.push((c, c)),
+            }
+        }
+        let range = |(first, last)| match first == last {
+            true => format!("\\u{first:04x}"),
+            false => format!("\\u{first:04x}-\\u{last:04x}"),
+        };
+        let unseen: String = ranges.into_iter().map(range).collect();
+        assert_eq!(VISIBLE_TEXT, format!("^[^{unseen}]+(?: +[^{unseen}]+)*$"));
     }
 
     #[test]
