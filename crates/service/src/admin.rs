@@ -5,8 +5,10 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use blackfriday_telemetry::metrics::types::gauge::Gauge;
 use blackfriday_telemetry::metrics::{CONTENT_TYPE, Registry};
 use tokio::net::TcpListener;
+use tokio::runtime::Handle;
 
 use crate::http;
 use crate::limits::HttpLimits;
@@ -15,10 +17,11 @@ use crate::shutdown::Shutdown;
 
 /// Serves the admin port until `stop`.
 pub async fn serve(listener: TcpListener, registry: Registry, readiness: Readiness, stop: Shutdown) {
+    let tasks = registry.gauge("tokio_alive_tasks", "Tasks of the runtime that have not ended");
     let router = Router::new()
         .route("/livez", get(|| async { "ok\n" }))
         .route("/readyz", get(ready).with_state(readiness))
-        .route("/metrics", get(metrics).with_state(registry));
+        .route("/metrics", get(metrics).with_state((registry, tasks)));
     let limits =
         HttpLimits { max_connections: 64, max_in_flight: 64, drain_timeout_ms: 500, ..HttpLimits::default() };
     http::serve(listener, router, &limits, None, stop).await;
@@ -33,6 +36,22 @@ async fn ready(State(readiness): State<Readiness>) -> Response {
     }
 }
 
-async fn metrics(State(registry): State<Registry>) -> Response {
+async fn metrics(State((registry, tasks)): State<(Registry, Gauge)>) -> Response {
+    tasks.set(i64::try_from(Handle::current().metrics().num_alive_tasks()).unwrap_or(i64::MAX));
     ([(header::CONTENT_TYPE, CONTENT_TYPE)], registry.encode()).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn tasks_that_have_not_ended_are_told() {
+        let registry = Registry::new("test");
+        let tasks = registry.gauge("tokio_alive_tasks", "");
+        let _waiting = [(); 3].map(|()| tokio::spawn(std::future::pending::<()>()));
+        metrics(State((registry.clone(), tasks))).await;
+        let text = registry.encode();
+        assert!(text.contains("tokio_alive_tasks{service=\"test\"} 3"), "{text}");
+    }
 }

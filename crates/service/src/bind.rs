@@ -20,7 +20,11 @@ pub struct BindError {
 /// # Errors
 /// The address is in use, not ours, or not allowed.
 pub fn bind(address: SocketAddr) -> Result<TcpListener, BindError> {
-    listen(address).map_err(|source| BindError { address, source })
+    let listener = listen(address).map_err(|source| BindError { address, source })?;
+    if let Ok(address) = listener.local_addr() {
+        tracing::info!(%address, "listening");
+    }
+    Ok(listener)
 }
 
 fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {

@@ -13,6 +13,7 @@ mod bind;
 mod body;
 pub mod http;
 mod limits;
+pub mod openapi;
 pub mod problem;
 mod process;
 mod readiness;

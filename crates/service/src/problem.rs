@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 pub use kind::{Kind, RETRY_AFTER_S, Retry, TYPE_PREFIX};
-pub use schema::responses;
+pub use schema::{responses, responses_as};
 
 /// The media type of a problem.
 pub const PROBLEM_JSON: &str = "application/problem+json";
@@ -21,19 +21,23 @@ pub const PROBLEM_JSON: &str = "application/problem+json";
 pub struct Problem {
     /// `urn:blackfriday:problem:<name>`. It alone says whether the request may be sent again.
     #[serde(rename = "type")]
-    #[schema(value_type = String, example = "urn:blackfriday:problem:invalid-field")]
+    #[schema(value_type = String, pattern = "^urn:blackfriday:problem:[a-z-]+$",
+             example = "urn:blackfriday:problem:invalid-field")]
     kind: Kind,
     /// The same for every problem of this type.
     title: &'static str,
     /// The HTTP status.
+    #[schema(minimum = 400, maximum = 599)]
     status: u16,
     /// What happened this time.
     detail: String,
     /// Every wrong field or parameter.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(min_items = 1)]
     errors: Vec<FieldProblem>,
     /// The identity of the event, where it has one: under it an unknown outcome may be looked up.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(format = "uuid", nullable = false)]
     id: Option<String>,
 }
 
@@ -78,6 +82,10 @@ impl Problem {
         if let Some(seconds) = self.kind.retry_after_s() {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
+        if self.kind == Kind::UnsupportedMediaType {
+            // What is understood (RFC 9110, 12.5.3).
+            response.headers_mut().insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        }
         response
     }
 
@@ -108,6 +116,8 @@ mod tests {
             assert_eq!(response.status().as_u16(), kind.status());
             let retry_after = response.headers().contains_key(header::RETRY_AFTER);
             assert_eq!(retry_after, matches!(kind.status(), 429 | 503), "{kind:?}");
+            let understood = response.headers().contains_key(header::ACCEPT_ENCODING);
+            assert_eq!(understood, kind.status() == 415, "{kind:?}");
         }
     }
 }

@@ -6,6 +6,7 @@
 use std::error::Error;
 use std::fmt;
 use std::future::poll_fn;
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::process::ExitCode;
@@ -63,6 +64,16 @@ impl Context {
     pub fn new(service_name: &'static str) -> Self {
         Self { registry: Registry::new(service_name), readiness: Readiness::new(), shutdown: Shutdown::new() }
     }
+
+    /// Runs a service with this context. It is not ready from this call on, also before the future is first polled, until
+    /// the service first waits: by then it has bound its port and named its other conditions. Nor is it once it is to stop.
+    pub fn run<R: Future, F: FnOnce(Self) -> R>(
+        &self,
+        service: F,
+    ) -> impl Future<Output = R::Output> + use<R, F> {
+        let (running, stopping) = (self.readiness.condition("running"), self.shutdown.clone());
+        while_running(service(self.clone()), running, stopping)
+    }
 }
 
 /// Why a process ends with another exit code than 0.
@@ -115,7 +126,7 @@ where
     let threads = config.process().worker_threads.map_or_else(half_of_the_cores, usize::from);
     match tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build() {
         Ok(runtime) => runtime.block_on(supervise(service_name, config, run)),
-        Err(error) => end(Err(Failure::Internal(Box::new(error)))),
+        Err(error) => end_untold(Failure::Internal(Box::new(error))),
     }
 }
 
@@ -126,7 +137,8 @@ where
 {
     let telemetry = match blackfriday_telemetry::init(service_name, &config.process().telemetry) {
         Ok(telemetry) => telemetry,
-        Err(error) => return end(Err(Failure::Configuration(Box::new(error)))),
+        // Nothing is logged yet.
+        Err(error) => return end_untold(Failure::Configuration(Box::new(error))),
     };
     raise_fd_limit();
     tracing::info!(service = service_name, version = env!("CARGO_PKG_VERSION"), ?config, "starting");
@@ -142,9 +154,10 @@ where
             );
             let admin = tokio::spawn(admin);
             let signals = tokio::spawn(signals(context.shutdown.clone()));
-            let (running, stopping) = (context.readiness.condition("running"), context.shutdown.clone());
-            let ended = while_running(run(config, context), running, stopping).await;
+            let telling = tokio::spawn(tell_readiness(context.readiness.clone()));
+            let ended = context.run(|context| run(config, context)).await;
             signals.abort();
+            telling.abort();
             stop_admin.begin();
             drop(admin.await);
             ended
@@ -155,8 +168,22 @@ where
     end(ended)
 }
 
-/// Runs a service. The condition holds from when the service first waits until it is to stop: by then it has bound its port and
-/// named its other conditions, and before that a process that answers on its admin port only would be called ready.
+/// Says what the service waits for whenever that changes, and when it waits for nothing any more.
+async fn tell_readiness(readiness: Readiness) {
+    let mut changes = readiness.watch_missing();
+    loop {
+        match readiness.missing() {
+            missing if missing.is_empty() => tracing::info!("ready"),
+            missing if readiness.is_ready() => tracing::info!(without = missing.join(", "), "ready"),
+            missing => tracing::info!(waiting_for = missing.join(", "), "not ready"),
+        }
+        if changes.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+/// The condition holds from when the service first waits until it is to stop.
 async fn while_running<R: Future>(service: R, running: Condition, stopping: Shutdown) -> R::Output {
     let mut service = pin!(service);
     if let Poll::Ready(ended) = poll_fn(|context| Poll::Ready(service.as_mut().poll(context))).await {
@@ -205,6 +232,13 @@ fn end(ended: Result<(), Failure>) -> ExitCode {
     }
 }
 
+/// Before there are log lines.
+fn end_untold(failure: Failure) -> ExitCode {
+    // A closed standard error cannot be reported anywhere.
+    writeln!(std::io::stderr(), "error: {}", chain(failure.cause())).ok();
+    ExitCode::from(failure.exit_code())
+}
+
 /// An error and its causes in one line.
 fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
@@ -223,10 +257,8 @@ mod tests {
     /// Else a load balancer, or a test, sends requests to a port that nobody listens on yet.
     #[tokio::test]
     async fn a_service_is_not_ready_before_it_first_waits() {
-        let (readiness, shutdown) = (Readiness::new(), Shutdown::new());
-        let running = readiness.condition("running");
-        let (seen, stop) = (readiness.clone(), shutdown.clone());
-        let service = async move {
+        let context = Context::new("test");
+        let running = context.run(|Context { readiness: seen, shutdown: stop, .. }| async move {
             assert_eq!(seen.missing(), ["running"], "the port is not bound yet");
             let broker = seen.condition("broker");
             tokio::task::yield_now().await;
@@ -237,7 +269,8 @@ mod tests {
             let mut ready = seen.watch();
             ready.wait_for(|ready| !ready).await.expect("the readiness is there");
             17
-        };
-        assert_eq!(while_running(service, running, shutdown).await, 17);
+        });
+        assert_eq!(context.readiness.missing(), ["running"], "nobody has polled it yet");
+        assert_eq!(running.await, 17);
     }
 }

@@ -11,6 +11,7 @@ pub struct Readiness(Arc<Inner>);
 struct Inner {
     conditions: Mutex<Vec<Named>>,
     ready: watch::Sender<bool>,
+    missing: watch::Sender<Vec<&'static str>>,
 }
 
 #[derive(Debug)]
@@ -31,7 +32,11 @@ pub struct Condition {
 impl Readiness {
     /// Ready, as long as no condition says otherwise.
     pub fn new() -> Self {
-        Self(Arc::new(Inner { conditions: Mutex::default(), ready: watch::Sender::new(true) }))
+        Self(Arc::new(Inner {
+            conditions: Mutex::default(),
+            ready: watch::Sender::new(true),
+            missing: watch::Sender::new(Vec::new()),
+        }))
     }
 
     /// Adds a condition that does not hold yet.
@@ -51,7 +56,12 @@ impl Readiness {
 
     /// The conditions that do not hold; of alternatives also those that the process is ready without.
     pub fn missing(&self) -> Vec<&'static str> {
-        self.conditions().iter().filter(|named| !named.holds).map(|named| named.name).collect()
+        self.0.missing.borrow().clone()
+    }
+
+    /// Follows what is missing.
+    pub(crate) fn watch_missing(&self) -> watch::Receiver<Vec<&'static str>> {
+        self.0.missing.subscribe()
     }
 
     /// Follows the changes.
@@ -78,6 +88,9 @@ impl Readiness {
     fn update(&self, conditions: &[Named]) {
         let one_holds = |group| conditions.iter().any(|named| named.group == group && named.holds);
         let ready = conditions.iter().all(|named| one_holds(named.group));
+        let missing: Vec<_> =
+            conditions.iter().filter(|named| !named.holds).map(|named| named.name).collect();
+        self.0.missing.send_if_modified(|was| std::mem::replace(was, missing.clone()) != missing);
         self.0.ready.send_if_modified(|was| std::mem::replace(was, ready) != ready);
     }
 

@@ -1,9 +1,6 @@
 /// Why telemetry could not be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum TelemetryError {
-    /// The log filter is not one.
-    #[error("the log filter is wrong")]
-    Filter(#[source] tracing_subscriber::filter::ParseError),
     /// The OTLP endpoint is not usable.
     #[error("cannot make the OTLP exporter")]
     Exporter(#[source] opentelemetry_otlp::ExporterBuildError),

@@ -10,6 +10,7 @@ pub mod context;
 mod error;
 mod logs;
 pub mod metrics;
+pub mod planted;
 mod process;
 mod traces;
 
@@ -19,7 +20,7 @@ use std::time::Duration;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 
 pub use error::TelemetryError;
-pub use logs::LogFormat;
+pub use logs::{LogFilter, LogFormat};
 
 /// How long the last spans may take to leave.
 const FLUSH_LIMIT: Duration = Duration::from_secs(5);
@@ -28,14 +29,15 @@ const FLUSH_LIMIT: Duration = Duration::from_secs(5);
 #[derive(clap::Args, Debug, Clone)]
 #[command(next_help_heading = "Telemetry")]
 pub struct TelemetryConfig {
-    /// What is logged, as a filter of tracing-subscriber: `info`, `debug`, `info,blackfriday_writer=debug`.
-    #[arg(long, env = "BLACKFRIDAY_LOG", default_value = "info")]
-    pub log: String,
+    /// What is logged, as a filter of tracing-subscriber: `debug`, `info,blackfriday_writer=debug`. Without it services log
+    /// `info`, and commands `warn`.
+    #[arg(long, env = "BLACKFRIDAY_LOG_FILTER", global = true)]
+    pub log_filter: Option<LogFilter>,
     /// How log lines look, on standard error.
     #[arg(long, env = "BLACKFRIDAY_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,
     /// Where spans go, an OTLP gRPC endpoint such as `http://127.0.0.1:4317`; without it there are none.
-    #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT")]
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", value_parser = traces::endpoint)]
     pub otlp_endpoint: Option<String>,
     /// Share of the clients' requests that is traced, 0 to 1; a client's trace context is continued, but cannot raise it.
     #[arg(long, env = "BLACKFRIDAY_TRACE_SAMPLE_RATIO", default_value_t = 0.01, value_parser = ratio)]
@@ -55,7 +57,7 @@ static INITIALIZED: OnceLock<()> = OnceLock::new();
 /// Must run inside of a tokio runtime when an OTLP endpoint is set.
 ///
 /// # Errors
-/// The filter or the endpoint cannot be read.
+/// The exporter cannot be made, or another library logs already.
 pub fn init(service_name: &'static str, config: &TelemetryConfig) -> Result<TelemetryGuard, TelemetryError> {
     if INITIALIZED.set(()).is_err() {
         return Ok(TelemetryGuard(None));

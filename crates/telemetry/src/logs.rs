@@ -1,15 +1,34 @@
+//! Log lines on standard error.
+
+use std::str::FromStr;
+
 use opentelemetry::trace::TracerProvider;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use tracing::span::{Attributes, Id, Record};
 use tracing::subscriber::Interest;
 use tracing::{Metadata, Subscriber};
-use tracing_subscriber::filter::{LevelFilter, dynamic_filter_fn};
+use tracing_subscriber::filter::{LevelFilter, ParseError, dynamic_filter_fn};
 use tracing_subscriber::layer::{Context, Filter, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, Registry, fmt};
 
 use crate::TelemetryConfig;
 use crate::error::TelemetryError;
+
+/// What a service logs that was not told.
+const INFO: &str = "info";
+
+/// What is logged: a filter of tracing-subscriber that was read without an error.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogFilter(String);
+
+impl FromStr for LogFilter {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        EnvFilter::try_new(text).map(|_| Self(text.to_owned()))
+    }
+}
 
 /// How log lines look.
 #[derive(clap::ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,7 +43,8 @@ pub(crate) fn subscribe(
     config: &TelemetryConfig,
     provider: Option<&SdkTracerProvider>,
 ) -> Result<(), TelemetryError> {
-    let filter = Asked(EnvFilter::try_new(&config.log).map_err(TelemetryError::Filter)?);
+    let filter = config.log_filter.as_ref().map_or(INFO, |filter| &filter.0);
+    let filter = Asked(EnvFilter::new(filter));
     let lines = fmt::layer().with_writer(std::io::stderr);
     let lines: Box<dyn Layer<Registry> + Send + Sync> = match config.log_format {
         LogFormat::Text => lines.with_ansi(false).with_filter(filter).boxed(),

@@ -1,9 +1,19 @@
+use http::Uri;
 use opentelemetry_otlp::{SpanExporter, WithExportConfig};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
 
 use crate::TelemetryConfig;
 use crate::error::TelemetryError;
+
+/// An address that spans can be sent to.
+pub(crate) fn endpoint(text: &str) -> Result<String, String> {
+    let uri: Uri = text.parse().map_err(|error| format!("not a URL: {error}"))?;
+    match (uri.scheme_str(), uri.host()) {
+        (Some("http" | "https"), Some(_)) => Ok(text.to_owned()),
+        _ => Err("must be a URL with a host, such as http://127.0.0.1:4317".to_owned()),
+    }
+}
 
 /// A provider that exports to the configured endpoint, or none.
 pub(crate) fn provider(

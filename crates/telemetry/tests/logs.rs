@@ -13,9 +13,13 @@ const RUNS: usize = 8;
 fn child() {
     let Ok(filter) = env::var(CHILD) else { return };
     let format = if filter.contains("json") { LogFormat::Json } else { LogFormat::Text };
-    let config =
-        TelemetryConfig { log: filter, log_format: format, otlp_endpoint: None, trace_sample_ratio: 0.0 };
-    let guard = init("test", &config).expect("a filter");
+    let config = TelemetryConfig {
+        log_filter: Some(filter.parse().expect("a filter")),
+        log_format: format,
+        otlp_endpoint: None,
+        trace_sample_ratio: 0.0,
+    };
+    let guard = init("test", &config).expect("nobody logs yet");
     // As rdkafka does when a client is made, to tell librdkafka what to say.
     let asked = || {
         [log::Level::Info, log::Level::Warn, log::Level::Error]

@@ -48,6 +48,19 @@ pub struct Denied(pub String);
 #[error("stopped by a signal")]
 pub struct Interrupted;
 
+/// An error and its causes in one line. What a library says as its own cause, too, is said once.
+pub fn told(error: &anyhow::Error) -> String {
+    let mut told = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if told.is_empty() {
+            told = cause;
+        } else if !told.ends_with(&cause) {
+            told = format!("{told}: {cause}");
+        }
+    }
+    told
+}
+
 /// 64 for wrong arguments, 65 for damaged data, 74 for a file that cannot be written, 130 for a signal, 77 for a refusal, then
 /// what the libraries say, 69 for what cannot be reached, 70 for the rest.
 pub fn exit_code(error: &anyhow::Error, libraries: &[Classify]) -> u8 {
@@ -100,5 +113,12 @@ mod tests {
         let classify: Classify = |error| error.is::<std::fmt::Error>().then_some(EX_DATAERR);
         assert_eq!(exit_code(&std::fmt::Error.into(), &[classify]), EX_DATAERR);
         assert_eq!(exit_code(&anyhow!("other"), &[classify]), EX_SOFTWARE);
+    }
+
+    #[test]
+    fn a_cause_is_said_once() {
+        let away = Err::<(), _>(anyhow!("refused")).context("Valkey is away: refused").context("verify");
+        assert_eq!(told(&away.expect_err("away")), "verify: Valkey is away: refused");
+        assert_eq!(told(&anyhow!("one").context("two")), "two: one");
     }
 }

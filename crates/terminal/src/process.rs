@@ -35,7 +35,7 @@ pub fn run(
     work: impl Future<Output = Result<bool>>,
 ) -> ExitCode {
     let failed = |error: &anyhow::Error| {
-        output::note(format_args!("blackfriday: {error:#}"));
+        output::note(format_args!("blackfriday: {}", failure::told(error)));
         ExitCode::from(failure::exit_code(error, classify))
     };
     let runtime = match tokio::runtime::Runtime::new() {
@@ -43,11 +43,9 @@ pub fn run(
         Err(error) => return failed(&error.into()),
     };
     raise_fd_limit();
-    if telemetry.log == "info" {
-        // Progress and results are shown by the commands themselves.
-        // And what Kafka's client says about its connections comes back as the command's own error.
-        "warn,librdkafka=off".clone_into(&mut telemetry.log);
-    }
+    // Progress and results are shown by the commands themselves, and what Kafka's client says about its connections comes back
+    // as the command's own error.
+    telemetry.log_filter.get_or_insert("warn,librdkafka=off".parse().expect("it is a filter"));
     let ended = runtime.block_on(async {
         let guard = blackfriday_telemetry::init("blackfriday", &telemetry)?;
         let ended = work.await;

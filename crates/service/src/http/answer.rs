@@ -9,8 +9,8 @@ use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
-use http::header::{CONNECTION, EXPECT};
-use http::{HeaderValue, Request};
+use http::header::{CONNECTION, EXPECT, HOST};
+use http::{HeaderValue, Request, StatusCode, Version};
 use hyper::body::{Body as _, Incoming};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
@@ -81,6 +81,7 @@ impl Answers {
         let started = Instant::now();
         let observed =
             self.metrics.as_ref().map(|metrics| metrics.begin(request.method(), request.uri().path()));
+        let has_host = has_one_host(&request);
         let is_expected = request.headers().contains_key(EXPECT);
         let (head, body) = request.into_parts();
         let (body, rest) = Received::new(body, is_expected, Arc::clone(&activity));
@@ -90,6 +91,11 @@ impl Answers {
         }
         let place = Arc::clone(&self.in_flight).try_acquire_owned().ok();
         let mut response = match &place {
+            // Without a body, as hyper refuses a head that cannot be read.
+            Some(_) if !has_host => {
+                drop(request);
+                StatusCode::BAD_REQUEST.into_response()
+            }
             Some(_) => limited(self.router.clone(), self.hard_limit, request).await,
             None => {
                 drop(request);
@@ -100,7 +106,7 @@ impl Answers {
         if let Some(observed) = observed {
             observed.end(response.status(), started.elapsed());
         }
-        if self.shutdown.is_begun() || activity.is_unread() {
+        if self.shutdown.is_begun() || activity.is_unread() || !has_host {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
         let room = response.extensions_mut().remove::<Arc<Room>>();
@@ -109,6 +115,12 @@ impl Answers {
         let until_written = UntilWritten { _answering: answering, _place: place, _room: room };
         Ok(response.map(|body| Kept::new(body, until_written)))
     }
+}
+
+/// HTTP/1.1 wants it once (RFC 9112, 3.2): of two, a proxy before us may have taken the other.
+fn has_one_host<B>(request: &Request<B>) -> bool {
+    let hosts = request.headers().get_all(HOST).iter().count();
+    hosts == 1 || (hosts == 0 && request.version() < Version::HTTP_11)
 }
 
 async fn limited(mut router: Router, hard_limit: Duration, request: Request<Body>) -> Response {

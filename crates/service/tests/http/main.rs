@@ -304,3 +304,17 @@ async fn a_head_is_bounded_in_bytes_and_fields() {
     let long = server.exchange(&format!("GET / HTTP/1.1\r\nx: {}", "y".repeat(65_536))).await;
     assert!(long.starts_with("HTTP/1.1 431"), "{long}");
 }
+
+#[tokio::test]
+async fn a_request_names_its_host_once() {
+    let server = Server::start(limits());
+    for wrong in ["", "host: a\r\nhost: b\r\n", "host: a\r\nhost: a\r\n"] {
+        let answer = server.exchange(&format!("GET /nothing HTTP/1.1\r\n{wrong}\r\n")).await;
+        assert!(
+            answer.starts_with("HTTP/1.1 400") && answer.contains("connection: close"),
+            "{wrong}: {answer}"
+        );
+    }
+    let old = server.exchange("GET /nothing HTTP/1.0\r\n\r\n").await;
+    assert!(old.starts_with("HTTP/1.0 404"), "{old}");
+}
