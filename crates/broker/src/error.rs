@@ -1,3 +1,4 @@
+use crate::config::EventLog;
 use crate::partition::TopicPartition;
 
 /// Why a record is not acknowledged.
@@ -24,8 +25,21 @@ pub enum PublishError {
 #[derive(Debug, thiserror::Error)]
 pub enum BrokerError {
     /// A client setting is wrong.
-    #[error("cannot make the Kafka client")]
+    #[error("cannot make the client of the event log")]
     Client(#[source] Cause),
+    /// Nobody listens where the log should be.
+    #[error("{} at {servers} cannot be reached: is it running? See {check}", log.title())]
+    Unreachable {
+        /// Which log.
+        log: EventLog,
+        /// Where it should be.
+        servers: String,
+        /// The flag and the variable that say so.
+        check: &'static str,
+        /// Why the last server could not be reached.
+        #[source]
+        reason: std::io::Error,
+    },
     /// The broker did not answer.
     #[error("the broker did not answer with {what}")]
     Ask {

@@ -27,8 +27,8 @@ pub struct OutgoingRecord {
 pub struct Position {
     /// The partition.
     pub partition: i32,
-    /// The offset in it.
-    pub offset: i64,
+    /// The offset in it; RabbitMQ does not tell it.
+    pub offset: Option<i64>,
 }
 
 /// A record as it is stored in the log.

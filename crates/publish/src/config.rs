@@ -1,7 +1,8 @@
 use std::num::NonZeroU16;
 
-use blackfriday_broker::kafka::{Destination, KafkaConfig, ProducerConfig};
-use blackfriday_broker::{SALES, WEATHER};
+use blackfriday_broker::{Destination, LogConfig, ProducerConfig, SALES, WEATHER};
+
+use crate::error::PublisherError;
 
 /// What is published where, and how much at a time.
 #[derive(clap::Args, Debug, Clone)]
@@ -18,15 +19,22 @@ pub struct PublishConfig {
     #[arg(long, env = "BLACKFRIDAY_PUBLISH_MAX_IN_FLIGHT_RECORDS", default_value_t = 150_000,
           value_parser = positive)]
     pub max_in_flight_records: usize,
-    /// Kafka.
+    /// The event log.
     #[command(flatten)]
-    pub kafka: KafkaConfig,
+    pub log: LogConfig,
     /// How records are sent.
     #[command(flatten)]
     pub producer: ProducerConfig,
 }
 
 impl PublishConfig {
+    /// # Errors
+    /// There is never room for a batch of so many sales.
+    pub fn check_batch(&self, batch: usize) -> Result<(), PublisherError> {
+        let in_flight = self.max_in_flight_records;
+        if batch > in_flight { Err(PublisherError::NoRoom { batch, in_flight }) } else { Ok(()) }
+    }
+
     pub(crate) fn destinations(&self) -> Vec<Destination> {
         let of = |topic: &str, keyed: NonZeroU16| Destination {
             topic: topic.to_owned(),

@@ -11,11 +11,10 @@ mod config;
 mod error;
 mod in_flight;
 mod publisher;
+mod signs;
 mod target;
-
-pub use blackfriday_broker::kafka::Reasons;
-pub use blackfriday_broker::{SALES, WEATHER};
 
 pub use config::PublishConfig;
 pub use error::PublisherError;
 pub use publisher::Publisher;
+pub use signs::{Signs, Takes};

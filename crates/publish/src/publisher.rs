@@ -1,19 +1,19 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use blackfriday_broker::kafka::{Producer, Reasons};
-use blackfriday_broker::{BrokerError, PublishError, SALES, WEATHER};
+use blackfriday_broker::{BrokerError, Producer, PublishError, SALES, WEATHER};
 use blackfriday_event::{EventId, Timestamp};
 use blackfriday_proto::{
     Command, ErrorCode, EventOutcome, RecordDraft, Refusal, SaleCommand, WeatherCommand,
 };
 use blackfriday_telemetry::metrics::Registry;
-use tokio::sync::watch;
+use blackfriday_telemetry::planted::{Planted, is_planted};
 use tokio::time::Instant;
 
 use crate::config::PublishConfig;
 use crate::error::PublisherError;
 use crate::in_flight::Room;
+use crate::signs::Signs;
 use crate::target::{Prepared, Target, conclude};
 
 /// Turns events into records and waits for the broker. Clones share the producer and its room.
@@ -31,15 +31,16 @@ impl Publisher {
     /// # Errors
     /// A setting is refused by the client. An unreachable broker is not an error here: events are answered `Unavailable`.
     pub fn new(config: &PublishConfig, registry: &Registry) -> Result<Self, PublisherError> {
-        let producer = Producer::to(&config.kafka, &config.producer, config.destinations());
+        let producer = Producer::to(&config.log, &config.producer, config.destinations());
         let refused = |error| match error {
             BrokerError::Client(_) => PublisherError::Settings(error),
             _ => PublisherError::Producer(error),
         };
+        let log = config.log.log;
         Ok(Self {
             producer: producer.map_err(refused)?,
-            sales: Target::new(SALES, config.topic_sales_keyed_partitions),
-            weather: Target::new(WEATHER, config.topic_weather_keyed_partitions),
+            sales: Target::new(log, SALES, config.topic_sales_keyed_partitions),
+            weather: Target::new(log, WEATHER, config.topic_weather_keyed_partitions),
             room: Room::new(config.max_in_flight_records, registry),
         })
     }
@@ -56,14 +57,9 @@ impl Publisher {
         self.publish(prepared(&self.weather, vec![command]), by).await.pop().unwrap_or_else(unknown)
     }
 
-    /// Whether the broker can be reached. Follows the changes.
-    pub fn watch_availability(&self) -> watch::Receiver<bool> {
-        self.producer.availability().watch()
-    }
-
-    /// Why topics take no records, although the broker is there. Follows the changes.
-    pub fn watch_topics(&self) -> watch::Receiver<Reasons> {
-        self.producer.watch_topics()
+    /// What it can take, followed.
+    pub fn signs(&self, registry: &Registry) -> Signs {
+        Signs::new(self.producer.availability().watch(), self.producer.watch_topics(), registry)
     }
 
     /// Waits until no record is on its way any more.
@@ -82,6 +78,11 @@ impl Publisher {
         };
         let (about, records): (Vec<_>, Vec<_>) =
             prepared.into_iter().map(|prepared| ((prepared.id, prepared.span), prepared.record)).unzip();
+        if is_planted(Planted::EarlyAcknowledgement) {
+            let producer = self.producer.clone();
+            tokio::spawn(async move { producer.publish_batch(records).outcomes_until(by).await });
+            return about.into_iter().map(|(id, _)| Ok(id)).collect();
+        }
         let delivered = self.producer.publish_batch(records).outcomes_until(by).await;
         in_flight.acknowledged = delivered.iter().filter(|delivered| delivered.is_ok()).count();
         let outcome = |((id, span), delivered): ((EventId, Option<tracing::Span>), _)| {

@@ -1,7 +1,7 @@
 use std::num::NonZeroU16;
 use std::sync::Arc;
 
-use blackfriday_broker::{OutgoingRecord, Position, PublishError};
+use blackfriday_broker::{EventLog, OutgoingRecord, Position, PublishError};
 use blackfriday_event::{EventId, Timestamp};
 use blackfriday_proto::{Command, RecordDraft, encode_record};
 use blackfriday_telemetry::context;
@@ -9,6 +9,7 @@ use tracing::Span;
 
 /// A topic, and the partitions over which its keyed events are spread.
 pub(crate) struct Target {
+    log: EventLog,
     topic: &'static str,
     keyed_partitions: NonZeroU16,
 }
@@ -21,14 +22,14 @@ pub(crate) struct Prepared {
 }
 
 impl Target {
-    pub(crate) fn new(topic: &'static str, keyed_partitions: NonZeroU16) -> Arc<Self> {
-        Arc::new(Self { topic, keyed_partitions })
+    pub(crate) fn new(log: EventLog, topic: &'static str, keyed_partitions: NonZeroU16) -> Arc<Self> {
+        Arc::new(Self { log, topic, keyed_partitions })
     }
 
     /// The record of an event. Events under one idempotency key go to one partition, whatever the topic has, where the order
     /// of offsets says which came first; the others are spread.
     pub(crate) fn prepare<D: RecordDraft>(&self, command: Command<D>, written_at: Timestamp) -> Prepared {
-        let span = send_span(self.topic, command.traceparent.as_deref());
+        let span = send_span(self.log, self.topic, command.traceparent.as_deref());
         let id = command.id;
         let key = command.idempotency_key.as_ref().map(|key| key.as_str().as_bytes().to_vec());
         let record = OutgoingRecord {
@@ -45,14 +46,14 @@ impl Target {
 }
 
 /// The producer's span of a sampled event; none for the others.
-fn send_span(topic: &str, traceparent: Option<&str>) -> Option<Span> {
+fn send_span(log: EventLog, topic: &str, traceparent: Option<&str>) -> Option<Span> {
     let parent = traceparent.filter(|traceparent| context::is_sampled(Some(traceparent)))?;
     let span = tracing::info_span!(
         parent: None,
         "send",
         otel.name = format!("send {topic}"),
         otel.kind = "producer",
-        messaging.system = "kafka",
+        messaging.system = log.name(),
         messaging.operation.type = "send",
         messaging.destination.name = topic,
         messaging.destination.partition.id = tracing::field::Empty,
@@ -69,7 +70,9 @@ pub(crate) fn conclude(span: &Span, delivered: &Result<Position, PublishError>) 
     match delivered {
         Ok(position) => {
             span.record("messaging.destination.partition.id", position.partition);
-            span.record("messaging.kafka.offset", position.offset);
+            if let Some(offset) = position.offset {
+                span.record("messaging.kafka.offset", offset);
+            }
         }
         Err(error) => {
             span.record("otel.status_code", "ERROR");

@@ -13,9 +13,11 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaResult;
 use rdkafka::types::RDKafkaErrorCode;
 
-use super::complaints::{Complaints, Reports};
 use super::config::KafkaConfig;
 use super::lifeline::Lifeline;
+use super::reports::Reports;
+use crate::admin::TopicSpec;
+use crate::complaints::Complaints;
 use crate::error::{BrokerError, Cause};
 use crate::partition::TopicPartition;
 use crate::record::Watermarks;
@@ -25,17 +27,6 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 const COPIES_FOR_TWO_IN_SYNC: i32 = 3;
 /// Reports of the client that are heard after a question.
 const REPORTS: usize = 100;
-
-/// A topic to be made.
-#[derive(Debug, Clone)]
-pub struct TopicSpec {
-    /// Its name.
-    pub name: String,
-    /// Number of partitions.
-    pub partitions: i32,
-    /// Copies of each partition.
-    pub replication: i32,
-}
 
 /// Asks Kafka about topics, and makes them.
 pub struct Admin {
@@ -86,7 +77,9 @@ impl Admin {
         topics: &[TopicSpec],
         settings: &[(&str, &str)],
     ) -> Result<(), BrokerError> {
-        let new: Vec<_> = topics.iter().map(|topic| topic.with(settings)).collect();
+        let ours: Vec<_> = topics.iter().map(settings_of).collect();
+        let new: Vec<_> =
+            topics.iter().zip(&ours).map(|(topic, ours)| new_topic(topic, ours, settings)).collect();
         let options = AdminOptions::new().operation_timeout(Some(TIMEOUT)).request_timeout(Some(TIMEOUT));
         let created = self.client.create_topics(&new, &options).await;
         let results = match created {
@@ -217,14 +210,24 @@ impl Asked {
     }
 }
 
-impl TopicSpec {
-    fn with<'a>(&'a self, settings: &[(&'a str, &'a str)]) -> NewTopic<'a> {
-        let new = NewTopic::new(&self.name, self.partitions, TopicReplication::Fixed(self.replication));
-        let mut ours = vec![("message.timestamp.type", "LogAppendTime")];
-        if self.replication >= COPIES_FOR_TWO_IN_SYNC {
-            ours.push(("min.insync.replicas", "2"));
-        }
-        ours.retain(|(name, _)| settings.iter().all(|(given, _)| given != name));
-        ours.iter().chain(settings).fold(new, |new, (name, value)| new.set(name, value))
+/// With the log's settings of ours; those that are given win over them.
+fn new_topic<'a>(
+    spec: &'a TopicSpec,
+    ours: &'a [(&'static str, String)],
+    given: &[(&'a str, &'a str)],
+) -> NewTopic<'a> {
+    let new = NewTopic::new(&spec.name, spec.partitions, TopicReplication::Fixed(spec.replication));
+    let ours = ours.iter().map(|(name, value)| (*name, value.as_str()));
+    let ours = ours.filter(|(name, _)| given.iter().all(|(other, _)| other != name));
+    ours.chain(given.iter().copied()).fold(new, |new, (name, value)| new.set(name, value))
+}
+
+fn settings_of(spec: &TopicSpec) -> Vec<(&'static str, String)> {
+    let mut settings = vec![("message.timestamp.type", "LogAppendTime".to_owned())];
+    if spec.replication >= COPIES_FOR_TWO_IN_SYNC {
+        settings.push(("min.insync.replicas", "2".to_owned()));
     }
+    settings.extend(spec.retention.map(|age| ("retention.ms", age.as_millis().to_string())));
+    settings.extend(spec.retention_bytes.map(|bytes| ("retention.bytes", bytes.to_string())));
+    settings
 }

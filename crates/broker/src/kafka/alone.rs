@@ -11,9 +11,9 @@ use rdkafka::producer::{BaseRecord, Producer as _};
 use super::client::{Client, Live};
 use super::config::KafkaConfig;
 use super::deliveries::Deliveries;
-use super::delivery::Slot;
 use super::fate::of_client_error;
 use super::lifeline::Lifeline;
+use crate::delivery::Slot;
 use crate::error::PublishError;
 
 /// How long a topic that took no batch is sent single records, since the last batch that it did not take.

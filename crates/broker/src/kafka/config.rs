@@ -22,6 +22,7 @@ pub struct KafkaConfig {
 /// How records are sent.
 #[derive(clap::Args, Debug, Clone)]
 #[command(next_help_heading = "Kafka producer")]
+#[group(id = "KafkaProducerConfig")]
 pub struct ProducerConfig {
     /// Milliseconds after which a record without an acknowledgement is given up. Long, whatever a caller waits: librdkafka
     /// sends the others on their way again under a new identity then, and what was written unseen is written twice.
@@ -54,6 +55,12 @@ impl Default for ProducerConfig {
             queue_max_kib: 65_536,
             record_max_bytes: 1_000_000,
         }
+    }
+}
+
+impl Default for KafkaConfig {
+    fn default() -> Self {
+        Self::new("127.0.0.1:9092")
     }
 }
 

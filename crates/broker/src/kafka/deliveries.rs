@@ -8,12 +8,13 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, DeliveryResult, Message};
 use rdkafka::producer::ProducerContext;
 
-use super::complaints::Complaints;
-use super::delivery::Slot;
 use super::fate::{not_the_records_fault, of_delivery_error};
-use super::faults::Faults;
+use super::reports::hear;
 use crate::availability::Availability;
+use crate::complaints::Complaints;
+use crate::delivery::Slot;
 use crate::error::PublishError;
+use crate::faults::Faults;
 use crate::record::Position;
 
 /// Sends a record once more, by itself. Returns its place if it cannot, and why; then it was not written.
@@ -46,7 +47,7 @@ impl Deliveries {
 
 impl ClientContext for Deliveries {
     fn error(&self, error: KafkaError, reason: &str) {
-        self.events.complaints.hear(error.rdkafka_error_code(), reason);
+        hear(&self.events.complaints, error.rdkafka_error_code(), reason);
         if error.rdkafka_error_code() == Some(RDKafkaErrorCode::AllBrokersDown) {
             self.events.availability.set(false);
         }
@@ -63,7 +64,7 @@ impl ProducerContext for Deliveries {
         let (outcome, slot) = match result {
             Ok(message) => {
                 faults.taken(message.topic());
-                (Ok(Position { partition: message.partition(), offset: message.offset() }), slot)
+                (Ok(Position { partition: message.partition(), offset: Some(message.offset()) }), slot)
             }
             Err((error, message)) => match (of_delivery_error(error, message), &self.again) {
                 (PublishError::TooLarge, Some(send_again)) => match send_again(message, slot) {

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Sender as Ack, channel};
+use std::sync::mpsc::channel;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -15,38 +15,24 @@ use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, Reb
 use rdkafka::error::KafkaError;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::oneshot;
+use tokio::time::timeout;
 
-use super::complaints::Complaints;
 use super::config::KafkaConfig;
 use super::lifeline::Lifeline;
+use super::reports::hear;
+use crate::complaints::Complaints;
 use crate::error::BrokerError;
+use crate::membership::{MembershipEvent, Release};
 use crate::partition::TopicPartition;
 
 /// How long the owner of revoked partitions may take to finish with them.
 const REVOKE_LIMIT: Duration = Duration::from_secs(5);
 const POLL: Duration = Duration::from_millis(100);
+/// How long a stop may wait for the broker.
+const LEAVE_LIMIT: Duration = Duration::from_secs(5);
 /// What to look at after a fatal error.
 const FATAL: &str = "whether another consumer has its --group-instance-id; then start it again";
-
-/// A change of assignment.
-#[derive(Debug)]
-pub enum MembershipEvent {
-    /// These partitions are ours from now on.
-    Assigned(Vec<TopicPartition>),
-    /// These partitions go to another member once `release` is dropped, or after 5 s.
-    Revoked {
-        /// Which.
-        partitions: Vec<TopicPartition>,
-        /// Whether the group lost sight of us, or we of it: then they may have no reader.
-        lost: bool,
-        /// Drop it when the last work on them is done.
-        release: Release,
-    },
-}
-
-/// Lets revoked partitions go when it is dropped.
-#[derive(Debug)]
-pub struct Release(#[expect(dead_code, reason = "dropping it is the message")] Ack<()>);
 
 /// A member of a consumer group. Dropping it leaves the group in the background.
 pub struct Membership {
@@ -97,7 +83,7 @@ impl Membership {
             while !stopped.load(Ordering::Relaxed) {
                 // Serves the group; a record that came before the pause took effect is not ours to use.
                 if let Some(Err(error)) = polled.poll(POLL) {
-                    heard.hear(error.rdkafka_error_code(), &error.to_string());
+                    hear(&heard, error.rdkafka_error_code(), &error.to_string());
                 }
                 // It stays out of the group until it is started again.
                 if let Some((code, reason)) = polled.client().fatal_error() {
@@ -135,18 +121,29 @@ impl Membership {
         }
     }
 
-    /// Leaves the group, so that others take over at once.
+    /// Leaves the group, so that others take over at once; within 5 s, after which the broker finds out by itself.
     pub async fn leave(self) {
         let Self { consumer, events, stop, thread, .. } = self;
         drop((events, stop));
-        let left = tokio::task::spawn_blocking(move || {
+        let (tell, told) = oneshot::channel();
+        // Not one of the runtime's threads, which it waits for when the process ends: a client whose broker is silent may take
+        // a minute to close.
+        let leaving = thread::Builder::new().name("kafka-leave".to_owned()).spawn(move || {
             let ended = thread.join();
             // The last reference closes the client, which leaves the group.
             drop(consumer);
-            ended
+            tell.send(ended.is_ok()).ok();
         });
-        if !matches!(left.await, Ok(Ok(()))) {
-            tracing::warn!("the group's thread ended with a panic");
+        if let Err(error) = leaving {
+            tracing::warn!(%error, "no thread to leave the group in");
+            return;
+        }
+        match timeout(LEAVE_LIMIT, told).await {
+            Ok(Ok(true)) => {}
+            Ok(_) => tracing::warn!("the group's thread ended with a panic"),
+            Err(_) => tracing::warn!(
+                "the broker did not let go in time: it gives our partitions away after the session"
+            ),
         }
     }
 }
@@ -159,16 +156,16 @@ impl Drop for Stop {
 
 impl ClientContext for Rebalances {
     fn error(&self, error: KafkaError, reason: &str) {
-        self.complaints.hear(error.rdkafka_error_code(), reason);
+        hear(&self.complaints, error.rdkafka_error_code(), reason);
     }
 }
 
 impl ConsumerContext for Rebalances {
     fn pre_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
         if let Rebalance::Revoke(list) = rebalance {
-            let (release, released) = channel();
+            let (release, released) = channel::<()>();
             let (partitions, lost) = (partitions(list), consumer.assignment_lost());
-            let event = MembershipEvent::Revoked { partitions, lost, release: Release(release) };
+            let event = MembershipEvent::Revoked { partitions, lost, release: Release::new(release) };
             // While we leave the receiver is gone: then the event, and with it the release, is dropped here.
             drop(self.events.send(event));
             released.recv_timeout(REVOKE_LIMIT).ok();

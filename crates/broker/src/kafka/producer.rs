@@ -15,18 +15,19 @@ use tokio::sync::watch;
 
 use super::alone::Alone;
 use super::client::Client;
-use super::complaints::Complaints;
 use super::config::{KafkaConfig, ProducerConfig};
 use super::deliveries::{Deliveries, Events, SendAgain};
-use super::delivery::{Batch, BatchDelivery, Outcome, Slot};
 use super::fate::of_client_error;
-use super::faults::{Faults, Reasons};
 use super::headers;
 use super::lifeline::Lifeline;
 use super::monitor::{PROBE_TIMEOUT, watch_broker};
-use super::progress::Progress;
 use crate::availability::Availability;
+use crate::complaints::Complaints;
+use crate::delivery::{Batch, BatchDelivery, Outcome, Slot};
 use crate::error::{BrokerError, PublishError};
+use crate::faults::{Faults, Reasons};
+use crate::producer::Destination;
+use crate::progress::Progress;
 use crate::record::OutgoingRecord;
 
 /// Publishes records and reports when they are acknowledged. Clones share one client.
@@ -38,15 +39,6 @@ pub struct Producer {
     progress: Arc<Progress>,
     faults: Arc<Faults>,
     complaints: Complaints,
-}
-
-/// A topic that is written to.
-#[derive(Debug, Clone)]
-pub struct Destination {
-    /// Its name.
-    pub topic: String,
-    /// Partitions that it must have; with fewer it takes no records.
-    pub min_partitions: usize,
 }
 
 impl Producer {
@@ -71,7 +63,7 @@ impl Producer {
     ) -> Result<Self, BrokerError> {
         let (availability, faults) = (Availability::new(), Arc::new(Faults::new()));
         let (hint, hints) = sync_channel(1);
-        let config = settings(kafka, producer);
+        let config = producer_settings(kafka, producer);
         let complaints = Complaints::default();
         let events = Events {
             availability: availability.clone(),
@@ -137,7 +129,7 @@ impl Producer {
     /// # Errors
     /// It is not acknowledged.
     pub async fn publish(&self, record: OutgoingRecord) -> Outcome {
-        self.publish_batch(vec![record]).outcomes().await.pop().unwrap_or(Err(PublishError::OutcomeUnknown))
+        self.publish_batch(vec![record]).outcome().await
     }
 
     /// Waits until everything handed over has its outcome, or the limit is reached.
@@ -160,7 +152,8 @@ impl Producer {
     }
 }
 
-fn settings(kafka: &KafkaConfig, producer: &ProducerConfig) -> rdkafka::ClientConfig {
+/// The client's settings, each that is not its default with the reason.
+pub fn producer_settings(kafka: &KafkaConfig, producer: &ProducerConfig) -> rdkafka::ClientConfig {
     let mut config = kafka.client();
     config
         // A retry of the client must not write a record twice (KIP-98); implies acks=all, stated for the reader.
@@ -209,7 +202,7 @@ impl Probed {
             let metadata =
                 lifeline.watch(asked, asked.fetch_metadata(Some(&destination.topic), PROBE_TIMEOUT));
             let Ok(metadata) = metadata else { break };
-            let (partitions, reason) = destination.judge(&metadata);
+            let (partitions, reason) = judge(destination, &metadata);
             faults.looked(&destination.topic, reason);
             any_is_there |= partitions > 0;
         }
@@ -217,26 +210,18 @@ impl Probed {
     }
 }
 
-impl Destination {
-    /// How many partitions there are, and why the topic cannot be written to.
-    fn judge(&self, metadata: &Metadata) -> (usize, Option<String>) {
-        let found = metadata.topics().iter().find(|found| found.name() == self.topic);
-        let partitions = found.map_or(0, |found| found.partitions().len());
-        let error = found.and_then(|found| found.error()).map(RDKafkaErrorCode::from);
-        // A topic that is being made has no leader for a moment, and no partitions.
-        let passing =
-            |code: &RDKafkaErrorCode| *code == RDKafkaErrorCode::LeaderNotAvailable && partitions > 0;
-        let reason = match error.filter(|code| !passing(code)) {
-            Some(code) => Some(code.to_string()),
-            None if partitions == 0 => Some("it has no partitions".to_owned()),
-            None if partitions < self.min_partitions => Some(format!(
-                "it has {partitions} partitions, and records with a key are spread over {}",
-                self.min_partitions
-            )),
-            None => None,
-        };
-        (partitions, reason)
-    }
+/// How many partitions there are, and why the topic cannot be written to.
+fn judge(destination: &Destination, metadata: &Metadata) -> (usize, Option<String>) {
+    let found = metadata.topics().iter().find(|found| found.name() == destination.topic);
+    let partitions = found.map_or(0, |found| found.partitions().len());
+    let error = found.and_then(|found| found.error()).map(RDKafkaErrorCode::from);
+    // A topic that is being made has no leader for a moment, and no partitions.
+    let passing = |code: &RDKafkaErrorCode| *code == RDKafkaErrorCode::LeaderNotAvailable && partitions > 0;
+    let reason = match error.filter(|code| !passing(code)) {
+        Some(code) => Some(code.to_string()),
+        None => destination.lacks(partitions),
+    };
+    (partitions, reason)
 }
 
 fn send(

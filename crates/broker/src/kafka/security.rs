@@ -1,6 +1,8 @@
 //! How we log in to Kafka: TLS by certificates in PEM, users by SCRAM-SHA-512.
 //!
-//! Secrets and files are read when the process starts; a changed one is used after a restart.
+//! Secrets and files are read when the process starts; a changed one is used after a restart. The flags are not those of the
+//! store or the writers under another name: here the protocol says what is needed, and librdkafka takes paths, which are
+//! tried while the command line is read.
 
 use std::fs::File;
 use std::io;

@@ -14,69 +14,24 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 use std::thread;
-use std::time::Duration;
 
 use rdkafka::config::{FromClientConfigAndContext, RDKafkaLogLevel};
 use rdkafka::consumer::BaseConsumer;
 use tokio::sync::mpsc;
 
 use self::poller::{Command, Poller};
-use super::complaints::{Complaints, Reports};
 use super::config::KafkaConfig;
 use super::fetched::{Fetched, Wanted};
 use super::lifeline::Lifeline;
+use super::reports::Reports;
+use crate::complaints::Complaints;
 use crate::error::BrokerError;
 use crate::partition::TopicPartition;
-use crate::record::{LastRead, RecordBatch};
+use crate::record::LastRead;
+use crate::subscription::{BatchLimits, SubscriptionEvent};
 
 /// Batches that wait for the reader.
 const CHANNEL: usize = 4;
-
-/// Where a batch is cut.
-#[derive(Debug, Clone, Copy)]
-pub struct BatchLimits {
-    /// Records in a batch.
-    pub max_records: usize,
-    /// Bytes of payload in a batch, give or take one record.
-    pub max_bytes: usize,
-    /// From the first record of a batch to its end.
-    pub max_wait: Duration,
-}
-
-impl Default for BatchLimits {
-    fn default() -> Self {
-        Self { max_records: 10_000, max_bytes: 4 << 20, max_wait: Duration::from_millis(50) }
-    }
-}
-
-/// What a subscription says.
-#[derive(Debug)]
-pub enum SubscriptionEvent {
-    /// The next records of a partition.
-    Batch(RecordBatch),
-    /// A partition's position is not in the log, or its log may be another one: compare the position with the watermarks,
-    /// and start again after the last record read, not at once: a new leader may lag for a moment.
-    OutOfRange {
-        /// Which; any, if the client does not name it.
-        partition: Option<TopicPartition>,
-    },
-    /// The log does not hold the record after which a partition was started. It is not read any more.
-    Replaced {
-        /// Which.
-        partition: TopicPartition,
-        /// Of the start.
-        epoch: u64,
-    },
-    /// A partition cannot be read, for a reason that somebody has to mend. The client goes on trying.
-    Failed {
-        /// Which.
-        partition: TopicPartition,
-        /// Why.
-        reason: String,
-    },
-    /// A partition that had failed can be read.
-    Recovered(TopicPartition),
-}
 
 /// Reads partitions from given offsets.
 pub struct Subscription {

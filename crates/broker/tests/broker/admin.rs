@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use blackfriday_broker::kafka::{Admin, ProducerConfig, TopicSpec};
+use blackfriday_broker::TopicSpec;
+use blackfriday_broker::kafka::{Admin, ProducerConfig};
 use blackfriday_broker::{BrokerError, TopicPartition, Watermarks};
 use blackfriday_stack::Kafka;
 
@@ -75,5 +76,5 @@ async fn without_a_broker_it_ends_in_time(kafka: &Kafka, admin: &Admin) -> Resul
 }
 
 fn topic(name: &str, partitions: i32, replication: i32) -> TopicSpec {
-    TopicSpec { name: name.to_owned(), partitions, replication }
+    TopicSpec { name: name.to_owned(), partitions, replication, ..TopicSpec::default() }
 }

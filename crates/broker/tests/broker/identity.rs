@@ -1,9 +1,8 @@
 //! Whether the log that is read on is the one that was read: a lost tail, a topic that was made again, control records.
 
 use anyhow::{Context, Result, bail};
-use blackfriday_broker::kafka::{
-    Admin, BatchLimits, Producer, ProducerConfig, Subscription, SubscriptionEvent,
-};
+use blackfriday_broker::kafka::{Admin, Producer, ProducerConfig, Subscription};
+use blackfriday_broker::{BatchLimits, SubscriptionEvent};
 use blackfriday_broker::{LastRead, RecordBatch, TopicPartition};
 use blackfriday_stack::{Kafka, eventually};
 use tokio::time::timeout;

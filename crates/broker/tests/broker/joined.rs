@@ -6,18 +6,19 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use blackfriday_broker::TopicPartition;
-use blackfriday_broker::kafka::{KafkaConfig, Membership, MembershipEvent, Release};
+use blackfriday_broker::kafka::{KafkaConfig, Membership};
+use blackfriday_broker::{MembershipEvent, Release, TopicPartition};
 use blackfriday_stack::{Kafka, Process, eventually};
 use tokio::time::timeout;
 
-use crate::{LIMIT, config, create_topic, log};
+use crate::{LIMIT, config, create_topic, log, pause};
 
 const GROUP: &str = "counters";
 const TOPICS: [&str; 2] = ["ventas", "clima"];
 /// After which a member that is dead is given up, and how long one may hold what is revoked.
 const SESSION: Duration = Duration::from_secs(6);
 const REVOKE_LIMIT: Duration = Duration::from_secs(5);
+const LEAVE_LIMIT: Duration = Duration::from_secs(5);
 /// Tells the child process where the broker is.
 const BROKERS: &str = "BLACKFRIDAY_TEST_KAFKA_BROKERS";
 
@@ -73,6 +74,22 @@ async fn partitions_move_one_by_one_between_members_that_join_and_leave() -> Res
     // As when the task is aborted.
     drop(one);
     next.until_owned(6).await.context("one that is dropped leaves, too")
+}
+
+/// A service stops in time, whatever its broker does: the client itself would wait for a minute.
+#[tokio::test]
+async fn a_member_leaves_in_time_although_the_broker_hangs() -> Result<()> {
+    let kafka = with_topics().await?;
+    let mut one = Member::join(&config(&kafka))?;
+    one.until_owned(6).await?;
+    pause(&kafka).await?;
+    let told: Vec<_> = one.owned.iter().cloned().zip(40..).collect();
+    one.commit(&told);
+    let began = Instant::now();
+    one.membership.leave().await;
+    assert!(began.elapsed() < LEAVE_LIMIT + Duration::from_secs(2), "{:?}", began.elapsed());
+    kafka.resume()?;
+    Ok(())
 }
 
 #[tokio::test]
@@ -146,6 +163,7 @@ impl Member {
                 }
                 Ok(Some((partitions.into_iter().collect(), release)))
             }
+            MembershipEvent::Shared(partitions) => bail!("{partitions:?} are nobody's"),
         }
     }
 

@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use anyhow::{Context, Result, bail};
-use blackfriday_broker::kafka::{Admin, BatchLimits, KafkaConfig, Subscription, SubscriptionEvent};
+use blackfriday_broker::kafka::{Admin, KafkaConfig, Subscription};
+use blackfriday_broker::{BatchLimits, SubscriptionEvent};
 use blackfriday_broker::{Record, RecordBatch, TopicPartition};
 use blackfriday_stack::{Kafka, eventually};
 use rdkafka::ClientConfig;

@@ -1,6 +1,7 @@
 //! The log's client before a real Kafka: what it says of records, positions and members, and what Kafka then holds.
 
 mod admin;
+mod cluster;
 mod identity;
 mod joined;
 mod log;
@@ -16,8 +17,8 @@ use std::ops::Range;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use blackfriday_broker::OutgoingRecord;
-use blackfriday_broker::kafka::{Admin, KafkaConfig, Producer, ProducerConfig, TopicSpec};
+use blackfriday_broker::kafka::{Admin, KafkaConfig, Producer, ProducerConfig};
+use blackfriday_broker::{OutgoingRecord, TopicSpec};
 use blackfriday_stack::{Kafka, eventually};
 
 /// How long a test waits for what must happen.
@@ -30,7 +31,14 @@ pub(crate) fn config(kafka: &Kafka) -> KafkaConfig {
 /// Makes a topic and waits until it can be asked about.
 pub(crate) async fn create_topic(kafka: &Kafka, name: &str, partitions: i32) -> Result<Admin> {
     let admin = Admin::new(&config(kafka))?;
-    admin.create_topics(&[TopicSpec { name: name.to_owned(), partitions, replication: 1 }]).await?;
+    admin
+        .create_topics(&[TopicSpec {
+            name: name.to_owned(),
+            partitions,
+            replication: 1,
+            ..TopicSpec::default()
+        }])
+        .await?;
     eventually(LIMIT, async || admin.partitions(name).await.is_ok()).await.context("the new topic")?;
     Ok(admin)
 }

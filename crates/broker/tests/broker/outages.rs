@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use blackfriday_broker::PublishError::{OutcomeUnknown, QueueFull, Unavailable};
 use blackfriday_broker::kafka::{Producer, ProducerConfig};
-use blackfriday_stack::{Kafka, eventually};
+use blackfriday_stack::{Kafka, Scarce, eventually};
 
 use crate::{LIMIT, create_topic, log, pause, producer, publish, record, until_available};
 
@@ -113,7 +113,7 @@ async fn what_was_on_its_way_when_the_broker_was_killed_is_written_once_when_it_
     let mut log = HashSet::new();
     for (partition, records) in log::read(&kafka, "ventas").await? {
         for record in records {
-            assert!(log.insert((partition, record.offset, crate::id(&record.payload)?)));
+            assert!(log.insert((partition, Some(record.offset), crate::id(&record.payload)?)));
         }
     }
     assert_eq!(log, acknowledged, "each where it is said to be, and nothing else");
@@ -159,4 +159,25 @@ async fn refuses_at_once(producer: &Producer) {
     let outcomes = producer.publish_batch(vec![record("ventas", 0, 9_999_999); 20]).outcomes().await;
     assert_eq!(outcomes, vec![Err(Unavailable); 20]);
     assert!(began.elapsed() < GIVEN_UP, "{:?}", began.elapsed());
+}
+
+#[tokio::test]
+async fn a_broker_without_room_on_its_disk_keeps_what_it_acknowledged() -> Result<()> {
+    let kafka = Kafka::start().await?;
+    create_topic(&kafka, "ventas", 1).await?;
+    let settings = ProducerConfig { message_timeout_ms: 2_000, ..ProducerConfig::default() };
+    let producer = producer(&kafka, &settings, "ventas").await?;
+    publish(&producer, "ventas", 0, 0..10).await?;
+
+    kafka.limit(Scarce::FileBytes, Some(1))?;
+    producer.publish(record("ventas", 0, 10)).await.expect_err("there is no room");
+    until_available(&producer, false).await.context("it cannot go on")?;
+    kafka.restart().await?;
+    until_available(&producer, true).await?;
+    let published = async || producer.publish(record("ventas", 0, 11)).await.is_ok();
+    eventually(LIMIT, published).await.context("it goes on")?;
+    let mut ids = log::ids(&kafka, "ventas", 0).await?;
+    ids.retain(|id| *id != 10);
+    assert_eq!(ids, (0..10).chain([11]).collect::<Vec<_>>());
+    Ok(())
 }

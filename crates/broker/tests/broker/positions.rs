@@ -3,9 +3,8 @@
 use std::ops::Range;
 
 use anyhow::{Context, Result, bail};
-use blackfriday_broker::kafka::{
-    Admin, BatchLimits, Producer, ProducerConfig, Subscription, SubscriptionEvent,
-};
+use blackfriday_broker::kafka::{Admin, Producer, ProducerConfig, Subscription};
+use blackfriday_broker::{BatchLimits, SubscriptionEvent};
 use blackfriday_broker::{BrokerError, OutgoingRecord, TopicPartition};
 use blackfriday_stack::Kafka;
 use tokio::time::timeout;

@@ -5,7 +5,8 @@ use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use blackfriday_broker::kafka::{BatchLimits, Producer, ProducerConfig, Subscription};
+use blackfriday_broker::BatchLimits;
+use blackfriday_broker::kafka::{Producer, ProducerConfig, Subscription};
 use blackfriday_broker::{OutgoingRecord, Record, TopicPartition};
 use blackfriday_stack::Kafka;
 

@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use blackfriday_broker::kafka::{Admin, Destination, Producer, ProducerConfig, TopicSpec};
+use blackfriday_broker::kafka::{Admin, Producer, ProducerConfig};
+use blackfriday_broker::{Destination, TopicSpec};
 use blackfriday_broker::{OutgoingRecord, PublishError};
 use blackfriday_stack::{Kafka, KafkaOptions, eventually};
 
@@ -87,5 +88,5 @@ async fn a_brokers_name_that_does_not_resolve_is_told() -> Result<()> {
 }
 
 fn topic(name: &str) -> TopicSpec {
-    TopicSpec { name: name.to_owned(), partitions: 1, replication: 1 }
+    TopicSpec { name: name.to_owned(), partitions: 1, replication: 1, ..TopicSpec::default() }
 }

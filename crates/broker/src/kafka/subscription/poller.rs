@@ -11,12 +11,13 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use tokio::sync::mpsc;
 
-use super::{BatchLimits, SubscriptionEvent};
-use crate::kafka::complaints::{Complaints, Reports, log};
+use crate::complaints::Complaints;
 use crate::kafka::fetched::{Event, Fetched, Message, Wanted};
 use crate::kafka::lifeline::Lifeline;
+use crate::kafka::reports::{Reports, hear, log};
 use crate::partition::{Topic, TopicPartition};
 use crate::record::{LastRead, RecordBatch};
+use crate::subscription::{BatchLimits, SubscriptionEvent};
 
 const IDLE_POLL: Duration = Duration::from_millis(50);
 /// For the answer about a topic that is read for the first time.
@@ -216,14 +217,14 @@ impl Poller {
             }
             (code, Some(partition)) => {
                 let reason = format!("{partition}: {reason}");
-                let mend = self.complaints.hear(Some(code), &reason);
+                let mend = hear(&self.complaints, Some(code), &reason);
                 !(self.open.contains_key(&partition) && fails(&mut self.failed, &partition, mend))
                     || self.tell(SubscriptionEvent::Failed { partition, reason })
             }
             // Of the group that the client names and never joins: whether it might does not matter.
             (RDKafkaErrorCode::GroupAuthorizationFailed, None) => true,
             (code, None) => {
-                self.complaints.hear(Some(code), reason);
+                hear(&self.complaints, Some(code), reason);
                 true
             }
         }

@@ -21,7 +21,7 @@ const REMINDER: Duration = Duration::from_secs(60);
 pub type Reasons = BTreeMap<String, String>;
 
 #[derive(Debug)]
-pub(super) struct Faults {
+pub(crate) struct Faults {
     /// Whether there is any: most of the time there is not.
     any: AtomicBool,
     topics: Mutex<BTreeMap<String, Fault>>,
@@ -43,16 +43,16 @@ struct Refusal {
 }
 
 impl Faults {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { any: AtomicBool::new(false), topics: Mutex::default(), shown: watch::Sender::default() }
     }
 
-    pub(super) fn watch(&self) -> watch::Receiver<Reasons> {
+    pub(crate) fn watch(&self) -> watch::Receiver<Reasons> {
         self.shown.subscribe()
     }
 
     /// Why records of this topic are not handed over now.
-    pub(super) fn reason(&self, topic: &str) -> Option<String> {
+    pub(crate) fn reason(&self, topic: &str) -> Option<String> {
         if !self.any.load(Ordering::Acquire) {
             return None;
         }
@@ -60,7 +60,7 @@ impl Faults {
     }
 
     /// What a look at the topic showed: a reason, or that nothing is wrong.
-    pub(super) fn looked(&self, topic: &str, reason: Option<String>) {
+    pub(crate) fn looked(&self, topic: &str, reason: Option<String>) {
         if reason.is_none() && !self.any.load(Ordering::Acquire) {
             return;
         }
@@ -78,7 +78,7 @@ impl Faults {
     }
 
     /// The broker refused a record for a reason that holds for others, too.
-    pub(super) fn refused(&self, topic: &str, reason: String) {
+    pub(crate) fn refused(&self, topic: &str, reason: String) {
         let mut topics = self.topics();
         let fault = topics.entry(topic.to_owned()).or_default();
         fault.log(topic, &reason);
@@ -94,7 +94,7 @@ impl Faults {
     }
 
     /// The broker took a record.
-    pub(super) fn taken(&self, topic: &str) {
+    pub(crate) fn taken(&self, topic: &str) {
         if !self.any.load(Ordering::Acquire) {
             return;
         }
@@ -108,7 +108,7 @@ impl Faults {
     }
 
     /// Shows what has become due to be tried again.
-    pub(super) fn tick(&self) {
+    pub(crate) fn tick(&self) {
         if self.any.load(Ordering::Acquire) {
             self.show(&self.topics());
         }

@@ -17,7 +17,7 @@ const TRY: Duration = Duration::from_secs(1);
 
 /// What the broker answered about the records of one producer.
 #[derive(Debug)]
-pub(super) struct Progress {
+pub(crate) struct Progress {
     /// Records about which it answered, and 1.
     told: AtomicU64,
     /// `told` when callers had waited in vain; 0 is never. It is in force while `told` is the same.
@@ -34,25 +34,25 @@ struct Waits {
 
 /// When a batch was handed over.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Mark {
+pub(crate) struct Mark {
     told: u64,
     at: Instant,
 }
 
 impl Progress {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let waits = Waits { oldest: None, tried: Instant::now() };
         Self { told: AtomicU64::new(1), stuck_at: AtomicU64::new(0), waits: Mutex::new(waits) }
     }
 
     /// Before a batch is handed over.
-    pub(super) fn mark(&self) -> Mark {
+    pub(crate) fn mark(&self) -> Mark {
         Mark { told: self.told.load(Ordering::Acquire), at: Instant::now() }
     }
 
     /// The broker has taken a record, or refused it. That the client gave one up by itself, by time or because it ends, says
     /// nothing of the broker.
-    pub(super) fn told(&self) {
+    pub(crate) fn told(&self) {
         let before = self.told.fetch_add(1, Ordering::AcqRel);
         if before == self.stuck_at.load(Ordering::Acquire) {
             tracing::info!("the broker takes records again");
@@ -60,7 +60,7 @@ impl Progress {
     }
 
     /// The caller of a batch waits no longer, and records of it have no outcome.
-    pub(super) fn gave_up(&self, mark: Mark) {
+    pub(crate) fn gave_up(&self, mark: Mark) {
         if self.told.load(Ordering::Acquire) != mark.told {
             return;
         }
@@ -77,7 +77,7 @@ impl Progress {
     }
 
     /// Whether a batch may be handed over.
-    pub(super) fn admits(&self) -> bool {
+    pub(crate) fn admits(&self) -> bool {
         if self.stuck_at.load(Ordering::Acquire) != self.told.load(Ordering::Acquire) {
             return true;
         }

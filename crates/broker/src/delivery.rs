@@ -7,23 +7,24 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
-use super::progress::{Mark, Progress};
 use crate::error::PublishError;
+use crate::progress::{Mark, Progress};
 use crate::record::Position;
 
-pub(super) type Outcome = Result<Position, PublishError>;
+/// What became of a record.
+pub type Outcome = Result<Position, PublishError>;
 
 /// A batch of records that were handed over.
-pub struct BatchDelivery(pub(super) Arc<Batch>);
+pub struct BatchDelivery(pub(crate) Arc<Batch>);
 
 /// The place of one record in its batch.
-pub(super) struct Slot {
-    pub(super) batch: Arc<Batch>,
-    pub(super) at: usize,
+pub(crate) struct Slot {
+    pub(crate) batch: Arc<Batch>,
+    pub(crate) at: usize,
 }
 
-pub(super) struct Batch {
-    pub(super) progress: Arc<Progress>,
+pub(crate) struct Batch {
+    pub(crate) progress: Arc<Progress>,
     mark: Mark,
     outcomes: Mutex<Vec<Option<Outcome>>>,
     pending: AtomicUsize,
@@ -35,6 +36,11 @@ impl BatchDelivery {
     pub async fn outcomes(self) -> Vec<Outcome> {
         self.0.wait().await;
         self.0.take()
+    }
+
+    /// Waits for the outcome of a batch of one.
+    pub(crate) async fn outcome(self) -> Outcome {
+        self.outcomes().await.pop().unwrap_or(Err(PublishError::OutcomeUnknown))
     }
 
     /// Waits for every outcome until `deadline`; what has none by then is [`PublishError::OutcomeUnknown`].
@@ -55,7 +61,7 @@ impl Drop for BatchDelivery {
 
 impl Batch {
     /// Of so many records.
-    pub(super) fn new(progress: &Arc<Progress>, records: usize) -> Arc<Self> {
+    pub(crate) fn new(progress: &Arc<Progress>, records: usize) -> Arc<Self> {
         Arc::new(Self {
             progress: Arc::clone(progress),
             mark: progress.mark(),
@@ -79,7 +85,7 @@ impl Batch {
 }
 
 impl Slot {
-    pub(super) fn fill(&self, outcome: Outcome) {
+    pub(crate) fn fill(&self, outcome: Outcome) {
         let mut outcomes = self.batch.outcomes.lock().unwrap_or_else(PoisonError::into_inner);
         outcomes[self.at] = Some(outcome);
         drop(outcomes);
