@@ -1,3 +1,7 @@
+//! User, passwords and certificates at Valkey. `telemetry::access` reads the files for every server, but the flags are
+//! each server's own: clap's derive makes names and help at compile time, and no two servers ask for the same. Valkey has
+//! Sentinels with another login, and its files are read again for each connection.
+
 use std::path::{Path, PathBuf};
 
 use blackfriday_telemetry::access::{Secret, SettingFile};
@@ -75,20 +79,49 @@ pub struct ValkeyAccess {
         requires = "valkey_certificate"
     )]
     pub key: Option<PathBuf>,
+    /// How the settings that name files are written: other than here where a process has the flags of a second server.
+    #[arg(skip)]
+    pub files: FileSettings,
+}
+
+/// The settings that name files, as they are written on the command line, for errors about the files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FileSettings {
+    /// Of [`ValkeyAccess::password_file`].
+    pub password: &'static str,
+    /// Of [`ValkeyAccess::sentinel_password_file`].
+    pub sentinel_password: &'static str,
+    /// Of [`ValkeyAccess::ca`].
+    pub ca: &'static str,
+    /// Of [`ValkeyAccess::certificate`].
+    pub certificate: &'static str,
+    /// Of [`ValkeyAccess::key`].
+    pub key: &'static str,
+}
+
+impl Default for FileSettings {
+    fn default() -> Self {
+        Self {
+            password: "--valkey-password-file",
+            sentinel_password: "--valkey-sentinel-password-file",
+            ca: "--valkey-ca",
+            certificate: "--valkey-certificate",
+            key: "--valkey-key",
+        }
+    }
 }
 
 impl ValkeyAccess {
     /// A client of a server with data.
     pub(crate) fn of_server(&self, at: &Endpoint, url: &ValkeyUrl) -> Result<Client, ConnectionError> {
-        let password =
-            secret(self.password.as_ref(), self.password_file.as_deref(), "--valkey-password-file")?;
+        let password = secret(self.password.as_ref(), self.password_file.as_deref(), self.files.password)?;
         self.client(at, with(url.login.clone(), self.username.as_deref(), password), url.tls)
     }
 
     /// A client of a Sentinel.
     pub(crate) fn of_sentinel(&self, at: &Endpoint, url: &ValkeyUrl) -> Result<Client, ConnectionError> {
         let (text, file) = (self.sentinel_password.as_ref(), self.sentinel_password_file.as_deref());
-        let password = secret(text, file, "--valkey-sentinel-password-file")?;
+        let password = secret(text, file, self.files.sentinel_password)?;
         let login = RedisConnectionInfo::default().set_skip_set_lib_name();
         self.client(at, with(login, self.sentinel_username.as_deref(), password), url.tls)
     }
@@ -115,22 +148,23 @@ impl ValkeyAccess {
                 .map(|path| SettingFile::new(option, path).read().map_err(ConnectionError::File))
                 .transpose()
         };
-        let ca = file(&self.ca, "--valkey-ca")?;
+        let named = self.files;
+        let ca = file(&self.ca, named.ca)?;
         if ca.as_deref().is_some_and(|pem| !holds_a_certificate(pem)) {
             let source = (ErrorKind::InvalidClientConfig, "no certificate").into();
-            return Err(ConnectionError::Certificate { option: "--valkey-ca", source });
+            return Err(ConnectionError::Certificate { option: named.ca, source });
         }
         let authorities = TlsCertificates { client_tls: None, root_cert: ca };
         let unreadable = |option| move |source: RedisError| ConnectionError::Certificate { option, source };
         let checked = Client::build_with_tls(info.clone(), authorities.clone());
-        let certificate = file(&self.certificate, "--valkey-certificate")?;
-        let (Some(client_cert), Some(client_key)) = (certificate, file(&self.key, "--valkey-key")?) else {
-            return checked.map_err(unreadable("--valkey-ca"));
+        let certificate = file(&self.certificate, named.certificate)?;
+        let (Some(client_cert), Some(client_key)) = (certificate, file(&self.key, named.key)?) else {
+            return checked.map_err(unreadable(named.ca));
         };
-        checked.map_err(unreadable("--valkey-ca"))?;
+        checked.map_err(unreadable(named.ca))?;
         let client_tls = Some(ClientTlsConfig { client_cert, client_key });
         Client::build_with_tls(info, TlsCertificates { client_tls, ..authorities })
-            .map_err(unreadable("--valkey-certificate and --valkey-key"))
+            .map_err(unreadable(named.certificate))
     }
 }
 

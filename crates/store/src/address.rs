@@ -32,9 +32,10 @@ pub(crate) struct Endpoint {
     pub(crate) port: u16,
 }
 
-/// As a plain function would be, but for the error: clap's own would repeat the value, and with it the password.
-#[derive(Clone)]
-pub(crate) struct UrlParser;
+/// Reads a [`ValkeyUrl`] of the command line. Not a plain function: clap's error would repeat the value, and with it the
+/// password.
+#[derive(Clone, Debug)]
+pub struct UrlParser;
 
 impl ValkeyUrl {
     /// # Errors
@@ -70,6 +71,13 @@ impl fmt::Debug for ValkeyUrl {
                 write!(f, "{}/{name}/{}", list(sentinels), self.login.db())
             }
         }
+    }
+}
+
+/// Without the password.
+impl fmt::Display for ValkeyUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, f)
     }
 }
 

@@ -33,7 +33,7 @@ pub struct Batch {
 }
 
 /// A record that a position was reached with, by which it is known again: the log may have lost it meanwhile.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct LastRecord {
     /// Its offset.
     pub offset: i64,

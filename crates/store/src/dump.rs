@@ -6,6 +6,7 @@ use crate::connection::Connection;
 use crate::error::StoreError;
 use crate::keys::Keys;
 use crate::model::Value;
+use crate::part::Part;
 
 const WHAT: &str = "read the whole store";
 const KEYS_AT_ONCE: usize = 1000;
@@ -20,20 +21,23 @@ type Fields = BTreeMap<String, String>;
 /// Where to read on, 0 at the end, and fields with their values. A field may come more than once.
 type HashPart = (u64, Vec<(Bytes, Bytes)>);
 
-/// Every key under the prefix that has the name of one of ours.
+/// Every key under the prefix that has the name of one of ours, but for those of the parts that are left out.
 pub(crate) async fn dump(
     connection: &Connection,
     keys: &Keys,
+    left_out: &[Part<'_>],
 ) -> Result<BTreeMap<String, Value>, StoreError> {
+    let is_wanted = |key: &str| keys.is_ours(key) && !left_out.iter().any(|part| part.holds(keys, key));
     let mut found = BTreeMap::new();
     let mut cursor = 0_u64;
     loop {
         let mut scan = cmd("SCAN");
         scan.arg(cursor).arg("MATCH").arg(pattern(keys)).arg("COUNT").arg(KEYS_AT_ONCE);
         let ((next, names),): ((u64, Vec<Bytes>),) = query(connection, pipe().add_command(scan)).await?;
-        let names: Vec<_> = names.into_iter().filter(|name| keys.is_ours(&text(name))).collect();
+        let names: Vec<_> = names.into_iter().filter(|name| is_wanted(&text(name))).collect();
         found.extend(values(connection, &names).await?);
         if next == 0 {
+            left_out.iter().for_each(|part| part.leave_schema(keys, &mut found));
             return Ok(found);
         }
         cursor = next;

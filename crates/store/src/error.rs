@@ -17,6 +17,9 @@ use redis::{Arg, ErrorKind, ParsingError, Pipeline, RedisError, ServerError};
 const PASSING: [&str; 9] =
     ["LOADING", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "BUSY", "OOM", "NOREPLICAS", "MISCONF"];
 
+/// How Valkey (and Redis from 7.2 on) and Redis 7.0 tell that a function may not read.
+const READ_DENIED: [&str; 2] = ["ACL failure in script", "The user executing the script can't"];
+
 /// Why the store could not be read or changed.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -292,6 +295,13 @@ pub(crate) fn is_function_missing(error: &ConnectionError) -> bool {
     answers.iter().any(|(_, answer)| names_no_function(answer))
 }
 
+/// The server's memory is full.
+pub(crate) fn is_full(error: &ConnectionError) -> bool {
+    let ConnectionError::Server(error) = error else { return false };
+    let answers = error.clone().into_server_errors().unwrap_or_default();
+    answers.iter().any(|(_, answer)| answer.code() == "OOM")
+}
+
 fn is_connection(error: &RedisError) -> bool {
     error.is_io_error()
         || error.is_timeout()
@@ -306,8 +316,9 @@ fn is_passing(answer: &ServerError) -> bool {
 
 fn is_denial(answer: &ServerError) -> bool {
     // A function's read that is not permitted; its writes are asked for beforehand, and are NOPERM.
-    let in_function = || answer.details().is_some_and(|details| details.starts_with("ACL failure in script"));
-    is_login(answer) || answer.code() == "NOPERM" || (answer.code() == "ERR" && in_function())
+    let in_function = |details: &str| READ_DENIED.iter().any(|words| details.starts_with(words));
+    let is_told = || answer.code() == "ERR" && answer.details().is_some_and(in_function);
+    is_login(answer) || answer.code() == "NOPERM" || is_told()
 }
 
 fn is_login(answer: &ServerError) -> bool {

@@ -6,12 +6,20 @@
 
 use std::sync::LazyLock;
 
+use blackfriday_telemetry::planted::{Planted, is_planted};
 use sha2::{Digest, Sha256};
 
 const TEMPLATE: &str = include_str!("functions.lua");
 const PLACEHOLDER: &str = "DIGEST";
+/// What applies begin with: the one line that everything rests on.
+const POSITION_CHECK: &str = "  if stored ~= place.from then return { 0, stored } end\n  return nil";
 
-pub(crate) static FUNCTIONS: LazyLock<Functions> = LazyLock::new(|| Functions::of(TEMPLATE));
+pub(crate) static FUNCTIONS: LazyLock<Functions> = LazyLock::new(|| {
+    if is_planted(Planted::NoPositionCheck) {
+        return Functions::of(&TEMPLATE.replace(POSITION_CHECK, "  return nil"));
+    }
+    Functions::of(TEMPLATE)
+});
 
 /// What is loaded, and the names to call.
 pub(crate) struct Functions {
@@ -39,6 +47,11 @@ impl Functions {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_position_check_can_be_taken_out() {
+        assert_eq!(TEMPLATE.matches(POSITION_CHECK).count(), 1);
+    }
 
     #[test]
     fn every_text_has_names_of_its_own_and_registers_them() {

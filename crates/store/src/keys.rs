@@ -1,23 +1,12 @@
 use blackfriday_event::{Category, WeatherReport};
 
-/// How the names begin.
-const FAMILIES: [&str; 15] = [
-    "posicion:",
-    "ultimo:",
-    "detenido:",
-    "empezado:",
-    "idempotencia:",
-    "esquema",
-    "ventas:global:",
-    "reportes:total",
-    "ranking:",
-    "stats:",
-    "historial:precio:",
-    "serie:ventas",
-    "clima:",
-    "country_counts",
-    "total_messages",
-];
+/// How the names begin of what belongs to partitions.
+const POSITIONS: [&str; 6] = ["posicion:", "ultimo:", "detenido:", "empezado:", "idempotencia:", "esquema"];
+/// How those of the counters of sales begin.
+const SALES: [&str; 6] =
+    ["ventas:global:", "reportes:total", "ranking:", "stats:", "historial:precio:", "serie:ventas"];
+/// How those of the counters of weather reports begin.
+const WEATHER: [&str; 3] = ["clima:", "country_counts", "total_messages"];
 
 /// The names of the keys, under a prefix.
 #[derive(Debug, Clone)]
@@ -26,6 +15,9 @@ pub(crate) struct Keys {
 }
 
 impl Keys {
+    /// How the schema's fields begin that say which partitions were begun.
+    pub(crate) const BEGUN: &str = "particion:";
+
     pub(crate) fn new(prefix: &str) -> Self {
         Self { prefix: prefix.to_owned() }
     }
@@ -85,7 +77,7 @@ impl Keys {
     }
 
     pub(crate) fn begun_prefix(topic: &str) -> String {
-        format!("particion:{topic}:")
+        format!("{}{topic}:", Self::BEGUN)
     }
 
     pub(crate) fn price_max(&self) -> String {
@@ -174,8 +166,29 @@ impl Keys {
 
     /// Whether a key is one of the store's, by its name.
     pub(crate) fn is_ours(&self, key: &str) -> bool {
+        self.begins_with(key, &POSITIONS) || self.counts_sales(key) || self.counts_weather(key)
+    }
+
+    /// Whether a key is a counter of sales, by its name.
+    pub(crate) fn counts_sales(&self, key: &str) -> bool {
+        self.begins_with(key, &SALES)
+    }
+
+    /// Whether a key is a counter of weather reports, or a report, by its name.
+    pub(crate) fn counts_weather(&self, key: &str) -> bool {
+        self.begins_with(key, &WEATHER)
+    }
+
+    /// Whether a key is about the partitions of this topic and of no other.
+    pub(crate) fn is_of_topic(&self, key: &str, topic: &str) -> bool {
+        let partitions = format!("{}idempotencia:{topic}:", self.prefix);
+        let of_topic = [self.position(topic), self.last(topic), self.stopped(topic), self.begun(topic)];
+        key.starts_with(&partitions) || of_topic.iter().any(|of_topic| of_topic == key)
+    }
+
+    fn begins_with(&self, key: &str, families: &[&str]) -> bool {
         key.strip_prefix(&self.prefix)
-            .is_some_and(|name| FAMILIES.iter().any(|family| name.starts_with(family)))
+            .is_some_and(|name| families.iter().any(|family| name.starts_with(family)))
     }
 
     fn named(&self, name: &str) -> String {

@@ -1,4 +1,5 @@
-//! The counters in Valkey: key schema, the atomic apply function, the reads.
+//! The counters in Valkey: key schema, the atomic apply function, the reads. Redis does in its place: what it does otherwise
+//! (its words for a permission that a function lacks, no transactions while its memory is full) is known here alone.
 //!
 //! The consumer's position is stored next to the counters it led to. [`Store::apply`] changes both in one step of one Valkey
 //! function, or neither: it is refused unless the stored position is the one that the batch starts from. Whatever
@@ -40,6 +41,7 @@ mod error;
 mod functions;
 mod keys;
 pub mod model;
+mod part;
 mod partitions;
 mod policy;
 mod sentinels;
@@ -47,12 +49,13 @@ mod snapshot;
 mod store;
 mod window;
 
-pub use access::ValkeyAccess;
-pub use address::ValkeyUrl;
+pub use access::{FileSettings, ValkeyAccess};
+pub use address::{UrlParser, ValkeyUrl};
 pub use apply::{Batch, BatchTally, LastRecord, Outcome};
 pub use config::{StoreConfig, ValkeyConfig};
 pub use error::StoreError;
 pub use model::{Conflict, Difference, Recorded, Value};
+pub use part::Part;
 pub use partitions::StoredPartition;
 pub use policy::{Eviction, Memory};
 pub use snapshot::{

@@ -3,16 +3,24 @@
 //!
 //! It keeps sums, not sales: its size follows the number of products, of idempotency keys of a day, and of weather reports.
 
+mod admission;
 mod compare;
+mod completed;
 mod expected;
+mod lost;
+mod place;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use blackfriday_event::{Category, IDEMPOTENCY_WINDOW_MS, IdempotencyKey, Sale, WeatherReport};
+use blackfriday_event::{Category, IdempotencyKey, Sale, WeatherReport};
 
+use self::admission::CountedKeys;
+use self::lost::{Lost, Undecided};
 use crate::apply::LastRecord;
 use crate::config::StoreConfig;
 use crate::keys::Keys;
+
+pub use self::place::Place;
 
 /// The value of a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,6 +77,8 @@ pub enum Recorded {
     Repeated,
     /// It does not: its key was counted with another event.
     Conflicting,
+    /// It may count or not: its key may have been that of a record that is gone from the log.
+    Undecided,
 }
 
 /// What the store must hold after the events that were recorded.
@@ -85,8 +95,10 @@ pub struct State {
     sales: BTreeMap<Category, Sums>,
     units: BTreeMap<String, u128>,
     seconds: BTreeMap<u64, u64>,
-    countries: BTreeMap<String, u64>,
+    countries: BTreeMap<String, u128>,
     reports: BTreeMap<String, WeatherReport>,
+    lost: BTreeMap<(String, i32), Lost>,
+    undecided: Undecided,
 }
 
 /// What the sales of a category add up to.
@@ -99,23 +111,6 @@ struct Sums {
     units_by_product: BTreeMap<String, u128>,
     /// Time, identity, price.
     history: BTreeSet<(u64, String, String)>,
-}
-
-/// The idempotency keys that a partition remembers, and the same by time.
-#[derive(Debug, Clone, Default)]
-struct CountedKeys {
-    by_key: BTreeMap<String, CountedWith>,
-    by_time: BTreeSet<(u64, String)>,
-    /// Below this time keys are forgotten.
-    floor: u64,
-}
-
-/// When and with what a key was counted.
-#[derive(Debug, Clone, Copy)]
-struct CountedWith {
-    at: u64,
-    offset: i64,
-    digest: [u8; 8],
 }
 
 impl State {
@@ -134,6 +129,8 @@ impl State {
             seconds: BTreeMap::new(),
             countries: BTreeMap::new(),
             reports: BTreeMap::new(),
+            lost: BTreeMap::new(),
+            undecided: Undecided::default(),
         }
     }
 
@@ -155,9 +152,16 @@ impl State {
     /// Records the next sale of a partition.
     pub fn record_sale(&mut self, topic: &str, partition: i32, offset: i64, sale: &Sale) -> Recorded {
         let (key, at) = (sale.idempotency_key.as_ref(), sale.accepted_at.millis());
-        let recorded = self.admit((topic, partition, offset), key, sale.draft.digest(), at);
-        if recorded == Recorded::Counted {
-            self.count_sale(sale);
+        let trace = || (self.keys.history_of(sale.draft.category), Some(price_point(sale)));
+        let trace = (!self.lost.is_empty()).then(trace);
+        let recorded = self.admit((topic, partition, offset), key, (sale.draft.digest(), at), trace);
+        match recorded {
+            Recorded::Counted => self.count_sale(sale),
+            Recorded::Undecided => {
+                self.undecided.sales += 1;
+                *self.undecided.seconds.entry(sale.accepted_at.seconds()).or_default() += 1;
+            }
+            Recorded::Repeated | Recorded::Conflicting => {}
         }
         recorded
     }
@@ -171,10 +175,16 @@ impl State {
         report: &WeatherReport,
     ) -> Recorded {
         let (key, at) = (report.idempotency_key.as_ref(), report.accepted_at.millis());
-        let recorded = self.admit((topic, partition, offset), key, report.draft.digest(), at);
-        if recorded == Recorded::Counted {
-            *self.countries.entry(report.draft.country.clone()).or_default() += 1;
-            self.reports.insert(self.keys.weather(report), report.clone());
+        let name = self.keys.weather(report);
+        let trace = (!self.lost.is_empty()).then(|| (name.clone(), None));
+        let recorded = self.admit((topic, partition, offset), key, (report.draft.digest(), at), trace);
+        match recorded {
+            Recorded::Counted => {
+                *self.countries.entry(report.draft.country.clone()).or_default() += 1;
+                self.reports.insert(name, report.clone());
+            }
+            Recorded::Undecided => self.undecided.reports += 1,
+            Recorded::Repeated | Recorded::Conflicting => {}
         }
         recorded
     }
@@ -187,33 +197,6 @@ impl State {
     /// Sales recorded.
     pub fn sales(&self) -> u128 {
         self.sales.values().map(|sums| sums.sales).sum()
-    }
-
-    fn admit(
-        &mut self,
-        (topic, partition, offset): (&str, i32, i64),
-        key: Option<&IdempotencyKey>,
-        digest: [u8; 8],
-        at: u64,
-    ) -> Recorded {
-        let Some(key) = key else { return Recorded::Counted };
-        let keys = self.counted_keys.entry((topic.to_owned(), partition)).or_default();
-        // A partition's time never goes back.
-        let now = keys.by_time.last().map_or(at, |(newest, _)| at.max(*newest));
-        let floor = now.saturating_sub(IDEMPOTENCY_WINDOW_MS);
-        match keys.by_key.get(key.as_str()).copied() {
-            Some(counted) if counted.at >= floor && counted.digest == digest => Recorded::Repeated,
-            Some(counted) if counted.at >= floor => {
-                let (topic, key, counted) = (topic.to_owned(), key.clone(), counted.offset);
-                self.conflicts.push(Conflict { topic, partition, offset, key, counted });
-                Recorded::Conflicting
-            }
-            _ => {
-                keys.remember(key.as_str(), CountedWith { at: now, offset, digest });
-                keys.forget_below(floor);
-                Recorded::Counted
-            }
-        }
     }
 
     fn count_sale(&mut self, sale: &Sale) {
@@ -233,6 +216,10 @@ impl State {
             sums.history.pop_first();
         }
         *self.seconds.entry(sale.accepted_at.seconds()).or_default() += 1;
+        self.forget_seconds();
+    }
+
+    fn forget_seconds(&mut self) {
         let newest = *self.seconds.keys().next_back().unwrap_or(&0);
         let kept = u64::from(self.config.series_seconds);
         while self.seconds.keys().next().is_some_and(|oldest| *oldest + kept <= newest) {
@@ -241,21 +228,9 @@ impl State {
     }
 }
 
-impl CountedKeys {
-    fn remember(&mut self, key: &str, counted: CountedWith) {
-        if let Some(before) = self.by_key.insert(key.to_owned(), counted) {
-            self.by_time.remove(&(before.at, key.to_owned()));
-        }
-        self.by_time.insert((counted.at, key.to_owned()));
-    }
-
-    fn forget_below(&mut self, floor: u64) {
-        self.floor = floor;
-        while let Some((at, key)) = self.by_time.first().filter(|(at, _)| *at < floor).cloned() {
-            self.by_time.remove(&(at, key.clone()));
-            self.by_key.remove(&key);
-        }
-    }
+/// The member of a price history.
+fn price_point(sale: &Sale) -> String {
+    format!("{}:{}:{}", sale.accepted_at, sale.id, decimal(sale.draft.price.cents().into()))
 }
 
 fn decimal(cents: u128) -> String {

@@ -12,7 +12,7 @@ use crate::keys::Keys;
 const WHAT: &str = "read the positions";
 
 /// What the store knows of a partition.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct StoredPartition {
     /// The next offset to count.
     pub next: i64,
@@ -24,7 +24,6 @@ pub struct StoredPartition {
 
 pub(crate) fn commands(keys: &Keys, topic: &str) -> Pipeline {
     let mut all = pipe();
-    all.atomic();
     for key in [keys.position(topic), keys.last(topic), keys.stopped(topic), keys.schema()] {
         all.cmd("HGETALL").arg(key);
     }

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use blackfriday_event::Category;
+use blackfriday_event::{Category, SALES};
 use redis::{FromRedisValue, ParsingError, Pipeline, Value as Reply, pipe};
 use serde::Serialize;
 
@@ -24,7 +24,7 @@ pub struct SnapshotRequest {
 impl From<usize> for SnapshotRequest {
     /// As many of the most sold products, and everything else.
     fn from(top: usize) -> Self {
-        Self { top, histories: Category::ALL.to_vec(), topic: "ventas".to_owned() }
+        Self { top, histories: Category::ALL.to_vec(), topic: SALES.to_owned() }
     }
 }
 
@@ -118,10 +118,9 @@ impl Snapshot {
     }
 }
 
-/// One transaction of plain reads: it needs no function, and works on a replica and on an empty server.
+/// For one transaction, of plain reads: it needs no function, and works on a replica and on an empty server.
 pub(crate) fn commands(keys: &Keys, request: &SnapshotRequest) -> Pipeline {
     let (mut all, top) = (pipe(), request.top);
-    all.atomic();
     all.cmd("GET").arg(keys.price_min()).cmd("GET").arg(keys.price_max());
     ranking(&mut all, &keys.ranking(), top);
     for hash in [
@@ -140,9 +139,20 @@ pub(crate) fn commands(keys: &Keys, request: &SnapshotRequest) -> Pipeline {
         all.cmd("ZRANGE").arg(keys.history_of(category)).arg(first).arg(-1).arg("WITHSCORES");
     }
     all.cmd("ZRANGE").arg(keys.series()).arg(0).arg(-1).arg("WITHSCORES");
-    all.cmd("GET").arg(keys.total_messages()).cmd("HGETALL").arg(keys.country_counts());
+    weather(&mut all, keys);
     all.cmd("HGETALL").arg(keys.position(&request.topic));
     all
+}
+
+/// As [`commands`], of the weather reports alone.
+pub(crate) fn weather_commands(keys: &Keys) -> Pipeline {
+    let mut all = pipe();
+    weather(&mut all, keys);
+    all
+}
+
+fn weather(all: &mut Pipeline, keys: &Keys) {
+    all.cmd("GET").arg(keys.total_messages()).cmd("HGETALL").arg(keys.country_counts());
 }
 
 /// Reads the answers in the order of [`commands`].
@@ -156,6 +166,16 @@ pub(crate) fn read(
     let mut answers = Answers { left: answers.into_iter(), taken: 0 };
     let snapshot = read_all(&mut answers, request);
     snapshot.map_err(|error| (answers.taken - 1, error))
+}
+
+/// Reads the answers in the order of [`weather_commands`].
+///
+/// # Errors
+/// The answer of that number cannot be read.
+pub(crate) fn read_weather(answers: Vec<Reply>) -> Result<WeatherSnapshot, (usize, ParsingError)> {
+    let mut answers = Answers { left: answers.into_iter(), taken: 0 };
+    let weather = answers.weather();
+    weather.map_err(|error| (answers.taken - 1, error))
 }
 
 fn read_all(answers: &mut Answers, request: &SnapshotRequest) -> Result<Snapshot, ParsingError> {
@@ -193,7 +213,7 @@ fn read_all(answers: &mut Answers, request: &SnapshotRequest) -> Result<Snapshot
     }
     let series = answers.take::<Vec<(String, f64)>>()?;
     snapshot.series = series.into_iter().filter_map(|(member, _)| sales_at(&member)).collect();
-    snapshot.weather = WeatherSnapshot { total: answers.take()?, by_country: answers.take()? };
+    snapshot.weather = answers.weather()?;
     snapshot.positions = answers.take()?;
     Ok(snapshot)
 }
@@ -207,6 +227,10 @@ impl Answers {
     fn take<T: FromRedisValue>(&mut self) -> Result<T, ParsingError> {
         self.taken += 1;
         redis::from_redis_value(self.left.next().unwrap_or(Reply::Nil))
+    }
+
+    fn weather(&mut self) -> Result<WeatherSnapshot, ParsingError> {
+        Ok(WeatherSnapshot { total: self.take()?, by_country: self.take()? })
     }
 
     fn ranking(&mut self) -> Result<(Vec<ProductUnits>, Option<ProductUnits>), ParsingError> {

@@ -11,12 +11,13 @@ use redis::{Cmd, FromRedisValue, Pipeline, Value as Reply, from_redis_value, pip
 use crate::apply::{self, Batch, Outcome};
 use crate::config::{StoreConfig, ValkeyConfig};
 use crate::connection::Connection;
-use crate::error::{StoreError, is_function_missing};
+use crate::error::{StoreError, is_full, is_function_missing};
 use crate::functions::FUNCTIONS;
 use crate::keys::Keys;
+use crate::part::Part;
 use crate::partitions::{self, StoredPartition};
 use crate::policy::{self, Eviction, Memory};
-use crate::snapshot::{self, Snapshot, SnapshotRequest};
+use crate::snapshot::{self, Snapshot, SnapshotRequest, WeatherSnapshot};
 use crate::{dump, model, window};
 
 /// The counters in Valkey. Clones share one connection, which is made when it is needed and made again after it broke.
@@ -96,7 +97,8 @@ impl Store {
     /// Valkey is away; or a key is not as we left it, which [`StoreError::WrongKey`] names. A partition that was begun and
     /// has no position is such a fault.
     pub async fn partitions(&self, topic: &str) -> Result<BTreeMap<i32, StoredPartition>, StoreError> {
-        let answers = self.query("read the positions", &partitions::commands(&self.keys, topic)).await?;
+        let commands = partitions::commands(&self.keys, topic);
+        let answers = self.query_at_once("read the positions", &commands).await?;
         partitions::read(answers, &self.keys, &self.config, topic)
     }
 
@@ -175,8 +177,20 @@ impl Store {
         let request = request.into();
         let what = "read the counters";
         let pipeline = snapshot::commands(&self.keys, &request);
-        let answers = self.query(what, &pipeline).await?;
+        let answers = self.query_at_once(what, &pipeline).await?;
         snapshot::read(answers, &request)
+            .map_err(|(at, error)| StoreError::of_answer(what, &error, &pipeline, at))
+    }
+
+    /// The weather reports alone, as [`Store::snapshot`] has them.
+    ///
+    /// # Errors
+    /// As [`Store::snapshot`].
+    pub async fn weather(&self) -> Result<WeatherSnapshot, StoreError> {
+        let what = "read the weather reports";
+        let pipeline = snapshot::weather_commands(&self.keys);
+        let answers = self.query_at_once(what, &pipeline).await?;
+        snapshot::read_weather(answers)
             .map_err(|(at, error)| StoreError::of_answer(what, &error, &pipeline, at))
     }
 
@@ -186,7 +200,18 @@ impl Store {
     /// # Errors
     /// Valkey is away.
     pub async fn dump(&self) -> Result<BTreeMap<String, model::Value>, StoreError> {
-        dump::dump(&self.connection, &self.keys).await
+        self.dump_without(&[]).await
+    }
+
+    /// As [`Store::dump`], but for these parts: another log's events are counted in them.
+    ///
+    /// # Errors
+    /// Valkey is away.
+    pub async fn dump_without(
+        &self,
+        left_out: &[Part<'_>],
+    ) -> Result<BTreeMap<String, model::Value>, StoreError> {
+        dump::dump(&self.connection, &self.keys, left_out).await
     }
 
     async fn call_one(&self, what: &'static str, call: Cmd) -> Result<Outcome, StoreError> {
@@ -217,6 +242,16 @@ impl Store {
         loaded.map_err(|error| StoreError::new("load the functions", error))?;
         tracing::info!(function = FUNCTIONS.apply_sales, "the functions are loaded into Valkey");
         Ok(())
+    }
+
+    /// Reads all at one instant. Redis takes no transaction while its memory is full, not even of reads (Valkey does);
+    /// then nothing is counted either, and one read after the other sees the same.
+    async fn query_at_once(&self, what: &'static str, reads: &Pipeline) -> Result<Vec<Reply>, StoreError> {
+        let answers = match self.connection.query(reads.clone().atomic()).await {
+            Err(error) if is_full(&error) => self.connection.query(reads).await,
+            answered => answered,
+        };
+        answers.map_err(|error| StoreError::of_read(what, error, reads))
     }
 
     async fn query<T: FromRedisValue>(

@@ -14,6 +14,19 @@ mod value;
 pub use sentinel::SentinelArguments;
 pub use server::ServerArguments;
 
+/// For the fuzz target: what holds of any line of the folder's files.
+#[cfg(fuzzing)]
+pub fn any_line(line: &str) {
+    value::is_one_word_or_refused(line);
+    users::is_a_user_of_its_own_or_refused(line);
+}
+
+/// For the fuzz target: what holds of any `sentinel.conf` that was written before.
+#[cfg(fuzzing)]
+pub fn any_sentinel_file(text: &str) {
+    sentinel::any_file(text);
+}
+
 /// Writes the configuration of a Valkey server or Sentinel, out of a folder with a file for each value.
 #[derive(clap::Subcommand, Debug)]
 pub enum Command {

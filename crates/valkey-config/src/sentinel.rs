@@ -189,5 +189,38 @@ fn begins_with(line: &str, words: &[&str]) -> bool {
     words.iter().all(|word| found.next().is_some_and(|found| found.eq_ignore_ascii_case(word)))
 }
 
+/// For the fuzz target: what holds of any `sentinel.conf` that was written before.
+#[cfg(fuzzing)]
+pub(crate) fn any_file(text: &str) {
+    let password: Secret = "0123456789abcdef".parse().expect("any text is a secret");
+    let sentinel = Sentinel {
+        group: "blackfriday".to_owned(),
+        primary: value::server("valkey-0").expect("a host"),
+        others: Vec::new(),
+        user: "sentinel".to_owned(),
+        password: password.clone(),
+        peer_password: password,
+    };
+    let arguments = SentinelArguments {
+        config: PathBuf::new(),
+        directory: PathBuf::new(),
+        announce: announced("sentinel-0").expect("a host"),
+        quorum: 2,
+        down_after_ms: 5_000,
+        failover_timeout_ms: 30_000,
+    };
+    is_the_same_after_every_start(&sentinel, text, &arguments);
+}
+
+/// What holds of any file: if it watches the group, a start renews it to what the next start leaves as it is.
+#[cfg(any(test, fuzzing))]
+fn is_the_same_after_every_start(sentinel: &Sentinel, text: &str, arguments: &SentinelArguments) {
+    let Ok(once) = sentinel.renewed(text, arguments) else { return };
+    let again = sentinel.renewed(&directive::text(once.clone()), arguments);
+    assert_eq!(again.expect("it still watches the group"), once);
+    let passwords = once.iter().filter(|line| begins_with(line, &["sentinel", "auth-pass", &sentinel.group]));
+    assert_eq!(passwords.count(), 1);
+}
+
 #[cfg(test)]
 mod tests;

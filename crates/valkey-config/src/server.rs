@@ -102,7 +102,8 @@ impl Server {
     fn conf(&self, arguments: &ServerArguments, primary: Option<&Endpoint>) -> String {
         let ServerArguments { directory, data, max_memory_bytes, .. } = arguments;
         let mut lines = settings(directory, data, *max_memory_bytes);
-        lines.push(directive(&["primaryauth", self.password.expose()]));
+        // In the word that Redis knows, too.
+        lines.push(directive(&["masterauth", self.password.expose()]));
         if let Some(Endpoint { host, port }) = &self.announce {
             lines.push(directive(&["replica-announce-ip", host]));
             lines.push(directive(&["replica-announce-port", &port.to_string()]));

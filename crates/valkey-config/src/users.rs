@@ -53,9 +53,29 @@ fn hash(password: &Secret) -> String {
     Sha256::digest(password.expose()).iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
 }
 
+/// What holds of any line.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn is_a_user_of_its_own_or_refused(line: &str) {
+    let Ok(Some(user)) = given(line) else { return };
+    let words: Vec<_> = user.split(' ').collect();
+    assert!(words[0] == "user" && words.len() > 2 && user.is_ascii());
+    assert!(!user.contains(char::is_control) && !["default", "readiness"].contains(&words[1]));
+}
+
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn any_line_is_a_user_of_its_own_or_refused(line in prop_oneof![
+            any::<String>(), "(user|#|User)? ?[a-z@]{0,9} ?((on|~a:\\*|[+]get|\u{301}|\t) ?){0,4}",
+        ]) {
+            is_a_user_of_its_own_or_refused(&line);
+        }
+    }
 
     #[test]
     fn a_user_is_a_line_of_words() {

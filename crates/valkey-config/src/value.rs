@@ -77,9 +77,32 @@ fn port_of(text: &str) -> Option<u16> {
     is_number.then(|| text.parse().ok()).flatten().filter(|&port| port > 0)
 }
 
+/// What holds of any text: nothing that a file holds becomes a second directive, or a second argument.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn is_one_word_or_refused(text: &str) {
+    let is_one_word = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
+    for taken in [word(text).ok(), host(text).ok(), secret(text).ok().map(|taken| taken.expose().to_owned())]
+    {
+        assert!(taken.is_none_or(|taken| taken == text && is_one_word(&taken)));
+    }
+    if let Ok(endpoint) = server(text) {
+        assert!(endpoint.port > 0 && is_one_word(&endpoint.host));
+        assert_eq!(server(&endpoint.to_string()), Ok(endpoint));
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn what_is_taken_is_one_word(text in prop_oneof![any::<String>(), "[a-z0-9._:~+/=-]{0,260}", "[a-z.]{1,9}:[0-9]{0,6}"]) {
+            is_one_word_or_refused(&text);
+        }
+    }
 
     #[test]
     fn a_secret_is_long_and_needs_no_quotes() {

@@ -9,7 +9,7 @@ use std::process::Output;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use blackfriday_stack::{Process, Valkey, eventually};
+use blackfriday_stack::{Process, Valkey, ValkeyKind, eventually};
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -28,6 +28,8 @@ struct Group {
     folder: TempDir,
     program: PathBuf,
     network: String,
+    /// Whether Sentinels watch the servers.
+    is_watched: bool,
 }
 
 /// A server or a Sentinel that runs.
@@ -38,11 +40,12 @@ struct Node {
 }
 
 impl Group {
-    fn new() -> Result<Self> {
+    fn new(kind: ValkeyKind) -> Result<Self> {
         // Tests that run at once must not meet.
         let [a, b, ..] = RandomState::new().hash_one(()).to_be_bytes();
         let network = format!("127.{}.{b}", a.max(1));
-        Ok(Self { folder: tempfile::tempdir()?, program: Valkey::program()?, network })
+        let (folder, program) = (tempfile::tempdir()?, Valkey::program(kind)?);
+        Ok(Self { folder, program, network, is_watched: kind == ValkeyKind::Valkey })
     }
 
     fn host(&self, name: &str) -> String {
@@ -54,8 +57,8 @@ impl Group {
     fn config(&self, name: &str, files: &[(&str, String)]) -> Result<PathBuf> {
         let folder = self.folder.path().join(name).join("config");
         fs::create_dir_all(&folder)?;
-        let sentinels =
-            ["sentinel-0", "sentinel-1", "sentinel-2"].map(|name| self.host(name) + ":26379\n").concat();
+        let sentinels = ["sentinel-0", "sentinel-1", "sentinel-2"].map(|name| self.host(name) + ":26379\n");
+        let sentinels = if self.is_watched { sentinels.concat() } else { String::new() };
         let common = [("sentinels", sentinels), ("sentinel-group", "blackfriday".to_owned())];
         for (name, text) in common.iter().chain(files) {
             fs::write(folder.join(name), text)?;
@@ -214,7 +217,7 @@ async fn all_know(sentinels: &[Node], primary: &str) -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_roles_turn_round_and_a_former_primary_comes_back_as_a_replica() -> Result<()> {
-    let group = Group::new()?;
+    let group = Group::new(ValkeyKind::Valkey)?;
     let (first, second) = (group.host("valkey-0"), group.host("valkey-1"));
     let mut sentinels = Vec::new();
     for name in ["sentinel-0", "sentinel-1", "sentinel-2"] {
@@ -271,6 +274,14 @@ async fn users_may_what_they_should(primary: &Node) -> Result<()> {
     let answers = primary.say(&["GET ventas:x"]).await?;
     ensure!(answers.contains("-NOAUTH"), "{answers}");
     Ok(())
+}
+
+/// Its own Sentinels do not know all commands that ours may be asked.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redis_that_nobody_watches_starts_with_the_same_files() -> Result<()> {
+    let group = Group::new(ValkeyKind::Redis)?;
+    let redis = group.server("valkey-0", "primary").await?;
+    users_may_what_they_should(&redis).await
 }
 
 #[tokio::test]

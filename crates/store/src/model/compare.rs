@@ -14,7 +14,19 @@ impl State {
     /// `now_ms`, in milliseconds since the Unix epoch, is a time after the dump: what must have expired by then, or will
     /// within a minute, may be missing from it. What the dump does hold is compared in any case, its expiry included. With
     /// a time to live for the bounded series, those are not compared: what is missing may have expired.
+    ///
+    /// Where the beginning of a log is gone ([`State::lose`]), what must be there is what the rest leads to with what the store
+    /// says of the lost records, as far as they can have led to it.
     pub fn compare(&self, found: &BTreeMap<String, Value>, now_ms: u64) -> Vec<Difference> {
+        if self.lost.is_empty() {
+            return self.compare_whole(found, now_ms);
+        }
+        let mut differences = self.completed(found).compare_whole(found, now_ms);
+        self.bound(found, &mut differences);
+        differences
+    }
+
+    fn compare_whole(&self, found: &BTreeMap<String, Value>, now_ms: u64) -> Vec<Difference> {
         let expected = self.expected_beside(found);
         let not_compared = self.not_compared();
         let mut differences = Vec::new();
@@ -74,7 +86,10 @@ impl State {
     }
 }
 
-fn fields_of<'a>(found: &'a BTreeMap<String, Value>, key: &str) -> Option<&'a BTreeMap<String, String>> {
+pub(super) fn fields_of<'a>(
+    found: &'a BTreeMap<String, Value>,
+    key: &str,
+) -> Option<&'a BTreeMap<String, String>> {
     match found.get(key)? {
         Value::Hash(fields) | Value::Sorted(fields) => Some(fields),
         Value::Text(_) | Value::Expiring { .. } => None,

@@ -2,10 +2,11 @@ use std::collections::BTreeMap;
 
 use blackfriday_event::WeatherReport;
 
-use super::{CountedWith, State, Sums, Value, decimal};
+use super::admission::CountedWith;
+use super::{State, Sums, Value, decimal};
 
 /// Up to here the scores of a sorted set are exact; the ranking stops there.
-const EXACT: u128 = 1 << 53;
+pub(super) const EXACT: u128 = 1 << 53;
 
 impl State {
     /// Every key with the value that it must have. A weather report is there until it expires.
@@ -112,7 +113,7 @@ impl State {
         }
         let counts = self.countries.iter().map(|(country, n)| (country.clone(), n.to_string()));
         expected.insert(self.keys.country_counts(), Value::Hash(counts.collect()));
-        let total: u64 = self.countries.values().sum();
+        let total: u128 = self.countries.values().sum();
         expected.insert(self.keys.total_messages(), Value::Text(total.to_string()));
         for (key, report) in &self.reports {
             let at_ms = report.accepted_at.millis() + u64::from(self.config.weather_ttl_s) * 1000;

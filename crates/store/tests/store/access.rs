@@ -4,22 +4,28 @@ use std::fs;
 use std::path::PathBuf;
 
 use blackfriday_event::Category;
-use blackfriday_stack::{Authority, Identity, Valkey, ValkeyOptions};
+use blackfriday_stack::{Authority, Identity, Valkey, ValkeyKind, ValkeyOptions};
 use blackfriday_store::{Outcome, Store, StoreError, ValkeyConfig};
 
 use crate::setup::{CONFIG, Setup, batch, sale};
+
+on_both! {
+    a_password_file_is_read_again_for_each_connection,
+    ; async
+    certificates_are_checked_on_both_sides,
+    a_key_that_is_not_the_certificates_is_told_by_the_first_command,
+}
 
 async fn apply(store: &Store, from: usize) -> Result<Outcome, StoreError> {
     let sales = [sale(Category::Ropa, "P-1", 7 + from as u128)];
     store.apply(&[batch(store, from, &sales)]).await.map(|mut outcomes| outcomes.remove(0))
 }
 
-#[test]
-fn a_password_file_is_read_again_for_each_connection() {
+fn a_password_file_is_read_again_for_each_connection(kind: ValkeyKind) {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("password");
     fs::write(&file, "wrong\n").expect("written");
-    let setup = Setup::with(&[("requirepass", "secret")], |config| {
+    let setup = Setup::with(kind, &[("requirepass", "secret")], |config| {
         config.access.password_file = Some(file.clone());
     });
     let apply = || setup.runtime.block_on(apply(&setup.store, 0));
@@ -34,8 +40,8 @@ fn a_password_file_is_read_again_for_each_connection() {
     assert_eq!(apply().expect("the right password"), Outcome::Applied);
 }
 
-async fn with_tls(identity: &Identity) -> (Valkey, ValkeyConfig) {
-    let options = ValkeyOptions { tls: Some(identity.clone()), ..ValkeyOptions::default() };
+async fn with_tls(kind: ValkeyKind, identity: &Identity) -> (Valkey, ValkeyConfig) {
+    let options = ValkeyOptions { kind, tls: Some(identity.clone()), ..ValkeyOptions::default() };
     let valkey = Valkey::start_with(options).await.expect("Valkey");
     let mut config = ValkeyConfig::new(&valkey.tls_url().expect("TLS")).expect("a server");
     // A refusal must not be taken for silence on a machine that has much to do.
@@ -43,10 +49,9 @@ async fn with_tls(identity: &Identity) -> (Valkey, ValkeyConfig) {
     (valkey, config)
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn certificates_are_checked_on_both_sides() {
+async fn certificates_are_checked_on_both_sides(kind: ValkeyKind) {
     let (ours, strangers) = (Authority::new().expect("made"), Authority::new().expect("made"));
-    let (valkey, mut config) = with_tls(&ours.issue("valkey").expect("issued")).await;
+    let (valkey, mut config) = with_tls(kind, &ours.issue("valkey").expect("issued")).await;
     let (client, stranger) =
         (ours.issue("client").expect("issued"), strangers.issue("client").expect("issued"));
     let of = |identity: &Identity| (Some(identity.certificate.clone()), Some(identity.key.clone()));
@@ -93,11 +98,10 @@ fn a_file_that_is_of_no_use_is_told_at_the_start() {
     assert!(error.contains("--valkey-password-file"), "{error}");
 }
 
-#[tokio::test]
-async fn a_key_that_is_not_the_certificates_is_told_by_the_first_command() {
+async fn a_key_that_is_not_the_certificates_is_told_by_the_first_command(kind: ValkeyKind) {
     let authority = Authority::new().expect("made");
     let (one, other) = (authority.issue("one").expect("issued"), authority.issue("other").expect("issued"));
-    let (_valkey, mut config) = with_tls(&one).await;
+    let (_valkey, mut config) = with_tls(kind, &one).await;
     config.access.ca = Some(one.ca);
     (config.access.certificate, config.access.key) = (Some(one.certificate), Some(other.key));
     let store = Store::new(&config, &CONFIG).expect("a store");

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use blackfriday_stack::ValkeyKind;
 use redis::aio::MultiplexedConnection;
 
 use crate::setup::Setup;
@@ -19,16 +20,10 @@ pub(crate) struct Bench {
 }
 
 impl Bench {
-    /// Valkey and Redis.
-    pub(crate) fn all() -> [Self; 2] {
-        let (written, replayed) =
-            ([("appendfsync", "no")], [("appendonly", "no"), ("enable-debug-command", "yes")]);
-        let valkey = Self::of(Setup::with(&written, |_| {}), Setup::with(&replayed, |_| {}));
-        let redis = Self::of(Setup::with_redis(&written), Setup::with_redis(&replayed));
-        [valkey, redis]
-    }
-
-    fn of(source: Setup, setup: Setup) -> Self {
+    pub(crate) fn new(kind: ValkeyKind) -> Self {
+        let source = Setup::with(kind, &[("appendfsync", "no")], |_| {});
+        let replayed = [("appendonly", "no"), ("enable-debug-command", "yes")];
+        let setup = Setup::with(kind, &replayed, |_| {});
         let client = redis::Client::open(setup.valkey.url()).expect("a server");
         let connection = setup.runtime.block_on(client.get_multiplexed_async_connection());
         Self { source, setup, connection: connection.expect("connects") }

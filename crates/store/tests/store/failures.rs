@@ -3,9 +3,17 @@
 use std::time::Duration;
 
 use blackfriday_event::{Category, Sale};
+use blackfriday_stack::ValkeyKind;
 use blackfriday_store::{Outcome, Store, StoreError};
 
 use crate::setup::{CONFIG, Setup, batch, sale};
+
+on_both! {
+    an_apply_without_an_answer_is_safe_to_repeat,
+    what_passes_is_retryable_and_changes_nothing,
+    who_may_not_enter_is_told_so,
+    how_full_the_server_is_can_be_asked,
+}
 
 fn sales(from: usize) -> [Sale; 1] {
     [sale(Category::Ropa, "P-1", 7 + from as u128)]
@@ -16,9 +24,8 @@ fn apply(setup: &Setup, store: &Store, from: usize) -> Result<Outcome, StoreErro
     setup.runtime.block_on(store.apply(&[batch])).map(|mut outcomes| outcomes.remove(0))
 }
 
-#[test]
-fn an_apply_without_an_answer_is_safe_to_repeat() {
-    let setup = Setup::with(&[], |config| config.response_timeout_ms = 300);
+fn an_apply_without_an_answer_is_safe_to_repeat(kind: ValkeyKind) {
+    let setup = Setup::with(kind, &[], |config| config.response_timeout_ms = 300);
     assert_eq!(apply(&setup, &setup.store, 0).expect("an empty store"), Outcome::Applied);
     assert_eq!(apply(&setup, &setup.store, 5).expect("answers"), Outcome::Refused { stored: 1 }, "a gap");
     assert_eq!(apply(&setup, &setup.store, 0).expect("answers"), Outcome::Refused { stored: 1 }, "a replay");
@@ -48,9 +55,8 @@ fn an_apply_without_an_answer_is_safe_to_repeat() {
     assert_eq!(apply(&setup, &setup.store, 0).expect("from the start"), Outcome::Applied);
 }
 
-#[test]
-fn what_passes_is_retryable_and_changes_nothing() {
-    let setup = Setup::new();
+fn what_passes_is_retryable_and_changes_nothing(kind: ValkeyKind) {
+    let setup = Setup::new(kind);
     assert_eq!(apply(&setup, &setup.store, 0).expect("an empty store"), Outcome::Applied);
     let before = setup.dump();
     for (set, reset) in [
@@ -101,9 +107,8 @@ async fn while_busy(setup: &Setup) -> StoreError {
 }
 
 /// A user who lacks a single permission changes nothing: a denial in the middle would leave half a batch.
-#[test]
-fn who_may_not_enter_is_told_so() {
-    let setup = Setup::with(&[("requirepass", "secret")], |config| {
+fn who_may_not_enter_is_told_so(kind: ValkeyKind) {
+    let setup = Setup::with(kind, &[("requirepass", "secret")], |config| {
         config.access.password = Some("secret".parse().expect("any text"));
     });
     let at = |user: &str| setup.store_at(&format!("redis://{user}{}", setup.valkey.address()), &CONFIG);
@@ -146,9 +151,8 @@ fn grant(setup: &Setup, except: &str) {
     setup.runtime.block_on(grant).expect("granted");
 }
 
-#[test]
-fn how_full_the_server_is_can_be_asked() {
-    let setup = Setup::new();
+fn how_full_the_server_is_can_be_asked(kind: ValkeyKind) {
+    let setup = Setup::new(kind);
     let memory = || setup.runtime.block_on(setup.store.memory()).expect("answers").expect("is told");
     assert_eq!(memory().limit, 0, "without a limit");
     setup.run(&["CONFIG", "SET", "maxmemory", "104857600"]);

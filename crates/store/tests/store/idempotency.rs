@@ -1,14 +1,25 @@
 //! Idempotency keys with the events that they counted, by partition.
 
 use blackfriday_event::{Admission, Category};
+use blackfriday_stack::ValkeyKind;
 use blackfriday_store::{Conflict, Difference, Outcome, Recorded, Store};
 
 use crate::partitions::{key, keyed, resume, wrong};
 use crate::setup::{Counted, DAY_MS, START_MS, Setup, batch, batches, offset, report, sale};
 
-#[test]
-fn another_sale_under_a_key_is_a_conflict_and_named() {
-    let setup = Setup::new();
+on_both! {
+    another_sale_under_a_key_is_a_conflict_and_named,
+    a_key_without_its_event_is_a_fault,
+    a_key_stays_counted_when_the_position_goes_back,
+    a_key_above_the_position_is_void,
+    old_keys_are_forgotten_with_their_events,
+    forgetting_keeps_up_with_any_number_of_new_keys,
+    a_time_far_ahead_keeps_keys_until_real_time_catches_up,
+    weather_is_admitted_as_sales_are,
+}
+
+fn another_sale_under_a_key_is_a_conflict_and_named(kind: ValkeyKind) {
+    let setup = Setup::new(kind);
     let mut model = setup.store.model();
     let sales = [keyed("a", "P-1", 0), keyed("a", "P-1", 10), keyed("a", "P-2", 20), keyed("b", "P-2", 30)];
     let expected = [Recorded::Counted, Recorded::Repeated, Recorded::Conflicting, Recorded::Counted];
@@ -39,9 +50,8 @@ fn window(store: &Store, setup: &Setup, name: &str) -> blackfriday_event::KeyWin
 }
 
 /// A key whose event is gone decides nothing right: it is neither counted again nor taken for a repetition.
-#[test]
-fn a_key_without_its_event_is_a_fault() {
-    let setup = Setup::new();
+fn a_key_without_its_event_is_a_fault(kind: ValkeyKind) {
+    let setup = Setup::new(kind);
     for (spoil, detail) in [
         (["DEL", "idempotencia:ventas:0:evento"].as_slice(), "has no event of the key"),
         (&["HDEL", "idempotencia:ventas:0:evento", "a"], "has no event of the key"),
@@ -62,9 +72,8 @@ fn a_key_without_its_event_is_a_fault() {
 }
 
 /// Keys of records that come again under other offsets were counted all the same.
-#[test]
-fn a_key_stays_counted_when_the_position_goes_back() {
-    let setup = Setup::new();
+fn a_key_stays_counted_when_the_position_goes_back(kind: ValkeyKind) {
+    let setup = Setup::new(kind);
     let first: Vec<_> = (0..6).map(|n| keyed(&format!("k{n}"), "P-1", n)).collect();
     let counted = setup.runtime.block_on(batches(&setup.store, &[(0, 0, &first)]));
     setup.apply(&counted[0]).expect("applies");
@@ -77,9 +86,8 @@ fn a_key_stays_counted_when_the_position_goes_back() {
 }
 
 /// What a torn append-only file left of a key's first try is no reason not to count it.
-#[test]
-fn a_key_above_the_position_is_void() {
-    let setup = Setup::new();
+fn a_key_above_the_position_is_void(kind: ValkeyKind) {
+    let setup = Setup::new(kind);
     let counted = setup.runtime.block_on(batches(&setup.store, &[(0, 0, &[keyed("a", "P-1", 0)])]));
     setup.apply(&counted[0]).expect("applies");
     let left = format!("1:{}", "0".repeat(16));
@@ -90,9 +98,8 @@ fn a_key_above_the_position_is_void() {
 }
 
 /// Keys that are too old to matter go in parts, and nothing is said of those that are left.
-#[test]
-fn old_keys_are_forgotten_with_their_events() {
-    let setup = Setup::new();
+fn old_keys_are_forgotten_with_their_events(kind: ValkeyKind) {
+    let setup = Setup::new(kind);
     let mut model = setup.store.model();
     let old: Vec<_> = (0..10_050).map(|n| keyed(&format!("old{n}"), "P-1", n)).collect();
     let new =
@@ -120,9 +127,8 @@ fn old_keys_are_forgotten_with_their_events() {
 }
 
 /// Many new keys in one call do not outrun the forgetting, which also goes on where no key is new.
-#[test]
-fn forgetting_keeps_up_with_any_number_of_new_keys() {
-    let setup = Setup::new();
+fn forgetting_keeps_up_with_any_number_of_new_keys(kind: ValkeyKind) {
+    let setup = Setup::new(kind);
     let mut model = setup.store.model();
     let keys = |name: &str, count: u64, day: u64| {
         (0..count).map(|n| keyed(&format!("{name}{n}"), "P-1", day * DAY_MS + n)).collect::<Vec<_>>()
@@ -152,9 +158,8 @@ fn forgetting_keeps_up_with_any_number_of_new_keys() {
 
 /// A partition's time never goes back: after a record whose time is far ahead (a broker's clock, or a topic with producers'
 /// times), its keys are remembered until real time catches up.
-#[test]
-fn a_time_far_ahead_keeps_keys_until_real_time_catches_up() {
-    let setup = Setup::new();
+fn a_time_far_ahead_keeps_keys_until_real_time_catches_up(kind: ValkeyKind) {
+    let setup = Setup::new(kind);
     let days = |name: &str, days: u64| keyed(name, "P-1", days * DAY_MS);
     let sales = [days("ahead", 30), days("a", 1), days("b", 9), days("a", 9), days("c", 31), days("d", 32)];
     for (from, left) in [1, 2, 3, 3, 4, 2].into_iter().enumerate() {
@@ -164,9 +169,8 @@ fn a_time_far_ahead_keeps_keys_until_real_time_catches_up() {
     }
 }
 
-#[test]
-fn weather_is_admitted_as_sales_are() {
-    let setup = Setup::new();
+fn weather_is_admitted_as_sales_are(kind: ValkeyKind) {
+    let setup = Setup::new(kind);
     let keyed = |country: &str, name: &str, id| {
         let mut report = report(country, id);
         report.idempotency_key = Some(key(name));

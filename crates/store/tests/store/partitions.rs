@@ -1,9 +1,23 @@
 //! Where counting goes on: positions, last records, and partitions that are stopped.
 
 use blackfriday_event::{Category, EventId, IdempotencyKey, Sale};
+use blackfriday_stack::ValkeyKind;
 use blackfriday_store::{LastRecord, Outcome, StoreConfig, StoreError, StoredPartition};
 
 use crate::setup::{CONFIG, Counted, START_MS, Setup, batch, batches, last_record, sale, timestamp};
+
+on_both! {
+    the_last_record_changes_in_one_step_with_the_position,
+    a_stopped_partition_counts_nothing_until_it_is_resumed,
+    a_partition_that_was_never_counted_can_be_stopped_and_resumed,
+    the_mark_of_a_stop_is_no_difference_if_it_says_what_is_known,
+    a_resume_leaves_no_differences,
+    a_resume_that_cannot_end_changes_nothing,
+    a_missing_position_of_a_begun_partition_is_a_fault_that_names_its_key,
+    what_is_not_ours_is_named_where_positions_are_read,
+    a_store_of_another_version_is_refused,
+    other_bounds_are_named_where_positions_are_read,
+}
 
 pub(crate) fn key(text: &str) -> IdempotencyKey {
     IdempotencyKey::new(text).expect("visible")
@@ -31,9 +45,8 @@ pub(crate) fn resume(setup: &Setup, from: i64, to: i64) -> Outcome {
     setup.runtime.block_on(setup.store.resume("ventas", 0, from, to)).expect("answers")
 }
 
-#[test]
-fn the_last_record_changes_in_one_step_with_the_position() {
-    let setup = Setup::new();
+fn the_last_record_changes_in_one_step_with_the_position(kind: ValkeyKind) {
+    let setup = Setup::new(kind);
     assert!(setup.runtime.block_on(setup.store.partitions("ventas")).expect("answers").is_empty());
     let sales = [sale(Category::Ropa, "P-1", 1), sale(Category::Ropa, "P-1", 2)];
     setup.apply(&batch(&setup.store, 0, &sales)).expect("applies");
@@ -54,9 +67,8 @@ fn the_last_record_changes_in_one_step_with_the_position() {
 }
 
 /// It stays stopped whoever asks, until somebody says how to go on.
-#[test]
-fn a_stopped_partition_counts_nothing_until_it_is_resumed() {
-    let setup = Setup::new();
+fn a_stopped_partition_counts_nothing_until_it_is_resumed(kind: ValkeyKind) {
+    let setup = Setup::new(kind);
     let sales = [sale(Category::Ropa, "P-1", 1)];
     setup.apply(&batch(&setup.store, 0, &sales)).expect("applies");
     assert_eq!(stop(&setup, 7, "no"), Outcome::Refused { stored: 1 });
@@ -90,9 +102,8 @@ fn a_stopped_partition_counts_nothing_until_it_is_resumed() {
     assert_eq!(setup.apply(&batch(&setup.store, 5, &sales)).expect("applies"), Outcome::Applied);
 }
 
-#[test]
-fn a_partition_that_was_never_counted_can_be_stopped_and_resumed() {
-    let setup = Setup::new();
+fn a_partition_that_was_never_counted_can_be_stopped_and_resumed(kind: ValkeyKind) {
+    let setup = Setup::new(kind);
     assert_eq!(stop(&setup, 0, "records are gone"), Outcome::Applied);
     let stopped = StoredPartition { next: 0, last: None, stopped: Some("records are gone".to_owned()) };
     assert_eq!(partition(&setup, 0), stopped);
@@ -103,9 +114,8 @@ fn a_partition_that_was_never_counted_can_be_stopped_and_resumed() {
 }
 
 /// A mark that says something else, or is where none should be, is one.
-#[test]
-fn the_mark_of_a_stop_is_no_difference_if_it_says_what_is_known() {
-    let setup = Setup::new();
+fn the_mark_of_a_stop_is_no_difference_if_it_says_what_is_known(kind: ValkeyKind) {
+    let setup = Setup::new(kind);
     let sold = [sale(Category::Ropa, "P-1", 1)];
     setup.apply(&batch(&setup.store, 0, &sold)).expect("applies");
     let mut model = setup.store.model();
@@ -118,9 +128,8 @@ fn the_mark_of_a_stop_is_no_difference_if_it_says_what_is_known() {
 }
 
 /// What a resume leaves is as it must be, before and after the next record.
-#[test]
-fn a_resume_leaves_no_differences() {
-    let setup = Setup::new();
+fn a_resume_leaves_no_differences(kind: ValkeyKind) {
+    let setup = Setup::new(kind);
     assert_eq!(stop(&setup, 0, "the log is another one"), Outcome::Applied);
     assert_eq!(resume(&setup, 0, 0), Outcome::Applied);
     let mut model = setup.store.model();
@@ -148,9 +157,8 @@ fn a_resume_leaves_no_differences() {
 }
 
 /// A resume that fails in the middle would leave its note, and nothing could be counted any more.
-#[test]
-fn a_resume_that_cannot_end_changes_nothing() {
-    let setup = Setup::new();
+fn a_resume_that_cannot_end_changes_nothing(kind: ValkeyKind) {
+    let setup = Setup::new(kind);
     for (key, spoil) in [
         ("posicion:ventas", ["RPUSH", "posicion:ventas", "x"].as_slice()),
         ("ultimo:ventas", &["RPUSH", "ultimo:ventas", "x"]),
@@ -176,9 +184,8 @@ fn a_resume_that_cannot_end_changes_nothing() {
 }
 
 /// Counting from 0 on top of full counters would double them.
-#[test]
-fn a_missing_position_of_a_begun_partition_is_a_fault_that_names_its_key() {
-    let setup = Setup::new();
+fn a_missing_position_of_a_begun_partition_is_a_fault_that_names_its_key(kind: ValkeyKind) {
+    let setup = Setup::new(kind);
     let sales = [sale(Category::Ropa, "P-1", 1)];
     for spoil in [["DEL", "posicion:ventas"].as_slice(), &["HDEL", "posicion:ventas", "0"]] {
         setup.run(&["FLUSHALL"]);
@@ -195,9 +202,8 @@ fn a_missing_position_of_a_begun_partition_is_a_fault_that_names_its_key() {
     }
 }
 
-#[test]
-fn what_is_not_ours_is_named_where_positions_are_read() {
-    let setup = Setup::new();
+fn what_is_not_ours_is_named_where_positions_are_read(kind: ValkeyKind) {
+    let setup = Setup::new(kind);
     let sales = [sale(Category::Ropa, "P-1", 1)];
     for (spoil, key, detail) in [
         (["DEL", "esquema"].as_slice(), "esquema", "is missing while posicion:ventas is there"),
@@ -218,9 +224,8 @@ fn what_is_not_ours_is_named_where_positions_are_read() {
 }
 
 /// A store that an earlier version began is not counted into: its keys mean something else.
-#[test]
-fn a_store_of_another_version_is_refused() {
-    let setup = Setup::new();
+fn a_store_of_another_version_is_refused(kind: ValkeyKind) {
+    let setup = Setup::new(kind);
     setup.run(&["HSET", "esquema", "version", "1", "history_len", "3", "series_seconds", "5"]);
     setup.run(&["HSET", "posicion:ventas", "0", "10"]);
     wrong(
@@ -245,9 +250,8 @@ pub(crate) fn wrong(read: Result<(), StoreError>, expected: &str, detail: &str) 
 }
 
 /// Another configuration than the store was begun with is named before anything is counted.
-#[test]
-fn other_bounds_are_named_where_positions_are_read() {
-    let setup = Setup::new();
+fn other_bounds_are_named_where_positions_are_read(kind: ValkeyKind) {
+    let setup = Setup::new(kind);
     setup.apply(&batch(&setup.store, 0, &[sale(Category::Ropa, "P-1", 1)])).expect("applies");
     let other = setup.store_at(setup.valkey.url(), &StoreConfig { history_len: 4, ..CONFIG });
     wrong(

@@ -4,9 +4,19 @@ use std::fs;
 use std::path::Path;
 
 use blackfriday_event::{Category, IdempotencyKey};
+use blackfriday_stack::ValkeyKind;
 use blackfriday_store::{Eviction, Store, StoreConfig, StoreError, ValkeyConfig};
 
 use crate::setup::{CONFIG, Counted, Setup, batches, report, sale};
+
+on_both! {
+    the_consumer_may_do_exactly_what_it_does,
+    who_counts_weather_may_do_exactly_that,
+    the_dashboard_may_only_read_what_it_shows,
+    verify_may_only_read_what_it_compares,
+    who_proves_weather_alone_may_only_read_that,
+    who_shows_weather_alone_may_only_read_that,
+}
 
 const EXPIRING: StoreConfig = StoreConfig { series_ttl_s: 3600, ..CONFIG };
 /// Asked for where there are Sentinels only.
@@ -14,7 +24,7 @@ const BY_SENTINELS_ONLY: &str = "+role";
 /// The client does not show how these were answered, only that the transaction failed.
 const OF_TRANSACTIONS: [&str; 2] = ["+multi", "+exec"];
 /// Nobody's business.
-const FORBIDDEN: &[&[&str]] = &[
+pub(crate) const FORBIDDEN: &[&[&str]] = &[
     &["FLUSHALL"],
     &["FLUSHDB"],
     &["CONFIG", "GET", "*"],
@@ -36,7 +46,7 @@ const FORBIDDEN: &[&[&str]] = &[
     &["SUBSCRIBE", "channel"],
     &["SELECT", "1"],
 ];
-const WRITES: &[&[&str]] = &[
+pub(crate) const WRITES: &[&[&str]] = &[
     &["SET", "ventas:global:precio_max", "1.00"],
     &["HSET", "posicion:ventas", "0", "0"],
     &["HDEL", "posicion:ventas", "0"],
@@ -54,14 +64,14 @@ fn acl(user: &str) -> Vec<String> {
 }
 
 /// Makes the user, but for one of its rules.
-fn grant(setup: &Setup, user: &str, without: &str) {
+pub(crate) fn grant(setup: &Setup, user: &str, without: &str) {
     let words = acl(user);
     let rules = words[2..].iter().map(String::as_str).filter(|rule| *rule != without);
     let command: Vec<_> = ["ACL", "SETUSER", user, "reset", ">secret"].into_iter().chain(rules).collect();
     setup.run(&command);
 }
 
-fn store(setup: &Setup, user: &str) -> Store {
+pub(crate) fn store(setup: &Setup, user: &str) -> Store {
     let mut config = ValkeyConfig::new(setup.valkey.url()).expect("a server");
     config.access.username = Some(user.to_owned());
     config.access.password = Some("secret".parse().expect("any text"));
@@ -69,7 +79,7 @@ fn store(setup: &Setup, user: &str) -> Store {
 }
 
 /// Everything that the consumer does, on an empty server.
-async fn count(store: &Store) -> Result<(), StoreError> {
+pub(crate) async fn count(store: &Store) -> Result<(), StoreError> {
     store.ping().await?;
     is_told_the_policy(store).await?;
     store.partitions("ventas").await?;
@@ -92,36 +102,49 @@ async fn is_told_the_policy(store: &Store) -> Result<(), StoreError> {
     }
 }
 
-async fn apply<E: Counted>(store: &Store, from: usize, events: &[E]) -> Result<(), StoreError> {
+pub(crate) async fn apply<E: Counted>(store: &Store, from: usize, events: &[E]) -> Result<(), StoreError> {
     store.apply(&batches(store, &[(0, from, events)]).await).await.map(drop)
 }
 
-async fn run_as(setup: &Setup, user: &str, words: &[&str]) -> redis::RedisResult<redis::Value> {
+pub(crate) async fn run_as(setup: &Setup, user: &str, words: &[&str]) -> redis::RedisResult<redis::Value> {
     let address = setup.valkey.address();
     let client = redis::Client::open(format!("redis://{user}:secret@{address}")).expect("a server");
     let mut connection = client.get_multiplexed_async_connection().await?;
     redis::cmd(words[0]).arg(&words[1..]).query_async(&mut connection).await
 }
 
-fn is_forbidden(setup: &Setup, user: &str, words: &[&str]) {
+pub(crate) fn is_forbidden(setup: &Setup, user: &str, words: &[&str]) {
     let error = setup.runtime.block_on(run_as(setup, user, words)).expect_err("forbidden");
     assert_eq!(error.code(), Some("NOPERM"), "{user}: {words:?}: {error}");
 }
 
-#[test]
-fn the_consumer_may_do_exactly_what_it_does() {
-    let setup = Setup::new();
-    grant(&setup, "consumer", "");
-    setup.runtime.block_on(count(&store(&setup, "consumer"))).expect("may do all that it does");
-    FORBIDDEN.iter().for_each(|words| is_forbidden(&setup, "consumer", words));
-    is_forbidden(&setup, "consumer", &["SCAN", "0"]);
+/// Everything that a consumer of weather alone does, on an empty server.
+pub(crate) async fn count_weather(store: &Store) -> Result<(), StoreError> {
+    store.ping().await?;
+    is_told_the_policy(store).await?;
+    store.partitions("clima").await?;
+    store.key_windows(&[("clima", 0, Vec::new())]).await?;
+    let mut reports = [report("GT", 1), report("MX", 2)];
+    reports[0].idempotency_key = Some(IdempotencyKey::new("a").expect("visible"));
+    apply(store, 0, &reports).await?;
+    apply(store, 2, &reports[1..]).await?;
+    store.stop("clima", 0, 3, "the log ends before").await?;
+    store.resume("clima", 0, 3, 2).await.map(drop)
+}
 
-    for rule in &acl("consumer")[5..] {
+/// A user who counts: what it does works, and each rule is needed.
+fn does_exactly(kind: ValkeyKind, user: &str, count: impl AsyncFn(&Store) -> Result<(), StoreError>) {
+    let setup = Setup::new(kind);
+    grant(&setup, user, "");
+    setup.runtime.block_on(count(&store(&setup, user))).expect("may do all that it does");
+    FORBIDDEN.iter().for_each(|words| is_forbidden(&setup, user, words));
+    is_forbidden(&setup, user, &["SCAN", "0"]);
+
+    for rule in &acl(user)[5..] {
         setup.run(&["FLUSHALL"]);
         setup.run(&["FUNCTION", "FLUSH"]);
-        grant(&setup, "consumer", rule);
-        let counted = setup.runtime.block_on(count(&store(&setup, "consumer")));
-        match counted {
+        grant(&setup, user, rule);
+        match setup.runtime.block_on(count(&store(&setup, user))) {
             Ok(()) => assert_eq!(rule, BY_SENTINELS_ONLY, "granted without need"),
             Err(StoreError::Denied { .. }) => {}
             Err(StoreError::Evicts { .. }) => assert_eq!(rule, "+info"),
@@ -130,14 +153,38 @@ fn the_consumer_may_do_exactly_what_it_does() {
     }
 }
 
+fn the_consumer_may_do_exactly_what_it_does(kind: ValkeyKind) {
+    does_exactly(kind, "consumer", count);
+}
+
+fn who_counts_weather_may_do_exactly_that(kind: ValkeyKind) {
+    does_exactly(kind, "clima-consumer", count_weather);
+    let setup = Setup::new(kind);
+    grant(&setup, "clima-consumer", "");
+    for words in [
+        &["GET", "ventas:global:precio_max"][..],
+        &["HGETALL", "posicion:ventas"],
+        &["HSET", "posicion:ventas", "0", "1"],
+    ] {
+        is_forbidden(&setup, "clima-consumer", words);
+    }
+}
+
 /// A user who only reads: what it does works, each rule is needed, nothing is written.
-fn only_reads(user: &str, read: impl AsyncFn(&Store) -> Result<(), StoreError>) {
-    let setup = Setup::new();
+fn only_reads(kind: ValkeyKind, user: &str, read: impl AsyncFn(&Store) -> Result<(), StoreError>) {
+    let (setup, is_of_weather) = (Setup::new(kind), user.starts_with("clima-"));
     grant(&setup, "consumer", "");
-    setup.runtime.block_on(count(&store(&setup, "consumer"))).expect("counts");
+    let counter = store(&setup, "consumer");
+    let counted = if is_of_weather {
+        setup.runtime.block_on(count_weather(&counter))
+    } else {
+        setup.runtime.block_on(count(&counter))
+    };
+    counted.expect("counts");
     // What only a stop and a torn append-only file leave.
-    setup.run(&["HSET", "detenido:ventas", "1", "the log ends before"]);
-    setup.run(&["HSET", "empezado:ventas", "1:7", "0"]);
+    let topic = if is_of_weather { "clima" } else { "ventas" };
+    setup.run(&["HSET", &format!("detenido:{topic}"), "1", "the log ends before"]);
+    setup.run(&["HSET", &format!("empezado:{topic}"), "1:7", "0"]);
     grant(&setup, user, "");
     setup.runtime.block_on(read(&store(&setup, user))).expect("may read");
     FORBIDDEN.iter().chain(WRITES).for_each(|words| is_forbidden(&setup, user, words));
@@ -152,19 +199,29 @@ fn only_reads(user: &str, read: impl AsyncFn(&Store) -> Result<(), StoreError>) 
     }
 }
 
-#[test]
-fn the_dashboard_may_only_read_what_it_shows() {
-    only_reads("dashboard", async |store| {
+fn the_dashboard_may_only_read_what_it_shows(kind: ValkeyKind) {
+    only_reads(kind, "dashboard", async |store| {
         store.ping().await?;
         store.snapshot(3).await.map(drop)
     });
 }
 
-#[test]
-fn verify_may_only_read_what_it_compares() {
-    only_reads("verify", async |store| {
+fn verify_may_only_read_what_it_compares(kind: ValkeyKind) {
+    only_reads(kind, "verify", async |store| {
         store.ping().await?;
         store.partitions("ventas").await?;
         store.dump().await.map(drop)
     });
+}
+
+fn who_proves_weather_alone_may_only_read_that(kind: ValkeyKind) {
+    only_reads(kind, "clima-verify", async |store| {
+        store.ping().await?;
+        store.partitions("clima").await?;
+        store.dump().await.map(drop)
+    });
+}
+
+fn who_shows_weather_alone_may_only_read_that(kind: ValkeyKind) {
+    only_reads(kind, "clima-dashboard", async |store| store.weather().await.map(drop));
 }

@@ -1,12 +1,22 @@
 //! For any batches, replays and interleavings, the store is what the model says.
 
 use blackfriday_event::{Category, EventId, IdempotencyKey, Money, Quantity, Sale, WeatherReport};
+use blackfriday_stack::ValkeyKind;
+use blackfriday_store::model::Place;
 use blackfriday_store::{Batch, Outcome};
 use num_bigint::BigUint;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
 use crate::setup::{Counted, DAY_MS, START_MS, Setup, batch, batches, offset, report, sale, timestamp};
+
+on_both! {
+    sales_add_up_for_any_batches_and_interleavings,
+    weather_adds_up_for_any_batches_and_interleavings,
+    sums_go_on_beyond_64_bits,
+    a_ranking_stops_where_scores_stop_being_exact,
+    a_place_is_what_the_model_says_after_any_calls,
+}
 
 const PARTITIONS: usize = 3;
 const PRODUCTS: [&str; 5] = ["P-0", "café molido", r#"a"b\c"#, "产品:1", "{}"];
@@ -96,14 +106,6 @@ async fn count<E: Counted>(setup: &Setup, partitions: &[Vec<E>], turns: &[Turn])
 }
 
 fn the_store_equals_the_model<E: Counted>(
-    cases: u32,
-    histories: &impl Strategy<Value = (Vec<Vec<E>>, Vec<Turn>)>,
-) {
-    equals_the_model(&Setup::new(), cases, histories);
-    equals_the_model(&Setup::with_redis(&[]), cases / 5, histories);
-}
-
-fn equals_the_model<E: Counted>(
     setup: &Setup,
     cases: u32,
     histories: &impl Strategy<Value = (Vec<Vec<E>>, Vec<Turn>)>,
@@ -124,20 +126,17 @@ fn equals_the_model<E: Counted>(
     outcome.expect("the store equals the model");
 }
 
-#[test]
-fn sales_add_up_for_any_batches_and_interleavings() {
-    the_store_equals_the_model(150, &histories(sales().boxed()));
+fn sales_add_up_for_any_batches_and_interleavings(kind: ValkeyKind) {
+    the_store_equals_the_model(&Setup::new(kind), 100, &histories(sales().boxed()));
 }
 
-#[test]
-fn weather_adds_up_for_any_batches_and_interleavings() {
-    the_store_equals_the_model(60, &histories(reports().boxed()));
+fn weather_adds_up_for_any_batches_and_interleavings(kind: ValkeyKind) {
+    the_store_equals_the_model(&Setup::new(kind), 40, &histories(reports().boxed()));
 }
 
 /// Sums of any size, left there by hand: exact addition, and averages rounded half up.
-#[test]
-fn sums_go_on_beyond_64_bits() {
-    let setup = Setup::new();
+fn sums_go_on_beyond_64_bits(kind: ValkeyKind) {
+    let setup = Setup::new(kind);
     let one = sale(Category::Ropa, "P-1", 7);
     let sums = ("[1-9][0-9]{0,34}", "[1-9][0-9]{0,34}", "[1-9][0-9]{0,34}", "[1-9][0-9]{0,12}");
     let outcome = runner(200).run(&sums, |(prices, units, revenue, sales)| {
@@ -170,9 +169,8 @@ fn sums_go_on_beyond_64_bits() {
 }
 
 /// A ranking stops at 2^53, where scores stop being exact, whatever the order and size of what is added.
-#[test]
-fn a_ranking_stops_where_scores_stop_being_exact() {
-    let setup = Setup::new();
+fn a_ranking_stops_where_scores_stop_being_exact(kind: ValkeyKind) {
+    let setup = Setup::new(kind);
     let one = sale(Category::Ropa, "P-1", 7);
     for (before, after) in [
         ("9007199254740988", (1_u64 << 53) - 1),
@@ -200,4 +198,38 @@ fn half_up(sum: &BigUint, count: &BigUint) -> BigUint {
 
 fn with_point(cents: &BigUint) -> String {
     format!("{}.{:0>2}", cents / 100_u32, (cents % 100_u32).to_string())
+}
+
+/// Applies, stops and resumes at right and wrong positions, of batches with and without records.
+fn a_place_is_what_the_model_says_after_any_calls(kind: ValkeyKind) {
+    let setup = Setup::new(kind);
+    let calls = prop::collection::vec((0..5_u8, 0..4_usize, 0..3_usize), 1..40);
+    let outcome = runner(60).run(&calls, |calls| {
+        setup.run(&["FLUSHALL"]);
+        let mut place = Place::default();
+        for (call, at, len) in calls {
+            let (from, to) = (offset(at), offset(at + len));
+            let (outcome, expected) = match call {
+                0..3 => {
+                    let sales = vec![sale(Category::Ropa, "P-1", 7); len];
+                    let mut batch = batch(&setup.store, at, &sales);
+                    batch.last = batch.last.filter(|_| len > 0);
+                    (setup.apply(&batch).expect("answers"), place.apply(from, to, batch.last))
+                }
+                3 => {
+                    let stopped = setup.runtime.block_on(setup.store.stop("ventas", 0, from, "a gap"));
+                    (stopped.expect("answers"), place.stop(from, "a gap"))
+                }
+                _ => {
+                    let resumed = setup.runtime.block_on(setup.store.resume("ventas", 0, from, offset(len)));
+                    (resumed.expect("answers"), place.resume(from, offset(len)))
+                }
+            };
+            prop_assert_eq!(outcome, expected);
+            let mut stored = setup.runtime.block_on(setup.store.partitions("ventas")).expect("answers");
+            prop_assert_eq!(stored.remove(&0).unwrap_or_default(), place.0.clone());
+        }
+        Ok(())
+    });
+    outcome.expect("the model is the store's");
 }

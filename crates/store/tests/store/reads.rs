@@ -1,11 +1,14 @@
 //! What is shown, and what a dump sees.
 
 use blackfriday_event::{Category, Money, Quantity, Sale};
+use blackfriday_stack::ValkeyKind;
 use blackfriday_store::{
     CategorySnapshot, Outcome, PriceAt, ProductUnits, SalesAt, Snapshot, SnapshotRequest, StoreError, Value,
 };
 
 use crate::setup::{Counted, START_MS, Setup, batch, report, sale, timestamp};
+
+on_both! { a_snapshot_holds_what_the_store_holds, a_prefix_keeps_stores_apart, a_large_hash_is_read_in_parts }
 
 fn sold(category: Category, product: &str, second: u64, cents: u64, units: i64) -> Sale {
     let mut sale = sale(category, product, u128::from(second) + 1);
@@ -19,9 +22,8 @@ fn product(product_id: &str, units: u64) -> ProductUnits {
     ProductUnits { product_id: product_id.to_owned(), units }
 }
 
-#[test]
-fn a_snapshot_holds_what_the_store_holds() {
-    let setup = Setup::new();
+fn a_snapshot_holds_what_the_store_holds(kind: ValkeyKind) {
+    let setup = Setup::new(kind);
     let snapshot = |top: usize| setup.runtime.block_on(setup.store.snapshot(top)).expect("answers");
     assert_eq!(snapshot(5), Snapshot::default(), "nothing is shown of an empty store");
 
@@ -82,9 +84,8 @@ fn a_snapshot_holds_what_the_store_holds() {
 }
 
 /// Two stores on one server, and keys of strangers: each sees its own.
-#[test]
-fn a_prefix_keeps_stores_apart() {
-    let setup = Setup::with(&[], |config| config.key_prefix = "a*[b]?:".to_owned());
+fn a_prefix_keeps_stores_apart(kind: ValkeyKind) {
+    let setup = Setup::with(kind, &[], |config| config.key_prefix = "a*[b]?:".to_owned());
     let plain = setup.store_at(setup.valkey.url(), &crate::setup::CONFIG);
     assert_eq!(
         setup.apply(&batch(&setup.store, 0, &[sale(Category::Ropa, "P", 1)])).expect("applies"),
@@ -92,7 +93,7 @@ fn a_prefix_keeps_stores_apart() {
     );
     setup.run(&["SET", "axb:reportes:total:Ropa", "5"]);
     setup.run(&["SET", "stranger", "5"]);
-    let script = "server.call('SET', string.char(255, 0, 254), string.char(255)) return 1";
+    let script = "redis.call('SET', string.char(255, 0, 254), string.char(255)) return 1";
     setup.run(&["EVAL", script, "0"]);
     let mut model = setup.store.model();
     sale(Category::Ropa, "P", 1).record(&mut model, 0, 0);
@@ -103,7 +104,7 @@ fn a_prefix_keeps_stores_apart() {
     assert_eq!(setup.runtime.block_on(plain.snapshot(1)).expect("answers"), Snapshot::default());
 
     // A value that is not text is one that differs, not one that cannot be read.
-    let script = "server.call('SET', 'a*[b]?:reportes:total:Ropa', string.char(255)) return 1";
+    let script = "redis.call('SET', 'a*[b]?:reportes:total:Ropa', string.char(255)) return 1";
     setup.run(&["EVAL", script, "0"]);
     let differences = model.compare(&setup.dump(), START_MS);
     assert_eq!(differences.len(), 1, "{differences:?}");
@@ -111,10 +112,9 @@ fn a_prefix_keeps_stores_apart() {
 }
 
 /// A day's idempotency keys may be millions: no answer holds them all, and Valkey serves others in between.
-#[test]
-fn a_large_hash_is_read_in_parts() {
+fn a_large_hash_is_read_in_parts(kind: ValkeyKind) {
     const FIELDS: usize = 35_000;
-    let setup = Setup::new();
+    let setup = Setup::new(kind);
     let key = "idempotencia:ventas:0:evento";
     let fields: Vec<_> = (0..FIELDS).map(|n| format!("k{n}")).collect();
     for part in fields.chunks(5_000) {

@@ -4,11 +4,20 @@
 use std::collections::BTreeMap;
 
 use blackfriday_event::{Category, IdempotencyKey, Money, Quantity, Sale, WeatherReport};
+use blackfriday_stack::ValkeyKind;
 use blackfriday_store::model::State;
 use blackfriday_store::{Batch, Outcome, StoreError, Value};
 
 use crate::effects::Bench;
 use crate::setup::{Counted, DAY_MS, START_MS, Setup, batches, offset, report, sale, timestamp};
+
+on_both! {
+    any_suffix_of_the_effects_may_be_replayed_twice_on_any_earlier_state,
+    half_a_transaction_before_the_same_events_changes_nothing,
+    nothing_is_counted_on_top_of_half_a_transaction,
+    half_a_resume_counts_nothing_and_can_be_resumed_again,
+    a_server_that_restarts_with_an_old_file_ends_in_the_same_place,
+}
 
 /// Sales of one partition: of every category, with products in common, keys that repeat, conflict and expire, seconds that
 /// go back, and prices on both sides.
@@ -75,9 +84,8 @@ fn count_all_kinds(setup: &Setup) {
 }
 
 /// For every cut: what came before it, and then twice all that comes from any place at or before it.
-#[test]
-fn any_suffix_of_the_effects_may_be_replayed_twice_on_any_earlier_state() {
-    Bench::all().into_iter().for_each(|bench| replay_everything(&bench));
+fn any_suffix_of_the_effects_may_be_replayed_twice_on_any_earlier_state(kind: ValkeyKind) {
+    replay_everything(&Bench::new(kind));
 }
 
 fn replay_everything(bench: &Bench) {
@@ -111,9 +119,8 @@ fn differing(bench: &Bench, dump: &BTreeMap<String, Value>) -> Vec<String> {
 
 /// Half of a batch's transaction stays in the file, the batch is counted again, in the same cut or in others, and the next
 /// start replays the half as well.
-#[test]
-fn half_a_transaction_before_the_same_events_changes_nothing() {
-    Bench::all().into_iter().for_each(|bench| tear_and_count_again(&bench));
+fn half_a_transaction_before_the_same_events_changes_nothing(kind: ValkeyKind) {
+    tear_and_count_again(&Bench::new(kind));
 }
 
 fn tear_and_count_again(bench: &Bench) {
@@ -145,9 +152,8 @@ fn tear_and_count_again(bench: &Bench) {
 }
 
 /// Where only a part of what the half touched was counted again, its values belong to no position. Nothing is added to them.
-#[test]
-fn nothing_is_counted_on_top_of_half_a_transaction() {
-    Bench::all().into_iter().for_each(|bench| tear_and_go_on(&bench));
+fn nothing_is_counted_on_top_of_half_a_transaction(kind: ValkeyKind) {
+    tear_and_go_on(&Bench::new(kind));
 }
 
 fn tear_and_go_on(bench: &Bench) {
@@ -199,9 +205,8 @@ fn tear_and_go_on(bench: &Bench) {
 }
 
 /// Wherever it goes, and whether the partition was stopped before.
-#[test]
-fn half_a_resume_counts_nothing_and_can_be_resumed_again() {
-    Bench::all().into_iter().for_each(|bench| tear_a_resume(&bench));
+fn half_a_resume_counts_nothing_and_can_be_resumed_again(kind: ValkeyKind) {
+    tear_a_resume(&Bench::new(kind));
 }
 
 fn tear_a_resume(bench: &Bench) {
@@ -254,6 +259,31 @@ fn refuses(bench: &Bench, batch: impl FnOnce(&Setup) -> Batch, key: &str) {
     assert!(matches!(error, StoreError::Refused { .. }) && !error.is_retryable(), "{error:?}");
     assert!(cause.contains(key), "{cause}");
     assert_eq!(bench.digest(), before, "nothing was changed");
+}
+
+/// What was counted after that file was written is counted again, from the position that the file has.
+fn a_server_that_restarts_with_an_old_file_ends_in_the_same_place(kind: ValkeyKind) {
+    let (events, weather) = (sales(0, 25), reports(9));
+    let setup = Setup::new(kind);
+    apply(&setup, 0, &events, 0, 7);
+    apply(&setup, 0, &weather, 0, 4);
+    setup.valkey.checkpoint().expect("copied");
+    let count_on = || {
+        apply(&setup, 0, &events, 7, 16);
+        apply(&setup, 0, &weather, 4, 9);
+        apply(&setup, 0, &events, 16, 24);
+    };
+    count_on();
+    let end = setup.dump();
+    let next = batch_of(&setup, 0, &events, 24, 25);
+    setup.valkey.roll_back().expect("copied back");
+    setup.runtime.block_on(setup.valkey.restart()).expect("starts again");
+    // The store's connection is the old server's.
+    let error = setup.runtime.block_on(setup.store.ping()).expect_err("the old connection");
+    assert!(error.is_retryable(), "{error:?}");
+    assert_eq!(setup.apply(&next).expect("answers"), Outcome::Refused { stored: 7 });
+    count_on();
+    assert_eq!(setup.dump(), end);
 }
 
 /// The function's text never adds to what it has not read.

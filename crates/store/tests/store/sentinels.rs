@@ -3,10 +3,20 @@
 use std::time::Duration;
 
 use blackfriday_event::Category;
-use blackfriday_stack::{Sentinel, SentinelOptions, Valkey, ValkeyOptions, eventually, free_port};
+use blackfriday_stack::{
+    Sentinel, SentinelOptions, Valkey, ValkeyGroup, ValkeyGroupOptions, ValkeyKind, ValkeyOptions,
+    eventually, free_port,
+};
 use blackfriday_store::{Outcome, Store, StoreError, ValkeyConfig};
 
 use crate::setup::{CONFIG, batch, sale};
+
+on_both! {
+    ; async
+    a_failover_is_followed,
+    a_server_that_was_demoted_is_not_written_to_and_not_read_from_for_long,
+    sentinels_may_want_a_password_of_their_own,
+}
 
 const LIMIT: Duration = Duration::from_secs(60);
 
@@ -21,27 +31,15 @@ async fn apply(store: &Store, from: usize) -> Result<Outcome, StoreError> {
     store.apply(&[batch(store, from, &sales)]).await.map(|mut outcomes| outcomes.remove(0))
 }
 
-/// With a replica that has all of the primary's data.
-async fn replica_of(primary: &Valkey) -> Valkey {
-    let config = vec![("replicaof".to_owned(), format!("127.0.0.1 {}", primary.port()))];
-    let replica = Valkey::start_with(ValkeyOptions { config, ..ValkeyOptions::default() }).await;
-    let replica = replica.expect("a replica");
-    let linked = async || {
-        let info = replica.command(&["INFO", "replication"]).await.expect("answers");
-        info.contains("master_link_status:up")
+async fn a_failover_is_followed(kind: ValkeyKind) {
+    let down_after = Duration::from_secs(1);
+    let options = ValkeyGroupOptions { kind, down_after, sentinels: 1, ..ValkeyGroupOptions::default() };
+    let group = ValkeyGroup::start_with(options).await.expect("a group");
+    let ([primary, replica], [sentinel]) = (group.servers(), group.sentinels()) else {
+        panic!("one was asked for")
     };
-    eventually(LIMIT, linked).await.expect("in sync");
-    replica
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_failover_is_followed() {
-    let primary = Valkey::start().await.expect("Valkey");
-    let replica = replica_of(&primary).await;
-    let alone = SentinelOptions { quorum: 1, ..SentinelOptions::default() };
-    let sentinel = Sentinel::start(&primary, &alone).await.expect("a Sentinel");
     let other = SentinelOptions { name: "other".to_owned(), ..SentinelOptions::default() };
-    let ignorant = Sentinel::start(&primary, &other).await.expect("a Sentinel");
+    let ignorant = Sentinel::start(primary, &other).await.expect("a Sentinel");
     let away = format!("127.0.0.1:{}", free_port().expect("a port"));
     let named = sentinel.address().replace("127.0.0.1", "localhost");
     let store = Store::new(&config(&[away, ignorant.address(), named]), &CONFIG).expect("a store");
@@ -69,9 +67,9 @@ async fn a_failover_is_followed() {
 }
 
 /// The Sentinel alone cannot elect another, so it goes on naming a server that was demoted.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_was_demoted_is_not_written_to_and_not_read_from_for_long() {
-    let valkey = Valkey::start().await.expect("Valkey");
+async fn a_server_that_was_demoted_is_not_written_to_and_not_read_from_for_long(kind: ValkeyKind) {
+    let valkey =
+        Valkey::start_with(ValkeyOptions { kind, ..ValkeyOptions::default() }).await.expect("Valkey");
     let sentinel = Sentinel::start(&valkey, &SentinelOptions::default()).await.expect("a Sentinel");
     let store = Store::new(&config(&[sentinel.address()]), &CONFIG).expect("a store");
     let reader = Store::new(&config(&[sentinel.address()]), &CONFIG).expect("a store");
@@ -95,9 +93,9 @@ async fn a_server_that_was_demoted_is_not_written_to_and_not_read_from_for_long(
     reader.ping().await.expect("the primary");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn sentinels_may_want_a_password_of_their_own() {
-    let valkey = Valkey::start().await.expect("Valkey");
+async fn sentinels_may_want_a_password_of_their_own(kind: ValkeyKind) {
+    let valkey =
+        Valkey::start_with(ValkeyOptions { kind, ..ValkeyOptions::default() }).await.expect("Valkey");
     let locked = vec![("requirepass".to_owned(), "watch".to_owned())];
     let options = SentinelOptions { config: locked, ..SentinelOptions::default() };
     let sentinel = Sentinel::start(&valkey, &options).await.expect("a Sentinel");

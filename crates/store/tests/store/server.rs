@@ -1,13 +1,15 @@
 //! What is asked of the server: that it keeps everything, and how much room that takes.
 
 use blackfriday_event::{Category, IdempotencyKey, Sale, WeatherDraft, WeatherReport};
+use blackfriday_stack::ValkeyKind;
 use blackfriday_store::{Eviction, Outcome, StoreError};
 
 use crate::setup::{Counted, Setup, batches, report, sale};
 
-#[test]
-fn a_server_that_may_drop_keys_is_refused() {
-    let setup = Setup::new();
+on_both! { a_server_that_may_drop_keys_is_refused, a_product_a_key_and_a_report_take_what_is_documented }
+
+fn a_server_that_may_drop_keys_is_refused(kind: ValkeyKind) {
+    let setup = Setup::new(kind);
     let check = || setup.runtime.block_on(setup.store.check_server());
     assert_eq!(check().expect("answers"), Eviction::Never);
     for policy in [
@@ -50,9 +52,8 @@ fn count<E: Counted>(setup: &Setup, events: &[E]) {
 
 /// What the module documentation of the crate says, of Valkey 8.0. A fifth more is left to allocators and to hash tables
 /// that grow by halves; a newer server takes less, since Valkey 8.1 as little as two thirds.
-#[test]
-fn a_product_a_key_and_a_report_take_what_is_documented() {
-    let setup = Setup::new();
+fn a_product_a_key_and_a_report_take_what_is_documented(kind: ValkeyKind) {
+    let setup = Setup::new(kind);
     const MANY: u128 = 6_000;
     let mut found = Vec::new();
     let named = |n: u128, length: usize| format!("{n:0>length$}");

@@ -1,4 +1,4 @@
-//! A Valkey of the test's own, and batches made the way the consumer makes them.
+//! A Valkey or a Redis of the test's own, and batches made the way the consumer makes them.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use blackfriday_event::{
     Admission, Category, EventId, IdempotencyKey, KeyWindow, Money, ProductId, Quantity, Sale, SaleDraft,
     SaleTally, Timestamp, WeatherDraft, WeatherReport, WeatherTally,
 };
-use blackfriday_stack::{Valkey, ValkeyOptions};
+use blackfriday_stack::{Valkey, ValkeyKind, ValkeyOptions};
 use blackfriday_store::model::State as Model;
 use blackfriday_store::{
     Batch, BatchTally, LastRecord, Outcome, Recorded, Store, StoreConfig, StoreError, ValkeyConfig, Value,
@@ -28,25 +28,21 @@ pub(crate) struct Setup {
 }
 
 impl Setup {
-    pub(crate) fn new() -> Self {
-        Self::with(&[], |_| {})
+    pub(crate) fn new(kind: ValkeyKind) -> Self {
+        Self::with(kind, &[], |_| {})
     }
 
     /// With more of `valkey.conf`, and another configuration of the client.
-    pub(crate) fn with(directives: &[(&str, &str)], configure: impl FnOnce(&mut ValkeyConfig)) -> Self {
+    pub(crate) fn with(
+        kind: ValkeyKind,
+        directives: &[(&str, &str)],
+        configure: impl FnOnce(&mut ValkeyConfig),
+    ) -> Self {
         let runtime = Runtime::new().expect("a runtime");
-        let valkey = runtime.block_on(Valkey::start_with(options(directives))).expect("Valkey");
-        Self::of(runtime, valkey, configure)
-    }
-
-    /// The same with Redis in the place of Valkey.
-    pub(crate) fn with_redis(directives: &[(&str, &str)]) -> Self {
-        let runtime = Runtime::new().expect("a runtime");
-        let redis = runtime.block_on(Valkey::start_redis_with(options(directives))).expect("Redis");
-        Self::of(runtime, redis, |_| {})
-    }
-
-    fn of(runtime: Runtime, valkey: Valkey, configure: impl FnOnce(&mut ValkeyConfig)) -> Self {
+        let text = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        let config = directives.iter().map(text).collect();
+        let options = ValkeyOptions { kind, config, ..ValkeyOptions::default() };
+        let valkey = runtime.block_on(Valkey::start_with(options)).expect("a server");
         let mut config = ValkeyConfig::new(valkey.url()).expect("a server");
         configure(&mut config);
         let store = Store::new(&config, &CONFIG).expect("a store");
@@ -71,11 +67,6 @@ impl Setup {
         let outcomes = self.runtime.block_on(self.store.apply(std::slice::from_ref(batch)))?;
         Ok(outcomes[0].clone())
     }
-}
-
-fn options(directives: &[(&str, &str)]) -> ValkeyOptions {
-    let text = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
-    ValkeyOptions { config: directives.iter().map(text).collect(), ..ValkeyOptions::default() }
 }
 
 pub(crate) fn timestamp(millis: u64) -> Timestamp {

@@ -3,9 +3,19 @@
 use std::collections::BTreeMap;
 
 use blackfriday_event::{Category, Sale};
+use blackfriday_stack::ValkeyKind;
 use blackfriday_store::{Batch, BatchTally, Difference, Outcome, Store, StoreConfig, StoreError, Value};
 
 use crate::setup::{CONFIG, Counted, START_MS, Setup, batch, batches, offset, report, sale};
+
+on_both! {
+    a_spoiled_key_is_an_error_and_nothing_changes,
+    a_key_that_is_gone_beside_the_others_is_an_error_and_nothing_changes,
+    a_store_that_was_emptied_is_counted_from_the_beginning,
+    what_was_changed_by_hand_is_named,
+    other_bounds_are_refused,
+    what_expires_is_not_missed,
+}
 
 /// Everything in the store, whoever wrote it: keys with a digest of their values.
 fn everything(setup: &Setup) -> BTreeMap<String, String> {
@@ -36,9 +46,8 @@ fn model(store: &Store) -> blackfriday_store::model::State {
     model
 }
 
-#[test]
-fn a_spoiled_key_is_an_error_and_nothing_changes() {
-    let setup = Setup::with(&[("enable-debug-command", "yes")], |_| {});
+fn a_spoiled_key_is_an_error_and_nothing_changes(kind: ValkeyKind) {
+    let setup = Setup::with(kind, &[("enable-debug-command", "yes")], |_| {});
     begin(&setup);
     let mut keys: Vec<_> = setup.dump().into_keys().collect();
     assert_eq!(keys.len(), 23, "{keys:?}");
@@ -69,9 +78,8 @@ fn a_spoiled_key_is_an_error_and_nothing_changes() {
 }
 
 /// A sum that is gone would silently begin again at zero next to the others, and a position would count everything again.
-#[test]
-fn a_key_that_is_gone_beside_the_others_is_an_error_and_nothing_changes() {
-    let setup = Setup::with(&[("enable-debug-command", "yes")], |_| {});
+fn a_key_that_is_gone_beside_the_others_is_an_error_and_nothing_changes(kind: ValkeyKind) {
+    let setup = Setup::with(kind, &[("enable-debug-command", "yes")], |_| {});
     for key in [
         "posicion:ventas",
         "posicion:clima",
@@ -113,9 +121,8 @@ fn a_key_that_is_gone_beside_the_others_is_an_error_and_nothing_changes() {
 }
 
 /// Everything gone is a fresh start, and only that.
-#[test]
-fn a_store_that_was_emptied_is_counted_from_the_beginning() {
-    let setup = Setup::new();
+fn a_store_that_was_emptied_is_counted_from_the_beginning(kind: ValkeyKind) {
+    let setup = Setup::new(kind);
     begin(&setup);
     let next = two_batches(&setup, 1);
     setup.run(&["FLUSHALL"]);
@@ -153,9 +160,8 @@ fn refused_while(setup: &Setup, key: &str, spoil: &[&[&str]]) {
     assert!(refused > 0, "{spoil:?} was not noticed");
 }
 
-#[test]
-fn what_was_changed_by_hand_is_named() {
-    let setup = Setup::new();
+fn what_was_changed_by_hand_is_named(kind: ValkeyKind) {
+    let setup = Setup::new(kind);
     let model = model(&setup.store);
     let report = "clima:GT:1700000000000:00000000-0000-0000-0000-000000000007";
     let member = "1700000000000:00000000-0000-0000-0000-000000000064:12.50";
@@ -208,9 +214,8 @@ fn what_was_changed_by_hand_is_named() {
     }
 }
 
-#[test]
-fn other_bounds_are_refused() {
-    let setup = Setup::new();
+fn other_bounds_are_refused(kind: ValkeyKind) {
+    let setup = Setup::new(kind);
     let one = [sale(Category::Ropa, "P-1", 7)];
     assert_eq!(setup.apply(&batch(&setup.store, 0, &one)).expect("an empty store"), Outcome::Applied);
     let before = setup.dump();
@@ -229,9 +234,8 @@ fn other_bounds_are_refused() {
 }
 
 /// Reports expire by their own time, also when they are counted late; the bounded series only if that was asked for.
-#[test]
-fn what_expires_is_not_missed() {
-    let setup = Setup::new();
+fn what_expires_is_not_missed(kind: ValkeyKind) {
+    let setup = Setup::new(kind);
     let brief = StoreConfig { weather_ttl_s: 1, series_ttl_s: 1000, ..CONFIG };
     let store = setup.store_at(setup.valkey.url(), &brief);
     let sales = batch(&store, 0, &[sale(Category::Ropa, "P-1", 7)]);

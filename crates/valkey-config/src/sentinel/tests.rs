@@ -1,6 +1,7 @@
 use std::fs;
 
 use blackfriday_terminal::failure::exit_code;
+use proptest::prelude::*;
 use tempfile::TempDir;
 
 use super::*;
@@ -37,6 +38,25 @@ fn arguments(folder: &TempDir) -> SentinelArguments {
 async fn conf(folder: &TempDir) -> String {
     run(&arguments(folder)).await.expect("right");
     fs::read_to_string(folder.path().join(FILE)).expect("written")
+}
+
+fn written_lines() -> impl Strategy<Value = Vec<String>> {
+    let nearly_ours = "(sentinel|SENTINEL|user) {1,2}(auth-pass|announce-ip|known-replica|peer|x)? ?(blackfriday)?[ a-z0-9]{0,9}";
+    prop::collection::vec(prop_oneof!["[ -~]{0,30}", nearly_ours], 0..6)
+}
+
+proptest! {
+    /// However the file was written.
+    #[test]
+    fn an_existing_file_is_the_same_after_every_start(before in written_lines(), after in written_lines()) {
+        let folder = folder();
+        let arguments = arguments(&folder);
+        let sentinel = Sentinel::read(&Files::in_folder(folder.path()), &arguments.announce).expect("right");
+        let monitor = vec!["sentinel monitor blackfriday valkey-1 6379 9".to_owned()];
+        let text = directive::text([before, monitor, after].concat());
+        prop_assert!(sentinel.renewed(&text, &arguments).is_ok());
+        is_the_same_after_every_start(&sentinel, &text, &arguments);
+    }
 }
 
 #[tokio::test]

@@ -42,7 +42,7 @@ async fn a_replica_has_all_lines_in_order() {
     let expected = format!(
         "port 6379\nbind * -::*\ndir \"/var/lib/my valkey\"\naclfile {users}\ndaemonize no\nlogfile \"\"\n\
         appendonly yes\nappendfsync everysec\nsave \"\"\nmaxmemory 322122547\nmaxmemory-policy noeviction\n\
-        shutdown-timeout 10\nprimaryauth {PASSWORD}\nreplica-announce-ip valkey-1\nreplica-announce-port 6379\n\
+        shutdown-timeout 10\nmasterauth {PASSWORD}\nreplica-announce-ip valkey-1\nreplica-announce-port 6379\n\
         replicaof valkey-0 6380\n"
     );
     assert_eq!(conf(&folder).await, expected);
@@ -56,7 +56,7 @@ async fn a_replica_has_all_lines_in_order() {
 #[tokio::test]
 async fn a_primary_is_nobodys_replica_even_if_another_is_named() {
     let conf = conf(&folder("primary", &[("primary", "valkey-0")])).await;
-    assert!(conf.ends_with(&format!("primaryauth {PASSWORD}\n")), "{conf}");
+    assert!(conf.ends_with(&format!("masterauth {PASSWORD}\n")), "{conf}");
 }
 
 #[tokio::test]
