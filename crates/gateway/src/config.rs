@@ -1,6 +1,7 @@
 use std::net::SocketAddr;
 
 use blackfriday_intake::{IntakeConfig, WritersConfig};
+use blackfriday_publish::PublishConfig;
 use blackfriday_service::{HttpLimits, ProcessConfig, ServiceConfig};
 use clap::Parser;
 use url::Url;
@@ -14,6 +15,7 @@ use crate::catalogue::CatalogueConfig;
     version,
     after_help = "Examples:\n  blackfriday-gateway --listen 0.0.0.0:8080 --relay-url http://relay:8081\n  \
                   blackfriday-gateway --upstream writer --writer-target writers.blackfriday.svc:50051\n  \
+                  blackfriday-gateway --upstream log --kafka-brokers kafka:9092\n  \
                   blackfriday-gateway --catalogue friday.toml"
 )]
 pub struct Config {
@@ -23,7 +25,7 @@ pub struct Config {
     /// Where /livez, /readyz and /metrics are served.
     #[arg(long, env = "BLACKFRIDAY_ADMIN_LISTEN", default_value = "127.0.0.1:9080")]
     pub admin_listen: SocketAddr,
-    /// Where events go: to the relay over REST, or straight to the writers over gRPC.
+    /// Where events go: to the relay over REST, straight to the writers over gRPC, or straight into the event log.
     #[arg(long, env = "BLACKFRIDAY_GATEWAY_UPSTREAM", value_enum, default_value_t = UpstreamKind::Relay)]
     pub upstream: UpstreamKind,
     /// The relay, used with `--upstream relay`.
@@ -32,6 +34,9 @@ pub struct Config {
     /// The writers, used with `--upstream writer`.
     #[command(flatten)]
     pub writers: WritersConfig,
+    /// What is published where, used with `--upstream log`.
+    #[command(flatten)]
+    pub publish: PublishConfig,
     /// What may be sold.
     #[command(flatten)]
     pub catalogue: CatalogueConfig,
@@ -53,6 +58,8 @@ pub enum UpstreamKind {
     Relay,
     /// To the writers, over gRPC.
     Writer,
+    /// Into the event log: this process does what a writer does.
+    Log,
 }
 
 impl ServiceConfig for Config {

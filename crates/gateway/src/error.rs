@@ -1,4 +1,6 @@
 use blackfriday_intake::WritersError;
+use blackfriday_publish::PublisherError;
+use blackfriday_service::Failure;
 
 use crate::catalogue::CatalogueError;
 
@@ -11,6 +13,9 @@ pub enum Error {
     /// The relay's URL cannot be used.
     #[error("relay URL {0}: must be http://host:port")]
     RelayUrl(url::Url),
+    /// Nothing can be published.
+    #[error("cannot publish")]
+    Publisher(#[source] PublisherError),
     /// What may be sold is not known.
     #[error("cannot read the catalogue (see --catalogue)")]
     Catalogue(#[source] CatalogueError),
@@ -20,5 +25,15 @@ impl Error {
     /// Whether another try may succeed with the same settings.
     pub fn is_unavailable(&self) -> bool {
         matches!(self, Self::Catalogue(error) if error.is_unavailable())
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Catalogue(ref cause) if cause.is_unavailable() => Self::Unavailable(error.into()),
+            Error::Publisher(ref cause) if !cause.is_configuration() => Self::Internal(error.into()),
+            _ => Self::Configuration(error.into()),
+        }
     }
 }

@@ -1,15 +1,15 @@
 //! The gateway: the public REST API.
 //!
-//! It is between the clients and the relay (REST) or the writers (gRPC), by configuration, and describes itself at
-//! `/openapi.json`.
+//! It is between the clients and the relay (REST), the writers (gRPC) or the event log itself, by configuration, and
+//! describes itself at `/openapi.json`.
 //!
-//! Invariant: `202` is answered only when the writer said that the broker has acknowledged the event.
+//! Invariant: `202` is answered only when the broker has acknowledged the event.
 
 mod catalogue;
 mod config;
 mod error;
 mod forward;
-mod openapi;
+mod log;
 mod relay;
 mod routes;
 

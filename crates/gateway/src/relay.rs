@@ -4,26 +4,22 @@
 //! that it was canceled, or could not connect; anything else after the connection was there leaves the outcome unknown. So
 //! does an answer that is not the relay's own: something in between may have handed the request on before it answered.
 
+mod answer;
+
 use std::time::Duration;
 
-use blackfriday_event::{EventId, FieldError};
-use blackfriday_intake::{
-    Accepted, Again, BatchAnswer, DEADLINE_HEADER, Failed, ItemAnswer, Said, Tries, Upstream, code_of,
-    encode_many, encode_one,
-};
+use blackfriday_intake::{DEADLINE_HEADER, Failed, Reported, Tries, Upstream, encode_many, encode_one};
 use blackfriday_proto::{ErrorCode, EventOutcome, Refusal, SaleCommand, WeatherCommand};
-use blackfriday_service::FieldProblem;
-use blackfriday_service::problem::{Kind, PROBLEM_JSON, TYPE_PREFIX};
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request, StatusCode, Uri, header};
+use http::{Method, Request, Uri, header};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use serde::Deserialize;
 use tokio::time::{Instant, timeout_at};
 use url::Url;
 
+use self::answer::{RelayAnswer, ToldLogs, no_answer, settled};
 use crate::error::Error;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -40,22 +36,6 @@ pub(crate) struct Relay {
     client: Client<HttpConnector, Full<Bytes>>,
     sales: Uri,
     weather: Uri,
-}
-
-/// What the relay, or something before it, answered.
-struct RelayAnswer {
-    status: StatusCode,
-    headers: HeaderMap,
-    body: Bytes,
-}
-
-#[derive(Deserialize)]
-struct ProblemAnswer {
-    #[serde(rename = "type")]
-    kind: String,
-    detail: String,
-    #[serde(default)]
-    errors: Vec<FieldProblem>,
 }
 
 impl Relay {
@@ -141,15 +121,18 @@ impl Upstream for Relay {
         tries.into_outcomes()
     }
 
-    async fn weather(&self, command: WeatherCommand, deadline: Instant) -> EventOutcome {
+    async fn weather(&self, command: WeatherCommand, deadline: Instant) -> Reported {
         let id = command.id;
         let body = Bytes::from(encode_one(&command));
         let mut tries = Tries::new(vec![command]);
-        let mut attempts = 0;
+        let (mut attempts, mut told) = (0, ToldLogs::default());
         while Self::may_go_on(&mut tries, attempts, deadline) {
             attempts += 1;
             let answer = self.try_post(&self.weather, body.clone(), deadline).await;
-            match answer.and_then(|answer| answer.into_accepted()) {
+            let logs = answer.as_ref().ok().and_then(|answer| answer.logs(id));
+            let answer = answer.and_then(RelayAnswer::into_accepted);
+            told.take(logs, &answer);
+            match answer {
                 Ok(accepted) => {
                     let mut accepted = Some(accepted);
                     tries.settle(|_| settled(accepted.take(), id));
@@ -157,89 +140,9 @@ impl Upstream for Relay {
                 Err(failed) => tries.fail(&failed),
             }
         }
-        tries.into_outcomes().pop().unwrap_or_else(|| Err(no_answer().of(id)))
+        let outcome = tries.into_outcomes().pop().unwrap_or_else(|| Err(no_answer().of(id)));
+        Reported { outcome, logs: told.states() }
     }
-}
-
-impl RelayAnswer {
-    /// A result for each of so many sales, or what the answer says of all of them.
-    fn into_results(self, sales: usize) -> Result<Vec<ItemAnswer>, Failed> {
-        match serde_json::from_slice::<BatchAnswer>(&self.body) {
-            Ok(answer) if answer.resultados.len() == sales => Ok(answer.resultados),
-            _ => Err(self.into_failure()),
-        }
-    }
-
-    fn into_accepted(self) -> Result<ItemAnswer, Failed> {
-        match serde_json::from_slice(&self.body) {
-            Ok(Accepted { id, .. }) if self.status == StatusCode::ACCEPTED => Ok(ItemAnswer::Accepted { id }),
-            _ => Err(self.into_failure()),
-        }
-    }
-
-    /// An answer that is no result for the events: a problem of the relay's, or of something in between.
-    fn into_failure(self) -> Failed {
-        let status = self.status.as_u16();
-        let Some(problem) = self.problem() else {
-            let detail = format!("something before the relay answered {status}");
-            return Failed::Unknown(Refusal::new(ErrorCode::OutcomeUnknown, detail));
-        };
-        let name = problem.kind.strip_prefix(TYPE_PREFIX).unwrap_or_default();
-        if let Some(failed) = before_reading(status, name) {
-            return failed;
-        }
-        let code = code_of(status, name);
-        let fields =
-            problem.errors.into_iter().map(|error| FieldError::new(error.field, error.message)).collect();
-        Failed::Refused(Refusal { fields, ..Refusal::new(code, problem.detail) })
-    }
-
-    /// The relay's own word, by media type and kind.
-    fn problem(&self) -> Option<ProblemAnswer> {
-        let media = self.headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
-        if !media.starts_with(PROBLEM_JSON) {
-            return None;
-        }
-        let problem: ProblemAnswer = serde_json::from_slice(&self.body).ok()?;
-        problem.kind.starts_with(TYPE_PREFIX).then_some(problem)
-    }
-}
-
-/// A problem of our own server that is not about the events, or that it gave before it had them: nothing was written.
-fn before_reading(status: u16, name: &str) -> Option<Failed> {
-    let kind = Kind::ALL.into_iter().find(|kind| kind.name() == name && kind.status() == status)?;
-    match kind {
-        Kind::NotFound | Kind::MethodNotAllowed | Kind::InvalidParameter | Kind::Unreadable => {
-            let detail = format!("what is at the relay's URL takes no events: it answered {status}");
-            Some(Failed::Refused(Refusal::new(ErrorCode::Internal, detail)))
-        }
-        Kind::Late | Kind::BrokenOff => {
-            let detail = "the relay did not get the whole request in time";
-            Some(Failed::NotWritten(Refusal::new(ErrorCode::Unavailable, detail)))
-        }
-        _ => None,
-    }
-}
-
-/// What the relay said of one event. It has asked every writer already.
-fn settled(result: Option<ItemAnswer>, id: EventId) -> Said {
-    let outcome = match result.map(ItemAnswer::into_outcome) {
-        Some(Ok(accepted)) if accepted == id => Ok(id),
-        // A relay that does not trust its hops gives each event an identity of its own.
-        Some(Ok(_)) => Err(of_another().of(id)),
-        None => Err(no_answer().of(id)),
-        Some(Err(error)) => Err(error.of(id)),
-    };
-    Said { outcome, again: Again::Never }
-}
-
-fn of_another() -> Refusal {
-    let detail = "the relay's answer is not for this event: does the relay run with --trust-hops?";
-    Refusal::new(ErrorCode::OutcomeUnknown, detail)
-}
-
-fn no_answer() -> Refusal {
-    Refusal::new(ErrorCode::OutcomeUnknown, "the relay's answer says nothing about this event")
 }
 
 /// The connection was closed before the request was written to it.

@@ -2,40 +2,37 @@
 
 use std::sync::Arc;
 
-use axum::Router;
-use axum::body::Bytes;
 use axum::extract::{Request, State};
-use axum::http::header;
-use axum::response::{IntoResponse, Response};
-use blackfriday_intake::{Accepted, BatchAnswer, Front, SaleBody, Trust, WeatherBody};
+use axum::response::Response;
+use axum::{Extension, Router};
+use blackfriday_intake::openapi::{
+    self, BatchProblems, Headers, SaleProblems, Sales, Served, WeatherProblems, begun, written,
+};
+use blackfriday_intake::{Accepted, BatchAnswer, Front, SaleBody, Trust, WeatherAccepted, WeatherBody};
 use blackfriday_service::Context;
 use blackfriday_service::http::{self, HttpMetrics};
+use blackfriday_service::openapi::labels;
 use tokio::net::TcpListener;
-use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::config::Config;
 use crate::error::Error;
 use crate::forward::Forward;
-use crate::openapi::{Document, Headers, Problems};
 
 const VENTA: &str = "/venta";
 const VENTAS: &str = "/ventas";
 const INPUT: &str = "/input";
-const OPENAPI: &str = "/openapi.json";
+const TITLE: &str = "blackfriday gateway";
+const DESCRIPTION: &str =
+    "Takes flash-sale traffic in. `202` is sent only after the broker has acknowledged the event.";
 
-/// What the routes share.
-#[derive(Clone)]
-struct Door {
-    front: Arc<Front<Forward>>,
-    document: Bytes,
-}
+type Door = Arc<Front<Forward>>;
 
 /// Serves until the shutdown begins, and finishes the requests in flight.
 ///
 /// # Errors
-/// The upstream's address or the catalogue cannot be read. An upstream that is away is not an error here; requests are
+/// A setting is refused, or the upstream's address or the catalogue cannot be read. An upstream that is away is not an error here; requests are
 /// answered with 503.
 pub async fn run(config: Config, listener: TcpListener, context: Context) -> Result<(), Error> {
     // Until it is read nothing is answered.
@@ -46,35 +43,36 @@ pub async fn run(config: Config, listener: TcpListener, context: Context) -> Res
     };
     is_read.set(true);
     let forward = Arc::new(Forward::new(&config, &context)?);
-    let front = Front::new(forward, Trust::Outside, &config.intake, &config.limits, &context.registry);
-    let door = Door { front: Arc::new(front.selling(catalogue)), document: Bytes::from(document()) };
+    let front =
+        Front::new(Arc::clone(&forward), Trust::Outside, &config.intake, &config.limits, &context.registry);
+    let front = Arc::new(front.selling(catalogue));
     let (router, described) = described().split_for_parts();
-    // Labels live as long as the process.
-    let paths = described.paths.paths.into_keys().map(|path| &*path.leak());
-    let metrics = HttpMetrics::new(&context.registry, paths);
-    let router: Router = router.with_state(door);
+    let metrics = HttpMetrics::new(&context.registry, labels(described));
+    let router: Router = router.with_state(Arc::clone(&front)).layer(Extension(Served::from(document())));
     http::serve(listener, router, &config.limits, Some(metrics), context.shutdown).await;
+    front.settled().await;
+    forward.flush(config.limits.drain_timeout()).await;
     Ok(())
 }
 
 /// The OpenAPI document, as JSON.
 pub fn document() -> String {
-    described().into_openapi().to_json().expect("a document of strings always serializes")
+    written(described().into_openapi())
 }
 
 fn described() -> OpenApiRouter<Door> {
-    OpenApiRouter::with_openapi(Document::openapi())
+    OpenApiRouter::with_openapi(begun(TITLE, DESCRIPTION))
         .routes(routes!(venta))
         .routes(routes!(ventas))
         .routes(routes!(input))
-        .routes(routes!(openapi))
+        .routes(routes!(openapi::serve))
 }
 
 /// One sale.
 #[utoipa::path(post, path = VENTA, params(Headers), request_body = SaleBody,
-    responses((status = 202, description = "Accepted: the broker has acknowledged it", body = Accepted), Problems))]
-async fn venta(State(door): State<Door>, request: Request) -> Response {
-    door.front.one(VENTA, request).await
+    responses((status = 202, description = "Accepted: the broker has acknowledged it", body = Accepted), SaleProblems))]
+async fn venta(State(front): State<Door>, request: Request) -> Response {
+    front.one(VENTA, request).await
 }
 
 /// Many sales, as an array or as one object per line. Where all were refused alike, the problem has the results, too; of items
@@ -84,25 +82,27 @@ async fn venta(State(door): State<Door>, request: Request) -> Response {
 /// batch is sent again, the first of them in it takes the first one's key, and is counted once with that. So send equal
 /// items again together, or give each an `idempotency_key`.
 #[utoipa::path(post, path = VENTAS, params(Headers),
-    request_body(content((Vec<SaleBody> = "application/json"), (SaleBody = "application/x-ndjson"))),
+    request_body(content((Sales = "application/json"), (SaleBody = "application/x-ndjson"))),
     responses(
         (status = 202, description = "All are accepted: the broker has acknowledged them", body = BatchAnswer),
         (status = 207, description = "The results differ", body = BatchAnswer),
-        Problems,
+        BatchProblems,
     ))]
-async fn ventas(State(door): State<Door>, request: Request) -> Response {
-    door.front.many(VENTAS, request).await
+async fn ventas(State(front): State<Door>, request: Request) -> Response {
+    front.many(VENTAS, request).await
 }
 
-/// One weather report.
+/// One weather report, for every log: `202` means that each of them has it. If one has it, or may have it, and another is not
+/// known to have it, the answer is `504` and names the state in each. A report without a key gets one of its own, which
+/// that answer names.
 #[utoipa::path(post, path = INPUT, params(Headers), request_body = WeatherBody,
-    responses((status = 202, description = "Accepted: the broker has acknowledged it", body = Accepted), Problems))]
-async fn input(State(door): State<Door>, request: Request) -> Response {
-    door.front.weather(INPUT, request).await
+    responses(
+        (status = 202, description = "Accepted: every log has acknowledged it", body = WeatherAccepted),
+        WeatherProblems,
+    ))]
+async fn input(State(front): State<Door>, request: Request) -> Response {
+    front.weather(INPUT, request).await
 }
 
-/// This document.
-#[utoipa::path(get, path = OPENAPI, responses((status = 200, description = "OpenAPI", content_type = "application/json")))]
-async fn openapi(State(door): State<Door>) -> Response {
-    ([(header::CONTENT_TYPE, "application/json")], door.document).into_response()
-}
+#[cfg(test)]
+mod tests;

@@ -4,10 +4,12 @@
 
 use blackfriday_event::{EventId, FieldError};
 use blackfriday_proto::{ErrorCode, EventOutcome, Refusal};
-use blackfriday_service::FieldProblem;
+use blackfriday_service::{FieldProblem, Problem};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+use utoipa::openapi::{Object, Type};
 
+use crate::logs::LogStates;
 use crate::problem::field_problem;
 
 /// Refused items whose result has every word; the others have status, code and identity only. Otherwise items of two
@@ -25,11 +27,39 @@ const WRONG_FIELDS: &str = "see errores";
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Accepted {
     /// `OK`.
-    #[schema(example = "OK")]
+    #[schema(pattern = "^OK$", example = "OK")]
     pub estado: String,
     /// Its identity, a UUID.
-    #[schema(example = "019aa3c5-7e10-7bd4-9c3f-2f6b0a4f8d11")]
+    #[schema(format = "uuid", example = "019aa3c5-7e10-7bd4-9c3f-2f6b0a4f8d11")]
     pub id: String,
+}
+
+/// A weather report that every log has.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct WeatherAccepted {
+    /// The report's identity.
+    #[serde(flatten)]
+    pub accepted: Accepted,
+    /// `OK` for each log, where the logs are told apart.
+    #[serde(flatten)]
+    pub logs: LogStates,
+}
+
+/// Why a weather report is not in every log, or not known to be: a problem, with the state in each log that it was to go
+/// to.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct WeatherProblem {
+    /// The problem.
+    #[serde(flatten)]
+    pub problem: Problem,
+    /// In each log; absent where the report was refused before it could be sent.
+    #[serde(flatten)]
+    pub logs: LogStates,
+    /// The key that this report, which came without one, has been sent under: with it as `Idempotency-Key` the report can
+    /// be sent again and counts once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(format = "uuid", nullable = false, example = "019aa3c5-7e10-7bd4-9c3f-2f6b0a4f8d11")]
+    pub idempotency_key: Option<String>,
 }
 
 /// The answer to a batch: a result for each item, in order.
@@ -43,6 +73,17 @@ pub struct BatchAnswer {
     pub resultados: Vec<ItemAnswer>,
 }
 
+/// Why nothing of a batch was accepted: a problem, with a result for each item.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct BatchProblem {
+    /// The problem that all items have in common.
+    #[serde(flatten)]
+    pub problem: Problem,
+    /// The results; absent where the batch was refused as a whole.
+    #[serde(flatten)]
+    pub answer: Option<BatchAnswer>,
+}
+
 /// What became of one item of a batch.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "estado")]
@@ -51,28 +92,44 @@ pub enum ItemAnswer {
     #[serde(rename = "OK")]
     Accepted {
         /// Its identity, a UUID.
+        #[schema(format = "uuid")]
         id: String,
     },
     /// Not accepted, or not known to be.
     #[serde(rename = "ERROR")]
     Refused {
         /// The status that the item alone would have got.
+        #[schema(minimum = 400, maximum = 599)]
         status: u16,
         /// The problem's name, as in `urn:blackfriday:problem:<codigo>`.
+        #[schema(schema_with = codes)]
         codigo: String,
         /// What happened; only in the first hundred results of refused items.
         #[serde(default, skip_serializing_if = "String::is_empty")]
+        #[schema(min_length = 1)]
         detalle: String,
         /// Every wrong field; only in the first hundred results of refused items.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        #[schema(min_items = 1)]
         errores: Vec<FieldProblem>,
         /// Its identity, where one was given.
         #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schema(format = "uuid", nullable = false)]
         id: Option<String>,
     },
 }
 
+fn codes() -> Object {
+    let names = ErrorCode::ALL.map(ErrorCode::name);
+    let described = "The problem's name, as in `urn:blackfriday:problem:<codigo>`.";
+    Object::builder().schema_type(Type::String).enum_values(Some(names)).description(Some(described)).build()
+}
+
 impl Accepted {
+    pub(crate) fn of(id: EventId) -> Self {
+        Self { estado: "OK".to_owned(), id: id.to_string() }
+    }
+
     /// The body of `202` for one event.
     pub(crate) fn body(id: EventId) -> String {
         format!("{{\"estado\":\"OK\",\"id\":\"{id}\"}}")

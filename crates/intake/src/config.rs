@@ -10,6 +10,9 @@ pub struct IntakeConfig {
     #[arg(long, env = "BLACKFRIDAY_INTAKE_MAX_BODIES_KIB", default_value_t = 131_072,
           value_parser = clap::value_parser!(u32).range(1..))]
     pub max_bodies_kib: u32,
+    /// Weather reports under way, also those whose clients have gone; one more is answered with 429.
+    #[arg(long, env = "BLACKFRIDAY_INTAKE_MAX_IN_FLIGHT_REPORTS", default_value_t = 4_096, value_parser = positive)]
+    pub max_in_flight_reports: usize,
     /// Single sales that wait for an upstream call; one more is answered with 429.
     #[arg(long, env = "BLACKFRIDAY_INTAKE_LANE_QUEUE_SALES", default_value_t = 8_192, value_parser = positive)]
     pub lane_queue_sales: usize,
@@ -29,6 +32,7 @@ impl Default for IntakeConfig {
         Self {
             max_batch_sales: 10_000,
             max_bodies_kib: 131_072,
+            max_in_flight_reports: 4_096,
             lane_queue_sales: 8_192,
             lane_calls: 16,
             lane_eager_calls: 2,

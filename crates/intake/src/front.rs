@@ -7,6 +7,7 @@
 //! when upstream panics; and the memory of a request is counted until its answer is written.
 
 mod replies;
+mod reports;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -14,8 +15,8 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
-use blackfriday_event::{FieldErrors, IdempotencyKey};
-use blackfriday_proto::{ErrorCode, EventOutcome, Refusal, SaleCommand};
+use blackfriday_event::{EventId, FieldErrors, IdempotencyKey};
+use blackfriday_proto::{ErrorCode, EventOutcome, Refusal, SaleCommand, WeatherCommand};
 use blackfriday_service::{BodyBudget, BodyLimits, BudgetFull, HttpLimits, Room, read_body};
 use blackfriday_telemetry::metrics::Registry;
 use bytes::Bytes;
@@ -24,7 +25,8 @@ use http::{HeaderMap, Request};
 use tokio::time::Instant;
 use tracing::Span;
 
-use self::replies::{answer, batch_answer, code_of, held, refused};
+use self::replies::{answer, batch_answer, code_of, held, refused, weather_answer};
+use self::reports::Reports;
 use crate::batch_body::{Item, parse_many};
 use crate::batch_room::{batch_bytes, shorten_refusals};
 use crate::catalogue::Catalogue;
@@ -44,6 +46,7 @@ use crate::weather_json::parse_weather;
 pub struct Front<U> {
     upstream: Arc<U>,
     lane: Lane,
+    reports: Reports,
     trust: Trust,
     catalogue: Option<Catalogue>,
     max_body_bytes: usize,
@@ -76,6 +79,7 @@ impl<U: Upstream> Front<U> {
         Self {
             lane: Lane::start(Arc::clone(&upstream), config, registry),
             upstream,
+            reports: Reports::new(config.max_in_flight_reports),
             trust,
             catalogue: None,
             max_body_bytes: limits.max_body_bytes,
@@ -129,10 +133,16 @@ impl<U: Upstream> Front<U> {
             Ok(command) => command,
             Err(error) => return held(refused(error), taken.room),
         };
+        let own = taken.key(&mut command);
         let span = taken.trace(route, &mut command.traceparent);
-        let id = command.id;
-        let outcome = unless_broken(self.upstream.weather(command, taken.deadline)).await;
-        held(answer(outcome.unwrap_or_else(|| Err(broken().of(id))), span.as_ref()), taken.room)
+        let reported = self.reports.send(&self.upstream, command, taken.deadline).await;
+        held(weather_answer(reported, own.as_ref(), span.as_ref()), taken.room)
+    }
+
+    /// Waits until every weather report that was handed on has its outcome, also those whose clients have gone. For the
+    /// stop, when no more requests are taken.
+    pub async fn settled(&self) {
+        self.reports.settled().await;
     }
 
     async fn one_sale(&self, route: &'static str, taken: Taken) -> Response {
@@ -246,6 +256,18 @@ impl Taken {
             return Err(not_lines());
         }
         parse(&self.body, request_key(&self.headers)?, self.trust == Trust::Hop)
+    }
+
+    /// Gives a report from outside that has no key one of its own, and gives that back: with a key it may be sent again to
+    /// one log while the other has it.
+    fn key(&self, command: &mut WeatherCommand) -> Option<IdempotencyKey> {
+        if command.idempotency_key.is_some() || self.trust == Trust::Hop {
+            return None;
+        }
+        let key = IdempotencyKey::unique();
+        command.id = EventId::of_key(&key);
+        command.idempotency_key = Some(key.clone());
+        Some(key)
     }
 
     /// The span of an event, if it is recorded. `traceparent` is the event's own context, and then what goes along with it.

@@ -9,6 +9,8 @@ use crate::json::{Member, wrong};
 
 /// Field name of errors about the header, which is named as the client wrote it.
 const HEADER: &str = "Idempotency-Key";
+/// The header's value as a regular expression of ECMA-262: what begins with a quote is in quotes.
+pub(crate) const HEADER_PATTERN: &str = r#"^(?:[!#-~][!-~]{0,127}|"[!-~]{1,128}")$"#;
 /// The member of an event in the body.
 pub(crate) const MEMBER: &str = "idempotency_key";
 
@@ -21,8 +23,11 @@ pub(crate) fn of_request(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, 
     }
     let wrong = || FieldError::new(HEADER, "must be 1 to 128 visible ASCII characters, bare or in quotes");
     let text = value.to_str().map_err(|_| wrong())?.trim();
-    let quoted = text.strip_prefix('"').and_then(|text| text.strip_suffix('"'));
-    IdempotencyKey::new(quoted.unwrap_or(text)).map(Some).map_err(|_| wrong())
+    let key = match text.strip_prefix('"') {
+        Some(quoted) => quoted.strip_suffix('"').ok_or_else(wrong)?,
+        None => text,
+    };
+    IdempotencyKey::new(key).map(Some).map_err(|_| wrong())
 }
 
 /// The key next to an event in the body. Between our own hops it may be an item's of a batch, which no client can write.
@@ -71,6 +76,7 @@ impl<'a> ItemKeys<'a> {
 #[cfg(test)]
 mod tests {
     use http::HeaderValue;
+    use proptest::prelude::*;
 
     use super::*;
 
@@ -86,7 +92,24 @@ mod tests {
         let key = IdempotencyKey::new("order-17").expect("visible");
         assert_eq!(key_of("order-17"), Ok(Some(key.clone())));
         assert_eq!(key_of("\"order-17\""), Ok(Some(key)));
+        let with_quotes = IdempotencyKey::new("a\"").expect("visible");
+        assert_eq!(key_of("a\""), Ok(Some(with_quotes.clone())));
+        assert_eq!(key_of("\"a\"\""), Ok(Some(with_quotes)));
         assert_eq!(of_request(&HeaderMap::new()), Ok(None));
+    }
+
+    proptest! {
+        #[test]
+        fn any_header_is_a_key_in_visible_ascii_or_refused(bytes in prop_oneof![
+            prop::collection::vec(any::<u8>(), 0..140), "\"?[!-~]{0,129}\"?".prop_map(String::into_bytes),
+        ]) {
+            let Ok(value) = HeaderValue::from_bytes(&bytes) else { return Ok(()) };
+            let headers = HeaderMap::from_iter([("idempotency-key".parse().expect("a name"), value)]);
+            match of_request(&headers) {
+                Ok(key) => prop_assert!(key.is_some_and(|key| IdempotencyKey::new(key.as_str()).is_ok())),
+                Err(error) => prop_assert_eq!(&*error.field, HEADER),
+            }
+        }
     }
 
     #[test]
@@ -101,7 +124,7 @@ mod tests {
 
     #[test]
     fn a_wrong_key_is_an_error_and_never_ignored() {
-        for value in ["", "\"\"", "a b"] {
+        for value in ["", "\"", "\"\"", "\"a", "a b"] {
             assert_eq!(key_of(value).expect_err(value).field, "Idempotency-Key");
         }
     }

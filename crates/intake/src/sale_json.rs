@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 
 use crate::event_json::{DraftFields, EventJson, parse_event};
 use crate::json::Member;
+use crate::schemas;
 
 pub(crate) const CATEGORIA: &str = "categoria";
 pub(crate) const PRODUCTO_ID: &str = "producto_id";
@@ -19,10 +20,10 @@ pub(crate) const CANTIDAD_VENDIDA: &str = "cantidad_vendida";
 #[schema(as = Sale)]
 pub struct SaleBody {
     /// `Electronica`, `Ropa`, `Hogar` or `Belleza`, in any case, with or without accents, or the number 1 to 4.
-    #[schema(example = "Electronica")]
+    #[schema(schema_with = schemas::category)]
     pub categoria: String,
     /// 1 to 128 bytes of visible text; `producto` is accepted as its name, too.
-    #[schema(example = "P-17", min_length = 1, max_length = 128)]
+    #[schema(schema_with = schemas::product_id)]
     pub producto_id: String,
     /// Price of one unit; rounded to cents.
     #[schema(example = 499.99, minimum = 0, maximum = 10_000_000)]
@@ -31,7 +32,7 @@ pub struct SaleBody {
     #[schema(example = 2, minimum = 1, maximum = 100_000)]
     pub cantidad_vendida: i32,
     /// The sale's own key, as in the header `Idempotency-Key`. An item's own takes precedence over one made of its batch's.
-    #[schema(example = "order-4711-1", min_length = 1, max_length = 128)]
+    #[schema(schema_with = schemas::key)]
     pub idempotency_key: Option<String>,
 }
 

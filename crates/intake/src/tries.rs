@@ -109,7 +109,7 @@ impl Failed {
 }
 
 /// What is known of an event after one more try.
-fn after(before: Option<EventOutcome>, now: EventOutcome) -> EventOutcome {
+pub(crate) fn after(before: Option<EventOutcome>, now: EventOutcome) -> EventOutcome {
     match (before, now) {
         (Some(Ok(id)), _) | (_, Ok(id)) => Ok(id),
         // Whatever this try says, it says nothing of the one before.

@@ -6,6 +6,7 @@ use utoipa::ToSchema;
 
 use crate::event_json::{DraftFields, EventJson, parse_event};
 use crate::json::Member;
+use crate::schemas;
 
 pub(crate) const DESCRIPTION: &str = "description";
 pub(crate) const COUNTRY: &str = "country";
@@ -16,16 +17,16 @@ pub(crate) const WEATHER: &str = "weather";
 #[schema(as = WeatherReport)]
 pub struct WeatherBody {
     /// At most 1024 bytes of text.
-    #[schema(example = "Está lloviendo", max_length = 1024)]
-    pub description: String,
+    #[schema(schema_with = schemas::description)]
+    pub description: Option<String>,
     /// 1 to 64 bytes of visible text.
-    #[schema(example = "GT", min_length = 1, max_length = 64)]
+    #[schema(schema_with = schemas::country)]
     pub country: String,
     /// 1 to 64 bytes of visible text.
-    #[schema(example = "Lluvioso", min_length = 1, max_length = 64)]
+    #[schema(schema_with = schemas::weather)]
     pub weather: String,
     /// The report's own key, as in the header `Idempotency-Key`.
-    #[schema(example = "station-7-1764320000", min_length = 1, max_length = 128)]
+    #[schema(schema_with = schemas::key)]
     pub idempotency_key: Option<String>,
 }
 

@@ -3,36 +3,37 @@
 //! A ClusterIP would pin one HTTP/2 connection to one pod; so the target is a headless name, and each address has a
 //! connection of its own. A call goes to the usable writer with the fewest events in flight. A writer whose call fails
 //! is left out for that service until its health check is good; one whose address disappears finishes what it has.
+//!
+//! Each target has a [`Pool`] of its own: one for sales, and for weather reports one for each log that has a target, else
+//! that of sales.
 
 mod endpoint;
+mod everywhere;
 mod gauges;
 mod link;
+mod pool;
 mod send;
 mod served;
 mod targets;
 mod tls;
 
-use std::net::SocketAddr;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::Arc;
 
-use blackfriday_service::tls::ClientTls;
+use blackfriday_proto::{EventOutcome, SaleCommand, WeatherCommand};
 use blackfriday_service::{Condition, Context};
-use tokio::sync::{Notify, watch};
-use tokio::time::sleep;
+use tokio::sync::Notify;
+use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
 pub use self::targets::WritersError;
 pub use self::tls::WritersTls;
 
-use self::endpoint::{Endpoint, Timing};
-use self::gauges::Gauges;
+use self::everywhere::{Everywhere, Way};
+use self::gauges::Metrics;
+use self::pool::Pool;
 use self::served::Served;
-use self::targets::Target;
-
-/// The shortest pause between two look-ups, however often calls fail.
-const MIN_RESOLVE_INTERVAL: Duration = Duration::from_millis(100);
+use crate::logs::{Log, Reported};
+use crate::upstream::Upstream;
 
 /// Where the writers are.
 #[derive(clap::Args, Debug, Clone)]
@@ -41,6 +42,13 @@ pub struct WritersConfig {
     /// The writers: `host:port`, several separated by commas; every address of each name is used.
     #[arg(long, env = "BLACKFRIDAY_WRITER_TARGET", default_value = "127.0.0.1:50051")]
     pub writer_target: String,
+    /// The writers into Kafka of weather reports, as above. With a target for weather, reports go there and not to the
+    /// writers above; with both, each report goes to both logs and is accepted when both have it.
+    #[arg(long, env = "BLACKFRIDAY_WEATHER_KAFKA_TARGET")]
+    pub weather_kafka_target: Option<String>,
+    /// The writers into RabbitMQ of weather reports, likewise.
+    #[arg(long, env = "BLACKFRIDAY_WEATHER_RABBITMQ_TARGET")]
+    pub weather_rabbitmq_target: Option<String>,
     /// Milliseconds between two look-ups of the names, and between two health checks of a writer.
     #[arg(long, env = "BLACKFRIDAY_WRITER_RESOLVE_INTERVAL_MS", default_value_t = 2_000)]
     pub writer_resolve_interval_ms: u64,
@@ -58,221 +66,138 @@ pub struct WritersConfig {
 /// Hands events to the writers. Clones share the connections; the last one closes them.
 #[derive(Clone)]
 pub struct Writers {
-    shared: Arc<Shared>,
-    _tasks: Arc<[AbortOnDropHandle<()>; 2]>,
+    sales: Pool,
+    weather: Everywhere,
+    _report: Arc<AbortOnDropHandle<()>>,
 }
 
-struct Shared {
-    members: Mutex<Vec<Member>>,
-    turn: AtomicUsize,
-    look_again: Notify,
-    timing: Timing,
-    max_in_flight: usize,
-    tls: Option<ClientTls>,
-    gauges: Arc<Gauges>,
+/// Hands weather reports alone to writers, for who has another way for sales.
+pub struct WeatherWriters {
+    weather: Everywhere,
+    _report: AbortOnDropHandle<()>,
 }
 
-/// A writer and the task that watches its health.
-struct Member {
-    endpoint: Arc<Endpoint>,
-    _watch: AbortOnDropHandle<()>,
+/// What the process can do with the writers that it has.
+struct Ready {
+    sales: Option<(Pool, Condition)>,
+    weather: Option<(Everywhere, Condition)>,
 }
 
-/// Why no writer could be picked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum NoWriter {
-    /// There is no other.
-    None,
-    /// Each has its limit of events in flight.
-    Full,
+/// Makes the pools of one process, which tell of their changes together.
+struct Pools<'a> {
+    config: &'a WritersConfig,
+    metrics: Metrics,
+    changed: Arc<Notify>,
 }
 
 impl Writers {
-    /// Reads the target and begins to look its names up. While no writer takes events, the service is not ready.
+    /// Reads the targets and begins to look their names up. While neither sales nor weather reports can be taken, the
+    /// service is not ready.
     ///
     /// # Errors
-    /// The target is not a list of `host:port`, or a file of TLS cannot be used.
+    /// A target is not a list of `host:port`, or a file of TLS cannot be used.
     pub fn start(config: &WritersConfig, context: &Context) -> Result<Self, WritersError> {
-        let targets = targets::parse(&config.writer_target)?;
-        let host = targets.first().map(Target::host).unwrap_or_default();
-        let tls = config.tls.client(host).map_err(WritersError::Tls)?;
-        let interval = Duration::from_millis(config.writer_resolve_interval_ms).max(MIN_RESOLVE_INTERVAL);
-        let shared = Arc::new(Shared {
-            members: Mutex::default(),
-            turn: AtomicUsize::new(0),
-            look_again: Notify::new(),
-            timing: Timing {
-                connect_timeout: Duration::from_millis(config.writer_connect_timeout_ms.max(1)),
-                check_interval: interval,
-            },
-            max_in_flight: config.writer_max_in_flight_events.max(1),
-            tls,
-            gauges: Arc::new(Gauges::new(&context.registry)),
-        });
-        let resolve = tokio::spawn(Arc::clone(&shared).resolve(targets, interval));
-        let report = tokio::spawn(report(shared.gauges.any_usable(), context.readiness.condition("writer")));
-        Ok(Self { shared, _tasks: Arc::new([resolve, report].map(AbortOnDropHandle::new)) })
+        let pools = Pools::new(config, context);
+        let ways = pools.of_weather()?;
+        let own = !ways.is_empty();
+        let services: &'static [Served] = if own { &[Served::Sales] } else { &Served::ALL };
+        let sales = pools.start("writer", &config.writer_target, services)?;
+        let ways = if own { ways } else { vec![Way::new(None, sales.clone())] };
+        let weather = Everywhere::new(ways, &context.registry);
+        let ready = Ready::new(&sales, own.then_some(&weather), context);
+        let report = Arc::new(AbortOnDropHandle::new(tokio::spawn(ready.report(pools.changed))));
+        Ok(Self { sales, weather, _report: report })
     }
 }
 
-/// Keeps the condition true while a writer is there that takes events.
-async fn report(mut usable: watch::Receiver<bool>, condition: Condition) {
-    loop {
-        condition.set(*usable.borrow_and_update());
-        if usable.changed().await.is_err() {
-            return;
+impl WeatherWriters {
+    /// Reads the targets for weather and begins to look their names up; without any there is nothing to start. `condition`
+    /// is kept true while every log has a writer that takes reports.
+    ///
+    /// # Errors
+    /// As [`Writers::start`].
+    pub fn start(
+        config: &WritersConfig,
+        context: &Context,
+        condition: Condition,
+    ) -> Result<Option<Self>, WritersError> {
+        let pools = Pools::new(config, context);
+        let ways = pools.of_weather()?;
+        if ways.is_empty() {
+            return Ok(None);
         }
+        let weather = Everywhere::new(ways, &context.registry);
+        let ready = Ready { sales: None, weather: Some((weather.clone(), condition)) };
+        let report = AbortOnDropHandle::new(tokio::spawn(ready.report(pools.changed)));
+        Ok(Some(Self { weather, _report: report }))
+    }
+
+    /// Publishes a report to every log, by `deadline` at the latest.
+    pub async fn publish(&self, command: WeatherCommand, deadline: Instant) -> Reported {
+        self.weather.publish(command, deadline).await
     }
 }
 
-impl Shared {
-    /// Looks the names up at an interval, and soon after a call has failed.
-    async fn resolve(self: Arc<Self>, targets: Vec<Target>, interval: Duration) {
-        loop {
-            if let Some(addresses) = targets::look_up(&targets).await {
-                self.replace(&addresses);
-            }
-            sleep(MIN_RESOLVE_INTERVAL).await;
-            tokio::select! {
-                () = sleep(interval - MIN_RESOLVE_INTERVAL) => {}
-                () = self.look_again.notified() => {}
-            }
-        }
+impl<'a> Pools<'a> {
+    fn new(config: &'a WritersConfig, context: &Context) -> Self {
+        Self { config, metrics: Metrics::new(&context.registry), changed: Arc::new(Notify::new()) }
     }
 
-    fn replace(&self, addresses: &[SocketAddr]) {
-        let mut members = self.members.lock().unwrap_or_else(PoisonError::into_inner);
-        members.retain(|Member { endpoint, .. }| {
-            let stays = addresses.contains(&endpoint.address());
-            if !stays {
-                tracing::info!(address = %endpoint.address(), "a writer has gone");
-                endpoint.retire();
-            }
-            stays
-        });
-        for address in addresses {
-            if !members.iter().any(|member| member.endpoint.address() == *address) {
-                tracing::info!(%address, "a writer is known");
-                let (tls, gauges) = (self.tls.clone(), Arc::clone(&self.gauges));
-                let endpoint = Arc::new(Endpoint::new(*address, self.timing, tls, gauges));
-                let watch = AbortOnDropHandle::new(tokio::spawn(Arc::clone(&endpoint).watch()));
-                members.push(Member { endpoint, _watch: watch });
-            }
-        }
-        self.gauges.known.set(i64::try_from(members.len()).unwrap_or(i64::MAX));
-    }
-
-    /// The writer usable for this service with the fewest events in flight that is not among `tried`, taking turns among equals. Where
-    /// none is usable, one that was left out: its answer is as good as ours would be, and it may be back.
-    fn pick(
+    fn start(
         &self,
-        tried: &[Arc<Endpoint>],
-        events: usize,
-        served: Served,
-    ) -> Result<Arc<Endpoint>, NoWriter> {
-        let members = self.members.lock().unwrap_or_else(PoisonError::into_inner);
-        let turn = self.turn.fetch_add(1, Ordering::Relaxed) % members.len().max(1);
-        let (after, before) = members.split_at(turn);
-        let untried = before.iter().chain(after).map(|member| &member.endpoint);
-        let mut untried =
-            untried.filter(|endpoint| !tried.iter().any(|tried| Arc::ptr_eq(tried, endpoint))).peekable();
-        let none = if untried.peek().is_some() { NoWriter::Full } else { NoWriter::None };
-        let has_room = |in_flight| in_flight == 0 || in_flight + events <= self.max_in_flight;
-        untried
-            .map(|endpoint| (!endpoint.is_usable(served), endpoint.in_flight(), endpoint))
-            .filter(|(_, in_flight, _)| has_room(*in_flight))
-            .min_by_key(|(unusable, in_flight, _)| (*unusable, *in_flight))
-            .map(|(_, _, endpoint)| Arc::clone(endpoint))
-            .ok_or(none)
+        name: &'static str,
+        target: &str,
+        services: &'static [Served],
+    ) -> Result<Pool, WritersError> {
+        let metrics = self.metrics.of(name, services, Arc::clone(&self.changed));
+        Pool::start(target, services, self.config, metrics)
+    }
+
+    /// A way into each log that has a target for weather.
+    fn of_weather(&self) -> Result<Vec<Way>, WritersError> {
+        let logs = [
+            (Log::Kafka, "weather-kafka", &self.config.weather_kafka_target),
+            (Log::RabbitMq, "weather-rabbitmq", &self.config.weather_rabbitmq_target),
+        ];
+        let way = |(log, name, target): (Log, _, &Option<String>)| {
+            let pool = self.start(name, target.as_deref()?, &[Served::Weather]);
+            Some(pool.map(|pool| Way::new(Some(log), pool)))
+        };
+        logs.into_iter().filter_map(way).collect()
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
+impl Upstream for Writers {
+    async fn sales(&self, commands: Vec<SaleCommand>, deadline: Instant) -> Vec<EventOutcome> {
+        self.sales.sales(commands, deadline).await
+    }
 
-    use blackfriday_telemetry::metrics::Registry;
-    use tokio::net::TcpListener;
-    use tokio::time::{Instant, sleep_until};
-    use tonic::transport::Server;
-    use tonic::transport::server::TcpIncoming;
+    async fn weather(&self, command: WeatherCommand, deadline: Instant) -> Reported {
+        self.weather.publish(command, deadline).await
+    }
+}
 
-    use super::*;
+impl Ready {
+    /// One condition where all writers take both; else one for sales and one for weather, of which one is enough.
+    fn new(sales: &Pool, weather: Option<&Everywhere>, context: &Context) -> Self {
+        let Some(weather) = weather else {
+            let writer = context.readiness.condition("writer");
+            return Self { sales: Some((sales.clone(), writer)), weather: None };
+        };
+        let [writer, reports] = context.readiness.alternatives(["writer", "weather"]);
+        Self { sales: Some((sales.clone(), writer)), weather: Some((weather.clone(), reports)) }
+    }
 
-    fn shared(max_in_flight: usize) -> Shared {
-        let interval = Duration::from_millis(100);
-        Shared {
-            members: Mutex::default(),
-            turn: AtomicUsize::new(0),
-            look_again: Notify::new(),
-            timing: Timing { connect_timeout: Duration::from_secs(1), check_interval: interval },
-            max_in_flight,
-            tls: None,
-            gauges: Arc::new(Gauges::new(&Registry::new("test"))),
+    /// Keeps the conditions true while there are writers that take events.
+    async fn report(self, changed: Arc<Notify>) {
+        loop {
+            if let Some((sales, condition)) = &self.sales {
+                condition.set(sales.is_usable());
+            }
+            if let Some((weather, condition)) = &self.weather {
+                condition.set(weather.is_usable());
+            }
+            changed.notified().await;
         }
-    }
-
-    /// A server that is only healthy, as a whole: it does not know the names of services.
-    async fn healthy() -> SocketAddr {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let address = listener.local_addr().expect("bound");
-        let (_, health) = tonic_health::server::health_reporter();
-        tokio::spawn(Server::builder().add_service(health).serve_with_incoming(TcpIncoming::from(listener)));
-        address
-    }
-
-    fn pick(shared: &Shared, tried: &[Arc<Endpoint>], events: usize) -> Result<Arc<Endpoint>, NoWriter> {
-        shared.pick(tried, events, Served::Sales)
-    }
-
-    fn picked(shared: &Shared) -> BTreeSet<SocketAddr> {
-        (0..20).filter_map(|_| pick(shared, &[], 1).ok()).map(|endpoint| endpoint.address()).collect()
-    }
-
-    async fn until(shared: &Shared, expected: &[SocketAddr]) {
-        let expected = expected.iter().copied().collect();
-        let limit = Instant::now() + Duration::from_secs(10);
-        while picked(shared) != expected {
-            assert!(Instant::now() < limit, "{:?} instead of {expected:?}", picked(shared));
-            sleep_until(Instant::now() + Duration::from_millis(5)).await;
-        }
-    }
-
-    #[tokio::test]
-    async fn an_address_that_appears_is_used_and_one_that_disappears_is_not() {
-        let shared = shared(100);
-        assert_eq!(pick(&shared, &[], 1).err(), Some(NoWriter::None));
-        let (first, second) = (healthy().await, healthy().await);
-        shared.replace(&[first]);
-        until(&shared, &[first]).await;
-        let in_flight = pick(&shared, &[], 1).expect("the first");
-        shared.replace(&[first, second]);
-        until(&shared, &[first, second]).await;
-        shared.replace(&[second]);
-        assert_eq!(picked(&shared), BTreeSet::from([second]));
-        assert!(in_flight.link().await.is_ok(), "what it has in flight can end");
-        shared.replace(&[]);
-        assert_eq!(
-            (pick(&shared, &[], 1).err(), *shared.gauges.any_usable().borrow()),
-            (Some(NoWriter::None), false)
-        );
-    }
-
-    #[tokio::test]
-    async fn the_writer_with_the_fewest_events_in_flight_is_picked_unless_all_are_full() {
-        let shared = shared(10);
-        let (first, second) = (healthy().await, healthy().await);
-        shared.replace(&[first, second]);
-        until(&shared, &[first, second]).await;
-        let one = pick(&shared, &[], 8).expect("both are free");
-        let eight = one.begin(8);
-        let other = pick(&shared, &[], 4).expect("the other");
-        assert_ne!(other.address(), one.address());
-        let nine = other.begin(9);
-        assert_eq!(pick(&shared, &[], 2).expect("there is room").address(), one.address());
-        assert_eq!(pick(&shared, &[], 3).err(), Some(NoWriter::Full));
-        assert_eq!(pick(&shared, &[Arc::clone(&one), Arc::clone(&other)], 1).err(), Some(NoWriter::None));
-        drop((eight, nine));
-        assert!(pick(&shared, &[], 1000).is_ok(), "a batch above the limit goes to a free writer");
     }
 }

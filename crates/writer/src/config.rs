@@ -99,15 +99,6 @@ impl Tls {
     }
 }
 
-impl Config {
-    /// # Errors
-    /// A batch that is allowed could never be published.
-    pub(crate) fn check(&self) -> Result<(), Error> {
-        let (batch, in_flight) = (self.limits.max_batch_sales, self.publish.max_in_flight_records);
-        if batch > in_flight { Err(Error::Limits { batch, in_flight }) } else { Ok(()) }
-    }
-}
-
 impl Limits {
     pub(crate) fn call_timeout(&self) -> Duration {
         Duration::from_millis(self.call_timeout_ms)

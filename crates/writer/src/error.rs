@@ -5,14 +5,6 @@ use blackfriday_telemetry::access::FileError;
 /// Why the writer ends.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A batch that is allowed could never be published.
-    #[error("at most {in_flight} records in flight leave no room for a batch of {batch} sales")]
-    Limits {
-        /// Sales allowed in a batch.
-        batch: usize,
-        /// Records allowed in flight.
-        in_flight: usize,
-    },
     /// A certificate or key cannot be used.
     #[error("cannot use the certificates")]
     Tls(#[source] FileError),
@@ -30,9 +22,8 @@ pub enum Error {
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         match error {
-            Error::Limits { .. } | Error::Tls(_) | Error::Publisher(PublisherError::Settings(_)) => {
-                Self::Configuration(error.into())
-            }
+            Error::Tls(_) => Self::Configuration(error.into()),
+            Error::Publisher(ref cause) if cause.is_configuration() => Self::Configuration(error.into()),
             Error::Publisher(_) | Error::Reflection(_) | Error::Serve(_) => Self::Internal(error.into()),
         }
     }

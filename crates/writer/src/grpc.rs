@@ -30,11 +30,13 @@ const ID: &str = "id";
 #[derive(Clone)]
 pub(crate) struct Calls {
     publisher: Publisher,
+    /// The event log's name.
+    log: &'static str,
 }
 
 impl Calls {
-    pub(crate) fn new(publisher: Publisher) -> Self {
-        Self { publisher }
+    pub(crate) fn new(publisher: Publisher, log: &'static str) -> Self {
+        Self { publisher, log }
     }
 }
 
@@ -70,7 +72,8 @@ impl WeatherService for Calls {
         let mut command = WeatherCommand::try_from(request.into_inner()).map_err(Refusal::from)?;
         command.traceparent = command.traceparent.or(metadata_trace);
         let id = self.publisher.weather(command, by).await.map_err(status)?;
-        Ok(Response::new(WeatherResponse { estado: OK.to_owned(), id: id.as_bytes().to_vec() }))
+        let (estado, registro) = (OK.to_owned(), self.log.to_owned());
+        Ok(Response::new(WeatherResponse { estado, id: id.as_bytes().to_vec(), registro }))
     }
 }
 

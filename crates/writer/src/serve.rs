@@ -2,10 +2,8 @@ use blackfriday_proto::DESCRIPTORS;
 use blackfriday_proto::blackfriday::product_sale_service_server::ProductSaleServiceServer;
 use blackfriday_proto::clima::weather_service_server::WeatherServiceServer;
 use blackfriday_publish::Publisher;
-use blackfriday_service::{Condition, Context, Shutdown};
-use blackfriday_telemetry::metrics::Registry;
+use blackfriday_service::{Context, Shutdown};
 use tokio::net::TcpListener;
-use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_util::task::AbortOnDropHandle;
 use tonic::transport::Server;
@@ -18,7 +16,7 @@ use crate::connections::{PING_INTERVAL, PING_TIMEOUT, accept};
 use crate::error::Error;
 use crate::grpc::Calls;
 use crate::health;
-use crate::health::Signs;
+use crate::health::Health;
 use crate::mark::marked;
 use crate::secured::secured;
 
@@ -28,15 +26,13 @@ use crate::secured::secured;
 /// A setting is refused, or the server breaks. An unreachable broker is not an error here: calls are answered
 /// `Unavailable`.
 pub async fn run(config: Config, listener: TcpListener, context: Context) -> Result<(), Error> {
-    config.check()?;
+    config.publish.check_batch(config.limits.max_batch_sales).map_err(Error::Publisher)?;
     let tls = config.tls.server()?;
     let publisher = Publisher::new(&config.publish, &context.registry).map_err(Error::Publisher)?;
-    let broker = context.readiness.condition("broker");
-    let _availability = spawn(follow_broker(publisher.watch_availability(), broker, &context.registry));
     let (reporter, health_service) = tonic_health::server::health_reporter();
     health::begin(&reporter).await;
-    let signs = Signs::new(&context.readiness, &publisher, &context.registry);
-    let _health = spawn(health::follow(reporter, signs, context.shutdown.clone()));
+    let health = Health::new(&context.readiness, publisher.signs(&context.registry));
+    let _health = AbortOnDropHandle::new(tokio::spawn(health.follow(reporter, context.shutdown.clone())));
     let reflection = || {
         tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(DESCRIPTORS)
@@ -47,7 +43,7 @@ pub async fn run(config: Config, listener: TcpListener, context: Context) -> Res
     let reflection_v1alpha = reflection().build_v1alpha().map_err(Error::Reflection)?;
 
     let limits = &config.limits;
-    let calls = Calls::new(publisher.clone());
+    let calls = Calls::new(publisher.clone(), config.publish.log.log.name());
     let gate = Gate::new(limits, &context.registry);
     let aside = Aside::new(limits.max_connections);
     let sales =
@@ -72,29 +68,6 @@ pub async fn run(config: Config, listener: TcpListener, context: Context) -> Res
         tracing::warn!(%error, "records were still on their way at the drain limit");
     }
     served
-}
-
-fn spawn(task: impl Future<Output = ()> + Send + 'static) -> AbortOnDropHandle<()> {
-    AbortOnDropHandle::new(tokio::spawn(task))
-}
-
-/// Readiness and a metric say whether the broker can be reached.
-fn follow_broker(
-    mut available: watch::Receiver<bool>,
-    condition: Condition,
-    registry: &Registry,
-) -> impl Future<Output = ()> + Send + 'static {
-    let gauge = registry.gauge("blackfriday_broker_available", "1 while the broker can be reached");
-    async move {
-        loop {
-            let is_available = *available.borrow_and_update();
-            condition.set(is_available);
-            gauge.set(i64::from(is_available));
-            if available.changed().await.is_err() {
-                return;
-            }
-        }
-    }
 }
 
 /// Runs the server; once the shutdown has begun, calls in flight have the drain timeout.

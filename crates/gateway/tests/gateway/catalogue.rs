@@ -56,7 +56,7 @@ async fn a_product_outside_of_the_catalogue_is_refused_by_name() -> Result<()> {
 
 #[tokio::test]
 async fn a_catalogue_is_pulled_from_a_registry() -> Result<()> {
-    let server = blackfriday_stack::Registry::start().await?;
+    let server = blackfriday_stack::OciRegistry::start().await?;
     let folder = tempfile::tempdir()?;
     let password = folder.path().join("password");
     std::fs::write(&password, format!("{}\n", server.password().expose()))?;

@@ -1,14 +1,19 @@
 //! The gateway over real sockets, in front of a real relay and of writers that are a second implementation of their
-//! wire; and straight in front of such writers.
+//! wire; straight in front of such writers; and straight in front of real logs.
 
 mod between;
+mod both;
 mod catalogue;
 #[path = "../../../relay/tests/relay/client.rs"]
 mod client;
 mod events;
 mod limits;
+#[expect(dead_code, reason = "shared with the writer's tests, which use all of it")]
+#[path = "../../../writer/tests/writer/log.rs"]
+mod log;
 mod manners;
 mod memory;
+mod one_hop;
 mod proxy;
 #[expect(dead_code, reason = "shared with the relay's tests, which use all of it")]
 #[path = "../../../relay/tests/relay/test_writer.rs"]
@@ -32,6 +37,7 @@ pub(crate) struct Gateway {
     pub(crate) http: Http,
     pub(crate) address: SocketAddr,
     pub(crate) context: Context,
+    pub(crate) running: JoinHandle<Result<(), blackfriday_gateway::Error>>,
 }
 
 /// A relay in this process.
@@ -48,8 +54,9 @@ impl Gateway {
         let listener = bind(loopback())?;
         let address = listener.local_addr()?;
         let context = Context::new("gateway");
-        tokio::spawn(blackfriday_gateway::run(config, listener, context.clone()));
-        Ok(Self { http: Http::to(address), address, context })
+        let serve = |context| blackfriday_gateway::run(config, listener, context);
+        let running = tokio::spawn(context.run(serve));
+        Ok(Self { http: Http::to(address), address, context, running })
     }
 
     /// Starts one in front of this relay.
@@ -75,23 +82,36 @@ impl Relay {
         Self::start_with(listener, writer, &["--trust-hops"]).await
     }
 
-    async fn start_with(listener: TcpListener, writer: SocketAddr, settings: &[&str]) -> Result<Self> {
+    pub(crate) async fn start_with(
+        listener: TcpListener,
+        writer: SocketAddr,
+        settings: &[&str],
+    ) -> Result<Self> {
         let writer = writer.to_string();
         let flags = ["relay", "--writer-target", &writer, "--writer-resolve-interval-ms", "200"];
         let config = blackfriday_relay::Config::try_parse_from(flags.iter().chain(settings))?;
         let address = listener.local_addr()?;
         let context = Context::new("relay");
         let running = tokio::spawn(blackfriday_relay::run(config, listener, context.clone()));
-        eventually(LIMIT, async || usable(&context, "relay") == [1, 1]).await?;
+        eventually(LIMIT, async || usable(&context, "relay")[0] == 1).await?;
+        if !settings.contains(&"--weather-kafka-target") {
+            eventually(LIMIT, async || usable(&context, "relay")[1] == 1).await?;
+        }
         Ok(Self { address, context, running })
     }
 }
 
 /// Writers that take events of each service.
 pub(crate) fn usable(context: &Context, service: &str) -> [u32; 2] {
+    usable_of(context, service, "writer")
+}
+
+/// Writers of this target that take events of each service.
+pub(crate) fn usable_of(context: &Context, service: &str, target: &str) -> [u32; 2] {
     let text = context.registry.encode();
     [SALES, WEATHER].map(|rpc| {
-        let name = format!("blackfriday_writers_usable{{service=\"{service}\",rpc_service=\"{rpc}\"}} ");
+        let labels = format!("service=\"{service}\",target=\"{target}\",rpc_service=\"{rpc}\"");
+        let name = format!("blackfriday_writers_usable{{{labels}}} ");
         text.lines().find_map(|line| line.strip_prefix(&name)?.parse().ok()).unwrap_or_default()
     })
 }

@@ -31,6 +31,8 @@ pub(crate) enum Step {
     Problem(ErrorCode),
     /// With a broken connection.
     Break,
+    /// With a broken connection, though the relay has taken the request and goes on.
+    ForwardAndBreak,
 }
 
 /// The proxy, in this process.
@@ -108,5 +110,9 @@ async fn answer(State(door): State<Door>, request: Request) -> Response {
         Step::Say(status, media, body) => say(status, media, body),
         Step::Problem(code) => problem_of(Refusal::new(code, "as told")).into_response(),
         Step::Break => panic!("as told"),
+        Step::ForwardAndBreak => {
+            tokio::spawn(async move { door.forward(request).await });
+            panic!("as told")
+        }
     }
 }

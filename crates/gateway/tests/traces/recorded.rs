@@ -45,8 +45,11 @@ impl Recorded {
         let config = blackfriday_relay::Config::try_parse_from(flags)?;
         let context = Context::new("relay");
         tokio::spawn(blackfriday_relay::run(config, relay, context.clone()));
-        let usable = [SALES, WEATHER]
-            .map(|rpc| format!("blackfriday_writers_usable{{service=\"relay\",rpc_service=\"{rpc}\"}} 1"));
+        let usable = [SALES, WEATHER].map(|rpc| {
+            format!(
+                "blackfriday_writers_usable{{service=\"relay\",target=\"writer\",rpc_service=\"{rpc}\"}} 1"
+            )
+        });
         let is_ready = async || usable.iter().all(|line| context.registry.encode().contains(line));
         eventually(LIMIT, is_ready).await?;
 

@@ -3,14 +3,16 @@
 use std::sync::Arc;
 
 use axum::response::{IntoResponse, Response};
-use blackfriday_event::EventId;
+use blackfriday_event::{EventId, IdempotencyKey};
 use blackfriday_proto::{ErrorCode, EventOutcome, Refusal};
 use blackfriday_service::{Problem, Room};
+use blackfriday_telemetry::planted::{Planted, is_planted};
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 use tracing::Span;
 
-use crate::answer::{Accepted, BatchAnswer};
+use crate::answer::{Accepted, BatchAnswer, BatchProblem, WeatherAccepted, WeatherProblem};
+use crate::logs::Reported;
 use crate::problem::problem_of;
 use crate::trace::conclude;
 
@@ -21,25 +23,50 @@ pub(super) fn held(mut response: Response, room: Room) -> Response {
 }
 
 pub(super) fn refused(error: Refusal) -> Response {
-    let unsupported = error.code == ErrorCode::UnsupportedMediaType;
-    let mut response = problem_of(error).into_response();
-    if unsupported {
-        // What is understood (RFC 9110, 12.5.3).
-        response.headers_mut().insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-    }
-    response
+    problem_of(error).into_response()
 }
 
 const JSON: (http::HeaderName, HeaderValue) =
     (header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
 
-pub(super) fn answer(outcome: EventOutcome, span: Option<&Span>) -> Response {
+pub(super) fn answer(mut outcome: EventOutcome, span: Option<&Span>) -> Response {
+    if is_planted(Planted::RefusalOfWritten) && outcome.as_ref().is_ok_and(is_one_in_sixteen) {
+        outcome = Err(Refusal::new(ErrorCode::Unavailable, "planted"));
+    }
     if let Some(span) = span {
         conclude(span, code_of(&outcome));
     }
     match outcome {
         Ok(id) => (StatusCode::ACCEPTED, [JSON], Accepted::body(id)).into_response(),
         Err(error) => refused(error),
+    }
+}
+
+fn is_one_in_sixteen(id: &EventId) -> bool {
+    id.as_bytes().last().is_some_and(|last| last.is_multiple_of(16))
+}
+
+/// `own`: the key of a report that came without one.
+pub(super) fn weather_answer(
+    reported: Reported,
+    own: Option<&IdempotencyKey>,
+    span: Option<&Span>,
+) -> Response {
+    let Reported { outcome, logs } = reported;
+    if let Some(span) = span {
+        conclude(span, code_of(&outcome));
+    }
+    match outcome {
+        Ok(id) => {
+            let accepted = WeatherAccepted { accepted: Accepted::of(id), logs };
+            (StatusCode::ACCEPTED, [JSON], json_of(&accepted)).into_response()
+        }
+        Err(error) => {
+            let own = own.filter(|_| error.code == ErrorCode::OutcomeUnknown);
+            let problem = problem_of(error);
+            let body = WeatherProblem { problem, logs, idempotency_key: own.map(ToString::to_string) };
+            body.problem.answer_with(json_of(&body))
+        }
     }
 }
 
@@ -59,7 +86,10 @@ pub(super) fn batch_answer(outcomes: &[EventOutcome], any_valid: bool) -> Respon
     let problem = outcomes.first().and_then(|first| first.as_ref().err()).filter(|_| uniform);
     let answer = if any_valid { BatchAnswer::new(outcomes) } else { BatchAnswer::of_refused(outcomes) };
     match problem.map(whole_batch) {
-        Some(problem) => problem.answer_with(json_of(&BatchProblem { problem: &problem, answer })),
+        Some(problem) => {
+            let body = BatchProblem { problem, answer: Some(answer) };
+            body.problem.answer_with(json_of(&body))
+        }
         None => {
             let status = StatusCode::from_u16(status).unwrap_or(StatusCode::MULTI_STATUS);
             (status, [JSON], json_of(&answer)).into_response()
@@ -69,15 +99,6 @@ pub(super) fn batch_answer(outcomes: &[EventOutcome], any_valid: bool) -> Respon
 
 fn json_of(body: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(body).expect("strings and numbers always serialize")
-}
-
-/// The results of a batch of which nothing was accepted, as extension members of a problem (RFC 9457, section 3.2).
-#[derive(Serialize)]
-struct BatchProblem<'a> {
-    #[serde(flatten)]
-    problem: &'a Problem,
-    #[serde(flatten)]
-    answer: BatchAnswer,
 }
 
 fn whole_batch(of_first: &Refusal) -> Problem {

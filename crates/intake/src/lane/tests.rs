@@ -4,6 +4,7 @@ use tokio::sync::Semaphore;
 use tokio::task::{JoinHandle, yield_now};
 
 use super::*;
+use crate::logs::Reported;
 
 const LIMIT: Duration = Duration::from_secs(30);
 
@@ -35,8 +36,8 @@ impl Upstream for Gate {
         commands.into_iter().map(|command| Ok(command.id)).collect()
     }
 
-    async fn weather(&self, command: WeatherCommand, _deadline: Instant) -> EventOutcome {
-        Ok(command.id)
+    async fn weather(&self, command: WeatherCommand, _deadline: Instant) -> Reported {
+        Reported::of(Ok(command.id))
     }
 }
 

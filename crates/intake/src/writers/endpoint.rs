@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 use blackfriday_service::tls::ClientTls;
+use futures_util::future::join_all;
 use tokio::sync::{Mutex, Notify};
 use tokio::time::{Instant, sleep, timeout};
 use tonic::Code;
@@ -41,6 +42,7 @@ pub(super) struct Timing {
 pub(super) struct Endpoint {
     address: SocketAddr,
     timing: Timing,
+    services: &'static [Served],
     tls: Option<ClientTls>,
     connection: Mutex<Connection>,
     usable: PerService,
@@ -66,12 +68,14 @@ impl Endpoint {
     pub(super) fn new(
         address: SocketAddr,
         timing: Timing,
+        services: &'static [Served],
         tls: Option<ClientTls>,
         gauges: Arc<Gauges>,
     ) -> Self {
         Self {
             address,
             timing,
+            services,
             tls,
             connection: Mutex::default(),
             usable: PerService::default(),
@@ -146,8 +150,8 @@ impl Endpoint {
 
     /// It is no longer among the writers.
     pub(super) fn retire(&self) {
-        for served in Served::ALL {
-            self.set_usable(served, false);
+        for served in self.services {
+            self.set_usable(*served, false);
         }
     }
 
@@ -156,13 +160,13 @@ impl Endpoint {
         let mut pauses = PAUSES.build();
         loop {
             let serves = self.serves().await;
-            for (served, serves) in Served::ALL.into_iter().zip(serves) {
+            for (served, serves) in self.services.iter().copied().zip(serves.iter().copied()) {
                 if self.set_usable(served, serves) != serves {
                     let rpc_service = served.name();
                     tracing::info!(address = %self.address, rpc_service, serves, "a writer's health changed");
                 }
             }
-            if serves == [true; Served::ALL.len()] {
+            if serves.iter().all(|serves| *serves) {
                 tokio::select! {
                     () = sleep(self.timing.check_interval) => {
                         pauses = PAUSES.build();
@@ -175,14 +179,13 @@ impl Endpoint {
         }
     }
 
-    /// Which services take events.
-    async fn serves(&self) -> [bool; 2] {
+    /// Which of the services take events.
+    async fn serves(&self) -> Vec<bool> {
         let asked = timeout(self.timing.connect_timeout, async {
             let link = self.link().await.ok()?;
-            let [sales, weather] = Served::ALL.map(|served| serves(link.clone(), served));
-            Some(tokio::join!(sales, weather).into())
+            Some(join_all(self.services.iter().map(|served| serves(link.clone(), *served))).await)
         });
-        asked.await.ok().flatten().unwrap_or_default()
+        asked.await.ok().flatten().unwrap_or_else(|| vec![false; self.services.len()])
     }
 
     /// Gives the value before.

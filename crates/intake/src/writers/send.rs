@@ -13,32 +13,33 @@ use blackfriday_event::{EventId, SaleDraft};
 use blackfriday_proto::blackfriday::product_sale_result::Resultado;
 use blackfriday_proto::blackfriday::product_sale_service_client::ProductSaleServiceClient;
 use blackfriday_proto::blackfriday::{ProductSaleBatchRequest, ProductSaleRequest, ProductSaleResult};
-use blackfriday_proto::clima::WeatherReport;
 use blackfriday_proto::clima::weather_service_client::WeatherServiceClient;
+use blackfriday_proto::clima::{WeatherReport, WeatherResponse};
 use blackfriday_proto::{ErrorCode, EventOutcome, Refusal, SaleCommand, WeatherCommand};
 use tokio::time::{Instant, timeout_at};
 use tonic::{Request, Response, Status};
 
 use super::endpoint::Endpoint;
 use super::link::{Link, LinkError};
+use super::pool::{NoWriter, Pool};
 use super::served::Served;
-use super::{NoWriter, Writers};
 use crate::deadline::late;
+use crate::logs::Log;
 use crate::tries::{Again, Failed, Said, Tries};
-use crate::upstream::Upstream;
 
 /// An answer to a batch holds a result of at most some hundred bytes for each sale.
 const MAX_ANSWER_BYTES: usize = 16 << 20;
 /// Writers that are asked for one event.
 const MAX_ATTEMPTS: usize = 3;
 
-impl Upstream for Writers {
-    async fn sales(&self, commands: Vec<SaleCommand>, deadline: Instant) -> Vec<EventOutcome> {
+impl Pool {
+    /// Hands sales on together; an outcome for each, in order.
+    pub(super) async fn sales(&self, commands: Vec<SaleCommand>, deadline: Instant) -> Vec<EventOutcome> {
         let mut tries = Tries::new(commands);
         let mut tried = Vec::new();
         while !tries.are_over() {
             let events = tries.pending().len();
-            let endpoint = match self.next(&tried, events, Served::Sales, deadline) {
+            let endpoint = match self.next(&tried, 0, events, Served::Sales, deadline) {
                 Ok(endpoint) => endpoint,
                 Err(none) => {
                     tries.give_up(&none);
@@ -57,18 +58,30 @@ impl Upstream for Writers {
         tries.into_outcomes()
     }
 
-    async fn weather(&self, command: WeatherCommand, deadline: Instant) -> EventOutcome {
+    /// Hands a weather report on to the writers of this log. Those that were `tried` before are asked again only if there is
+    /// no other.
+    pub(super) async fn report(
+        &self,
+        log: Option<Log>,
+        command: &WeatherCommand,
+        tried: &mut Vec<Arc<Endpoint>>,
+        deadline: Instant,
+    ) -> EventOutcome {
         let (id, mut tries) = (command.id, Tries::new(vec![command.clone()]));
-        let mut tried = Vec::new();
+        if self.shared.are_all(tried) {
+            tried.clear();
+        }
+        let before = tried.len();
         while !tries.are_over() {
-            let endpoint = match self.next(&tried, 1, Served::Weather, deadline) {
+            let endpoint = match self.next(tried, before, 1, Served::Weather, deadline) {
                 Ok(endpoint) => endpoint,
                 Err(none) => {
                     tries.give_up(&none);
                     break;
                 }
             };
-            match self.call_weather(&endpoint, &command, deadline).await {
+            let called = self.call_weather(&endpoint, command, deadline).await;
+            match called.and_then(|answer| in_log(log, &answer)) {
                 Ok(()) => tries.settle(|_| Said { outcome: Ok(id), again: Again::Never }),
                 Err(failed) => tries.fail(&failed),
             }
@@ -76,13 +89,13 @@ impl Upstream for Writers {
         }
         tries.into_outcomes().pop().unwrap_or_else(|| Err(no_result().of(id)))
     }
-}
 
-impl Writers {
-    /// The writer for the next try, or why no try follows: the answer to what was not sent before.
+    /// The writer for the next try, or why no try follows: the answer to what was not sent before. `before`: those of
+    /// `tried` that other rounds asked.
     fn next(
         &self,
         tried: &[Arc<Endpoint>],
+        before: usize,
         events: usize,
         served: Served,
         deadline: Instant,
@@ -90,7 +103,7 @@ impl Writers {
         if Instant::now() >= deadline {
             return Err(late());
         }
-        if tried.len() == MAX_ATTEMPTS {
+        if tried.len() - before == MAX_ATTEMPTS {
             return Err(NoWriter::None.error());
         }
         self.shared.pick(tried, events, served).map_err(NoWriter::error)
@@ -127,13 +140,12 @@ impl Writers {
         endpoint: &Arc<Endpoint>,
         command: &WeatherCommand,
         deadline: Instant,
-    ) -> Result<(), Failed> {
+    ) -> Result<WeatherResponse, Failed> {
         let call = |link: Link| {
             let request = with_deadline(WeatherReport::from(command.clone()), deadline);
             async move { WeatherServiceClient::new(link).publicar(request).await }
         };
-        self.call(endpoint, Served::Weather, 1, deadline, call).await?;
-        Ok(())
+        self.call(endpoint, Served::Weather, 1, deadline, call).await
     }
 
     /// One call to one writer, on its open connection; on a second one if the first turns out to be closed.
@@ -214,14 +226,14 @@ fn said(status: &Status) -> Failed {
     }
 }
 
-impl NoWriter {
-    fn error(self) -> Refusal {
-        match self {
-            Self::None => Refusal::new(ErrorCode::Unavailable, "no writer is known"),
-            Self::Full => {
-                Refusal::new(ErrorCode::Overloaded, "every writer has its limit of events in flight")
-            }
+/// Whether the writer wrote a report into the log that its target is for; an older one does not say it.
+fn in_log(log: Option<Log>, answer: &WeatherResponse) -> Result<(), Failed> {
+    match log {
+        Some(log) if !answer.registro.is_empty() && answer.registro != log.wire_name() => {
+            let detail = format!("its writers write into {}", answer.registro);
+            Err(Failed::Unknown(Refusal::new(ErrorCode::OutcomeUnknown, detail)))
         }
+        _ => Ok(()),
     }
 }
 

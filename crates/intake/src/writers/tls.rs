@@ -1,3 +1,6 @@
+//! The flags of TLS with the writers. Unlike Kafka and the store they know no password; an authority alone turns TLS on, and
+//! the certificate's name may be given, because targets are addresses.
+
 use std::path::PathBuf;
 
 use blackfriday_service::tls::ClientTls;

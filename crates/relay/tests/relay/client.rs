@@ -76,6 +76,11 @@ impl Answer {
         errors.filter_map(|error| error["field"].as_str()).collect()
     }
 
+    /// Whether it is a refusal because a log has just not taken another report.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.json["detail"].as_str().is_some_and(|detail| detail.contains("at the moment"))
+    }
+
     /// The last part of the problem's type.
     pub(crate) fn problem(&self) -> &str {
         self.json["type"]

@@ -2,6 +2,7 @@
 
 mod answers;
 mod balance;
+mod both;
 mod client;
 mod deadlines;
 mod health;
@@ -60,7 +61,13 @@ impl Relay {
 
     /// Writers that take events of this service.
     pub(crate) fn usable_for(&self, service: &str) -> Option<f64> {
-        let name = format!("blackfriday_writers_usable{{service=\"relay\",rpc_service=\"{service}\"}} ");
+        self.usable_of("writer", service)
+    }
+
+    /// Writers of this target that take events of this service.
+    pub(crate) fn usable_of(&self, target: &str, service: &str) -> Option<f64> {
+        let labels = format!("service=\"relay\",target=\"{target}\",rpc_service=\"{service}\"");
+        let name = format!("blackfriday_writers_usable{{{labels}}} ");
         let text = self.context.registry.encode();
         text.lines().find_map(|line| line.strip_prefix(&name))?.parse().ok()
     }

@@ -45,6 +45,7 @@ pub(crate) struct Seen {
     holding: watch::Sender<bool>,
     refusal: Mutex<Option<End>>,
     script: Mutex<VecDeque<Option<End>>>,
+    log: Mutex<&'static str>,
 }
 
 /// How a call ends, other than with an acceptance of all its events.
@@ -199,6 +200,11 @@ impl Seen {
         *self.script.lock().unwrap_or_else(PoisonError::into_inner) = script.into_iter().collect();
     }
 
+    /// Says that it writes reports into the log of this name.
+    pub(crate) fn write_into(&self, log: &'static str) {
+        *self.log.lock().unwrap_or_else(PoisonError::into_inner) = log;
+    }
+
     async fn answer(&self) -> Result<Option<ErrorCode>, Status> {
         // The sender lives as long as we do.
         drop(self.holding.subscribe().wait_for(|holding| !holding).await);
@@ -257,7 +263,10 @@ impl WeatherService for Calls {
         self.seen.weather.lock().unwrap_or_else(PoisonError::into_inner).push(report);
         match self.answer(WEATHER).await? {
             Some(code) => Err(Refusal::new(code, "as told").into()),
-            None => Ok(Response::new(WeatherResponse { estado: "OK".to_owned(), id })),
+            None => {
+                let registro = self.seen.log.lock().unwrap_or_else(PoisonError::into_inner).to_owned();
+                Ok(Response::new(WeatherResponse { estado: "OK".to_owned(), id, registro }))
+            }
         }
     }
 }

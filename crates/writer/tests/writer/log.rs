@@ -3,10 +3,7 @@
 use std::collections::HashMap;
 
 use anyhow::{Context, Result, bail};
-use blackfriday_broker::Record;
-use blackfriday_broker::kafka::{
-    Admin, BatchLimits, KafkaConfig, Subscription, SubscriptionEvent, TopicSpec,
-};
+use blackfriday_broker::{Admin, BatchLimits, LogConfig, Record, Subscription, SubscriptionEvent, TopicSpec};
 use blackfriday_event::{Event, Sale, Timestamp, WeatherReport};
 use blackfriday_proto::decode_record;
 use blackfriday_stack::Kafka;
@@ -27,14 +24,28 @@ pub(crate) struct Found {
 }
 
 pub(crate) async fn create_topics(kafka: &Kafka) -> Result<()> {
-    let topic = |name: &str| TopicSpec { name: name.to_owned(), partitions: PARTITIONS, replication: 1 };
-    Ok(admin(kafka)?.create_topics(&[topic("ventas"), topic("clima")]).await?)
+    create_topics_in(&config(kafka)).await
+}
+
+pub(crate) async fn create_topics_in(config: &LogConfig) -> Result<()> {
+    let topic = |name: &str| TopicSpec {
+        name: name.to_owned(),
+        partitions: PARTITIONS,
+        replication: 1,
+        ..TopicSpec::default()
+    };
+    Ok(Admin::new(config)?.create_topics(&[topic("ventas"), topic("clima")]).await?)
 }
 
 /// Everything that a topic holds.
 pub(crate) async fn read(kafka: &Kafka, topic: &str) -> Result<Vec<Found>> {
-    let (admin, config) = (admin(kafka)?, KafkaConfig::new(kafka.bootstrap()));
-    let mut subscription = Subscription::open_with_headers(&config, BatchLimits::default())?;
+    read_of(&config(kafka), topic).await
+}
+
+/// Everything that a topic of any log holds.
+pub(crate) async fn read_of(config: &LogConfig, topic: &str) -> Result<Vec<Found>> {
+    let admin = Admin::new(config)?;
+    let mut subscription = Subscription::open_with_headers(config, BatchLimits::default())?;
     let mut missing = HashMap::new();
     for partition in admin.partitions(topic).await? {
         let log = admin.watermarks(&partition).await?;
@@ -102,6 +113,6 @@ impl Found {
     }
 }
 
-fn admin(kafka: &Kafka) -> Result<Admin> {
-    Ok(Admin::new(&KafkaConfig::new(kafka.bootstrap()))?)
+fn config(kafka: &Kafka) -> LogConfig {
+    LogConfig::kafka_at(kafka.bootstrap())
 }

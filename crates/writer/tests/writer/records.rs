@@ -2,12 +2,14 @@
 
 use std::time::SystemTime;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use blackfriday_event::{Category, EventId, IdempotencyKey, Timestamp};
+use blackfriday_proto::blackfriday::product_sale_service_client::ProductSaleServiceClient;
 use blackfriday_proto::blackfriday::{ProductSaleBatchRequest, ProductSaleRequest};
 use blackfriday_proto::clima::WeatherReport;
 use blackfriday_proto::{CONTENT_TYPE, ErrorCode};
-use blackfriday_stack::Kafka;
+use blackfriday_stack::{Kafka, Proxy, Wire, request_with};
+use tonic::transport::Endpoint;
 
 use crate::{Writer, accepted, errors, log, sale, sales};
 
@@ -18,6 +20,7 @@ async fn an_accepted_event_is_in_its_topic_with_its_key_headers_and_content() ->
     single_sales(&kafka, &writer).await?;
     weather(&kafka, &writer).await?;
     batches(&kafka, &writer).await?;
+    a_lost_answer(&kafka, &writer).await?;
     let sent = writer.metric("messaging_client_sent_messages_total");
     let held = log::read(&kafka, "ventas").await?.len() + log::read(&kafka, "clima").await?.len();
     assert_eq!(sent, Some(f64::from(u32::try_from(held)?)));
@@ -127,4 +130,21 @@ async fn batches(kafka: &Kafka, writer: &Writer) -> Result<()> {
     let missing = ids.iter().chain(&full).filter(|id| ids_in_log.binary_search(id).is_err()).count();
     assert_eq!(missing, 0, "each acknowledged sale is in the topic");
     Ok(())
+}
+
+/// A connection that breaks exactly between commit and answer: the sale is there, and its client does not know.
+async fn a_lost_answer(kafka: &Kafka, writer: &Writer) -> Result<()> {
+    let proxy = Proxy::speaking(Wire::Http2, writer.address).await?;
+    proxy.cut_answers_to(1, request_with("lost"));
+    let channel = Endpoint::from_shared(format!("http://{}", proxy.address()))?.connect().await?;
+    let mut client = ProductSaleServiceClient::new(channel);
+    assert_eq!(client.procesar_venta(sale("kept")).await?.into_inner().estado, "OK");
+    client.procesar_venta(sale("lost")).await.expect_err("its connection breaks");
+    assert_eq!(proxy.answers_cut(), 1);
+    for found in log::read(kafka, "ventas").await? {
+        if found.sale()?.draft.product_id.as_str() == "lost" {
+            return Ok(());
+        }
+    }
+    bail!("the answer was cut before its sale was written")
 }

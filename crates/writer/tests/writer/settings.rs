@@ -1,7 +1,7 @@
 //! Topics whose settings are not ours: what the writer answers, what its health says, and that it recovers by itself.
 
 use anyhow::{Context, Result};
-use blackfriday_broker::kafka::{Admin, KafkaConfig, TopicSpec};
+use blackfriday_broker::{TopicSpec, kafka};
 use blackfriday_proto::ErrorCode;
 use blackfriday_proto::blackfriday::ProductSaleRequest;
 use blackfriday_proto::clima::WeatherReport;
@@ -77,8 +77,13 @@ async fn weather_that_cannot_be_written_leaves_sales_in_traffic_and_both_togethe
 #[tokio::test]
 async fn small_sales_are_taken_where_their_batch_does_not_fit() -> Result<()> {
     let kafka = Kafka::start().await?;
-    let admin = Admin::new(&KafkaConfig::new(kafka.bootstrap()))?;
-    let topic = |name: &str| TopicSpec { name: name.to_owned(), partitions: 1, replication: 1 };
+    let admin = kafka::Admin::new(&kafka::KafkaConfig::new(kafka.bootstrap()))?;
+    let topic = |name: &str| TopicSpec {
+        name: name.to_owned(),
+        partitions: 1,
+        replication: 1,
+        ..TopicSpec::default()
+    };
     admin.create_topics_with(&[topic("ventas")], &[("max.message.bytes", "600")]).await?;
     let writer = Writer::ready(&kafka, &["--call-timeout-ms", "30000"]).await?;
     let answer = writer.sales().await?.procesar_ventas(sales(200)).await?.into_inner();
@@ -132,6 +137,6 @@ fn report() -> WeatherReport {
 fn refusing(writer: &Writer, topic: &str) -> Option<String> {
     let text = writer.context.registry.encode();
     let of_topic =
-        |line: &&str| line.starts_with("blackfriday_writer_refusing_topics{") && line.contains(topic);
+        |line: &&str| line.starts_with("blackfriday_publish_refusing_topics{") && line.contains(topic);
     text.lines().find(of_topic)?.rsplit(' ').next().map(str::to_owned)
 }

@@ -18,9 +18,9 @@ fn traceparent(trace: char, sampled: bool) -> String {
 
 #[tokio::test]
 async fn each_sampled_event_has_a_span_of_its_own_whose_context_is_in_its_record() -> Result<()> {
-    // Nobody listens there: the spans' contexts are made all the same. The whole story is told by the test of the pipeline.
+    // Nobody listens there: the spans' contexts are made all the same. The test of the pipeline covers the whole story.
     let telemetry = TelemetryConfig {
-        log: "off".to_owned(),
+        log_filter: Some("off".parse()?),
         log_format: LogFormat::Text,
         otlp_endpoint: Some(format!("http://127.0.0.1:{}", free_port()?)),
         trace_sample_ratio: 1.0,
