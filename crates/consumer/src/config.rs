@@ -1,12 +1,13 @@
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use blackfriday_broker::kafka::{BatchLimits, KafkaConfig};
+use blackfriday_broker::{BatchLimits, LogConfig, SALES, WEATHER};
 use blackfriday_service::{ProcessConfig, ServiceConfig};
 use blackfriday_store::{StoreConfig, ValkeyConfig};
 use clap::Parser;
 
-/// Counts the sales and weather reports in Kafka into Valkey.
+/// Counts the sales and weather reports of the event log into the store.
 #[derive(Parser, Debug, Clone)]
 #[command(
     name = "blackfriday-consumer",
@@ -17,6 +18,11 @@ pub struct Config {
     /// Where /livez, /readyz and /metrics are served.
     #[arg(long, env = "BLACKFRIDAY_ADMIN_LISTEN", default_value = "127.0.0.1:9083")]
     pub admin_listen: SocketAddr,
+    /// The topics that are counted, separated by commas. A topic has one position in a store: what counts it from two logs
+    /// into one store stops.
+    #[arg(long, env = "BLACKFRIDAY_CONSUMER_TOPICS", value_delimiter = ',', value_parser = [SALES, WEATHER],
+          default_values = [SALES, WEATHER])]
+    pub topics: Vec<String>,
     /// The consumer group, which shares the partitions among consumers.
     #[arg(long, env = "BLACKFRIDAY_CONSUMER_GROUP", default_value = "blackfriday")]
     pub group: String,
@@ -36,9 +42,9 @@ pub struct Config {
     /// Milliseconds for the last apply at a stop.
     #[arg(long, env = "BLACKFRIDAY_DRAIN_TIMEOUT_MS", default_value_t = 10_000)]
     pub drain_timeout_ms: u64,
-    /// Kafka.
+    /// The event log.
     #[command(flatten)]
-    pub kafka: KafkaConfig,
+    pub log: LogConfig,
     /// Valkey.
     #[command(flatten)]
     pub valkey: ValkeyConfig,
@@ -68,6 +74,11 @@ impl Config {
             max_wait: Duration::from_millis(self.batch_wait_ms),
             ..BatchLimits::default()
         }
+    }
+
+    /// Each topic once.
+    pub(crate) fn topics(&self) -> BTreeSet<&str> {
+        self.topics.iter().map(String::as_str).collect()
     }
 
     pub(crate) fn drain_timeout(&self) -> Duration {

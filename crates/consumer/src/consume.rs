@@ -22,8 +22,9 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use blackfriday_broker::kafka::{Admin, Membership, MembershipEvent, Producer, Release, Subscription};
-use blackfriday_broker::{SALES, TopicPartition, WEATHER};
+use blackfriday_broker::{
+    Admin, Membership, MembershipEvent, Producer, Release, Subscription, TopicPartition,
+};
 use blackfriday_service::{Condition, Context};
 use blackfriday_store::{LastRecord, Store};
 use tokio::task::{JoinError, JoinHandle, JoinSet};
@@ -34,7 +35,7 @@ use self::looking::Look;
 use crate::config::Config;
 use crate::count::{Counted, Work};
 use crate::error::Error;
-use crate::owned::{AbortOnDrop, Owned, Phase};
+use crate::owned::{AbortOnDrop, Claim, Owned, Phase};
 use crate::progress::Progress;
 use crate::start::{Start, Starter, advice};
 use crate::troubles::{Subject, Troubles};
@@ -43,8 +44,6 @@ use crate::{dead_letter, guard};
 
 /// Folded batches that wait for the store; while there are as many, no more are read.
 const MAX_READY: usize = 32;
-/// What is counted.
-const TOPICS: [&str; 2] = [SALES, WEATHER];
 /// How long an adopted partition is kept although the group assigns others: a new member's first assignment may be empty.
 const FRESH: Duration = Duration::from_secs(2);
 const TICK: Duration = Duration::from_millis(500);
@@ -56,18 +55,19 @@ const TICK: Duration = Duration::from_millis(500);
 pub async fn run(config: Config, context: Context) -> Result<(), Error> {
     let with_traces = config.process.telemetry.otlp_endpoint.is_some();
     let subscription =
-        Subscription::open(&config.kafka, config.batch_limits(), with_traces).map_err(Error::Client)?;
-    let producer = dead_letter::producer(&config.kafka).map_err(Error::Client)?;
+        Subscription::open(&config.log, config.batch_limits(), with_traces).map_err(Error::Client)?;
+    let producer = dead_letter::producer(&config.log, &config.topics()).map_err(Error::Client)?;
     let _follow = AbortOnDropHandle::new(tokio::spawn(follow_broker(
         producer.clone(),
         context.readiness.condition("broker"),
     )));
     let instance = config.group_instance_id.as_deref();
+    let topics: Vec<_> = config.topics().into_iter().collect();
     let mut membership =
-        Membership::join(&config.kafka, &config.group, instance, &TOPICS).map_err(Error::Client)?;
+        Membership::join(&config.log, &config.group, instance, &topics).map_err(Error::Client)?;
     let starter = Starter {
         store: Store::new(&config.valkey, &config.store).map_err(Error::StoreClient)?,
-        admin: Arc::new(Admin::new(&config.kafka).map_err(Error::Client)?),
+        admin: Arc::new(Admin::new(&config.log).map_err(Error::Client)?),
         progress: Arc::new(Progress::new(&context)),
         troubles: Arc::new(Troubles::new(&context)),
         on_gap: config.on_gap,
@@ -175,7 +175,7 @@ impl Consumer {
                 // One that was adopted just now had no other owner a moment ago. If it has one soon, the store refuses us.
                 let given_away = |(partition, owned): (&TopicPartition, &Owned)| {
                     let is_fresh = owned.started.elapsed() < FRESH;
-                    (!owned.by_group && !is_fresh && !partitions.contains(partition))
+                    (owned.claim != Claim::Assigned && !is_fresh && !partitions.contains(partition))
                         .then(|| partition.clone())
                 };
                 for partition in self.owned.iter().filter_map(given_away).collect::<Vec<_>>() {
@@ -183,8 +183,18 @@ impl Consumer {
                 }
                 for partition in partitions {
                     match self.owned.get_mut(&partition) {
-                        Some(owned) => owned.by_group = true,
-                        None => self.start(&partition, None, true),
+                        Some(owned) => owned.claim = Claim::Assigned,
+                        None => self.start(&partition, None, Claim::Assigned),
+                    }
+                }
+            }
+            MembershipEvent::Shared(partitions) => {
+                tracing::info!(partitions = partitions.len(), "partitions are everybody's");
+                self.joined = true;
+                self.starter.troubles.passed(&Subject::Group);
+                for partition in partitions {
+                    if !self.owned.contains_key(&partition) {
+                        self.start(&partition, None, Claim::Shared);
                     }
                 }
             }
@@ -194,7 +204,7 @@ impl Consumer {
                 for partition in partitions {
                     match self.owned.get_mut(&partition) {
                         // Until the group says whose they are, we go on: nobody else may be counting them.
-                        Some(owned) if lost => owned.by_group = false,
+                        Some(owned) if lost => owned.claim = Claim::Adopted,
                         _ => self.drop_partition(&partition),
                     }
                 }
@@ -213,7 +223,7 @@ impl Consumer {
     }
 
     /// Looks up where to go on in a partition, and voids what was read of it before.
-    fn start(&mut self, partition: &TopicPartition, replaced: Option<LastRecord>, by_group: bool) {
+    fn start(&mut self, partition: &TopicPartition, replaced: Option<LastRecord>, claim: Claim) {
         self.epoch += 1;
         let epoch = self.epoch;
         self.ready.retain(|work| work.partition != *partition);
@@ -222,19 +232,20 @@ impl Consumer {
             let start = starter.start(&started, replaced).await;
             (started, epoch, start)
         });
-        let fresh = Owned::new(epoch, by_group, AbortOnDrop(task));
+        let fresh = Owned::new(epoch, claim, AbortOnDrop(task));
         if let Some(before) = self.owned.insert(partition.clone(), fresh) {
             self.starter.troubles.passed(&Subject::DeadLetters(partition.clone()));
             // Whether it can be read shows with the next record only.
             if let Some(owned) = self.owned.get_mut(partition) {
                 owned.failed = before.failed;
+                owned.contest = before.contest;
             }
         }
     }
 
     fn start_again(&mut self, partition: &TopicPartition) {
-        let by_group = self.owned.get(partition).is_some_and(|owned| owned.by_group);
-        self.start(partition, None, by_group);
+        let claim = self.owned.get(partition).map_or(Claim::Adopted, |owned| owned.claim);
+        self.start(partition, None, claim);
     }
 
     /// Reads a partition from its position, unless it was revoked or started again meanwhile.
@@ -269,7 +280,7 @@ impl Consumer {
 
     fn positions(&self) -> Vec<(TopicPartition, i64)> {
         let known = |(partition, owned): (&TopicPartition, &Owned)| {
-            Some((partition.clone(), owned.phase.position().filter(|_| owned.by_group)?))
+            Some((partition.clone(), owned.phase.position().filter(|_| owned.claim == Claim::Assigned)?))
         };
         self.owned.iter().filter_map(known).collect()
     }

@@ -3,20 +3,28 @@
 //! What is too large for the dead-letter topic is written as a stub: where it came from, why, how long it was, and how it
 //! begins.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
 
+use backon::{BackoffBuilder, ExponentialBuilder};
 use blackfriday_broker::dead_letter::{
     ORIGIN_LENGTH, ORIGIN_OFFSET, ORIGIN_PARTITION, ORIGIN_TOPIC, REASON, topic_of,
 };
-use blackfriday_broker::kafka::{Destination, KafkaConfig, Producer, ProducerConfig};
-use blackfriday_broker::{BrokerError, OutgoingRecord, PublishError, SALES, TopicPartition, WEATHER};
+use blackfriday_broker::{
+    BrokerError, Destination, LogConfig, OutgoingRecord, Producer, ProducerConfig, PublishError,
+    TopicPartition,
+};
 use blackfriday_event::Timestamp;
 use tokio::time::Instant;
 
 use crate::fold::Rejected;
 use crate::troubles::{Subject, Troubles};
 
-const FIRST_PAUSE: Duration = Duration::from_millis(200);
+/// Between tries, for as long as it takes.
+const PAUSES: ExponentialBuilder = ExponentialBuilder::new()
+    .with_min_delay(Duration::from_millis(200))
+    .with_max_delay(LONGEST_PAUSE)
+    .without_max_times();
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// The producer gives a record up after [`MESSAGE_TIMEOUT_MS`]; one that was replaced meanwhile never reports.
 const OUTCOME_LIMIT: Duration = Duration::from_secs(5);
@@ -29,15 +37,13 @@ const STUB_BYTES: usize = 1024;
 ///
 /// # Errors
 /// A setting is refused.
-pub(crate) fn producer(kafka: &KafkaConfig) -> Result<Producer, BrokerError> {
-    let settings = ProducerConfig {
-        message_timeout_ms: MESSAGE_TIMEOUT_MS,
-        record_max_bytes: RECORD_MAX_BYTES,
-        ..ProducerConfig::default()
-    };
-    let names = [SALES.to_owned(), topic_of(SALES), topic_of(WEATHER)];
+pub(crate) fn producer(log: &LogConfig, topics: &BTreeSet<&str>) -> Result<Producer, BrokerError> {
+    let settings =
+        ProducerConfig::giving_up_after(MESSAGE_TIMEOUT_MS).with_record_max_bytes(RECORD_MAX_BYTES);
+    // With the topics themselves: the broker is there for us while it has one of them.
+    let names = topics.iter().flat_map(|topic| [(*topic).to_owned(), topic_of(topic)]);
     let destination = |topic| Destination { topic, min_partitions: 1 };
-    Producer::to(kafka, &settings, names.into_iter().map(destination).collect())
+    Producer::to(log, &settings, names.map(destination).collect())
 }
 
 /// Publishes what cannot be counted and waits, for as long as it takes, until the broker has acknowledged all of it. A
@@ -50,7 +56,7 @@ pub(crate) async fn publish(
 ) {
     let subject = Subject::DeadLetters(partition.clone());
     let mut left: Vec<_> = rejected.into_iter().map(|rejected| outgoing(partition, rejected)).collect();
-    let mut pause = FIRST_PAUSE;
+    let mut pauses = PAUSES.build();
     loop {
         let delivery = producer.publish_batch(left.clone());
         let outcomes = delivery.outcomes_until(Instant::now() + OUTCOME_LIMIT).await;
@@ -77,8 +83,7 @@ pub(crate) async fn publish(
         let cause = producer.refuses(&topic).or_else(|| producer.complaint());
         let cause = cause.unwrap_or_else(|| error.to_string());
         troubles.met(&subject, format!("{} dead letters cannot be written to {topic}: {cause}", left.len()));
-        tokio::time::sleep(pause).await;
-        pause = (pause * 2).min(LONGEST_PAUSE);
+        tokio::time::sleep(pauses.next().unwrap_or(LONGEST_PAUSE)).await;
     }
 }
 

@@ -15,6 +15,8 @@ mod dead_letter;
 mod error;
 mod fold;
 mod guard;
+#[cfg(test)]
+mod model;
 mod owned;
 mod progress;
 mod start;

@@ -39,6 +39,7 @@ pub(crate) struct Progress {
     freshness_ms: Gauge,
     used_memory: Gauge,
     memory_limit: Gauge,
+    available: Gauge,
     lag: Family<Partition, Gauge>,
     /// The partitions in it.
     lagging: Mutex<HashSet<Partition>>,
@@ -96,6 +97,8 @@ impl Progress {
             used_memory: registry.gauge("blackfriday_store_used_memory_bytes", "Memory that the store uses"),
             memory_limit: registry
                 .gauge("blackfriday_store_memory_limit_bytes", "The store's maxmemory; 0 if it has none"),
+            available: registry
+                .gauge("blackfriday_store_available", "1 while the store takes what is counted"),
             lag: registry.gauges("blackfriday_consumer_lag_records", "Records that are not counted yet"),
             lagging: Mutex::default(),
             newest: Mutex::new(None),
@@ -109,6 +112,7 @@ impl Progress {
 
     pub(crate) fn store_is_there(&self, there: bool) {
         self.store.set(there);
+        self.available.set(i64::from(there));
         if there && self.store_told.lock().unwrap_or_else(PoisonError::into_inner).take().is_some() {
             tracing::info!("the store is there again");
         }
@@ -127,6 +131,7 @@ impl Progress {
     /// seldom while it lasts.
     pub(crate) fn store_is_away(&self, error: &StoreError) {
         self.store.set(false);
+        self.available.set(0);
         let mut told = self.store_told.lock().unwrap_or_else(PoisonError::into_inner);
         if told.is_none_or(|at| at.elapsed() >= REMINDER) {
             *told = Some(Instant::now());

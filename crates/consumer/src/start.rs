@@ -2,8 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use blackfriday_broker::kafka::Admin;
-use blackfriday_broker::{BrokerError, LastRead, TopicPartition, Watermarks};
+use blackfriday_broker::{Admin, BrokerError, LastRead, TopicPartition, Watermarks};
 use blackfriday_store::{LastRecord, Outcome, Store, StoredPartition};
 
 use crate::config::OnGap;
@@ -42,6 +41,17 @@ pub(crate) enum Start {
     Stopped { reason: String },
 }
 
+/// What comes before a partition begins.
+#[derive(Debug)]
+pub(crate) enum Decision {
+    /// Nothing: it begins like this.
+    Done(Start),
+    /// It is stopped in the store, if the position is still the same.
+    Stop { reason: String },
+    /// The position is moved, if it is still the same.
+    Move { to: i64 },
+}
+
 impl Starter {
     /// Looks up where a partition goes on, and waits for as long as the store or the broker does not answer. `replaced`: a record that the
     /// log was found not to hold any more.
@@ -57,12 +67,7 @@ impl Starter {
                 return Ok(Start::Stopped { reason: reason.clone() });
             }
             let log = self.watermarks(partition).await;
-            let gone = replaced.is_some() && stored.last == replaced;
-            let gap = match log.check(partition, stored.next) {
-                Ok(()) if gone => Some(replaced_by_another(partition, stored.next, log)),
-                Ok(()) => None,
-                Err(gap) => Some(gap),
-            };
+            let gap = gap(partition, &stored, log, replaced);
             let subject = Subject::Locating(partition.clone());
             if let Some(gap @ BrokerError::PastEnd { .. }) = &gap
                 && stored.stopped.is_none()
@@ -73,57 +78,24 @@ impl Starter {
                 continue;
             }
             self.troubles.passed(&subject);
-            match gap {
-                None if stored.stopped.is_none() => {
-                    // Retention may have taken the record and left the position, or somebody moved that back by hand.
-                    let check = stored
-                        .last
-                        .filter(|last| (log.low..stored.next).contains(&last.offset))
-                        .map(|LastRecord { offset, digest }| LastRead { offset, digest });
-                    return Ok(Start::At { position: stored.next, last: stored.last, check });
-                }
-                gap => {
-                    if let Some(reason) = self.bridge(partition, stored, log, gap).await? {
-                        return Ok(Start::Stopped { reason });
+            let (topic, id, position) = (&*partition.topic, partition.partition, stored.next);
+            let outcome = match decide(self.on_gap, stored, log, gap) {
+                Decision::Done(start) => return Ok(start),
+                Decision::Stop { reason } => {
+                    match retrying(&self.progress, || self.store.stop(topic, id, position, &reason)).await? {
+                        Outcome::Applied => return Ok(Start::Stopped { reason }),
+                        outcome => outcome,
                     }
                 }
-            }
-        }
-    }
-
-    /// Moves the stored position over a gap, where that was asked for; otherwise stops the partition, and says why.
-    async fn bridge(
-        &self,
-        partition: &TopicPartition,
-        stored: StoredPartition,
-        log: Watermarks,
-        gap: Option<BrokerError>,
-    ) -> Result<Option<String>, Error> {
-        let position = stored.next;
-        let allowed = match self.on_gap {
-            OnGap::Stop => false,
-            OnGap::Skip => position < log.low,
-            OnGap::StartOver => true,
-        };
-        let (topic, id) = (&*partition.topic, partition.partition);
-        let outcome = if allowed {
-            tracing::error!(%partition, position, low = log.low, high = log.high, "records are skipped, as --on-gap says");
-            retrying(&self.progress, || self.store.resume(topic, id, position, log.low)).await?
-        } else {
-            let reason = match (stored.stopped, gap) {
-                (Some(reason), _) => return Ok(Some(reason)),
-                (None, Some(gap)) => gap.to_string(),
-                (None, None) => return Ok(None),
+                Decision::Move { to } => {
+                    tracing::error!(%partition, position, low = log.low, high = log.high, "records are skipped, as --on-gap says");
+                    retrying(&self.progress, || self.store.resume(topic, id, position, to)).await?
+                }
             };
-            match retrying(&self.progress, || self.store.stop(topic, id, position, &reason)).await? {
-                Outcome::Applied => return Ok(Some(reason)),
-                outcome => outcome,
+            if let Outcome::Refused { stored } = outcome {
+                tracing::info!(%partition, stored, "another consumer has moved the position");
             }
-        };
-        if let Outcome::Refused { stored } = outcome {
-            tracing::info!(%partition, stored, "another consumer has moved the position");
         }
-        Ok(None)
     }
 
     async fn stored(&self, partition: &TopicPartition) -> Result<StoredPartition, Error> {
@@ -148,6 +120,48 @@ impl Starter {
                 }
             }
         }
+    }
+}
+
+/// Why the log is not the one that was counted up to this position, if it is not.
+pub(crate) fn gap(
+    partition: &TopicPartition,
+    stored: &StoredPartition,
+    log: Watermarks,
+    replaced: Option<LastRecord>,
+) -> Option<BrokerError> {
+    let gone = replaced.is_some() && stored.last == replaced;
+    match log.check(partition, stored.next) {
+        Ok(()) if gone => Some(replaced_by_another(partition, stored.next, log)),
+        Ok(()) => None,
+        Err(gap) => Some(gap),
+    }
+}
+
+/// What to do about a partition, by what the store and the log say of it.
+pub(crate) fn decide(
+    on_gap: OnGap,
+    stored: StoredPartition,
+    log: Watermarks,
+    gap: Option<BrokerError>,
+) -> Decision {
+    let position = stored.next;
+    let may_move = match on_gap {
+        OnGap::Stop => false,
+        OnGap::Skip => position < log.low,
+        OnGap::StartOver => true,
+    };
+    match (stored.stopped, gap) {
+        (None, None) => {
+            // Retention may have taken the record and left the position, or somebody moved that back by hand.
+            let is_left = |last: &LastRecord| (log.low..position).contains(&last.offset);
+            let check = stored.last.filter(is_left);
+            let check = check.map(|LastRecord { offset, digest }| LastRead { offset, digest });
+            Decision::Done(Start::At { position, last: stored.last, check })
+        }
+        _ if may_move => Decision::Move { to: log.low },
+        (Some(reason), _) => Decision::Done(Start::Stopped { reason }),
+        (None, Some(gap)) => Decision::Stop { reason: gap.to_string() },
     }
 }
 

@@ -30,7 +30,7 @@ pub(crate) enum Subject {
     /// The group cannot be joined.
     Group,
     /// A client cannot use the brokers.
-    Kafka,
+    Log,
     /// The store must not be counted into.
     Store,
 }
@@ -40,7 +40,7 @@ pub(crate) struct Troubles {
     stopped: (Condition, Family<Partition, Gauge>),
     waiting: (Condition, Family<Partition, Gauge>),
     dead_letters: (Condition, Family<Partition, Gauge>),
-    kafka: Condition,
+    log: Condition,
     store: Condition,
 }
 
@@ -67,7 +67,7 @@ impl Troubles {
                 "blackfriday_consumer_waiting_dead_letters",
                 "1 while a partition waits until its dead letters are written",
             ),
-            kafka: context.readiness.condition("kafka can be used"),
+            log: context.readiness.condition("the event log can be used"),
             store: context.readiness.condition("valkey keeps all"),
         };
         troubles.show(&BTreeMap::new());
@@ -125,7 +125,7 @@ impl Troubles {
             Subject::Stopped(partition) => (&self.stopped.1, partition),
             Subject::Locating(partition) | Subject::Reading(partition) => (&self.waiting.1, partition),
             Subject::DeadLetters(partition) => (&self.dead_letters.1, partition),
-            Subject::Group | Subject::Kafka | Subject::Store => return,
+            Subject::Group | Subject::Log | Subject::Store => return,
         };
         let label = Partition::of(partition);
         if value == 0 {
@@ -140,7 +140,7 @@ impl Troubles {
         self.stopped.0.set(none(|subject| matches!(subject, Subject::Stopped(_))));
         self.waiting.0.set(none(|subject| matches!(subject, Subject::Locating(_) | Subject::Reading(_))));
         self.dead_letters.0.set(none(|subject| matches!(subject, Subject::DeadLetters(_))));
-        self.kafka.set(none(|subject| matches!(subject, Subject::Group | Subject::Kafka)));
+        self.log.set(none(|subject| matches!(subject, Subject::Group | Subject::Log)));
         self.store.set(none(|subject| matches!(subject, Subject::Store)));
     }
 }
@@ -153,7 +153,7 @@ impl Subject {
             | Self::Locating(partition)
             | Self::Reading(partition)
             | Self::DeadLetters(partition) => Some(partition),
-            Self::Group | Self::Kafka | Self::Store => None,
+            Self::Group | Self::Log | Self::Store => None,
         }
     }
 }
@@ -166,7 +166,7 @@ impl fmt::Display for Subject {
             Self::Reading(partition) => write!(f, "reading {partition}"),
             Self::DeadLetters(partition) => write!(f, "dead letters of {partition}"),
             Self::Group => f.write_str("the consumer group"),
-            Self::Kafka => f.write_str("Kafka"),
+            Self::Log => f.write_str("the event log"),
             Self::Store => f.write_str("Valkey"),
         }
     }

@@ -8,8 +8,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
-use blackfriday_broker::kafka::Admin;
-use blackfriday_broker::{TopicPartition, Watermarks};
+use blackfriday_broker::{Admin, TopicPartition, Watermarks};
 use blackfriday_store::{Store, StoreError, StoredPartition};
 use futures_util::future::join_all;
 

@@ -5,8 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use blackfriday_broker::kafka::{Producer, SubscriptionEvent};
-use blackfriday_broker::{RecordBatch, TopicPartition};
+use blackfriday_broker::{Producer, RecordBatch, SubscriptionEvent, TopicPartition};
 use blackfriday_store::LastRecord;
 use tokio::time::timeout;
 
@@ -15,7 +14,7 @@ use crate::count::{Counted, Fate, Work, count};
 use crate::dead_letter;
 use crate::error::Error;
 use crate::fold::{Kind, fold};
-use crate::owned::{AbortOnDrop, Owned, Phase};
+use crate::owned::{AbortOnDrop, Owned, Phase, Sign};
 use crate::progress::Progress;
 use crate::troubles::{Subject, Troubles};
 
@@ -33,8 +32,8 @@ impl Consumer {
             SubscriptionEvent::Replaced { partition, epoch } => {
                 let owned = self.owned.get(&partition).filter(|owned| owned.epoch == epoch);
                 if let Some(owned) = owned {
-                    let (last, by_group) = (owned.phase.last(), owned.by_group);
-                    self.start(&partition, last, by_group);
+                    let (last, claim) = (owned.phase.last(), owned.claim);
+                    self.start(&partition, last, claim);
                 }
             }
             SubscriptionEvent::Failed { partition, reason } => {
@@ -101,8 +100,9 @@ impl Consumer {
         self.idle.store(works.is_empty(), Ordering::Release);
         if !works.is_empty() {
             let (store, progress) = (self.starter.store.clone(), Arc::clone(&self.starter.progress));
+            let log = self.config.log.log;
             self.applies += 1;
-            self.applying = Some(tokio::spawn(async move { count(&store, works, &progress).await }));
+            self.applying = Some(tokio::spawn(async move { count(&store, log, works, &progress).await }));
         }
     }
 
@@ -130,22 +130,36 @@ impl Consumer {
                         self.start_again(&partition);
                     }
                 }
-                Fate::Refused { stored } => self.refused(&partition, stored),
+                Fate::Doubtful => self.refused(&partition, None),
+                Fate::Refused { stored } => self.refused(&partition, Some(stored)),
                 Fate::Stopped { reason } => self.halt(&partition, &reason),
                 Fate::ToBury(work) => self.ready.push_front(*work),
             }
         }
     }
 
-    pub(super) fn refused(&mut self, partition: &TopicPartition, stored: i64) {
+    /// Nothing of a batch was counted: the position was this one, or the one that the batch leads to.
+    fn refused(&mut self, partition: &TopicPartition, stored: Option<i64>) {
         self.starter.progress.refused();
-        if self.owned.get(partition).is_some_and(|owned| owned.by_group) {
-            tracing::warn!(%partition, stored, "the store refused a batch; reading starts over there");
-            self.start_again(partition);
-        } else {
-            tracing::info!(%partition, stored, "another consumer counts the partition");
+        tracing::warn!(%partition, stored, "the store refused a batch; reading starts over at its position");
+        let ours = self.owned.get(partition).and_then(|owned| owned.phase.position());
+        match stored {
+            None => self.contested(partition, Sign::Doubtful),
+            Some(stored) if Some(stored) > ours => self.contested(partition, Sign::Ahead),
+            // The store went back: nobody is ahead of us.
+            Some(_) => self.start_again(partition),
+        }
+    }
+
+    /// Another consumer was first, as it seems: the partition is left to it, or it goes on from the position.
+    pub(super) fn contested(&mut self, partition: &TopicPartition, sign: Sign) {
+        let Some(owned) = self.owned.get_mut(partition) else { return };
+        if owned.contest.lost(owned.claim, sign, Instant::now()) {
+            tracing::info!(%partition, "another consumer counts the partition");
             self.orphans.cool(partition);
             self.drop_partition(partition);
+        } else {
+            self.start_again(partition);
         }
     }
 

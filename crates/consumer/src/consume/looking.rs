@@ -5,13 +5,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use blackfriday_broker::TopicPartition;
-use blackfriday_broker::kafka::Membership;
+use blackfriday_broker::{Membership, TopicPartition};
 use blackfriday_store::StoreError;
 
-use super::{Consumer, TOPICS};
+use super::Consumer;
 use crate::error::Error;
-use crate::owned::{Owned, Phase};
+use crate::owned::{Change, Claim, Owned, Phase, Sign};
 use crate::progress::Partition;
 use crate::start::Starter;
 use crate::troubles::Subject;
@@ -50,8 +49,8 @@ impl Consumer {
             None => {}
         }
         match self.subscription.complaint().or_else(|| self.producer.complaint()) {
-            Some(complaint) => troubles.met(&Subject::Kafka, complaint),
-            None => troubles.passed(&Subject::Kafka),
+            Some(complaint) => troubles.met(&Subject::Log, complaint),
+            None => troubles.passed(&Subject::Log),
         }
         troubles.keep(|trouble| {
             trouble
@@ -101,7 +100,11 @@ impl Consumer {
         };
         let positions = self.owned.iter().filter_map(at).collect();
         let applies = self.applying.is_none().then_some(self.applies);
-        async move { Look { positions, applies, seen: look(&store, &admin, &TOPICS).await } }
+        let topics: Vec<_> = self.config.topics().into_iter().map(str::to_owned).collect();
+        async move {
+            let topics: Vec<_> = topics.iter().map(String::as_str).collect();
+            Look { positions, applies, seen: look(&store, &admin, &topics).await }
+        }
     }
 
     /// What a look showed: how far the log is ahead, positions that somebody else moved, partitions to adopt or to resume.
@@ -118,34 +121,35 @@ impl Consumer {
         let stored = |partition: &TopicPartition| {
             seen.stored.as_ref().map(|stored| stored.get(partition).cloned().unwrap_or_default())
         };
-        let mut again = Vec::new();
+        let (mut again, mut contested) = (Vec::new(), Vec::new());
         for (partition, owned) in &self.owned {
             let Some(stored) = stored(partition) else { break };
-            let moved = comparable
-                && positions
-                    .get(partition)
-                    .is_some_and(|(epoch, position)| *epoch == owned.epoch && *position != stored.next);
-            let resumed = matches!(owned.phase, Phase::Stopped) && stored.stopped.is_none();
-            let stopped = matches!(owned.phase, Phase::Counting { .. }) && stored.stopped.is_some();
+            let position = positions.get(partition).filter(|(epoch, _)| comparable && *epoch == owned.epoch);
             let next = stored.next;
-            if moved {
-                tracing::warn!(%partition, stored = next, "the stored position changed; starting over there");
-            } else if resumed {
-                tracing::info!(%partition, stored = next, "the partition was resumed");
-            } else if stopped {
-                tracing::warn!(%partition, stored = next, reason = stored.stopped, "the partition was stopped");
+            match owned.phase.change(position.map(|(_, position)| *position), &stored) {
+                None => continue,
+                Some(Change::Moved) => {
+                    tracing::warn!(%partition, stored = next, "the stored position changed; starting over there");
+                    if position.is_some_and(|(_, position)| next > *position) {
+                        contested.push(partition.clone());
+                        continue;
+                    }
+                }
+                Some(Change::Resumed) => {
+                    tracing::info!(%partition, stored = next, "the partition was resumed");
+                }
+                Some(Change::Stopped) => {
+                    tracing::warn!(%partition, stored = next, reason = stored.stopped, "the partition was stopped");
+                }
             }
-            if moved || resumed || stopped {
-                again.push(partition.clone());
-            }
+            again.push(partition.clone());
         }
-        for partition in again {
-            self.start_again(&partition);
-        }
+        again.iter().for_each(|partition| self.start_again(partition));
+        contested.iter().for_each(|partition| self.contested(partition, Sign::Ahead));
         let trip = self.starter.progress.last_apply().max(seen.took);
         for partition in self.orphans.of(&seen, trip, |partition| self.owned.contains_key(partition)) {
             tracing::info!(%partition, "no consumer counts the partition; it is adopted");
-            self.start(&partition, None, false);
+            self.start(&partition, None, Claim::Adopted);
         }
         Ok(())
     }

@@ -1,13 +1,14 @@
 //! Kafka, Valkey, what is published, and consumers of it in this process.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, Result, bail};
-use blackfriday_broker::kafka::{
-    Admin, BatchLimits, KafkaConfig, Producer, ProducerConfig, Subscription, SubscriptionEvent, TopicSpec,
+use blackfriday_broker::{
+    Admin, BatchLimits, LogConfig, OutgoingRecord, Producer, ProducerConfig, Record, Subscription,
+    SubscriptionEvent, TopicPartition, TopicSpec, dead_letter,
 };
-use blackfriday_broker::{OutgoingRecord, Position, Record, TopicPartition, dead_letter};
 use blackfriday_consumer::{Config, Error, run};
 use blackfriday_event::{
     Category, Event, EventId, IdempotencyKey, Money, ProductId, Quantity, Sale, SaleDraft, Timestamp,
@@ -30,7 +31,7 @@ pub(crate) const LIMIT: Duration = Duration::from_secs(40);
 
 pub(crate) struct Bench {
     pub(crate) kafka: Kafka,
-    pub(crate) valkey: Valkey,
+    pub(crate) valkey: Arc<Valkey>,
     pub(crate) admin: Admin,
     pub(crate) producer: Producer,
     pub(crate) store: Store,
@@ -48,7 +49,7 @@ impl Bench {
 
     pub(crate) async fn start_with(options: KafkaOptions) -> Result<Self> {
         let (kafka, valkey) = tokio::try_join!(Kafka::start_with(options), Valkey::start())?;
-        let client = KafkaConfig::new(kafka.bootstrap());
+        let client = LogConfig::kafka_at(kafka.bootstrap());
         let admin = Admin::new(&client)?;
         let mut topics = vec![topic("ventas", PARTITIONS), topic("clima", 1)];
         topics.extend(["ventas", "clima"].map(|name| topic(&dead_letter::topic_of(name), 1)));
@@ -58,7 +59,7 @@ impl Bench {
             &ValkeyConfig::new(valkey.url()).map_err(anyhow::Error::msg)?,
             &StoreConfig::default(),
         )?;
-        Ok(Self { kafka, valkey, admin, producer, store })
+        Ok(Self { kafka, valkey: Arc::new(valkey), admin, producer, store })
     }
 
     pub(crate) fn consumer(&self, arguments: &[&str]) -> Result<Consumer> {
@@ -70,15 +71,15 @@ impl Bench {
         start(self.kafka.bootstrap(), url, arguments)
     }
 
-    /// Publishes a record to a partition of `ventas`.
-    pub(crate) async fn publish(&self, partition: i32, payload: Vec<u8>) -> Result<Position> {
+    /// Publishes a record to a partition of `ventas`, and returns its offset.
+    pub(crate) async fn publish(&self, partition: i32, payload: Vec<u8>) -> Result<i64> {
         let record = OutgoingRecord {
             topic: "ventas".into(),
             partition: Some(partition),
             payload,
             ..OutgoingRecord::default()
         };
-        Ok(self.producer.publish(record).await?)
+        self.producer.publish(record).await?.offset.context("Kafka tells the offset")
     }
 
     /// Publishes sales to all partitions of `ventas` in turn.
@@ -231,7 +232,7 @@ pub(crate) fn start(brokers: &str, url: &str, arguments: &[&str]) -> Result<Cons
 }
 
 pub(crate) async fn producer(kafka: &Kafka) -> Result<Producer> {
-    let client = KafkaConfig::new(kafka.bootstrap());
+    let client = LogConfig::kafka_at(kafka.bootstrap());
     let producer = Producer::new(&client, &ProducerConfig::default(), "ventas")?;
     timeout(LIMIT, producer.availability().watch().wait_for(|available| *available)).await??;
     Ok(producer)
@@ -239,7 +240,7 @@ pub(crate) async fn producer(kafka: &Kafka) -> Result<Producer> {
 
 /// Everything that a topic holds, by partition.
 pub(crate) async fn read(kafka: &Kafka, admin: &Admin, topic: &str) -> Result<BTreeMap<i32, Vec<Record>>> {
-    let client = KafkaConfig::new(kafka.bootstrap());
+    let client = LogConfig::kafka_at(kafka.bootstrap());
     let mut subscription = Subscription::open_with_headers(&client, BatchLimits::default())?;
     let mut missing = BTreeMap::new();
     for partition in admin.partitions(topic).await? {
@@ -260,7 +261,7 @@ pub(crate) async fn read(kafka: &Kafka, admin: &Admin, topic: &str) -> Result<BT
 }
 
 pub(crate) fn topic(name: &str, partitions: i32) -> TopicSpec {
-    TopicSpec { name: name.to_owned(), partitions, replication: 1 }
+    TopicSpec { name: name.to_owned(), partitions, replication: 1, ..TopicSpec::default() }
 }
 
 pub(crate) fn sale(n: u64, key: Option<&str>) -> Sale {

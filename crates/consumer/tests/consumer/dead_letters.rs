@@ -36,13 +36,13 @@ async fn whatever_cannot_be_counted_is_set_aside_and_the_rest_goes_on() -> Resul
         });
         found.with_context(|| format!("the dead letter of {partition}/{offset}"))
     };
-    let letter = of(1, garbage.offset)?;
+    let letter = of(1, garbage)?;
     ensure!(header(letter, REASON).contains("protobuf") && letter.payload == b"nonsense", "{letter:?}");
     ensure!(of(2, larger)?.payload == noise(1_000_100), "as it was");
     let letter = of(2, largest)?;
     ensure!(header(letter, ORIGIN_LENGTH) == LARGEST.to_string() && letter.payload.len() == 1024);
     ensure!(letter.payload[..] == noise(LARGEST)[..1024], "it is how the record begins");
-    let letter = of(0, conflict.offset)?;
+    let letter = of(0, conflict)?;
     ensure!(header(letter, REASON).contains("another event"), "{letter:?}");
     ensure!(consumer.metric("blackfriday_consumer_conflicting_events_total") == Some(1.0));
     consumer.stop().await

@@ -2,9 +2,8 @@
 //! own stand-in for two brokers.
 
 use anyhow::{Context as _, Result, ensure};
-use blackfriday_broker::OutgoingRecord;
 use blackfriday_broker::dead_letter::topic_of;
-use blackfriday_broker::kafka::{KafkaConfig, Producer, ProducerConfig};
+use blackfriday_broker::{LogConfig, OutgoingRecord, Producer, ProducerConfig};
 use blackfriday_proto::encode_record;
 use blackfriday_stack::{Valkey, eventually};
 use blackfriday_store::{Store, StoreConfig, ValkeyConfig};
@@ -74,7 +73,7 @@ impl Bench {
         let valkey = Valkey::start().await?;
         let config = ValkeyConfig::new(valkey.url()).map_err(anyhow::Error::msg)?;
         let store = Store::new(&config, &StoreConfig::default())?;
-        let kafka = KafkaConfig::new(cluster.bootstrap_servers());
+        let kafka = LogConfig::kafka_at(cluster.bootstrap_servers());
         let producer = Producer::new(&kafka, &ProducerConfig::default(), "ventas")?;
         timeout(LIMIT, producer.availability().watch().wait_for(|available| *available)).await??;
         Ok(Self { cluster, valkey, store, producer })

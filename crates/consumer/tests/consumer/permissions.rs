@@ -21,7 +21,9 @@ async fn what_a_user_may_not_do_shows_in_readiness_until_it_is_granted() -> Resu
         "secret",
     ];
     let consumer = start(&brokers, bench.valkey.url(), &login)?;
-    eventually(LIMIT, async || consumer.lacks("kafka can be used")).await.context("it may not join")?;
+    eventually(LIMIT, async || consumer.lacks("the event log can be used"))
+        .await
+        .context("it may not join")?;
     grant(&bench, &["Read Group blackfriday", "Describe Topic ventas", "Read Topic clima"]).await?;
     grant(&bench, &["Write Topic ventas.dlq", "Write Topic clima.dlq"]).await?;
     let lacks = async || consumer.lacks("partitions can be read");

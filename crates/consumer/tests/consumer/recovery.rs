@@ -1,11 +1,12 @@
 //! How long nothing is counted after a fault.
 
 use std::process::Command;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
-use blackfriday_broker::kafka::{KafkaConfig, Membership, MembershipEvent};
-use blackfriday_stack::{Process, Sentinel, SentinelOptions, Valkey, ValkeyOptions, eventually};
+use blackfriday_broker::{LogConfig, Membership, MembershipEvent};
+use blackfriday_stack::{Process, ValkeyGroup, ValkeyGroupOptions, eventually};
 use blackfriday_store::{Store, StoreConfig, ValkeyConfig};
 use tokio::time::timeout;
 
@@ -21,7 +22,7 @@ const AFTER_FAILOVER: Duration = Duration::from_secs(3);
 #[tokio::test(flavor = "multi_thread")]
 async fn partitions_of_a_member_that_does_not_count_are_counted_by_another() -> Result<()> {
     let bench = Bench::start().await?;
-    let client = KafkaConfig::new(bench.kafka.bootstrap());
+    let client = LogConfig::kafka_at(bench.kafka.bootstrap());
     let mut dead = Membership::join(&client, "blackfriday", None, &["ventas", "clima"])?;
     let assigned = timeout(LIMIT, dead.next()).await?;
     ensure!(matches!(assigned, Some(MembershipEvent::Assigned(_))), "{assigned:?}");
@@ -98,24 +99,17 @@ async fn after_kafka_is_back_counting_is_back_without_waiting_for_the_group() ->
 #[tokio::test(flavor = "multi_thread")]
 async fn after_a_paused_primary_was_replaced_counting_goes_on_with_the_next() -> Result<()> {
     let bench = Bench::start().await?;
-    let config = vec![("replicaof".to_owned(), format!("127.0.0.1 {}", bench.valkey.port()))];
-    let replica = Valkey::start_with(ValkeyOptions { config, ..ValkeyOptions::default() }).await?;
-    let options = SentinelOptions { quorum: 1, ..SentinelOptions::default() };
-    let sentinel = Sentinel::start(&bench.valkey, &options).await?;
-    let knows = async || {
-        let known = sentinel.command(&["SENTINEL", "MASTER", "blackfriday"]).await.unwrap_or_default();
-        let info = replica.command(&["INFO", "replication"]).await.unwrap_or_default();
-        known.contains("num-slaves\n1") && info.contains("master_link_status:up")
-    };
-    eventually(LIMIT, knows).await.context("the Sentinel knows the replica")?;
-    let url = format!("valkey+sentinel://{}/blackfriday", sentinel.address());
-    let consumer = bench.consumer_into(&url, &[])?;
+    let down_after = Duration::from_secs(1);
+    let options = ValkeyGroupOptions { down_after, sentinels: 1, ..ValkeyGroupOptions::default() };
+    let group = ValkeyGroup::around(Arc::clone(&bench.valkey), options).await?;
+    let [_, replica] = group.servers();
+    let consumer = bench.consumer_into(&group.url(), &[])?;
     bench.publish_sales(30).await?;
     bench.counts_exactly().await?;
 
     bench.valkey.pause()?;
     bench.publish_sales(30).await?;
-    let replaced = async || sentinel.primary().await.is_ok_and(|primary| primary == replica.address());
+    let replaced = async || group.primary().await.is_some_and(|primary| Arc::ptr_eq(primary, replica));
     eventually(LIMIT, replaced).await.context("a failover")?;
     let began = Instant::now();
     let store =
