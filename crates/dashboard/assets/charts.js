@@ -1,7 +1,10 @@
-// Charts and bars. Every number written at an axis is one of the data, or the zero of the scale.
-import { number, text, timeAxis } from "./texts.js";
+// Charts and bars. Drawn as SVG by hand: uPlot and its like draw into a canvas, which no stylesheet, screen reader or test can read.
+import { clock, exactMoment, number, text, timeAxis } from "./texts.js";
 
-const MARGIN = { left: 70, right: 14, top: 22, bottom: 40 };
+const RIGHT = 14, TOP = 22, BOTTOM = 40;
+const SECOND = 1000;
+/** Steps of a time axis, in seconds. */
+const TIME_STEPS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600];
 
 function add(parent, tag, attributes, content) {
   const node = document.createElementNS("http://www.w3.org/2000/svg", tag);
@@ -11,78 +14,215 @@ function add(parent, tag, attributes, content) {
   return node;
 }
 
-/** An empty chart: axes, their titles and the texts at their ends. Returns the place for marks. */
-function axes(chart, title, isEmpty, y, x) {
+/** Four or five round numbers from `low` to `high`, and what the scale begins and ends with. */
+export function roundTicks(low, high, smallest) {
+  const rough = Math.max((high - low) / 4, smallest);
+  const power = 10 ** Math.floor(Math.log10(rough));
+  const step = Math.max(smallest, [1, 2, 5, 10].find((factor) => factor * power >= rough * 0.999) * power);
+  const from = Math.floor(low / step + 1e-9), to = Math.max(Math.ceil(high / step - 1e-9), from + 1);
+  const ticks = Array.from({ length: to - from + 1 }, (_, n) => (from + n) * step);
+  return { ticks, low: from * step, high: to * step };
+}
+
+/** Instants at which a clock shows a round time, four to six of them. */
+function timeTicks(from, to) {
+  const step = SECOND * (TIME_STEPS.find((seconds) => (to - from) / SECOND / seconds <= 5.5) ?? (to - from) / SECOND / 5);
+  const first = Math.ceil(from / step);
+  return Array.from({ length: Math.max(0, Math.floor(to / step) - first + 1) }, (_, n) => (first + n) * step);
+}
+
+/** An empty chart: axes, round ticks with their lines, titles. Returns where a value and an instant are drawn. */
+function axes(chart, y, x) {
   const width = chart.clientWidth, height = chart.clientHeight;
   chart.replaceChildren();
   chart.setAttribute("viewBox", `0 0 ${width} ${height}`);
-  const area = { left: MARGIN.left, right: width - MARGIN.right, top: MARGIN.top, bottom: height - MARGIN.bottom };
-  add(chart, "line", { class: "axis", x1: area.left, x2: area.right, y1: area.bottom, y2: area.bottom });
-  add(chart, "line", { class: "axis", x1: area.left, x2: area.left, y1: area.top, y2: area.bottom });
-  add(chart, "text", { x: 0, y: 11 }, y.title);
-  add(chart, "text", { x: (area.left + area.right) / 2, y: height - 3, "text-anchor": "middle" }, x.title);
-  y.ticks.forEach(([share, label]) => {
-    const at = area.bottom - share * (area.bottom - area.top);
+  const labels = y.ticks.map((value) => add(chart, "text", { "text-anchor": "end" }, y.label(value)));
+  // As wide as the longest label: a number that is cut is another number.
+  const left = Math.max(24, ...labels.map((label) => Math.ceil(label.getComputedTextLength()) + 12));
+  const area = { left, right: width - RIGHT, top: TOP, bottom: height - BOTTOM };
+  const toY = (value) => area.bottom - ((value - y.low) / (y.high - y.low || 1)) * (area.bottom - area.top);
+  const toX = (ms) => area.left + ((ms - x.from) / (x.to - x.from || 1)) * (area.right - area.left);
+  y.ticks.forEach((value, n) => {
+    const at = toY(value);
+    labels[n].setAttribute("x", left - 8);
+    labels[n].setAttribute("y", at + 4);
     add(chart, "line", { class: "axis", x1: area.left, x2: area.right, y1: at, y2: at });
-    add(chart, "text", { x: area.left - 8, y: at + 4, "text-anchor": "end" }, label);
   });
-  x.ends.forEach((label, n) => add(chart, "text", { x: n ? area.right : area.left, y: area.bottom + 17, "text-anchor": n ? "end" : "start" }, label));
-  chart.setAttribute("aria-label", `${title}: ${[...y.ticks.map(([, label]) => label), ...x.ends].join(", ") || (isEmpty ? text("none") : "")}`);
-  if (isEmpty) add(chart, "text", { x: (area.left + area.right) / 2, y: height / 2, "text-anchor": "middle" }, text("none"));
-  return area;
+  add(chart, "line", { class: "axis", x1: area.left, x2: area.right, y1: area.bottom, y2: area.bottom });
+  add(chart, "text", { x: 0, y: 11 }, y.title);
+  const { title, label } = timeAxis(x.from, x.to);
+  const below = add(chart, "text", { y: height - 3, "text-anchor": "middle" }, title);
+  const room = below.getComputedTextLength() / 2;
+  below.setAttribute("x", Math.max(room, Math.min((area.left + area.right) / 2, width - room)));
+  let free = area.left - 8;
+  for (const ms of x.to > x.from ? timeTicks(x.from, x.to) : []) {
+    const at = toX(ms);
+    const tick = add(chart, "text", { x: at, y: area.bottom + 17, "text-anchor": "middle" }, label(ms));
+    const half = tick.getComputedTextLength() / 2;
+    add(chart, "line", { class: "axis", x1: at, x2: at, y1: area.bottom, y2: area.bottom + 4 });
+    if (at - half < free || at + half > width) tick.remove(); else free = at + half + 10;
+  }
+  return { area, toX, toY };
 }
 
-const times = (points, from, to) => (points.length ? timeAxis(from, to) : { title: text("time"), ends: [] });
+/** Makes an empty chart of a chart without data; `words` say why. */
+function empty(chart, name, words) {
+  chart.replaceChildren();
+  chart.setAttribute("viewBox", `0 0 ${chart.clientWidth} ${chart.clientHeight}`);
+  add(chart, "text", { x: chart.clientWidth / 2, y: chart.clientHeight / 2, "text-anchor": "middle" }, words);
+  chart.setAttribute("aria-label", words ? `${name}: ${words}` : name);
+  readable(chart, []);
+}
 
-/** Sales per second: a bar for each second, over the last half to three minutes. Null: not known yet. */
-export function drawSeries(chart, known) {
-  const points = known ?? [];
-  const last = points.length ? points[points.length - 1].t_ms : 0;
-  const span = Math.min(180000, Math.max(30000, points.length ? last - points[0].t_ms + 1000 : 0));
-  const first = last + 1000 - span;
-  const shown = points.filter((point) => point.t_ms >= first);
+/** Sales per second: a bar for each second of the last half to three minutes before `now`. Null: not known yet. */
+export function drawSeries(chart, known, now, waiting) {
+  if (!known?.length) return empty(chart, text("series"), known ? waiting : "");
+  const last = known[known.length - 1].t_ms;
+  const end = Math.ceil((now ?? last + SECOND) / SECOND) * SECOND;
+  const span = Math.min(180 * SECOND, Math.max(30 * SECOND, end - known[0].t_ms));
+  const from = end - span;
+  const shown = known.filter((point) => point.t_ms >= from && point.t_ms < end);
   const highest = shown.reduce((most, point) => Math.max(most, point.ventas), 0);
-  const ticks = shown.length ? [[0, number(0)], [1, number(highest)]] : [];
-  const area = axes(chart, text("series"), known?.length === 0, { title: text("perSecond"), ticks }, times(shown, first, last));
-  const second = ((area.right - area.left) * 1000) / span;
+  const scale = roundTicks(0, Math.max(1, highest), 1);
+  const { area, toX, toY } = axes(chart, { title: text("perSecond"), label: number, ...scale }, { from, to: end });
+  const wide = toX(from + SECOND) - toX(from);
   for (const point of shown) {
-    const height = (point.ventas / highest) * (area.bottom - area.top);
-    const x = area.left + ((point.t_ms - first) / 1000) * second;
-    add(chart, "rect", { class: "mark", x, y: area.bottom - height, width: Math.max(1, second * 0.8), height });
+    // The second that runs is not over: what there is of it is no rate yet.
+    const running = now !== null && point.t_ms + SECOND > now;
+    const at = toY(point.ventas);
+    add(chart, "rect", { class: running ? "mark running" : "mark", x: toX(point.t_ms), y: at, width: Math.max(1, wide * 0.8), height: Math.max(0, area.bottom - at) });
   }
+  if (!shown.length) add(chart, "text", { x: (area.left + area.right) / 2, y: (area.top + area.bottom) / 2, "text-anchor": "middle" }, text("quiet"));
+  chart.setAttribute("aria-label", `${text("series")}: ${shown.length ? `${text("peak")} ${number(highest)}` : text("quiet")}`);
+  readable(chart, shown.map((point) => ({ x: toX(point.t_ms) + wide * 0.4, y: toY(point.ventas), at: clock(point.t_ms), value: `${number(point.ventas)} ${text("perSecond")}` })));
 }
 
 /** Prices over time: a dot for each sale. Null: not known yet. */
-export function drawHistory(chart, known) {
-  const points = known ?? [];
-  const byPrice = [...points].sort((a, b) => Number(a.precio) - Number(b.precio));
-  const low = byPrice[0], high = byPrice[byPrice.length - 1];
-  const spread = points.length ? Number(high.precio) - Number(low.precio) : 0;
-  const share = (price) => (spread ? (Number(price) - Number(low.precio)) / spread : 0.5);
-  const ticks = points.length ? (spread ? [low, high] : [low]).map((point) => [share(point.precio), number(point.precio)]) : [];
-  const from = points.length ? points[0].t_ms : 0;
-  const span = points.length ? points[points.length - 1].t_ms - from : 0;
-  const area = axes(chart, text("history"), known?.length === 0, { title: text("price"), ticks }, times(points, from, from + span));
-  const dot = (point) => {
-    const x = area.left + (span ? (point.t_ms - from) / span : 0) * (area.right - area.left);
-    return `M${x.toFixed(1)} ${(area.bottom - share(point.precio) * (area.bottom - area.top)).toFixed(1)}h0`;
-  };
-  add(chart, "path", { class: "dots", d: points.map(dot).join("") });
+export function drawHistory(chart, known, waiting) {
+  if (!known?.length) return empty(chart, text("history"), known ? waiting : "");
+  const prices = known.map((point) => Number(point.precio));
+  const low = prices.reduce((a, b) => Math.min(a, b)), high = prices.reduce((a, b) => Math.max(a, b));
+  const scale = roundTicks(low, high, 0.01);
+  const from = known[0].t_ms, to = known[known.length - 1].t_ms;
+  const y = { title: text("price"), label: (value) => number(value.toFixed(2)), ...scale };
+  const { toX, toY } = axes(chart, y, from === to ? { from: from - SECOND, to: to + SECOND } : { from, to });
+  const dots = known.map((point, n) => ({ x: toX(point.t_ms), y: toY(prices[n]), at: exactMoment(point.t_ms), value: number(point.precio) }));
+  add(chart, "path", { class: "dots", d: dots.map(({ x, y }) => `M${x.toFixed(1)} ${y.toFixed(1)}h0`).join("") });
+  const least = known[prices.indexOf(low)].precio, most = known[prices.indexOf(high)].precio;
+  chart.setAttribute("aria-label", `${text("history")}: ${number(least)} – ${number(most)}`);
+  readable(chart, dots);
 }
 
-/** A bar for each of `rows` of name, key and value. */
-export function drawBars(element, rows, put) {
-  const highest = Math.max(1, ...rows.map((row) => row.value ?? 0));
-  element.replaceChildren(...rows.map((row) => {
-    const line = document.createElement("div"), name = document.createElement("span"), value = document.createElement("b");
-    line.className = "row";
-    name.textContent = name.title = row.name;
-    const bar = add(line, "svg", { viewBox: "0 0 100 1", preserveAspectRatio: "none", "aria-hidden": "true" });
-    add(bar, "rect", { width: ((row.value ?? 0) / highest) * 100, height: 1 });
-    Object.assign(value.dataset, { key: row.key, f: "number" });
-    put(value, row.value);
-    line.prepend(name);
-    line.append(value);
+const charts = new WeakMap();
+
+/** Lets the points of a chart be read: under the pointer, by the arrow keys, and as a table where that is open. */
+function readable(chart, points) {
+  let state = charts.get(chart);
+  if (!state) {
+    state = { points, chosen: null, readout: document.getElementById(`${chart.id}-readout`), table: document.getElementById(`${chart.id}-table`) };
+    charts.set(chart, state);
+    listenTo(chart, state);
+  }
+  // The same instant stays chosen when there are newer ones.
+  const kept = state.chosen === null ? -1 : points.findLastIndex((point) => point.at === state.points[state.chosen]?.at);
+  state.points = points;
+  state.chosen = kept < 0 ? null : kept;
+  mark(chart, state);
+  tabulate(state);
+}
+
+function listenTo(chart, state) {
+  const choose = (n) => {
+    state.chosen = n;
+    mark(chart, state);
+  };
+  const under = (event) => {
+    const x = event.clientX - chart.getBoundingClientRect().left, y = event.clientY - chart.getBoundingClientRect().top;
+    const far = (point) => Math.abs(point.x - x) + Math.abs(point.y - y) / 50;
+    const nearest = state.points.reduce((best, point, n) => (best < 0 || far(point) < far(state.points[best]) ? n : best), -1);
+    choose(nearest < 0 ? null : nearest);
+  };
+  chart.addEventListener("pointermove", under);
+  chart.addEventListener("pointerdown", under);
+  chart.addEventListener("pointerleave", (event) => { if (event.pointerType === "mouse") choose(null); });
+  chart.addEventListener("blur", () => choose(null));
+  chart.addEventListener("keydown", (event) => {
+    const last = state.points.length - 1, now = state.chosen ?? last + 1;
+    const to = { ArrowLeft: now - 1, ArrowRight: now + 1, Home: 0, End: last }[event.key];
+    if (event.key === "Escape") choose(null);
+    if (to === undefined || last < 0) return;
+    event.preventDefault();
+    choose(Math.min(last, Math.max(0, to)));
+  });
+  state.table?.parentElement.addEventListener("toggle", () => tabulate(state));
+}
+
+function mark(chart, state) {
+  chart.querySelector(".cursor")?.remove();
+  const point = state.chosen === null ? undefined : state.points[state.chosen];
+  const words = point ? `${point.at} · ${point.value}` : "";
+  if (state.readout.textContent !== words) state.readout.textContent = words;
+  if (!point) return;
+  const cursor = add(chart, "g", { class: "cursor" });
+  add(cursor, "line", { x1: point.x, x2: point.x, y1: TOP, y2: chart.clientHeight - BOTTOM });
+  add(cursor, "circle", { cx: point.x, cy: point.y, r: 4 });
+}
+
+function tabulate({ points, table }) {
+  if (!table?.parentElement.open) return;
+  table.tBodies[0].replaceChildren(...points.map((point) => {
+    const row = document.createElement("tr");
+    for (const words of [point.at, point.value]) row.insertCell().textContent = words;
+    return row;
+  }).reverse());
+}
+
+/** Cuts the middle out of a long name: where names differ is at their ends. */
+const middleCut = (name) => (name.length > 40 ? `${name.slice(0, 24)}…${name.slice(-14)}` : name);
+
+/**
+ * A bar for each of `rows` of name and figures: key and value of one store, or of two, the second one's below the first.
+ * Lines that stay are changed in place, so that selected text stays selected.
+ */
+export function drawBars(list, rows, put) {
+  const highest = Math.max(1, ...rows.flatMap((row) => row.figures.map((of) => of.value ?? 0)));
+  list.classList.toggle("two", rows[0]?.figures.length === 2);
+  const lines = new Map([...list.children].map((line) => [line.dataset.line, line]));
+  const wanted = rows.map((row) => {
+    const id = row.figures.map((of) => of.key).join(" ");
+    const line = lines.get(id) ?? newLine(id, row.figures);
+    lines.delete(id);
+    fillLine(line, row, highest, put);
     return line;
-  }));
+  });
+  for (const line of lines.values()) line.remove();
+  wanted.forEach((line, n) => { if (list.children[n] !== line) list.insertBefore(line, list.children[n] ?? null); });
+}
+
+function newLine(id, figures) {
+  const line = document.createElement("li");
+  line.dataset.line = id;
+  line.append(document.createElement("span"));
+  const bar = add(line, "svg", { viewBox: `0 0 100 ${figures.length}`, preserveAspectRatio: "none", "aria-hidden": "true" });
+  figures.forEach(({ key }, n) => {
+    add(bar, "rect", { y: n, height: 1, class: n ? "second" : "first" });
+    const shown = document.createElement("b");
+    Object.assign(shown.dataset, { key, f: "number" });
+    line.append(shown);
+  });
+  return line;
+}
+
+function fillLine(line, { name, figures, differs }, highest, put) {
+  line.className = differs ? "row differs" : "row";
+  const label = line.querySelector("span");
+  if (label.title !== name) {
+    label.title = name;
+    label.textContent = middleCut(name);
+  }
+  const bars = line.querySelectorAll("rect"), numbers = line.querySelectorAll("b");
+  figures.forEach(({ value }, n) => {
+    bars[n].setAttribute("width", ((value ?? 0) / highest) * 100);
+    put(numbers[n], value);
+  });
 }

@@ -3,19 +3,21 @@
 
 use std::sync::Arc;
 
+use axum::Json;
 use axum::extract::{Query, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
-use axum::{Json, Router};
 use blackfriday_event::Category;
 use blackfriday_service::{Kind, Problem};
 use serde::Serialize;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::live::Live;
 use crate::parameters::Parameters;
 use crate::refusal::Refusal;
 use crate::rows::{self, Extremes, RankedProduct, Totals};
+use crate::schemas::{AnyCategory, OneCategory};
 use crate::trouble::Trouble;
 use crate::view::{CategoryFigures, Country, Price, Second, Summary};
 
@@ -23,39 +25,39 @@ type Shared = State<Arc<Live>>;
 type Asked = Query<Vec<(String, String)>>;
 type Answer = Result<Response, Problem>;
 
-/// Every route of the API.
-pub(crate) fn router(live: Arc<Live>) -> Router {
-    Router::new()
-        .route("/api/resumen", get(resumen))
-        .route("/api/totales", get(totales))
-        .route("/api/categorias", get(categorias))
-        .route("/api/productos", get(productos))
-        .route("/api/extremos", get(extremos))
-        .route("/api/historial", get(historial))
-        .route("/api/serie", get(serie))
-        .route("/api/clima", get(clima))
-        .with_state(live)
+/// Every route of the API, as each describes itself.
+pub(crate) fn router() -> OpenApiRouter<Arc<Live>> {
+    OpenApiRouter::new()
+        .routes(routes!(resumen))
+        .routes(routes!(totales))
+        .routes(routes!(categorias))
+        .routes(routes!(productos))
+        .routes(routes!(extremos))
+        .routes(routes!(historial))
+        .routes(routes!(serie))
+        .routes(routes!(clima))
 }
 
 /// Everything, at one instant.
 #[utoipa::path(get, path = "/api/resumen", tag = "api",
-    params(("n" = Option<u16>, Query, description = "Products of each ranking, 1 to 1000; without it, as configured")),
+    params(("n" = Option<u16>, Query, minimum = 1, maximum = 1000,
+        description = "Products of each ranking, 1 to 1000; without it, as configured")),
     responses((status = 200, body = Summary), Refusal))]
-pub(crate) async fn resumen(State(live): Shared, Query(asked): Asked) -> Answer {
+async fn resumen(State(live): Shared, Query(asked): Asked) -> Answer {
     let asked = Parameters::read(&asked, &["n"])?;
     answer(&live, asked.rows, &Category::ALL, json).await
 }
 
 /// Totals, highest and lowest price and freshness, in one row.
 #[utoipa::path(get, path = "/api/totales", tag = "api", responses((status = 200, body = [Totals]), Refusal))]
-pub(crate) async fn totales(State(live): Shared, Query(asked): Asked) -> Answer {
+async fn totales(State(live): Shared, Query(asked): Asked) -> Answer {
     Parameters::read(&asked, &[])?;
     answer(&live, None, &[], |all| json(&rows::totals(all))).await
 }
 
 /// Reports, totals and averages: a row for each of the four categories.
 #[utoipa::path(get, path = "/api/categorias", tag = "api", responses((status = 200, body = [CategoryFigures]), Refusal))]
-pub(crate) async fn categorias(State(live): Shared, Query(asked): Asked) -> Answer {
+async fn categorias(State(live): Shared, Query(asked): Asked) -> Answer {
     Parameters::read(&asked, &[])?;
     let rows =
         |all: &Summary| json(&all.counters.categorias.iter().map(|of| &of.figures).collect::<Vec<_>>());
@@ -64,10 +66,11 @@ pub(crate) async fn categorias(State(live): Shared, Query(asked): Asked) -> Answ
 
 /// The most sold products, of all categories or of one.
 #[utoipa::path(get, path = "/api/productos", tag = "api",
-    params(("categoria" = Option<String>, Query, description = "A category; without it, all"),
-        ("n" = Option<u16>, Query, description = "Rows, 1 to 1000; without it, as configured")),
+    params(AnyCategory,
+        ("n" = Option<u16>, Query, minimum = 1, maximum = 1000,
+        description = "Rows, 1 to 1000; without it, as configured")),
     responses((status = 200, body = [RankedProduct]), Refusal))]
-pub(crate) async fn productos(State(live): Shared, Query(asked): Asked) -> Answer {
+async fn productos(State(live): Shared, Query(asked): Asked) -> Answer {
     let asked = Parameters::read(&asked, &["categoria", "n"])?;
     let ranking = |all: &Summary| {
         let counts = &all.counters;
@@ -78,17 +81,18 @@ pub(crate) async fn productos(State(live): Shared, Query(asked): Asked) -> Answe
 
 /// The most and the least sold product: a row for all categories together (`categoria` is null), then one for each.
 #[utoipa::path(get, path = "/api/extremos", tag = "api", responses((status = 200, body = [Extremes]), Refusal))]
-pub(crate) async fn extremos(State(live): Shared, Query(asked): Asked) -> Answer {
+async fn extremos(State(live): Shared, Query(asked): Asked) -> Answer {
     Parameters::read(&asked, &[])?;
     answer(&live, None, &[], |all| json(&rows::extremes(all))).await
 }
 
 /// The prices of a category's newest sales, oldest first.
 #[utoipa::path(get, path = "/api/historial", tag = "api",
-    params(("categoria" = String, Query, description = "A category"),
-        ("n" = Option<u16>, Query, description = "The newest rows only, 1 to 1000")),
+    params(OneCategory,
+        ("n" = Option<u16>, Query, minimum = 1, maximum = 1000,
+        description = "The newest rows only, 1 to 1000")),
     responses((status = 200, body = [Price]), Refusal))]
-pub(crate) async fn historial(State(live): Shared, Query(asked): Asked) -> Answer {
+async fn historial(State(live): Shared, Query(asked): Asked) -> Answer {
     let asked = Parameters::read(&asked, &["categoria", "n"])?;
     let category = asked.required_category()?;
     let prices = |all: &Summary| {
@@ -100,18 +104,20 @@ pub(crate) async fn historial(State(live): Shared, Query(asked): Asked) -> Answe
 
 /// Sales by second of acceptance, oldest first. A second without sales is absent.
 #[utoipa::path(get, path = "/api/serie", tag = "api",
-    params(("n" = Option<u16>, Query, description = "The newest rows only, 1 to 1000")),
+    params(("n" = Option<u16>, Query, minimum = 1, maximum = 1000,
+        description = "The newest rows only, 1 to 1000")),
     responses((status = 200, body = [Second]), Refusal))]
-pub(crate) async fn serie(State(live): Shared, Query(asked): Asked) -> Answer {
+async fn serie(State(live): Shared, Query(asked): Asked) -> Answer {
     let asked = Parameters::read(&asked, &["n"])?;
     answer(&live, None, &[], |all| json(newest(&all.counters.serie, asked.rows))).await
 }
 
-/// Weather reports by country, most reports first.
+/// Weather reports by country, most reports first; of both stores where there is a second one.
 #[utoipa::path(get, path = "/api/clima", tag = "api",
-    params(("n" = Option<u16>, Query, description = "The first rows only, 1 to 1000")),
+    params(("n" = Option<u16>, Query, minimum = 1, maximum = 1000,
+        description = "The first rows only, 1 to 1000")),
     responses((status = 200, body = [Country]), Refusal))]
-pub(crate) async fn clima(State(live): Shared, Query(asked): Asked) -> Answer {
+async fn clima(State(live): Shared, Query(asked): Asked) -> Answer {
     let asked = Parameters::read(&asked, &["n"])?;
     let first = |all: &Summary| {
         let countries = &all.counters.clima.paises;
@@ -127,7 +133,7 @@ async fn answer(
     part: impl FnOnce(&Summary) -> Response,
 ) -> Answer {
     let all = live.read(top, histories).await.map_err(|error| {
-        error.log();
+        error.log("Valkey");
         match error.trouble() {
             Trouble::Away => Problem::new(Kind::Unavailable, "Valkey does not answer"),
             Trouble::Unreadable => Problem::new(Kind::Unreadable, error.in_full()),

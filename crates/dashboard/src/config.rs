@@ -1,3 +1,5 @@
+mod weather_redis;
+
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -5,6 +7,8 @@ use blackfriday_event::Category;
 use blackfriday_service::{HttpLimits, ProcessConfig, ServiceConfig};
 use blackfriday_store::{StoreConfig, ValkeyConfig};
 use clap::Parser;
+
+pub use self::weather_redis::WeatherRedis;
 
 /// Shows the counters in Valkey: a live page and a read API.
 #[derive(Parser, Debug, Clone)]
@@ -45,6 +49,9 @@ pub struct Config {
     /// Valkey.
     #[command(flatten)]
     pub valkey: ValkeyConfig,
+    /// The second store of weather.
+    #[command(flatten)]
+    pub weather_redis: WeatherRedis,
     /// What is kept.
     #[command(flatten)]
     pub store: StoreConfig,

@@ -22,8 +22,8 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 use crate::live::{Live, News, Viewer};
 use crate::parameters::Parameters;
 use crate::refusal::Refusal;
+use crate::schemas::{AnyCategory, StreamEvent};
 use crate::seats::Full;
-use crate::trouble::Trouble;
 
 /// A browser that lost the stream asks again after this.
 const RETRY: Duration = Duration::from_secs(1);
@@ -40,8 +40,8 @@ struct Listener {
 /// Follows the counters. Data of `resumen` is as of /api/resumen without its times of reading; of the newest three
 /// minutes of the series, of the first twenty countries, and with the prices over time of one category or none.
 #[utoipa::path(get, path = "/events", tag = "events",
-    params(("categoria" = Option<String>, Query, description = "The category whose prices over time are sent")),
-    responses((status = 200, body = String, description = "Events resumen, estado and latido", content_type = "text/event-stream"),
+    params(AnyCategory),
+    responses((status = 200, body = StreamEvent, description = "Events resumen, estado and latido", content_type = "text/event-stream"),
         Refusal))]
 pub(crate) async fn stream(
     State(live): State<Arc<Live>>,
@@ -92,11 +92,9 @@ fn told(news: &News, category: Option<Category>) -> Option<Event> {
     match news {
         News::None => None,
         News::Counts(counts) => Some(Event::default().event("resumen").data(counts.json(category))),
-        News::Trouble(Trouble::Away) => {
-            Some(Event::default().event("estado").data(r#"{"valkey":false,"motivo":"ausente"}"#))
-        }
-        News::Trouble(Trouble::Unreadable) => {
-            Some(Event::default().event("estado").data(r#"{"valkey":false,"motivo":"ilegible"}"#))
+        News::Trouble(trouble) => {
+            let data = format!(r#"{{"valkey":false,"motivo":"{}"}}"#, trouble.word());
+            Some(Event::default().event("estado").data(data))
         }
     }
 }

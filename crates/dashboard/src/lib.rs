@@ -13,8 +13,10 @@ mod live;
 mod openapi;
 mod page;
 mod parameters;
+mod redis;
 mod refusal;
 mod rows;
+mod schemas;
 mod seats;
 mod shared;
 mod trouble;
@@ -24,18 +26,25 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
-use axum::routing::get;
+use blackfriday_service::Context;
 use blackfriday_service::http::{self, HttpMetrics};
-use blackfriday_service::{Condition, Context};
+use blackfriday_service::openapi::labels;
 use blackfriday_store::{Store, StoreError};
 use tokio::net::TcpListener;
+use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-pub use config::{Config, category_of_student_id};
+pub use config::{Config, WeatherRedis, category_of_student_id};
 
 use self::live::Live;
+use self::redis::Redis;
 use self::trouble::READ_LIMIT;
+
+/// For the fuzz target: what holds of any query.
+#[cfg(fuzzing)]
+pub fn any_query(query: &str) {
+    parameters::is_right_or_has_its_wrong_parameters_named(query);
+}
 
 const PING_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -45,53 +54,44 @@ pub enum Error {
     /// The store's address cannot be used.
     #[error("cannot make the store's client")]
     Store(#[source] StoreError),
+    /// The second store's address cannot be used.
+    #[error("cannot make the client of the weather's Redis")]
+    Redis(#[source] StoreError),
 }
-
-/// Every route, as metrics name it.
-const ROUTES: &[&str] = &[
-    "/",
-    "/page.css",
-    "/page.js",
-    "/charts.js",
-    "/texts.js",
-    "/events",
-    "/openapi.json",
-    "/api/resumen",
-    "/api/totales",
-    "/api/categorias",
-    "/api/productos",
-    "/api/extremos",
-    "/api/historial",
-    "/api/serie",
-    "/api/clima",
-];
 
 /// Serves until the shutdown begins; event streams end at once then.
 ///
 /// # Errors
-/// The store's address cannot be used. An unreachable Valkey is not an error here: readers are answered 503.
+/// A store's address cannot be used. An unreachable Valkey is not an error here: readers are answered 503. Nor is an
+/// unreachable Redis: they are answered without its numbers.
 pub async fn run(config: Config, listener: TcpListener, context: Context) -> Result<(), Error> {
     let store = Store::new(&config.valkey, &config.store).map_err(Error::Store)?;
-    let live = Arc::new(Live::new(store.clone(), &config, context.shutdown.clone()));
-    let ping = tokio::spawn(ping(store, context.readiness.condition("valkey")));
+    let redis = config.weather_redis.server(&config.valkey);
+    let redis = redis.map(|redis| Store::new(&redis, &config.store).map_err(Error::Redis)).transpose()?;
+    let second = redis.clone().map(Redis::new);
+    let live = Arc::new(Live::new(store.clone(), second, &config, context.shutdown.clone()));
+    let is_ready = context.readiness.condition("valkey");
+    let mut pings = JoinSet::new();
+    pings.spawn(ping(store, move |answers| is_ready.set(answers)));
+    if let Some(redis) = redis {
+        // Nothing follows from the answer, but a connection that hangs is given up by it.
+        pings.spawn(ping(redis, |_answers| {}));
+    }
     let poll = tokio::spawn(Arc::clone(&live).poll());
-    let router = Router::new()
-        .route("/events", get(events::stream))
-        .with_state(Arc::clone(&live))
-        .merge(api::router(live))
-        .merge(page::router(config.opening()));
-    let metrics = HttpMetrics::new(&context.registry, ROUTES.iter().copied());
+    let (router, described) = openapi::router().split_for_parts();
+    let metrics = HttpMetrics::new(&context.registry, labels(described).chain(page::paths()));
+    let router = router.with_state(live).merge(page::router(config.opening(), openapi::document()));
     http::serve(listener, router, &config.limits, Some(metrics), context.shutdown).await;
-    ping.abort();
     poll.abort();
     Ok(())
 }
 
-async fn ping(store: Store, condition: Condition) {
+/// Says again and again whether a server answers.
+async fn ping(store: Store, told: impl Fn(bool)) {
     loop {
         let mut answer = pin!(store.ping());
         let in_time = timeout(READ_LIMIT, &mut answer).await;
-        condition.set(matches!(in_time, Ok(Ok(()))));
+        told(matches!(in_time, Ok(Ok(()))));
         if in_time.is_err() {
             // Awaited to its end: only the store's own limit makes it give up a dead connection, for all readers.
             answer.await.ok();

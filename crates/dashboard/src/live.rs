@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use tokio::time::sleep;
 
 use crate::config::Config;
+use crate::redis::Redis;
 use crate::seats::{Full, Seat, Seats};
 use crate::shared::Shared;
 use crate::trouble::{ReadError, Trouble};
@@ -59,9 +60,9 @@ pub(crate) struct Viewer {
 }
 
 impl Live {
-    pub(crate) fn new(store: Store, config: &Config, shutdown: Shutdown) -> Self {
+    pub(crate) fn new(store: Store, redis: Option<Redis>, config: &Config, shutdown: Shutdown) -> Self {
         Self {
-            snapshots: Shared::new(store, config.top.into()),
+            snapshots: Shared::new(store, redis, config.top.into()),
             answers: BodyBudget::new(ANSWERS_KIB),
             interval: config.poll_interval(),
             seats: Seats::new(
@@ -81,7 +82,7 @@ impl Live {
         histories: &[Category],
     ) -> Result<Summary, Arc<ReadError>> {
         let read = self.snapshots.read(top).await?;
-        let mut all = Summary::of(&read.snapshot, read.at, histories);
+        let mut all = Summary::of(&read, histories);
         if let Some(top) = top {
             all.counters.truncate(top);
         }
@@ -120,8 +121,11 @@ impl Live {
         }
     }
 
-    fn tell_counts(&self, counters: Counters) {
+    fn tell_counts(&self, mut counters: Counters) {
         self.news.send_if_modified(|news| {
+            if let News::Counts(last) = news {
+                counters.continue_lull(&last.counters);
+            }
             let changed = !matches!(news, News::Counts(last) if last.counters == counters);
             if changed {
                 *news = News::Counts(Arc::new(Counts { counters, json: Default::default() }));
@@ -135,7 +139,7 @@ impl Live {
             let trouble = error.trouble();
             let changed = !matches!(news, News::Trouble(last) if *last == trouble);
             if changed {
-                error.log();
+                error.log("Valkey");
                 *news = News::Trouble(trouble);
             }
             changed

@@ -7,30 +7,34 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use blackfriday_event::Category;
 
-use crate::openapi;
-
 const PAGE: &str = include_str!("../assets/page.html");
-const STYLE: &str = include_str!("../assets/page.css");
-const SCRIPTS: [(&str, &str); 3] = [
-    ("/page.js", include_str!("../assets/page.js")),
-    ("/charts.js", include_str!("../assets/charts.js")),
-    ("/texts.js", include_str!("../assets/texts.js")),
+const SCRIPT: &str = "text/javascript; charset=utf-8";
+/// What the page asks for: path, content type, and the file.
+const FILES: [(&str, &str, &str); 4] = [
+    ("/page.css", "text/css; charset=utf-8", include_str!("../assets/page.css")),
+    ("/page.js", SCRIPT, include_str!("../assets/page.js")),
+    ("/charts.js", SCRIPT, include_str!("../assets/charts.js")),
+    ("/texts.js", SCRIPT, include_str!("../assets/texts.js")),
 ];
+const DOCUMENT: &str = "/openapi.json";
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; \
                       base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-pub(crate) fn router(opening: Category) -> Router {
+/// Every path that is served here.
+pub(crate) fn paths() -> impl Iterator<Item = &'static str> {
+    ["/", DOCUMENT].into_iter().chain(FILES.map(|(path, ..)| path))
+}
+
+/// The page, which opens on this category, its files, and the OpenAPI document.
+pub(crate) fn router(opening: Category, document: String) -> Router {
     let page = Bytes::from(PAGE.replace("{{opening}}", opening.name()));
-    let document = Bytes::from(openapi::document());
-    let mut router = Router::new()
+    let document = Bytes::from(document);
+    let router = Router::new()
         .route("/", get(move || async move { asset("text/html; charset=utf-8", page) }))
-        .route("/page.css", get(|| async { asset("text/css; charset=utf-8", STYLE) }))
-        .route("/openapi.json", get(move || async move { asset("application/json", document) }));
-    for (path, script) in SCRIPTS {
-        router =
-            router.route(path, get(move || async move { asset("text/javascript; charset=utf-8", script) }));
-    }
-    router
+        .route(DOCUMENT, get(move || async move { asset("application/json", document) }));
+    FILES.into_iter().fold(router, |router, (path, content_type, file)| {
+        router.route(path, get(move || async move { asset(content_type, file) }))
+    })
 }
 
 fn asset(content_type: &'static str, text: impl IntoResponse) -> Response {

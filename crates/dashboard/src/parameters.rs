@@ -67,9 +67,40 @@ impl From<Wrong> for Problem {
     }
 }
 
+/// What holds of any query.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn is_right_or_has_its_wrong_parameters_named(query: &str) {
+    use axum::extract::Query;
+    use axum::http::Uri;
+
+    let Ok(uri) = format!("/api/productos?{query}").parse::<Uri>() else { return };
+    let Query(asked) = Query::<Vec<(String, String)>>::try_from_uri(&uri).expect("any query is pairs");
+    match Parameters::read(&asked, &["categoria", "n"]) {
+        Ok(read) => {
+            assert!(asked.len() <= 2 && read.rows.is_none_or(|rows| (1..=MAX_ROWS).contains(&rows)));
+        }
+        Err(Wrong(errors)) => {
+            assert!(!errors.is_empty() && errors.len() <= asked.len());
+            let was_asked = |error: &FieldProblem| asked.iter().any(|(name, _)| *name == error.field);
+            assert!(errors.iter().all(was_asked));
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn any_query_is_right_or_has_its_wrong_parameters_named(
+            query in prop_oneof!["[!-~]{0,40}", "((n|categoria|x)(=|%3D)?(ropa|R%C3%93PA|[0-9+]{0,4}|%[0-9a-f]{2})&?){0,4}"],
+        ) {
+            is_right_or_has_its_wrong_parameters_named(&query);
+        }
+    }
 
     fn read(query: &[(&str, &str)]) -> Result<Parameters, Vec<String>> {
         let query: Vec<_> =

@@ -3,31 +3,56 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::schemas;
 use crate::view::{Product, Summary};
 
 /// What is said of all sales, and how old it is.
 #[derive(Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub(crate) struct Totals {
+    #[schema(required = true)]
     ventas: Option<u64>,
+    #[schema(required = true, pattern = "^[0-9]+$")]
     unidades: Option<String>,
+    #[schema(required = true, pattern = r"^[0-9]+\.[0-9]{2}$")]
     ingresos: Option<String>,
+    #[schema(required = true, pattern = r"^[0-9]+\.[0-9]{2}$")]
     precio_maximo: Option<String>,
+    #[schema(required = true, pattern = r"^[0-9]+\.[0-9]{2}$")]
     precio_minimo: Option<String>,
-    /// Sales of the newest second that is over.
+    /// Sales of the newest second that has been over for half a second; 0 if there were none in it.
+    #[schema(required = true)]
     ventas_por_segundo: Option<u64>,
     /// Weather reports.
+    #[schema(required = true)]
     reportes_clima: Option<u64>,
+    /// Of the second store; absent where no Redis is configured.
+    #[serde(flatten)]
+    redis: Option<TotalsInRedis>,
+    #[schema(required = true)]
     ultima_venta_ms: Option<u64>,
     leido_ms: u64,
     /// Negative if the clock that accepted the newest sale is ahead.
+    #[schema(required = true)]
     frescura_ms: Option<i64>,
+}
+
+/// What is said of the weather reports in the second store.
+#[derive(Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub(crate) struct TotalsInRedis {
+    #[schema(required = true)]
+    reportes_clima_redis: Option<u64>,
+    /// Whether the stores disagree on the total or on a country; null if Redis's numbers are not known.
+    #[schema(required = true)]
+    clima_difiere: Option<bool>,
 }
 
 /// A place in a ranking.
 #[derive(Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub(crate) struct RankedProduct {
     /// From 1, most sold.
+    #[schema(minimum = 1)]
     puesto: usize,
+    #[schema(min_length = 1)]
     producto_id: String,
     unidades: u64,
 }
@@ -36,10 +61,15 @@ pub(crate) struct RankedProduct {
 #[derive(Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub(crate) struct Extremes {
     /// Null: of all.
+    #[schema(required = true, schema_with = schemas::category_or_null)]
     categoria: Option<&'static str>,
+    #[schema(required = true, min_length = 1)]
     mas_vendido: Option<String>,
+    #[schema(required = true)]
     mas_vendido_unidades: Option<u64>,
+    #[schema(required = true, min_length = 1)]
     menos_vendido: Option<String>,
+    #[schema(required = true)]
     menos_vendido_unidades: Option<u64>,
 }
 
@@ -53,6 +83,10 @@ pub(crate) fn totals(all: &Summary) -> [Totals; 1] {
         precio_minimo: counts.precio_minimo.clone(),
         ventas_por_segundo: counts.ultimo_segundo.map(|second| second.ventas),
         reportes_clima: counts.clima.total,
+        redis: counts
+            .clima
+            .redis
+            .map(|redis| TotalsInRedis { reportes_clima_redis: redis.total, clima_difiere: redis.difiere }),
         ultima_venta_ms: counts.ultima_venta_ms,
         leido_ms: all.leido_ms,
         frescura_ms: all.frescura_ms,

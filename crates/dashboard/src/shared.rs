@@ -7,11 +7,12 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use blackfriday_event::Timestamp;
-use blackfriday_store::{Snapshot, Store};
+use blackfriday_store::{Snapshot, Store, WeatherSnapshot};
 use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use crate::trouble::{READ_LIMIT, ReadError};
+use crate::redis::Redis;
+use crate::trouble::{READ_LIMIT, ReadError, Trouble};
 
 /// From the beginning of one read to the next: requests in between share that.
 const GAP: Duration = Duration::from_millis(50);
@@ -22,6 +23,8 @@ const MOST: usize = 1000;
 #[derive(Debug)]
 pub(crate) struct Read {
     pub(crate) snapshot: Snapshot,
+    /// The weather of the second store, if there is one.
+    pub(crate) redis: Option<Result<WeatherSnapshot, Trouble>>,
     pub(crate) at: Timestamp,
 }
 
@@ -30,6 +33,7 @@ type Outcome = Result<Arc<Read>, Arc<ReadError>>;
 /// The store, as all requests read it.
 pub(crate) struct Shared {
     store: Store,
+    redis: Option<Redis>,
     usual: Kind,
     large: Kind,
 }
@@ -42,9 +46,9 @@ struct Kind {
 
 impl Shared {
     /// `top` products of each ranking are enough for most.
-    pub(crate) fn new(store: Store, top: usize) -> Self {
+    pub(crate) fn new(store: Store, redis: Option<Redis>, top: usize) -> Self {
         let kind = |top| Kind { top, last: Mutex::default() };
-        Self { store, usual: kind(top), large: kind(MOST) }
+        Self { store, redis, usual: kind(top), large: kind(MOST) }
     }
 
     /// A snapshot with at least `top` products in each ranking, if there are so many, and the prices of all categories.
@@ -66,8 +70,9 @@ impl Shared {
     }
 
     async fn snapshot(&self, top: usize) -> Result<Read, ReadError> {
-        let read = timeout(READ_LIMIT, self.store.snapshot(top)).await;
-        let snapshot = read.map_err(|_elapsed| ReadError::Late)?.map_err(ReadError::Store)?;
-        Ok(Read { snapshot, at: Timestamp::from(SystemTime::now()) })
+        let redis = async { Some(self.redis.as_ref()?.weather().await) };
+        let (read, redis) = tokio::join!(timeout(READ_LIMIT, self.store.snapshot(top)), redis);
+        let snapshot = read.map_err(|_elapsed| ReadError::Late(READ_LIMIT))?.map_err(ReadError::Store)?;
+        Ok(Read { snapshot, redis, at: Timestamp::from(SystemTime::now()) })
     }
 }

@@ -19,17 +19,27 @@ pub(crate) enum Trouble {
 /// Why the store could not be read.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ReadError {
-    #[error("the store did not answer within {READ_LIMIT:?}")]
-    Late,
+    #[error("the store did not answer within {0:?}")]
+    Late(Duration),
     #[error("cannot read the counters")]
     Store(#[source] StoreError),
+}
+
+impl Trouble {
+    /// Its word in the JSON.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Away => "ausente",
+            Self::Unreadable => "ilegible",
+        }
+    }
 }
 
 impl ReadError {
     pub(crate) fn trouble(&self) -> Trouble {
         match self {
             Self::Store(error) if !error.is_retryable() => Trouble::Unreadable,
-            Self::Store(_) | Self::Late => Trouble::Away,
+            Self::Store(_) | Self::Late(_) => Trouble::Away,
         }
     }
 
@@ -44,7 +54,7 @@ impl ReadError {
         text
     }
 
-    pub(crate) fn log(&self) {
-        tracing::warn!(error = self as &dyn std::error::Error, "there is nothing to show");
+    pub(crate) fn log(&self, server: &str) {
+        tracing::warn!(server, error = self as &dyn std::error::Error, "there is nothing to show");
     }
 }

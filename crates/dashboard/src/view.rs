@@ -5,12 +5,15 @@
 //! `null`, never zero; what it holds but cannot be read is `null`, too, and is named in `ilegibles`.
 
 mod read;
+mod weather;
 
 use std::collections::BTreeMap;
 
 use blackfriday_event::Category;
 use serde::Serialize;
 use utoipa::ToSchema;
+
+use crate::schemas;
 
 /// Everything, at one instant.
 #[derive(Debug, Serialize, ToSchema)]
@@ -19,6 +22,7 @@ pub(crate) struct Summary {
     pub(crate) leido_ms: u64,
     /// Milliseconds from the acceptance of the newest counted sale to the reading; negative if the clock that accepted it is
     /// ahead of this service's.
+    #[schema(required = true)]
     pub(crate) frescura_ms: Option<i64>,
     #[serde(flatten)]
     pub(crate) counters: Counters,
@@ -28,30 +32,42 @@ pub(crate) struct Summary {
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub(crate) struct Counters {
     /// Sales counted, of all categories.
+    #[schema(required = true)]
     pub(crate) ventas: Option<u64>,
     /// Units sold, of all categories.
+    #[schema(required = true, pattern = "^[0-9]+$")]
     pub(crate) unidades: Option<String>,
     /// Sum of price × units, of all categories.
+    #[schema(required = true, pattern = r"^[0-9]+\.[0-9]{2}$")]
     pub(crate) ingresos: Option<String>,
+    #[schema(required = true, pattern = r"^[0-9]+\.[0-9]{2}$")]
     pub(crate) precio_maximo: Option<String>,
+    #[schema(required = true, pattern = r"^[0-9]+\.[0-9]{2}$")]
     pub(crate) precio_minimo: Option<String>,
     /// When the newest counted sale was accepted, by the clock of its writer.
+    #[schema(required = true)]
     pub(crate) ultima_venta_ms: Option<u64>,
+    #[schema(required = true)]
     pub(crate) mas_vendido: Option<Product>,
+    #[schema(required = true)]
     pub(crate) menos_vendido: Option<Product>,
     /// Most sold first.
     pub(crate) productos: Vec<Product>,
     /// All four, in the order of their numbers.
+    #[schema(min_items = 4, max_items = 4)]
     pub(crate) categorias: Vec<CategoryCounters>,
     /// Sales by second of acceptance, oldest first; a second without sales is absent.
     pub(crate) serie: Vec<Second>,
-    /// The newest second of the series that is over.
+    /// The newest second that has been over for half a second, with 0 if the series has others only; a stream tells of the first
+    /// second of a lull, and of no other.
+    #[schema(required = true)]
     pub(crate) ultimo_segundo: Option<Second>,
     /// The second of the series with the most sales, of equal ones the newest.
+    #[schema(required = true)]
     pub(crate) pico: Option<Second>,
     pub(crate) clima: Weather,
     /// Partition of the sales, and its next offset to be counted.
-    #[schema(value_type = BTreeMap<String, i64>)]
+    #[schema(schema_with = schemas::positions)]
     pub(crate) posiciones: BTreeMap<i32, i64>,
     /// What the store should hold but does not, or not in a form that can be read: the names of values that are null for it.
     pub(crate) ilegibles: Vec<String>,
@@ -62,30 +78,40 @@ pub(crate) struct Counters {
 pub(crate) struct CategoryCounters {
     #[serde(flatten)]
     pub(crate) figures: CategoryFigures,
+    #[schema(required = true)]
     pub(crate) mas_vendido: Option<Product>,
+    #[schema(required = true)]
     pub(crate) menos_vendido: Option<Product>,
     /// Most sold first.
     pub(crate) productos: Vec<Product>,
     /// Oldest first; null if it was not asked for.
+    #[schema(required = true)]
     pub(crate) historial: Option<Vec<Price>>,
 }
 
 /// The numbers of a category.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub(crate) struct CategoryFigures {
+    #[schema(schema_with = schemas::category)]
     pub(crate) categoria: &'static str,
+    #[schema(required = true)]
     pub(crate) ventas: Option<u64>,
+    #[schema(required = true, pattern = "^[0-9]+$")]
     pub(crate) unidades: Option<String>,
+    #[schema(required = true, pattern = r"^[0-9]+\.[0-9]{2}$")]
     pub(crate) ingresos: Option<String>,
     /// Two decimals, rounded half up.
+    #[schema(required = true, pattern = r"^[0-9]+\.[0-9]{2}$")]
     pub(crate) precio_promedio: Option<String>,
     /// Two decimals, rounded half up.
+    #[schema(required = true, pattern = r"^[0-9]+\.[0-9]{2}$")]
     pub(crate) cantidad_promedio: Option<String>,
 }
 
 /// A product and its units sold.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub(crate) struct Product {
+    #[schema(min_length = 1)]
     pub(crate) producto_id: String,
     pub(crate) unidades: u64,
 }
@@ -94,6 +120,7 @@ pub(crate) struct Product {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub(crate) struct Price {
     pub(crate) t_ms: u64,
+    #[schema(pattern = r"^[0-9]+\.[0-9]{2}$")]
     pub(crate) precio: String,
 }
 
@@ -104,19 +131,53 @@ pub(crate) struct Second {
     pub(crate) ventas: u64,
 }
 
-/// Weather reports.
+/// Weather reports, as Valkey counted them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub(crate) struct Weather {
+    #[schema(required = true)]
     pub(crate) total: Option<u64>,
-    /// Most reports first.
+    /// Of either store; most reports first.
     pub(crate) paises: Vec<Country>,
+    /// What Redis counted; absent where no Redis is configured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub(crate) redis: Option<WeatherInRedis>,
+}
+
+/// The weather reports of the second store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+pub(crate) struct WeatherInRedis {
+    #[schema(required = true)]
+    pub(crate) total: Option<u64>,
+    /// Why its numbers are not known: `ausente`, it does not answer, or `ilegible`, it holds what cannot be read.
+    #[schema(required = true, schema_with = schemas::trouble_or_null)]
+    pub(crate) motivo: Option<&'static str>,
+    /// Whether its total or a country's number is another than Valkey's, as happens for moments while reports come in; null
+    /// if its numbers are not known.
+    #[schema(required = true)]
+    pub(crate) difiere: Option<bool>,
 }
 
 /// Weather reports of a country.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub(crate) struct Country {
+    #[schema(min_length = 1)]
     pub(crate) pais: String,
+    #[schema(required = true)]
     pub(crate) reportes: Option<u64>,
+    /// What Redis counted; absent where no Redis is configured.
+    #[serde(flatten)]
+    pub(crate) redis: Option<CountryInRedis>,
+}
+
+/// Weather reports of a country in the second store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+pub(crate) struct CountryInRedis {
+    #[schema(required = true)]
+    pub(crate) reportes_redis: Option<u64>,
+    /// Whether that is another number than Valkey's; null if Redis's numbers are not known.
+    #[schema(required = true)]
+    pub(crate) difiere: Option<bool>,
 }
 
 impl Counters {

@@ -1,32 +1,34 @@
 //! From the store's snapshot. Its numbers are text that anybody may have changed, so each is read before it is passed on.
 
-use std::cmp::Reverse;
+use blackfriday_event::Category;
+use blackfriday_store::{CategorySnapshot, PriceAt, ProductUnits, SalesAt, Snapshot};
 
-use blackfriday_event::{Category, Timestamp};
-use blackfriday_store::{CategorySnapshot, PriceAt, ProductUnits, SalesAt, Snapshot, WeatherSnapshot};
-
-use super::{CategoryCounters, CategoryFigures, Counters, Country, Price, Product, Second, Summary, Weather};
+use super::{CategoryCounters, CategoryFigures, Counters, Price, Product, Second, Summary, Weather};
 use crate::decimal;
+use crate::shared::Read;
 
 /// Decimal places of prices, revenue and averages.
 const PLACES: usize = 2;
 
+/// By when what was accepted in a second is counted, if the consumer keeps up: milliseconds after its end.
+const COUNTED_AFTER_MS: u64 = 500;
+
 /// Names of what should be there and cannot be read.
 #[derive(Default)]
-struct Unreadable(Vec<String>);
+pub(super) struct Unreadable(Vec<String>);
 
 impl Summary {
-    /// What `snapshot` says, read at `now`, if the prices of `histories` were asked for.
-    pub(crate) fn of(snapshot: &Snapshot, now: Timestamp, histories: &[Category]) -> Self {
-        let leido_ms = now.millis();
-        let counters = Counters::of(snapshot, leido_ms, histories);
+    /// What was read, with the prices of `histories`.
+    pub(crate) fn of(read: &Read, histories: &[Category]) -> Self {
+        let leido_ms = read.at.millis();
+        let counters = Counters::of(read, histories);
         let frescura_ms = counters.ultima_venta_ms.map(|newest| since(newest, leido_ms));
         Self { leido_ms, frescura_ms, counters }
     }
 }
 
 impl Counters {
-    fn of(snapshot: &Snapshot, leido_ms: u64, histories: &[Category]) -> Self {
+    fn of(Read { snapshot, redis, at }: &Read, histories: &[Category]) -> Self {
         let mut unreadable = Unreadable::default();
         let category =
             |of: &Category| CategoryCounters::of(*of, snapshot, histories.contains(of), &mut unreadable);
@@ -46,12 +48,22 @@ impl Counters {
             menos_vendido: snapshot.least_sold.as_ref().map(Product::of),
             productos: snapshot.most_sold.iter().map(Product::of).collect(),
             serie: series().collect(),
-            ultimo_segundo: series().rfind(|second| second.t_ms + 1000 <= leido_ms),
+            ultimo_segundo: last_second(snapshot, at.millis()),
             pico: series().max_by_key(|second| second.ventas),
-            clima: Weather::of(&snapshot.weather, &mut unreadable),
+            clima: Weather::of(&snapshot.weather, redis.as_ref(), &mut unreadable),
             posiciones: snapshot.positions.clone(),
             ilegibles: unreadable.0,
             categorias,
+        }
+    }
+}
+
+impl Counters {
+    /// Keeps the first second of a lull: one more second without sales is no news.
+    pub(crate) fn continue_lull(&mut self, last: &Self) {
+        let is_lull = |of: &Self| of.ultimo_segundo.is_some_and(|second| second.ventas == 0);
+        if is_lull(self) && is_lull(last) {
+            self.ultimo_segundo = last.ultimo_segundo;
         }
     }
 }
@@ -61,7 +73,6 @@ impl CategoryCounters {
         let nothing = CategorySnapshot::default();
         let held = snapshot.categories.get(category.name());
         let of = held.unwrap_or(&nothing);
-        let price = |at: &PriceAt| Price { t_ms: at.at_ms, precio: at.price.clone() };
         let mut decimal = |name: &str, text: &Option<String>, places| {
             let name = format!("categorias.{category}.{name}");
             unreadable.decimal(&name, held.is_some(), text.as_deref(), places)
@@ -74,31 +85,14 @@ impl CategoryCounters {
             precio_promedio: decimal("precio_promedio", &of.price_mean, PLACES),
             cantidad_promedio: decimal("cantidad_promedio", &of.units_mean, PLACES),
         };
+        let historial = with_history.then(|| unreadable.prices(category, &of.history));
         Self {
             figures,
             mas_vendido: of.most_sold.first().map(Product::of),
             menos_vendido: of.least_sold.as_ref().map(Product::of),
             productos: of.most_sold.iter().map(Product::of).collect(),
-            historial: with_history.then(|| of.history.iter().map(price).collect()),
+            historial,
         }
-    }
-}
-
-impl Weather {
-    fn of(weather: &WeatherSnapshot, unreadable: &mut Unreadable) -> Self {
-        let any = !weather.by_country.is_empty();
-        let mut count = |name: &str, expected, text: Option<&str>| -> Option<u64> {
-            unreadable.decimal(name, expected, text, 0)?.parse().ok()
-        };
-        let total = count("clima.total", any, weather.total.as_deref());
-        let country = |(pais, reports): (&String, &String)| Country {
-            pais: pais.clone(),
-            reportes: count(&format!("clima.paises.{pais}"), true, Some(reports)),
-        };
-        let mut paises: Vec<_> = weather.by_country.iter().map(country).collect();
-        // Stable: countries with equally many stay in the order of their names.
-        paises.sort_by_key(|pais| Reverse(pais.reportes));
-        Self { total, paises }
     }
 }
 
@@ -115,14 +109,38 @@ impl Second {
 }
 
 impl Unreadable {
+    /// The prices over time that are decimals. If some are not, that is named here.
+    fn prices(&mut self, category: Category, history: &[PriceAt]) -> Vec<Price> {
+        let readable = history.iter().filter(|at| decimal::is_readable(&at.price, PLACES));
+        let prices: Vec<_> = readable.map(|at| Price { t_ms: at.at_ms, precio: at.price.clone() }).collect();
+        if prices.len() < history.len() {
+            self.0.push(format!("categorias.{category}.historial"));
+        }
+        prices
+    }
+
     /// The text if it is a decimal. Else it is named here, unless it is rightly absent.
-    fn decimal(&mut self, name: &str, expected: bool, text: Option<&str>, places: usize) -> Option<String> {
+    pub(super) fn decimal(
+        &mut self,
+        name: &str,
+        expected: bool,
+        text: Option<&str>,
+        places: usize,
+    ) -> Option<String> {
         let read = text.filter(|text| decimal::is_readable(text, places));
         if read.is_none() && (expected || text.is_some()) {
             self.0.push(name.to_owned());
         }
         read.map(str::to_owned)
     }
+}
+
+/// The newest second whose sales are counted by now. If the series has others, it had none.
+fn last_second(snapshot: &Snapshot, now_ms: u64) -> Option<Second> {
+    let second = (now_ms.saturating_sub(COUNTED_AFTER_MS) / 1000).checked_sub(1)?;
+    let held = snapshot.series.iter().find(|at| at.second == second);
+    let sales = held.map_or(0, |at| at.sales);
+    (!snapshot.series.is_empty()).then_some(Second { t_ms: second * 1000, ventas: sales })
 }
 
 /// Milliseconds from one instant to another, negative if that is earlier.

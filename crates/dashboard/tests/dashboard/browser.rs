@@ -20,6 +20,13 @@ use crate::support::LIMIT;
 
 const CHROMIUM: &str = "/usr/bin/chromium";
 
+/// Numbers on more than one line or wider than their tile, and texts of charts that reach out of them.
+const CUT: &str = "(() => {
+    const big = [...document.querySelectorAll('.big')].filter((of) => of.scrollWidth > of.clientWidth || of.getClientRects().length != 1 || of.offsetHeight > 60);
+    const out = [...document.querySelectorAll('.chart text')].filter((of) => of.getBBox().x < 0 || of.getBBox().x + of.getBBox().width > of.ownerSVGElement.clientWidth);
+    return [...big, ...out].map((of) => of.textContent).join(' | ');
+})()";
+
 /// A page in a browser of its own, with the address of everything it asked for.
 pub(crate) struct Tab {
     page: Page,
@@ -86,8 +93,23 @@ impl Tab {
         Ok(())
     }
 
+    /// Presses a key on what has the focus.
+    pub(crate) async fn press(&self, selector: &str, key: &str) -> Result<()> {
+        self.page.find_element(selector).await?.focus().await?.press_key(key).await?;
+        Ok(())
+    }
+
     /// Takes a picture of the whole page, to be looked at by people.
     pub(crate) async fn picture(&self, name: &str, width: i64, dark: bool) -> Result<()> {
+        self.resize(width, dark).await?;
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
+        let png = ScreenshotParams::builder().full_page(true).build();
+        self.page.save_screenshot(png, folder.join(format!("{name}.png"))).await?;
+        Ok(())
+    }
+
+    /// Gives the page a width, and waits until everything fits.
+    pub(crate) async fn resize(&self, width: i64, dark: bool) -> Result<()> {
         let size = SetDeviceMetricsOverrideParams::new(width, 900, 1.0, width < 600);
         self.page.execute(size).await?;
         let scheme = MediaFeature::new("prefers-color-scheme", if dark { "dark" } else { "light" });
@@ -97,9 +119,8 @@ impl Tab {
         self.becomes(drawn, Some("true")).await?;
         let fits = self.value("document.documentElement.scrollWidth <= innerWidth").await?;
         ensure!(fits.as_deref() == Some("true"), "no horizontal scroll at {width} px");
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
-        let png = ScreenshotParams::builder().full_page(true).build();
-        self.page.save_screenshot(png, folder.join(format!("{name}.png"))).await?;
+        let cut = self.value(CUT).await?;
+        ensure!(cut.is_none(), "at {width} px these are cut: {cut:?}");
         Ok(())
     }
 

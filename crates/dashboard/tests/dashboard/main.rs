@@ -3,7 +3,9 @@
 mod api;
 mod browser;
 mod connection;
+mod grafana;
 mod page;
-mod proxy;
+mod start;
 mod streams;
 mod support;
+mod weather;

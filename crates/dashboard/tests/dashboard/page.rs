@@ -1,5 +1,8 @@
-use anyhow::{Result, ensure};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context as _, Result, ensure};
 use blackfriday_event::Category;
+use blackfriday_stack::Proxy;
 use serde_json::Value;
 
 use crate::browser::Tab;
@@ -24,9 +27,15 @@ async fn the_page_shows_what_the_store_holds() -> Result<()> {
     let mut dashboard = Dashboard::start().await?;
     let tab = Tab::open(dashboard.address, "/", "es").await?;
     // The student ID ends in 4: the page opens on Ropa.
-    for key in ["ventas", "ingresos", "precio_maximo", "mas_vendido.producto_id", "categorias.Ropa.ventas"] {
+    for key in ["precio_maximo", "mas_vendido.producto_id", "categorias.Ropa.precio_promedio"] {
         tab.shows(key, None).await?;
     }
+    for (key, nothing) in [("ventas", "0"), ("ingresos", "0.00"), ("categorias.Ropa.ventas", "0")] {
+        tab.shows(key, Some(nothing)).await?;
+    }
+    let waiting = Some("Esperando la primera venta…");
+    tab.becomes("document.getElementById('freshness').textContent", waiting).await?;
+    tab.becomes("document.querySelector('.waiting').textContent", waiting).await?;
     dashboard.count(&sales()).await?;
     dashboard.valkey.command(&["HSET", "country_counts", "Belice", "2", "Guatemala", "3"]).await?;
     dashboard.valkey.command(&["SET", "total_messages", "5"]).await?;
@@ -59,7 +68,7 @@ async fn the_page_shows_what_the_store_holds() -> Result<()> {
     ] {
         same(path, key).await?;
     }
-    tab.shows("reportes.Belleza", None).await?;
+    tab.shows("reportes.Belleza", Some("0")).await?;
     tab.becomes("document.querySelector('[data-key=precio_maximo]').textContent", Some("49,999.99")).await?;
 
     for (width, size) in [(1280, "desktop"), (390, "phone")] {
@@ -76,6 +85,111 @@ async fn the_page_shows_what_the_store_holds() -> Result<()> {
     let is_inside =
         |url: &String| url.starts_with(&origin) || url.starts_with("data:") || url == "about:blank";
     ensure!(requests.iter().all(is_inside), "no request leaves the origin: {requests:?}");
+    tab.close().await
+}
+
+/// Milliseconds since the Unix epoch.
+fn now_ms() -> Result<u64> {
+    Ok(u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis())?)
+}
+
+#[tokio::test]
+async fn the_rate_is_zero_after_the_sale_and_the_time_axis_goes_on() -> Result<()> {
+    let mut dashboard = Dashboard::start().await?;
+    dashboard.count_from(now_ms()? - 10_000, &sales()[..4]).await?;
+    let tab = Tab::open(dashboard.address, "/", "es").await?;
+    tab.shows("ultimo_segundo.ventas", Some("0")).await?;
+    let (_, totals) = dashboard.get("/api/totales").await?;
+    ensure!(totals[0]["ventas_por_segundo"] == 0, "{totals}");
+    tab.becomes("document.querySelectorAll('#series .mark').length", Some("4")).await?;
+    // The newest bar moves away from the right end.
+    let free = "document.getElementById('series').clientWidth - 14 - [...document.querySelectorAll('#series .mark')].at(-1).getBBox().x";
+    let room = tab.value(free).await?.context("a bar")?.parse::<f64>()?;
+    ensure!(room > 50.0, "{room} px to the right of the newest bar");
+    tab.becomes(&format!("{free} > {room} + 20"), Some("true")).await?;
+    tab.close().await
+}
+
+#[tokio::test]
+async fn a_second_that_runs_is_drawn_as_one_that_is_not_over() -> Result<()> {
+    let mut dashboard = Dashboard::start().await?;
+    let tab = Tab::open(dashboard.address, "/", "es").await?;
+    // The same product in each of the next seconds: one of them runs whenever one looks.
+    dashboard.count_from(now_ms()? - 2_000, &[(Category::Ropa, "R-1", 100, 1); 20]).await?;
+    tab.becomes("document.querySelectorAll('#series .running').length", Some("1")).await?;
+    tab.becomes("[...document.querySelectorAll('#series .mark')].at(-1).matches('.running')", Some("true"))
+        .await?;
+    tab.close().await
+}
+
+#[tokio::test]
+async fn points_are_read_by_arrow_keys_and_in_a_table() -> Result<()> {
+    let mut dashboard = Dashboard::start().await?;
+    dashboard.count(&sales()).await?;
+    let tab = Tab::open(dashboard.address, "/?categoria=Electronica", "en-US").await?;
+    tab.shows("ventas", Some("42")).await?;
+    let read = "document.getElementById('history-readout').textContent.split(' · ')[1]";
+    tab.press("#history", "ArrowLeft").await?;
+    tab.becomes(read, Some("49,999.99")).await?;
+    tab.press("#history", "Escape").await?;
+    tab.becomes("document.getElementById('history-readout').textContent", None).await?;
+    tab.click("#history + details summary").await?;
+    let cells = "[...document.querySelectorAll('#history-table td')].at(-1).textContent";
+    tab.becomes(cells, Some("49,999.99")).await?;
+    tab.close().await
+}
+
+#[tokio::test]
+async fn what_does_not_change_is_left_alone() -> Result<()> {
+    let mut dashboard = Dashboard::start().await?;
+    dashboard.count(&sales()).await?;
+    let tab = Tab::open(dashboard.address, "/", "es").await?;
+    tab.shows("reportes.Hogar", Some("1")).await?;
+    tab.value("getSelection().selectAllChildren(document.querySelector('[data-key=\"reportes.Hogar\"]'))")
+        .await?;
+    tab.value("window.rows = [...document.querySelectorAll('#top .row')]").await?;
+    dashboard.count(&[(Category::Ropa, "R-1", 500, 1)]).await?;
+    tab.shows("ventas", Some("43")).await?;
+    tab.becomes("getSelection().toString()", Some("1")).await?;
+    tab.becomes("window.rows.every((row) => row.isConnected)", Some("true")).await?;
+    tab.close().await
+}
+
+#[tokio::test]
+async fn huge_numbers_and_long_names_are_whole_at_every_width() -> Result<()> {
+    let mut dashboard = Dashboard::start().await?;
+    let long = ["W".repeat(64), format!("{}-2", "W".repeat(62))];
+    let huge = long.iter().map(|product| (Category::Ropa, product.as_str(), 999_999_999, 9_999));
+    let huge: Vec<_> = huge.chain([(Category::Ropa, "R-1", 1, 1)]).cycle().take(90).collect();
+    dashboard.count(&huge).await?;
+    let tab = Tab::open(dashboard.address, "/", "es").await?;
+    tab.shows("ventas", Some("90")).await?;
+    let rows = "[...document.querySelectorAll('#top .row span')].slice(0, 2).map((of) => of.textContent)";
+    tab.becomes(&format!("new Set({rows}).size"), Some("2")).await?;
+    for width in [320, 390, 768, 1280, 2560] {
+        tab.picture(&format!("huge-{width}"), width, width > 1000).await?;
+    }
+    tab.close().await
+}
+
+#[tokio::test]
+async fn a_lost_server_is_said_in_view_with_the_age_of_the_numbers() -> Result<()> {
+    let mut dashboard = Dashboard::start().await?;
+    dashboard.count(&sales()).await?;
+    let proxy = Proxy::to(dashboard.address).await?;
+    let tab = Tab::open(proxy.address(), "/", "en-US").await?;
+    tab.shows("ventas", Some("42")).await?;
+    tab.becomes("document.title", Some("Black Friday")).await?;
+    proxy.refuse().await;
+    proxy.cut();
+    tab.becomes("document.title", Some("⚠ Black Friday")).await?;
+    tab.becomes("/\\(.*( ago|now)\\)/.test(document.getElementById('old').textContent)", Some("true"))
+        .await?;
+    tab.resize(390, false).await?;
+    tab.value("scrollTo(0, document.body.scrollHeight)").await?;
+    let top = "document.getElementById('banner').getBoundingClientRect().top >= 0";
+    tab.becomes(top, Some("true")).await?;
+    tab.picture("lost", 390, false).await?;
     tab.close().await
 }
 

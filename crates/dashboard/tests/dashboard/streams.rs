@@ -69,7 +69,7 @@ async fn a_stream_tells_changes_only_and_a_pulse() -> Result<()> {
     let mut dashboard = Dashboard::start().await?;
     let mut events = Events::open(&dashboard, "").await?;
     ensure!(events.next().await?.is_some_and(|(name, data)| name == "latido" && data["ahora_ms"].is_u64()));
-    ensure!(events.news("resumen").await?["ventas"].is_null(), "the empty store is told at once");
+    ensure!(events.news("resumen").await?["ventas"].is_null(), "the empty store is shown at once");
     for _ in 0..2 {
         let (name, _) = events.next().await?.context("goes on")?;
         ensure!(name == "latido", "{name}, though nothing changed");

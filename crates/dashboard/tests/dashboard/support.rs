@@ -55,12 +55,22 @@ impl Dashboard {
         Ok(Self { valkey, address, context, running, store, position: 0 })
     }
 
-    /// Counts sales of (category, product, cents, units), a second apart.
+    /// Counts sales of (category, product, cents, units), a second apart, of long ago.
     pub(crate) async fn count(&mut self, sales: &[(Category, &str, u64, i64)]) -> Result<()> {
+        let first = 1_700_000_000_000 + u64::try_from(self.position + 1)? * 1000;
+        self.count_from(first, sales).await
+    }
+
+    /// Counts sales a second apart, the first one accepted at this instant.
+    pub(crate) async fn count_from(
+        &mut self,
+        first_ms: u64,
+        sales: &[(Category, &str, u64, i64)],
+    ) -> Result<()> {
         let mut tally = SaleTally::new(self.store.bounds());
-        for (category, product, cents, units) in sales {
+        for ((category, product, cents, units), second) in sales.iter().zip(0..) {
             self.position += 1;
-            let millis = 1_700_000_000_000 + u64::try_from(self.position)? * 1000;
+            let millis = first_ms + second * 1000;
             tally.fold(&Sale {
                 id: EventId::new_v7(),
                 accepted_at: Timestamp::from_millis(millis).context("in range")?,

@@ -1,9 +1,11 @@
+use blackfriday_event::Timestamp;
 use serde_json::{Value, json};
 
 use super::*;
 
 fn read(snapshot: &Snapshot, now_ms: u64) -> Summary {
-    Summary::of(snapshot, Timestamp::from_millis(now_ms).expect("in range"), &Category::ALL)
+    let at = Timestamp::from_millis(now_ms).expect("in range");
+    Summary::of(&Read { snapshot: snapshot.clone(), redis: None, at }, &Category::ALL)
 }
 
 fn category(sales: &str, units: &str, revenue: &str) -> CategorySnapshot {
@@ -57,13 +59,17 @@ fn totals_are_exact_sums_of_what_the_categories_hold() {
 fn what_cannot_be_read_is_named_and_has_no_total() {
     let mut ropa = category("2", "many", "1.0");
     ropa.price_mean = None;
+    ropa.history = ["1.00", "x"].map(|price| PriceAt { at_ms: 5_000, price: price.to_owned() }).to_vec();
     let mut snapshot = snapshot([("Ropa", ropa), ("Hogar", category("3", "1", "2.00"))]);
     snapshot.price_max = Some("-1.00".to_owned());
     snapshot.weather.by_country.insert("Belice".to_owned(), "x".to_owned());
     let counts = read(&snapshot, 7_000).counters;
-    let ropa = ["unidades", "ingresos", "precio_promedio"].map(|name| format!("categorias.Ropa.{name}"));
+    let ropa = ["unidades", "ingresos", "precio_promedio", "historial"];
+    let ropa = ropa.map(|name| format!("categorias.Ropa.{name}"));
     let others = ["precio_maximo", "clima.total", "clima.paises.Belice"].map(str::to_owned);
-    assert_eq!(counts.ilegibles, [ropa, others].concat());
+    assert_eq!(counts.ilegibles, [&ropa[..], &others[..]].concat());
+    let price = Price { t_ms: 5_000, precio: "1.00".to_owned() };
+    assert_eq!(counts.categoria(Category::Ropa).historial, Some(vec![price]));
     assert_eq!((counts.ventas, counts.unidades, counts.ingresos), (Some(5), None, None));
     assert_eq!(counts.precio_minimo.as_deref(), Some("1.00"));
 }
@@ -75,25 +81,17 @@ fn a_clock_ahead_of_ours_shows_as_a_negative_age() {
 }
 
 #[test]
-fn a_second_counts_as_the_last_only_when_it_is_over() {
+fn the_last_second_is_one_that_is_over_and_counted() {
     let series = [(4, 9), (5, 9), (6, 1)];
     let series = series.map(|(second, sales)| SalesAt { second, sales }).to_vec();
     let snapshot = Snapshot { series, ..Snapshot::default() };
     let last = |now| read(&snapshot, now).counters.ultimo_segundo;
-    assert_eq!(last(6_999), Some(Second { t_ms: 5_000, ventas: 9 }));
-    assert_eq!(last(7_000), Some(Second { t_ms: 6_000, ventas: 1 }));
-    assert_eq!(last(4_999), None);
+    assert_eq!(last(7_499), Some(Second { t_ms: 5_000, ventas: 9 }));
+    assert_eq!(last(7_500), Some(Second { t_ms: 6_000, ventas: 1 }));
+    assert_eq!(last(17_500), Some(Second { t_ms: 16_000, ventas: 0 }), "no sales after the sale");
+    assert_eq!(last(4_999), Some(Second { t_ms: 3_000, ventas: 0 }));
+    assert_eq!(last(400), None, "there was no second yet");
+    assert_eq!(read(&Snapshot::default(), 7_500).counters.ultimo_segundo, None, "nothing is known of it");
     let peak = read(&snapshot, 7_000).counters.pico;
     assert_eq!(peak, Some(Second { t_ms: 5_000, ventas: 9 }), "of equal ones the newest");
-}
-
-#[test]
-fn countries_with_the_most_reports_come_first() {
-    let mut snapshot = Snapshot::default();
-    for (country, reports) in [("Belice", "2"), ("Guatemala", "10"), ("Honduras", "2")] {
-        snapshot.weather.by_country.insert(country.to_owned(), reports.to_owned());
-    }
-    let countries = read(&snapshot, 0).counters.clima.paises;
-    let names: Vec<_> = countries.into_iter().map(|country| country.pais).collect();
-    assert_eq!(names, ["Guatemala", "Belice", "Honduras"]);
 }

@@ -1,0 +1,61 @@
+//! What Grafana asks this service for by its Infinity data source.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use blackfriday_event::Category;
+use serde_json::Value;
+
+use crate::support::Dashboard;
+
+#[tokio::test]
+async fn every_query_of_grafana_finds_what_it_selects() -> Result<()> {
+    let mut dashboard = Dashboard::start().await?;
+    // The first row of an answer may be of any category.
+    dashboard.count(&Category::ALL.map(|category| (category, "P-1", 1_050, 3))).await?;
+    dashboard.valkey.command(&["HSET", "country_counts", "Belice", "2"]).await?;
+    dashboard.valkey.command(&["SET", "total_messages", "2"]).await?;
+    let queries = queries(&["grafana/dashboards/black-friday.json"])?;
+    ensure!(queries.len() > 5, "{queries:?}");
+    for query in queries {
+        let path = query["url"].as_str().context("a path")?.replace("${categoria}", "Ropa");
+        let (status, answer) = dashboard.get(&path).await?;
+        ensure!(status == 200, "{path}: {answer}");
+        let selector = query["root_selector"].as_str().context("a selector")?.replace("${categoria}", "Ropa");
+        let row =
+            selected(&answer, &selector).with_context(|| format!("{path}: {selector:?} of {answer}"))?;
+        for column in query["columns"].as_array().context("columns")? {
+            let name = column["selector"].as_str().context("a column")?;
+            ensure!(row.get(name).is_some_and(|value| !value.is_null()), "{path}: no {name} in {row}");
+        }
+    }
+    Ok(())
+}
+
+/// Of all panels; a second store is not configured here.
+fn queries(files: &[&str]) -> Result<Vec<Value>> {
+    let components = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../k8s/components");
+    let mut found = Vec::new();
+    for file in files {
+        let dashboard: Value = serde_json::from_str(&fs::read_to_string(components.join(file))?)?;
+        let panels = dashboard["panels"].as_array().context("panels")?;
+        let targets = panels.iter().filter_map(|panel| panel["targets"].as_array()).flatten();
+        found.extend(targets.filter(|target| target["datasource"]["uid"] == "blackfriday-api").cloned());
+    }
+    Ok(found)
+}
+
+/// The first row that Infinity takes out of an answer: of all, of one by its number, or of one by a member's value.
+fn selected<'a>(answer: &'a Value, selector: &str) -> Result<&'a Value> {
+    let rows = answer.as_array().context("not an array")?;
+    let row = match selector.strip_prefix("#(").and_then(|rest| rest.strip_suffix("\")")) {
+        Some(condition) => {
+            let (name, value) = condition.split_once("==\"").context("a condition")?;
+            rows.iter().find(|row| row[name] == value)
+        }
+        None if selector.is_empty() => rows.first(),
+        None => rows.get(selector.parse::<usize>().or_else(|_| bail!("{selector} is no number"))?),
+    };
+    row.context("no such row")
+}
