@@ -4,24 +4,25 @@ use std::time::Duration;
 use crate::request::Route;
 use crate::source::SourceArguments;
 
-/// Sends sales to a gateway.
+/// Sends sales or weather reports to a gateway.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Examples:\n  \
     blackfriday load --url http://127.0.0.1:8080 --rate 2000 --duration 30s --receipts run.receipts\n  \
-    blackfriday load --url http://127.0.0.1:8080 --route ventas --batch-size 500 --connections 8 --sales 1000000\n\n\
-    Exit code 0 if every sale was accepted, 1 if not, 64 for wrong arguments, 69 if the gateway cannot be reached.\n\
+    blackfriday load --url http://127.0.0.1:8080 --route ventas --batch-size 500 --connections 8 --sales 1000000\n  \
+    blackfriday load --url http://127.0.0.1:8080 --route input --rate 200 --reports 3000 --receipts weather.receipts\n\n\
+    Exit code 0 if everything was accepted, 1 if not, 64 for wrong arguments, 69 if the gateway cannot be reached.\n\
     Ctrl-C ends the load early; the receipts and the table are complete for what was sent.")]
 pub struct Arguments {
     /// The gateway.
     #[arg(long, default_value = "http://127.0.0.1:8080")]
     pub(crate) url: url::Url,
-    /// One sale a request, or many.
+    /// Where to, and so what: one sale a request, many sales, or one weather report.
     #[arg(long, value_enum, default_value_t = Route::Venta)]
     pub(crate) route: Route,
     /// Sales in one request of `--route ventas`.
     #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u64).range(1..=10_000))]
     pub(crate) batch_size: u64,
-    /// Sales per second, whatever the answers (open loop); without it as many as are answered (closed loop).
+    /// Sales or weather reports per second, whatever the answers (open loop); without it as many as are answered (closed loop).
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) rate: Option<u64>,
     /// Let the rate follow the workload's arrival curve, with `--rate` as its mean.
@@ -30,9 +31,9 @@ pub struct Arguments {
     /// Connections, each with one request at a time.
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u64).range(1..=20_000))]
     pub(crate) connections: u64,
-    /// Stop after this many sales.
-    #[arg(long)]
-    pub(crate) sales: Option<u64>,
+    /// Stop after this many sales or weather reports.
+    #[arg(long = "sales", visible_alias = "reports")]
+    pub(crate) events: Option<u64>,
     /// Stop after this time; 10 s if neither this nor `--sales` is given. With `--rate`, what no connection was free for
     /// is sent late, for the time of one answer at the most.
     #[arg(long, value_parser = humantime::parse_duration)]
@@ -40,7 +41,7 @@ pub struct Arguments {
     /// Seed of the traffic; the workload's own without it.
     #[arg(long)]
     pub(crate) seed: Option<u64>,
-    /// Write what each sale was answered with to this file, for `blackfriday verify`.
+    /// Write what each event was answered with to this file, for `blackfriday verify`.
     #[arg(long)]
     pub(crate) receipts: Option<PathBuf>,
     /// Send an `Idempotency-Key` with each request.

@@ -59,7 +59,7 @@ impl Connection {
     pub(crate) fn new(plan: &Plan, number: usize) -> Result<Self> {
         let host = HeaderValue::from_str(&plan.host).context("the gateway's host")?;
         let (addresses, at) = (Arc::clone(&plan.addresses), number % plan.addresses.len());
-        Ok(Self { addresses, at, host, path: plan.path(), timeout: plan.timeout, sender: None })
+        Ok(Self { addresses, at, host, path: plan.route.path(), timeout: plan.timeout, sender: None })
     }
 
     /// One request. All of it, connecting, sending and the whole answer, has the one limit.

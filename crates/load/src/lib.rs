@@ -1,4 +1,4 @@
-//! Sends sales to a gateway and measures how it answers.
+//! Sends sales or weather reports to a gateway and measures how it answers.
 //!
 //! Open loop (`--rate`): each request has an intended time, and its latency counts from then, so that a gateway that stalls
 //! is seen to stall (coordinated omission); what was never sent has waited until the end. Closed loop: each connection sends
@@ -6,6 +6,7 @@
 
 mod arguments;
 mod connection;
+mod event;
 mod outcome;
 mod plan;
 mod report;

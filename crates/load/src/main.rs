@@ -10,7 +10,7 @@ use clap::Parser;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Sends sales to a gateway, at a fixed rate or as fast as it answers.
+/// Sends sales or weather reports to a gateway, at a fixed rate or as fast as it answers.
 #[derive(Parser, Debug)]
 #[command(version)]
 struct Cli {

@@ -1,6 +1,6 @@
-//! What an answer says of each sale of its request.
+//! What an answer says of each event of its request.
 //!
-//! Invariant: a sale is accepted only by an answer with its identity, and refused only by a hop of ours. Everything else is
+//! Invariant: an event is accepted only by an answer with its identity, and refused only by a hop of ours. Everything else is
 //! unknown: no answer, an answer that cannot be read, or one that a proxy wrote in the place of a hop.
 
 use serde::Deserialize;
@@ -12,7 +12,7 @@ use crate::request::Route;
 /// Before the name of a problem's kind: the mark of a hop of ours.
 const PROBLEM: &str = "urn:blackfriday:problem:";
 
-/// What became of one sale.
+/// What became of one event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Outcome {
     /// It is durable.
@@ -92,14 +92,14 @@ impl Outcome {
     }
 }
 
-/// What became of each of the `count` sales of a request.
+/// What became of each of the `count` events of a request.
 pub(crate) fn outcomes(route: Route, count: u64, exchange: &Exchange) -> Vec<Outcome> {
     let all = |outcome| (0..count).map(|_| outcome).collect();
     match exchange {
         Exchange::NotSent => all(Outcome::Refused { status: 0, id: None }),
         Exchange::NoAnswer => all(Outcome::Unknown(None)),
         Exchange::Answered { status, is_problem, body, .. } => match route {
-            Route::Venta => vec![single(*status, *is_problem, body)],
+            Route::Venta | Route::Input => vec![single(*status, *is_problem, body)],
             Route::Ventas => match serde_json::from_slice::<Batch<'_>>(body) {
                 Ok(answer) if answer.resultados.len() as u64 == count => {
                     answer.resultados.iter().map(Item::outcome).collect()

@@ -1,11 +1,10 @@
 //! What a load sends, computed before the first request: addresses, pace, keys, bodies.
 //!
-//! Sale number `n` of the traffic is in the request whose number follows from `n` and the batch's size, so that any number of
+//! Event number `n` of the traffic is in the request whose number follows from `n` and the batch's size, so that any number of
 //! connections may take requests and the whole stays the same. With `--idempotency` the plan knows the identity that each
 //! request's key gives: a receipt has it even where no answer came.
 
 use std::collections::{HashMap, HashSet};
-use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -13,7 +12,7 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use blackfriday_event::{EventId, IdempotencyKey, SaleDraft};
+use blackfriday_event::{EventId, IdempotencyKey};
 use blackfriday_terminal::failure::{Unavailable, Usage};
 use blackfriday_terminal::output::grouped;
 use blackfriday_workload::{Arrivals, Traffic, Workload};
@@ -21,10 +20,14 @@ use url::Url;
 use uuid::Uuid;
 
 use crate::arguments::Arguments;
+use crate::event::Draft;
 use crate::request::{Pace, Route, Ticket};
 
-/// When neither sales nor duration are given.
+/// When neither a number nor a duration is given.
 const DEFAULT_DURATION: Duration = Duration::from_secs(10);
+
+/// Of a report of the demo, until both logs have it.
+const WEATHER_RETRIES: u32 = 9;
 
 /// Of a load, so that its last time can be computed: some 136 years.
 const LONGEST: Duration = Duration::from_secs(u32::MAX as u64);
@@ -36,21 +39,21 @@ pub struct Plan {
     pub(crate) addresses: Arc<[SocketAddr]>,
     pub(crate) host: String,
     pub(crate) route: Route,
-    /// Sales in one request.
+    /// Events in one request.
     pub(crate) batch: u64,
     pub(crate) pace: Pace,
     pub(crate) connections: u64,
-    /// Sales to send; `u64::MAX` if only the time ends it.
-    pub(crate) sales: u64,
-    /// No sale is meant to be sent after this time.
+    /// Events to send; `u64::MAX` if only the time ends it.
+    pub(crate) events: u64,
+    /// No event is meant to be sent after this time.
     pub(crate) duration: Option<Duration>,
     pub(crate) traffic: Traffic,
     pub(crate) receipts: Option<PathBuf>,
-    /// Prefix of idempotency keys, new for each run: another run's sales are other sales.
+    /// Prefix of idempotency keys, new for each run: another run's events are other events.
     pub(crate) key_prefix: Option<String>,
     pub(crate) retries: u32,
     pub(crate) timeout: Duration,
-    /// Sales accepted so far, for progress bars.
+    /// Events accepted so far, for progress bars.
     pub accepted: Arc<AtomicU64>,
 }
 
@@ -63,19 +66,19 @@ impl Plan {
         let url = &arguments.url;
         let addresses = addresses(url)?;
         let traffic = Traffic::new(workload, arguments.seed);
-        let batch = if arguments.route == Route::Venta { 1 } else { arguments.batch_size };
-        let duration = match (arguments.duration, arguments.sales) {
+        let batch = if arguments.route == Route::Ventas { arguments.batch_size } else { 1 };
+        let duration = match (arguments.duration, arguments.events) {
             (None, None) => Some(DEFAULT_DURATION),
             (duration, _) => duration.map(|duration| duration.min(LONGEST)),
         };
-        let wanted = arguments.sales.unwrap_or(u64::MAX);
-        let (pace, sales) = match arguments.rate {
+        let wanted = arguments.events.unwrap_or(u64::MAX);
+        let (pace, events) = match arguments.rate {
             None => (Pace::Closed, wanted),
             Some(rate) => {
-                let sales = duration.map_or(wanted, |duration| wanted.min(sales_in(duration, rate)));
+                let events = duration.map_or(wanted, |duration| wanted.min(events_in(duration, rate)));
                 let curve = arguments.curve.then(|| traffic.workload().arrivals.clone());
                 let arrivals = curve.unwrap_or_else(Arrivals::constant);
-                (Pace::Open { length: time_of(sales, rate), arrivals }, sales)
+                (Pace::Open { length: time_of(events, rate), arrivals }, events)
             }
         };
         Ok(Self {
@@ -85,11 +88,11 @@ impl Plan {
             batch,
             pace,
             connections: arguments.connections,
-            sales,
+            events,
             duration,
             traffic,
             receipts: arguments.receipts,
-            key_prefix: arguments.idempotency.then(|| Uuid::now_v7().simple().to_string()),
+            key_prefix: arguments.idempotency.then(new_key_prefix),
             retries: arguments.retries,
             timeout: arguments.timeout,
             accepted: Arc::default(),
@@ -104,14 +107,36 @@ impl Plan {
         length: Duration,
         receipts: PathBuf,
     ) -> Self {
+        Self::along_the_curve(Route::Venta, address, traffic, (sales, length), receipts)
+    }
+
+    /// Weather reports next to such a sale, each sent again under its key until both logs have it.
+    pub fn weather(
+        address: SocketAddr,
+        traffic: Traffic,
+        reports: u64,
+        length: Duration,
+        receipts: PathBuf,
+    ) -> Self {
+        let plan = Self::along_the_curve(Route::Input, address, traffic, (reports, length), receipts);
+        Self { key_prefix: Some(new_key_prefix()), retries: WEATHER_RETRIES, ..plan }
+    }
+
+    fn along_the_curve(
+        route: Route,
+        address: SocketAddr,
+        traffic: Traffic,
+        (events, length): (u64, Duration),
+        receipts: PathBuf,
+    ) -> Self {
         Self {
             addresses: Arc::new([address]),
             host: address.to_string(),
-            route: Route::Venta,
+            route,
             batch: 1,
             pace: Pace::Open { length, arrivals: traffic.workload().arrivals.clone() },
             connections: 256,
-            sales,
+            events,
             duration: None,
             traffic,
             receipts: Some(receipts),
@@ -122,19 +147,19 @@ impl Plan {
         }
     }
 
-    /// Requests that its sales make.
+    /// Requests that its events make.
     pub(crate) fn requests(&self) -> u64 {
-        self.sales.div_ceil(self.batch)
+        self.events.div_ceil(self.batch)
     }
 
     /// One line for people.
     pub(crate) fn describe(&self) -> String {
-        let Self { host, connections, batch, .. } = self;
-        let path = self.path();
+        let Self { host, route, connections, batch, .. } = self;
+        let (path, events) = (route.path(), route.events());
         let pace = match &self.pace {
             Pace::Closed => "as fast as it answers".to_owned(),
             Pace::Open { length, .. } => {
-                format!("{} sales in {:.1} s", grouped(self.sales), length.as_secs_f64())
+                format!("{} {events} in {:.1} s", grouped(self.events), length.as_secs_f64())
             }
         };
         format!(
@@ -154,57 +179,58 @@ impl Plan {
         })
     }
 
-    pub(crate) fn path(&self) -> &'static str {
-        match self.route {
-            Route::Venta => "/venta",
-            Route::Ventas => "/ventas",
-        }
-    }
-
     /// The key of a request, if it has one.
     pub(crate) fn key(&self, ticket: &Ticket) -> Option<IdempotencyKey> {
         let text = format!("{}-{}", self.key_prefix.as_ref()?, ticket.number);
         Some(IdempotencyKey::new(&text).expect("hexadecimal digits, and a number"))
     }
 
-    /// The identities that a request's key gives to its sales; none without a key.
-    pub(crate) fn ids(&self, ticket: &Ticket, sales: &[SaleDraft]) -> Vec<Uuid> {
+    /// The identities that a request's key gives to its events; none without a key.
+    pub(crate) fn ids(&self, ticket: &Ticket, drafts: &[Draft]) -> Vec<Uuid> {
         let Some(key) = self.key(ticket) else { return Vec::new() };
-        if self.route == Route::Venta {
+        if self.route != Route::Ventas {
             return vec![EventId::of_key(&key).as_uuid()];
         }
         let mut equal = HashMap::new();
-        let of_item = |sale: &SaleDraft| {
-            let nth: &mut u32 = equal.entry(sale.digest()).or_default();
-            let of_item = IdempotencyKey::of_item(&key, sale.digest(), *nth);
+        let of_item = |draft: &Draft| {
+            let nth: &mut u32 = equal.entry(draft.digest()).or_default();
+            let of_item = IdempotencyKey::of_item(&key, draft.digest(), *nth);
             *nth += 1;
             EventId::of_key(&of_item).as_uuid()
         };
-        sales.iter().map(of_item).collect()
+        drafts.iter().map(of_item).collect()
     }
 
-    /// What a request sells.
-    pub(crate) fn sales_of(&self, ticket: &Ticket) -> Vec<SaleDraft> {
-        (ticket.first..ticket.first + ticket.count).map(|number| self.traffic.sale(number)).collect()
+    /// What a request holds.
+    pub(crate) fn drafts(&self, ticket: &Ticket) -> Vec<Draft> {
+        let draft = |number| match self.route {
+            Route::Venta | Route::Ventas => Draft::Sale(self.traffic.sale(number)),
+            Route::Input => Draft::Weather(self.traffic.weather(number)),
+        };
+        (ticket.first..ticket.first + ticket.count).map(draft).collect()
     }
 
-    /// The body of a request that sells this.
-    pub(crate) fn body(&self, sales: &[SaleDraft]) -> Vec<u8> {
-        let mut body = Vec::with_capacity(100 * sales.len());
-        if let (Route::Venta, [sale]) = (self.route, sales) {
-            write_sale(&mut body, sale);
+    /// The body of a request that holds this.
+    pub(crate) fn body(&self, drafts: &[Draft]) -> Vec<u8> {
+        let mut body = Vec::with_capacity(100 * drafts.len());
+        if let (Route::Venta | Route::Input, [draft]) = (self.route, drafts) {
+            draft.write(&mut body);
             return body;
         }
         body.push(b'[');
-        for (at, sale) in sales.iter().enumerate() {
+        for (at, draft) in drafts.iter().enumerate() {
             if at > 0 {
                 body.push(b',');
             }
-            write_sale(&mut body, sale);
+            draft.write(&mut body);
         }
         body.push(b']');
         body
     }
+}
+
+fn new_key_prefix() -> String {
+    Uuid::now_v7().simple().to_string()
 }
 
 fn addresses(url: &Url) -> Result<Arc<[SocketAddr]>> {
@@ -222,21 +248,13 @@ fn addresses(url: &Url) -> Result<Arc<[SocketAddr]>> {
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "`as` saturates")]
 #[expect(clippy::cast_precision_loss, reason = "a rate need not be exact beyond 2^53")]
-fn sales_in(duration: Duration, rate: u64) -> u64 {
+fn events_in(duration: Duration, rate: u64) -> u64 {
     (duration.as_secs_f64() * rate as f64).round().max(1.0) as u64
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a rate need not be exact beyond 2^53")]
-fn time_of(sales: u64, rate: u64) -> Duration {
-    Duration::try_from_secs_f64(sales as f64 / rate as f64).map_or(LONGEST, |length| length.min(LONGEST))
-}
-
-fn write_sale(body: &mut Vec<u8>, sale: &SaleDraft) {
-    const INFALLIBLE: &str = "writing into a Vec cannot fail";
-    let (category, price, units) = (sale.category, sale.price, sale.quantity.units());
-    write!(body, "{{\"categoria\":\"{category}\",\"producto_id\":").expect(INFALLIBLE);
-    serde_json::to_writer(&mut *body, sale.product_id.as_str()).expect(INFALLIBLE);
-    write!(body, ",\"precio\":{price},\"cantidad_vendida\":{units}}}").expect(INFALLIBLE);
+fn time_of(events: u64, rate: u64) -> Duration {
+    Duration::try_from_secs_f64(events as f64 / rate as f64).map_or(LONGEST, |length| length.min(LONGEST))
 }
 
 #[cfg(test)]
@@ -251,7 +269,7 @@ mod tests {
         let plan = plan(&["--route", "ventas", "--batch-size", "3", "--seed", "5"]).expect("a plan");
         let ticket = Ticket { number: 5, first: 10, count: 3 };
         assert_eq!(plan.key(&ticket), None);
-        let body: Value = serde_json::from_slice(&plan.body(&plan.sales_of(&ticket))).expect("JSON");
+        let body: Value = serde_json::from_slice(&plan.body(&plan.drafts(&ticket))).expect("JSON");
         let sales = Traffic::new(Workload::black_friday(), Some(5));
         for (at, found) in (10..).zip(body.as_array().expect("an array")) {
             let sale = sales.sale(at);
@@ -264,8 +282,25 @@ mod tests {
     }
 
     #[test]
+    fn reports_are_the_traffic_of_the_seed_one_a_request() {
+        let plan = plan(&["--route", "input", "--reports", "7", "--idempotency"]).expect("a plan");
+        assert_eq!((plan.requests(), plan.route.path()), (7, "/input"));
+        let ticket = Ticket { number: 3, first: 3, count: 1 };
+        let drafts = plan.drafts(&ticket);
+        let body: Value = serde_json::from_slice(&plan.body(&drafts)).expect("JSON");
+        let report = Traffic::new(Workload::black_friday(), None).weather(3);
+        for (name, text) in
+            [("description", report.description), ("country", report.country), ("weather", report.weather)]
+        {
+            assert_eq!(body[name], text);
+        }
+        let key = plan.key(&ticket).expect("as asked for");
+        assert_eq!(plan.ids(&ticket, &drafts), [EventId::of_key(&key).as_uuid()]);
+    }
+
+    #[test]
     fn rate_duration_and_sales_bound_each_other() {
-        let sales = |arguments: &[&str]| plan(arguments).expect("a plan").sales;
+        let sales = |arguments: &[&str]| plan(arguments).expect("a plan").events;
         assert_eq!(sales(&["--rate", "200"]), 2000, "ten seconds unless told otherwise");
         assert_eq!(sales(&["--rate", "200", "--duration", "3s"]), 600);
         assert_eq!(sales(&["--rate", "200", "--duration", "3s", "--sales", "50"]), 50);

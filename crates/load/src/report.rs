@@ -1,6 +1,6 @@
-//! What came of a load: how many sales were accepted, refused and unknown, and how long the answers took.
+//! What came of a load: how many events were accepted, refused and unknown, and how long the answers took.
 //!
-//! Latencies are kept twice, from the intended time and from the sending, and by sale, not by request. What was never sent has
+//! Latencies are kept twice, from the intended time and from the sending, and by event, not by request. What was never sent has
 //! waited until the end, and is in the first.
 
 use std::collections::BTreeMap;
@@ -23,7 +23,7 @@ const SHARDS: u64 = 8;
 const QUANTILES: [(&str, f64); 5] =
     [("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p99.9", 0.999), ("max", 1.0)];
 
-/// How long answers took, sale by sale, over all connections. Retries and their pauses are part of it, and from the
+/// How long answers took, event by event, over all connections. Retries and their pauses are part of it, and from the
 /// intended time so is all waiting, also of what was never sent: a gateway is not faster for what it kept out.
 pub(crate) struct Latencies(Vec<Mutex<Pair>>);
 
@@ -34,7 +34,7 @@ struct Pair {
     sent: Histogram<u64>,
 }
 
-/// What one connection saw, in sales.
+/// What one connection saw, in events.
 #[derive(Default)]
 pub(crate) struct Tally {
     accepted: u64,
@@ -49,7 +49,9 @@ pub struct Report {
     elapsed: Duration,
     active: Duration,
     /// What an open loop was to send.
-    intended_sales: Option<u64>,
+    intended_events: Option<u64>,
+    /// What was sent, for people.
+    events: &'static str,
     was_stopped: bool,
     about: Value,
 }
@@ -59,13 +61,13 @@ impl Latencies {
         Self((0..SHARDS).map(|_| Mutex::new(Pair::new())).collect())
     }
 
-    /// A request with this many sales, and how long it took; from the sending only if it was sent.
-    pub(crate) fn record(&self, number: u64, sales: u64, intended: Duration, sent: Option<Duration>) {
+    /// A request with this many events, and how long it took; from the sending only if it was sent.
+    pub(crate) fn record(&self, number: u64, events: u64, intended: Duration, sent: Option<Duration>) {
         let shard = usize::try_from(number % SHARDS).unwrap_or(0);
         let mut pair = self.0[shard].lock().unwrap_or_else(PoisonError::into_inner);
-        record(&mut pair.intended, intended, sales);
+        record(&mut pair.intended, intended, events);
         if let Some(sent) = sent {
-            record(&mut pair.sent, sent, sales);
+            record(&mut pair.sent, sent, events);
         }
     }
 
@@ -102,8 +104,8 @@ impl Tally {
     fn merge(&mut self, other: Self) {
         self.accepted += other.accepted;
         self.unknown += other.unknown;
-        for (status, sales) in other.refused {
-            *self.refused.entry(status).or_default() += sales;
+        for (status, events) in other.refused {
+            *self.refused.entry(status).or_default() += events;
         }
     }
 
@@ -116,16 +118,17 @@ impl Report {
     pub(crate) fn new(plan: &Plan, tallies: Vec<Tally>, latencies: &Latencies, schedule: &Schedule) -> Self {
         let mut tally = Tally::default();
         tallies.into_iter().for_each(|one| tally.merge(one));
-        for (waited, sales) in schedule.missed() {
-            latencies.record(0, sales, waited, None);
+        for (waited, events) in schedule.missed() {
+            latencies.record(0, events, waited, None);
         }
-        let intended_sales = matches!(plan.pace, Pace::Open { .. }).then_some(plan.sales);
+        let intended_events = matches!(plan.pace, Pace::Open { .. }).then_some(plan.events);
         Self {
             tally,
             latencies: latencies.all(),
             elapsed: schedule.elapsed(),
             active: schedule.active(),
-            intended_sales,
+            intended_events,
+            events: plan.route.events(),
             was_stopped: schedule.is_stopped(),
             about: plan.about(),
         }
@@ -137,14 +140,14 @@ impl Report {
         *accepted > 0 && *unknown == 0 && refused.is_empty() && self.not_sent() == 0
     }
 
-    /// Sales that were acknowledged.
+    /// Events that were acknowledged.
     pub fn accepted(&self) -> u64 {
         self.tally.accepted
     }
 
-    /// Sales that an open loop was to send: it was stopped early, or no connection was free in time.
+    /// Events that an open loop was to send: it was stopped early, or no connection was free in time.
     fn not_sent(&self) -> u64 {
-        self.intended_sales.map_or(0, |intended| intended.saturating_sub(self.tally.sent()))
+        self.intended_events.map_or(0, |intended| intended.saturating_sub(self.tally.sent()))
     }
 
     #[expect(clippy::cast_precision_loss, reason = "a rate for people to read")]
@@ -174,9 +177,9 @@ impl Report {
         let Tally { accepted, unknown, refused } = &self.tally;
         let refused: Vec<_> = refused
             .iter()
-            .map(|(status, sales)| match status {
-                0 => format!("{} not connected", grouped(*sales)),
-                status => format!("{} with {status}", grouped(*sales)),
+            .map(|(status, events)| match status {
+                0 => format!("{} not connected", grouped(*events)),
+                status => format!("{} with {status}", grouped(*events)),
             })
             .collect();
         let refused = if refused.is_empty() { "0".to_owned() } else { refused.join(", ") };
@@ -195,7 +198,7 @@ impl Report {
             format!("{:.0} accepted per second, in {:.1} s", self.per_second(), self.active.as_secs_f64()),
         ));
         rows.push(("latency", in_words(&self.latencies.intended)));
-        if self.intended_sales.is_some() {
+        if self.intended_events.is_some() {
             rows.push(("  from sending", in_words(&self.latencies.sent)));
         }
         rows.extend(
@@ -203,12 +206,12 @@ impl Report {
                 .into_iter()
                 .filter_map(|(name, key)| Some((name, self.about[key].as_str()?.to_owned()))),
         );
-        output::table(&["", "sales"], rows.into_iter().map(|(name, text)| vec![name.to_owned(), text]));
+        output::table(&["", self.events], rows.into_iter().map(|(name, text)| vec![name.to_owned(), text]));
     }
 }
 
-fn record(histogram: &mut Histogram<u64>, latency: Duration, sales: u64) {
-    histogram.saturating_record_n(micros(latency), sales);
+fn record(histogram: &mut Histogram<u64>, latency: Duration, events: u64) {
+    histogram.saturating_record_n(micros(latency), events);
 }
 
 fn micros(latency: Duration) -> u64 {

@@ -1,16 +1,36 @@
-//! A request of a load: where it goes, when it is sent, which sales are in it.
+//! A request of a load: where it goes, when it is sent, which events are in it.
 
 use std::time::Duration;
 
 use blackfriday_workload::Arrivals;
 
-/// One sale a request, or many.
+/// What is sent: sales, one a request or many, or weather reports.
 #[derive(clap::ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Route {
-    /// `POST /venta`.
+    /// `POST /venta`: one sale a request.
     Venta,
-    /// `POST /ventas`.
+    /// `POST /ventas`: many sales a request.
     Ventas,
+    /// `POST /input`: one weather report a request.
+    Input,
+}
+
+impl Route {
+    pub(crate) fn path(self) -> &'static str {
+        match self {
+            Self::Venta => "/venta",
+            Self::Ventas => "/ventas",
+            Self::Input => "/input",
+        }
+    }
+
+    /// What is sent, for people.
+    pub(crate) fn events(self) -> &'static str {
+        match self {
+            Self::Venta | Self::Ventas => "sales",
+            Self::Input => "reports",
+        }
+    }
 }
 
 /// When requests are sent.
@@ -32,8 +52,8 @@ pub(crate) enum Pace {
 pub(crate) struct Ticket {
     /// Its number.
     pub(crate) number: u64,
-    /// Number of its first sale.
+    /// Number of its first event.
     pub(crate) first: u64,
-    /// Sales in it.
+    /// Events in it.
     pub(crate) count: u64,
 }

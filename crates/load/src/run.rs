@@ -20,7 +20,7 @@ use crate::worker;
 /// For the first connection, before anything is sent.
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 
-/// Sends what the arguments say and prints the report; true if every sale was accepted.
+/// Sends what the arguments say and prints the report; true if every event was accepted.
 ///
 /// # Errors
 /// The arguments are wrong, the gateway cannot be reached, or the receipts cannot be written.

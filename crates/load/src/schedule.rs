@@ -16,7 +16,7 @@ const SHORTEST_PAUSE: Duration = Duration::from_micros(200);
 /// So that a stop is noticed.
 const LONGEST_PAUSE: Duration = Duration::from_millis(50);
 
-/// Hands out requests to the connections: which sales, and when they are meant to be sent.
+/// Hands out requests to the connections: which events, and when they are meant to be sent.
 ///
 /// In an open loop a thread of its own gives the turns, because tokio's timer knows whole milliseconds only: as much as a
 /// whole answer takes.
@@ -25,7 +25,7 @@ pub(crate) struct Schedule {
     pace: Pace,
     batch: u64,
     requests: u64,
-    sales: u64,
+    events: u64,
     /// No turn is given after this.
     end: Option<Instant>,
     next: AtomicU64,
@@ -54,7 +54,7 @@ impl Schedule {
             pace: plan.pace.clone(),
             batch: plan.batch,
             requests: plan.requests(),
-            sales: plan.sales,
+            events: plan.events,
             end,
             next: AtomicU64::new(0),
             next_turn: AtomicU64::new(0),
@@ -97,7 +97,7 @@ impl Schedule {
         }
     }
 
-    /// Requests of an open loop that were due and never sent: how long each has waited, and its sales.
+    /// Requests of an open loop that were due and never sent: how long each has waited, and its events.
     pub(crate) fn missed(&self) -> impl Iterator<Item = (Duration, u64)> {
         let requests = match self.pace {
             Pace::Closed => 0,
@@ -106,19 +106,19 @@ impl Schedule {
         let now = Instant::now();
         (self.sent.load(Ordering::Relaxed)..requests).map_while(move |turn| {
             let waited = now.checked_duration_since(self.intended(turn))?;
-            Some((waited, self.batch.min(self.sales - turn * self.batch)))
+            Some((waited, self.batch.min(self.events - turn * self.batch)))
         })
     }
 
     /// The next request; `None` when all were handed out.
     pub(crate) fn take(&self) -> Option<Ticket> {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let first = number.checked_mul(self.batch).filter(|first| *first < self.sales);
+        let first = number.checked_mul(self.batch).filter(|first| *first < self.events);
         let Some(first) = first else {
             self.end_now();
             return None;
         };
-        Some(Ticket { number, first, count: self.batch.min(self.sales - first) })
+        Some(Ticket { number, first, count: self.batch.min(self.events - first) })
     }
 
     /// Waits until a request is due, and returns the time that was meant; `None` when the load is over.

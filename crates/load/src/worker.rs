@@ -3,13 +3,14 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use blackfriday_event::{IdempotencyKey, SaleDraft};
-use blackfriday_receipts::{Content, Pen};
+use blackfriday_event::IdempotencyKey;
+use blackfriday_receipts::Pen;
 use bytes::Bytes;
 use tokio::time::sleep;
 use uuid::Uuid;
 
 use crate::connection::{Connection, Exchange};
+use crate::event::Draft;
 use crate::outcome::{Outcome, outcomes};
 use crate::plan::Plan;
 use crate::report::{Latencies, Tally};
@@ -31,8 +32,8 @@ pub(crate) async fn run(
     let mut connection = Connection::new(&plan, number)?;
     let mut tally = Tally::default();
     while let Some(ticket) = schedule.take() {
-        let sales = plan.sales_of(&ticket);
-        let body = Bytes::from(plan.body(&sales));
+        let drafts = plan.drafts(&ticket);
+        let body = Bytes::from(plan.body(&drafts));
         let Some(intended) = schedule.turn().await else { break };
         let sent = Instant::now();
         let (outcomes, was_sent) = request(&plan, &mut connection, &ticket, body).await;
@@ -45,7 +46,7 @@ pub(crate) async fn run(
         let accepted = outcomes.iter().filter(|outcome| matches!(outcome, Outcome::Accepted(_))).count();
         plan.accepted.fetch_add(accepted as u64, Ordering::Relaxed);
         if let Some(receipts) = &mut receipts {
-            note(receipts, &plan, &ticket, &outcomes, &sales).await?;
+            note(receipts, &plan, &ticket, &outcomes, &drafts).await?;
         }
     }
     if let Some(receipts) = &mut receipts {
@@ -54,7 +55,7 @@ pub(crate) async fn run(
     Ok(tally)
 }
 
-/// One request with its retries: what became of each sale, and whether it was sent at all. A retry is made only under an
+/// One request with its retries: what became of each event, and whether it was sent at all. A retry is made only under an
 /// idempotency key.
 async fn request(
     plan: &Plan,
@@ -82,20 +83,23 @@ async fn request(
     unreachable!("the tries are bounded by plan.retries")
 }
 
-/// Where no answer has named a sale that has a key, the key does.
+/// Where no answer has named an event that has a key, the key does.
 async fn note(
     receipts: &mut Pen,
     plan: &Plan,
     ticket: &Ticket,
     outcomes: &[Outcome],
-    sales: &[SaleDraft],
+    drafts: &[Draft],
 ) -> Result<()> {
-    let ids = plan.ids(ticket, sales);
-    for (at, (outcome, sale)) in outcomes.iter().zip(sales).enumerate() {
+    let ids = plan.ids(ticket, drafts);
+    for (at, (outcome, draft)) in outcomes.iter().zip(drafts).enumerate() {
         let named = |id: Option<Uuid>| id.or_else(|| ids.get(at).copied());
-        let content = Some(Content::of_sale(sale));
+        let content = Some(draft.content());
         match *outcome {
-            Outcome::Accepted(id) => receipts.accepted(id, content),
+            Outcome::Accepted(id) => match draft {
+                Draft::Sale(_) => receipts.accepted(id, content),
+                Draft::Weather(_) => receipts.weather(id, content),
+            },
             Outcome::Unknown(id) => receipts.unknown(named(id), content),
             Outcome::Refused { status, id } => receipts.refused(named(id), status, content),
         }

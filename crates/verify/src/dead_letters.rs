@@ -16,13 +16,13 @@ use std::ops::ControlFlow;
 
 use anyhow::Result;
 use blackfriday_broker::dead_letter::{ORIGIN_OFFSET, ORIGIN_PARTITION, ORIGIN_TOPIC, REASON, topic_of};
-use blackfriday_broker::kafka::{Admin, KafkaConfig};
-use blackfriday_broker::{BrokerError, Record, SALES, TopicPartition};
+use blackfriday_broker::{Admin, BrokerError, LogConfig, Record, SALES, TopicPartition};
 use blackfriday_terminal::output;
 use serde_json::json;
 
 use crate::records::{self, Headers, Patience, Place, Range};
 use crate::tail;
+use crate::topics::Topics;
 
 /// Looks at records that could not be counted, or sends them again.
 #[derive(clap::Subcommand, Debug)]
@@ -40,7 +40,7 @@ pub enum Command {
         so that a redrive can be repeated: what was sent is not sent again, nor what failed again for the same reason.\n\
         What has the idempotency key of another event is kept as well, unless --all is given.\n\
         Do not run two at once.\n\
-        Exit code 0 if each was sent, now or before, 1 if some were kept, 69 if Kafka cannot be reached.")]
+        Exit code 0 if each was sent, now or before, 1 if some were kept, 69 if the log cannot be reached.")]
     Redrive(redrive::Arguments),
 }
 
@@ -57,7 +57,7 @@ pub struct Which {
     #[arg(long, value_parser = clap::value_parser!(i64).range(0..))]
     to: Option<i64>,
     #[command(flatten)]
-    kafka: KafkaConfig,
+    log: LogConfig,
 }
 
 /// A record of a dead-letter topic.
@@ -69,7 +69,7 @@ struct DeadLetter {
 /// Carries a command out; true if no dead letter was kept.
 ///
 /// # Errors
-/// Kafka cannot be reached.
+/// The log cannot be reached.
 pub async fn run(command: Command) -> Result<bool> {
     match command {
         Command::List(which) => {
@@ -83,9 +83,9 @@ pub async fn run(command: Command) -> Result<bool> {
 }
 
 /// Where everything came from that is in the dead-letter topics of these topics.
-pub(crate) async fn origins(kafka: &KafkaConfig, admin: &Admin, topics: &[&str]) -> Result<HashSet<Place>> {
+pub(crate) async fn origins(config: &LogConfig, admin: &Admin, topics: Topics) -> Result<HashSet<Place>> {
     let mut origins = HashSet::new();
-    for topic in topics {
+    for topic in topics.names() {
         let ranges = match whole_topic(admin, &topic_of(topic)).await {
             // Nothing was buried yet.
             Err(BrokerError::NoTopic(_)) => continue,
@@ -95,7 +95,7 @@ pub(crate) async fn origins(kafka: &KafkaConfig, admin: &Admin, topics: &[&str])
             origins.extend(origin(&record));
             ControlFlow::Continue(())
         };
-        records::read(kafka, ranges, Headers::All, Patience::UntilStalled, add).await?;
+        records::read(config, ranges, Headers::All, Patience::UntilStalled, add).await?;
     }
     Ok(origins)
 }
@@ -111,7 +111,8 @@ impl Which {
     }
 
     async fn read(&self) -> Result<Vec<DeadLetter>> {
-        let admin = Admin::new(&self.kafka)?;
+        self.log.reach().await?;
+        let admin = Admin::new(&self.log)?;
         let mut ranges = whole_topic(&admin, &topic_of(&self.topic)).await?;
         for range in &mut ranges {
             range.from = range.from.max(self.from);
@@ -122,7 +123,7 @@ impl Which {
             found.push(DeadLetter { partition: partition.clone(), record });
             ControlFlow::Continue(())
         };
-        records::read(&self.kafka, ranges, Headers::All, Patience::UntilStalled, add).await?;
+        records::read(&self.log, ranges, Headers::All, Patience::UntilStalled, add).await?;
         found.sort_by(|a, b| (&a.partition, a.record.offset).cmp(&(&b.partition, b.record.offset)));
         Ok(found)
     }
@@ -142,7 +143,7 @@ impl DeadLetter {
 async fn whole_topic(admin: &Admin, topic: &str) -> Result<Vec<Range>, BrokerError> {
     let mut ranges = Vec::new();
     for partition in admin.partitions(topic).await? {
-        let log = admin.watermarks(&partition).await?;
+        let log = records::watermarks(admin, &partition).await?;
         ranges.push(Range { partition, from: log.low, to: log.high });
     }
     Ok(ranges)

@@ -1,23 +1,27 @@
-//! The log, read once from its beginning: which events it holds, which of them count, and the store that they add up to.
+//! The log, read once from its beginning, or from where retention has left it: which events it holds, which of them count, and
+//! the store that they add up to.
 //!
 //! Each record goes through the store's naive model and through a small note by identity (`Seen`), because there may be millions
 //! of events. What receipts say is asked of those notes afterwards (`told`).
 
+mod gone;
+mod seen;
 pub(crate) mod told;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use anyhow::Result;
-use blackfriday_broker::kafka::KafkaConfig;
-use blackfriday_broker::{Record, Topic, TopicPartition};
-use blackfriday_event::{IDEMPOTENCY_WINDOW_MS, Timestamp};
+use blackfriday_broker::{LogConfig, Record, Topic, TopicPartition};
+use blackfriday_event::Timestamp;
 use blackfriday_proto::decode_record;
-use blackfriday_receipts::Content;
-use blackfriday_store::{LastRecord, Recorded, StoredPartition, model};
+use blackfriday_store::{LastRecord, Recorded, StoredPartition, Value, model};
 use uuid::Uuid;
 
+use self::gone::part_of;
+pub(crate) use self::seen::Facts;
+use self::seen::{Other, Seen};
 use crate::records::{self, Headers, Patience, Place, Range, belongs};
 use crate::wait::{Offsets, Span, Stored};
 
@@ -43,6 +47,8 @@ pub(crate) struct Log {
     /// The store as it must be at the positions.
     pub(crate) model: model::State,
     positions: Offsets,
+    /// Partitions that lost their beginning, and of which nothing was read yet.
+    unbegun: BTreeSet<TopicPartition>,
     /// The last counted records that the store knows and that were not found yet: of another log, if any are left.
     unproved_identities: BTreeMap<TopicPartition, LastRecord>,
     /// Why partitions are stopped.
@@ -60,6 +66,8 @@ pub(crate) struct Log {
     pub(crate) repeated: u64,
     /// Second records of an event, which count twice.
     pub(crate) doubled: Vec<Found>,
+    /// Records of which nobody can say any more whether they count: their key may be that of a lost one.
+    pub(crate) undecided: u64,
     /// Records under the key of another event, which do not count.
     pub(crate) conflicts: Vec<Found>,
     /// Events beyond the positions.
@@ -72,49 +80,35 @@ pub(crate) struct Log {
     pub(crate) misplaced: Vec<Place>,
 }
 
-/// An event in the log.
-pub(crate) struct Seen {
-    keyed: bool,
-    /// A client has a receipt for it.
-    pub(crate) told: bool,
-    /// Of the record that was counted last.
-    content: Content,
-    /// A client has a receipt for this very content.
-    content_told: bool,
-    /// Where its first record is.
-    partition: u32,
-    offset: i64,
-    /// Time of acceptance of the record that was counted last.
-    counted_at: Timestamp,
-}
-
-/// A further record of an event.
-struct Other {
-    content: Content,
-    /// It counts as an event of its own: its key was free by then. Without, its key belongs to another event.
-    counts: bool,
-    /// A client has a receipt for it.
-    told: bool,
-}
-
 /// Reads the spans.
-pub(crate) async fn read(kafka: &KafkaConfig, spans: &[Span], mut log: Log) -> Result<Log> {
+pub(crate) async fn read(config: &LogConfig, spans: &[Span], mut log: Log) -> Result<Log> {
     let ranges = spans.iter().map(|span| Range {
         partition: span.partition.clone(),
-        from: 0,
+        from: span.low,
         to: span.end.max(span.position).min(span.high),
     });
     let add = |partition: &TopicPartition, record: Record| {
         log.add(partition, &record);
         ControlFlow::Continue(())
     };
-    records::read(kafka, ranges, Headers::None, Patience::UntilStalled, add).await?;
+    records::read(config, ranges, Headers::None, Patience::UntilStalled, add).await?;
     Ok(log)
 }
 
 impl Log {
-    /// Nothing is read yet; what is below the positions of `stored` will go into the model.
-    pub(crate) fn new(mut model: model::State, stored: Stored) -> Self {
+    /// Nothing is read yet; what is below the positions of `stored` will go into the model. Of what retention has taken before
+    /// the spans, `dump` is believed.
+    pub(crate) fn new(
+        mut model: model::State,
+        stored: Stored,
+        spans: &[Span],
+        dump: &Arc<BTreeMap<String, Value>>,
+    ) -> Self {
+        let mut lows = Offsets::new();
+        for Span { partition, low, .. } in spans.iter().filter(|span| span.low > 0) {
+            model.lose(part_of(&partition.topic), partition.partition, *low, dump);
+            lows.insert(partition.clone(), *low);
+        }
         let mut positions = Offsets::new();
         let (mut unproved_identities, mut stopped) = (BTreeMap::new(), Vec::new());
         for (partition, StoredPartition { next, last, stopped: why }) in stored {
@@ -125,11 +119,13 @@ impl Log {
                 model.stop(&partition.topic, partition.partition, &why);
                 stopped.push((Place { partition: partition.clone(), offset: next }, why));
             }
-            unproved_identities.extend(last.map(|last| (partition, last)));
+            let low = lows.get(&partition).copied().unwrap_or(0);
+            unproved_identities.extend(last.filter(|last| last.offset >= low).map(|last| (partition, last)));
         }
         Self {
             model,
             positions,
+            unbegun: lows.into_keys().collect(),
             unproved_identities,
             stopped,
             partitions: Vec::new(),
@@ -138,6 +134,7 @@ impl Log {
             others: HashMap::new(),
             counted: 0,
             repeated: 0,
+            undecided: 0,
             doubled: Vec::new(),
             conflicts: Vec::new(),
             uncounted: Vec::new(),
@@ -151,6 +148,7 @@ impl Log {
     pub(crate) fn add(&mut self, partition: &TopicPartition, record: &Record) {
         let is_counted = record.offset < self.positions.get(partition).copied().unwrap_or(0);
         let place = Place { partition: partition.clone(), offset: record.offset };
+        self.begin(partition, record);
         if is_counted {
             self.pass(partition, record);
         }
@@ -170,50 +168,15 @@ impl Log {
         if is_counted && facts.keyed && !record.appended {
             *self.by_producers_time.entry(Arc::clone(&partition.topic)).or_default() += 1;
         }
-        let admitted = if is_counted {
-            let admitted = self.count(partition, record.offset, &event);
-            self.counted += u64::from(admitted);
-            admitted
-        } else {
-            self.uncounted.push(found.clone());
-            !facts.keyed
-        };
-        self.note(facts, found, admitted, is_counted);
-    }
-
-    /// Keeps what the proof needs of a record.
-    fn note(&mut self, facts: Facts, found: Found, admitted: bool, is_counted: bool) {
-        let Facts { event, keyed, content, accepted_at } = facts;
-        let partition = self.number_of(&found.place.partition);
-        let Some(seen) = self.events.get_mut(&event) else {
-            let offset = found.place.offset;
-            let (told, content_told, counted_at) = (false, false, accepted_at);
-            let seen = Seen { keyed, told, content, content_told, partition, offset, counted_at };
-            self.events.insert(event, seen);
-            return;
-        };
-        let is_other = seen.content != content;
-        if admitted {
-            // Under a key it counts once more only after the keys' window, as was promised, wherever it is.
-            let apart_ms = seen.counted_at.millis().abs_diff(accepted_at.millis());
-            if !keyed || apart_ms <= IDEMPOTENCY_WINDOW_MS {
-                self.doubled.push(found);
-            }
-            seen.counted_at = accepted_at;
-            let before = std::mem::replace(&mut seen.content, content);
-            if is_other {
-                self.others.entry(event).or_default().push(Other {
-                    content: before,
-                    counts: true,
-                    told: false,
-                });
-            }
-        } else if is_other {
-            self.others.entry(event).or_default().push(Other { content, counts: false, told: false });
-            self.conflicts.extend(is_counted.then_some(found));
-        } else {
-            self.repeated += u64::from(is_counted);
+        let recorded = is_counted.then(|| self.count(partition, record.offset, &event));
+        match recorded {
+            Some(Recorded::Counted) => self.counted += 1,
+            Some(Recorded::Repeated) => self.repeated += 1,
+            Some(Recorded::Conflicting) => self.conflicts.push(found.clone()),
+            Some(Recorded::Undecided) => self.undecided += 1,
+            None => self.uncounted.push(found.clone()),
         }
+        self.note(facts, found, recorded);
     }
 
     /// Where the log does not hold the record that was counted last: it lost its tail, or is another one.
@@ -243,16 +206,19 @@ impl Log {
         }
     }
 
-    /// False if it is under a key that was counted.
-    fn count(&mut self, partition: &TopicPartition, offset: i64, event: &blackfriday_event::Event) -> bool {
+    fn count(
+        &mut self,
+        partition: &TopicPartition,
+        offset: i64,
+        event: &blackfriday_event::Event,
+    ) -> Recorded {
         let (topic, number) = (&*partition.topic, partition.partition);
-        let recorded = match event {
+        match event {
             blackfriday_event::Event::Sale(sale) => self.model.record_sale(topic, number, offset, sale),
             blackfriday_event::Event::Weather(report) => {
                 self.model.record_weather(topic, number, offset, report)
             }
-        };
-        recorded == Recorded::Counted
+        }
     }
 
     fn number_of(&mut self, partition: &TopicPartition) -> u32 {
@@ -262,28 +228,5 @@ impl Log {
             self.partitions.len() - 1
         });
         u32::try_from(number).expect("a topic has far fewer partitions")
-    }
-}
-
-/// What is kept of a record's event.
-struct Facts {
-    event: Event,
-    keyed: bool,
-    content: Content,
-    accepted_at: Timestamp,
-}
-
-impl Facts {
-    fn of(event: &blackfriday_event::Event) -> Self {
-        let (kind, content) = match event {
-            blackfriday_event::Event::Sale(sale) => (Kind::Sale, Content::of_sale(&sale.draft)),
-            blackfriday_event::Event::Weather(report) => (Kind::Weather, Content::of_weather(&report.draft)),
-        };
-        Self {
-            event: (kind, event.id().as_uuid()),
-            keyed: event.idempotency_key().is_some(),
-            content,
-            accepted_at: event.accepted_at(),
-        }
     }
 }

@@ -1,17 +1,18 @@
-//! The command `blackfriday-verify`: those commands of `blackfriday` that look into the log, for an image that holds nothing else.
+//! The command `blackfriday-verify`: those commands of `blackfriday` that look into the log or make its topics, for an image
+//! that holds nothing else.
 
 use std::process::ExitCode;
 
 use anyhow::Result;
 use blackfriday_telemetry::TelemetryConfig;
 use blackfriday_terminal::process;
-use blackfriday_verify::{compare, dead_letters, exit_code, resume, tail};
+use blackfriday_verify::{compare, create, dead_letters, exit_code, resume, tail};
 use clap::{Parser, Subcommand};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Compares what was acknowledged with the log and the counters, and looks into the log.
+/// Compares what was acknowledged with the log and the counters, looks into the log, and makes its topics.
 #[derive(Parser, Debug)]
 #[command(version)]
 struct Cli {
@@ -34,6 +35,9 @@ enum Command {
     DeadLetters(dead_letters::Command),
     /// Let a partition be counted again that its consumer stopped.
     Resume(Box<resume::Arguments>),
+    /// Make the topics.
+    #[command(subcommand)]
+    Topics(create::Command),
 }
 
 fn main() -> ExitCode {
@@ -49,5 +53,6 @@ async fn dispatch(command: Command) -> Result<bool> {
         Command::Tail(arguments) => tail::run(arguments).await.map(|()| true),
         Command::DeadLetters(command) => dead_letters::run(command).await,
         Command::Resume(arguments) => resume::run(*arguments).await,
+        Command::Topics(command) => create::run(command).await.map(|()| true),
     }
 }

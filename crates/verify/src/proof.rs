@@ -1,17 +1,21 @@
 //! What was compared, and where it differs. Each difference is a fault that is named with its place; what cannot be known is
 //! said, and is not a fault.
+//!
+//! Of a log that retention has taken the beginning of, the rest is proved, and what is gone is said. That is not the whole
+//! proof, and is taken for one only where the caller accepts it for a topic.
 
-mod output;
+pub(crate) mod output;
+mod receipts;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 
-use blackfriday_receipts::{Content, Receipt, Receipts, Refusal};
+use blackfriday_receipts::Receipts;
 use blackfriday_store::{Difference, Value};
 use uuid::Uuid;
 
-use crate::log::told::Told;
-use crate::log::{Found, Kind, Log};
+use crate::log::{Found, Log};
 use crate::records::Place;
+use crate::topics::Topics;
 use crate::wait::Span;
 
 /// What was compared, and where it differs.
@@ -27,6 +31,10 @@ pub struct Proof {
     repeated: u64,
     undecodable: u64,
     misplaced: u64,
+    /// Records that count or not, as the store says.
+    undecided: u64,
+    /// Events of receipts that may be in what is gone of the log.
+    not_compared: u64,
     unknown_written: u64,
     unknown_not_written: u64,
     unknown_unnamed: u64,
@@ -51,11 +59,17 @@ pub struct Proof {
     past_end: Vec<Place>,
     /// The last counted records that the log does not hold.
     replaced: Vec<Place>,
+    /// Positions before the first record that is left: what is in between was not counted, and is gone.
+    gone_uncounted: Vec<Place>,
+    /// Where partitions begin that retention has taken the beginning of.
+    gone: Vec<Place>,
     /// Where partitions are stopped, and why.
     stopped: Vec<(Place, String)>,
     differences: Vec<Difference>,
     /// What nothing that is there can prove.
     unproved: Vec<String>,
+    /// Topics whose beginning may be gone: that the rest of them holds is enough.
+    pub retained_is_enough: Option<Topics>,
     /// A record without a receipt is a difference.
     pub only_these: bool,
     /// There are receipts to compare with.
@@ -81,6 +95,7 @@ impl Proof {
             repeated: log.repeated,
             undecodable: log.undecodable.len() as u64,
             misplaced: log.misplaced.len() as u64,
+            undecided: log.undecided,
             unknown_unnamed: receipts.unnamed.len() as u64,
             differences,
             with_receipts: true,
@@ -95,9 +110,13 @@ impl Proof {
         proof.doubled = log.doubled;
         proof.conflicts = log.conflicts;
         proof.uncounted = log.uncounted;
-        let past_end = spans.iter().filter(|span| span.position > span.high);
-        let place = |span: &Span| Place { partition: span.partition.clone(), offset: span.position };
-        proof.past_end = past_end.map(place).collect();
+        let places = |is_meant: fn(&Span) -> bool, offset: fn(&Span) -> i64| {
+            let place = |span: &Span| Place { partition: span.partition.clone(), offset: offset(span) };
+            spans.iter().filter(|span| is_meant(span)).map(place).collect()
+        };
+        proof.past_end = places(|span| span.position > span.high, |span| span.position);
+        proof.gone_uncounted = places(|span| span.position < span.low, |span| span.position);
+        proof.gone = places(|span| span.low > 0, |span| span.low);
         for (topic, records) in log.by_producers_time {
             proof.unproved.push(format!(
                 "{topic} keeps the producers' times: whether the keys of {records} records count once in 24 hours rests \
@@ -113,98 +132,48 @@ impl Proof {
             .push(format!("{topic} is compacted: records may be gone that were acknowledged or counted"));
     }
 
-    /// Each receipt with an identity against the log. Acknowledgements first: what was refused once may have been accepted
-    /// by another try.
-    fn compare(&mut self, receipts: &Receipts, log: &mut Log) {
-        let sales = receipts.sales.iter().map(|receipt| (Kind::Sale, receipt));
-        for (kind, receipt) in sales.chain(receipts.weather.iter().map(|receipt| (Kind::Weather, receipt))) {
-            match log.tell((kind, receipt.id), receipt.content) {
-                None => self.lost.push(receipt.id),
-                Some(told) => self.note(told, kind, receipt, log),
-            }
-        }
-        self.compare_unknown(&receipts.unknown, log);
-        for Refusal { receipt, status } in &receipts.refused {
-            let event = (kind_of(receipt, log), receipt.id);
-            self.refused_and_written
-                .extend(log.refused(event, receipt.content).map(|found| (found, *status)));
-        }
+    /// Events that were acknowledged.
+    pub fn accepted(&self) -> u64 {
+        self.accepted
     }
 
-    /// Those that were written first: they explain what the log has under an identity, and what was also sent under the
-    /// same key was not written.
-    fn compare_unknown(&mut self, receipts: &[Receipt], log: &mut Log) {
-        let event = |receipt: &Receipt, log: &Log| (kind_of(receipt, log), receipt.id);
-        let is_elsewhere = |receipt: &&Receipt| log.holds_only_others(event(receipt, log), receipt.content);
-        let (elsewhere, rest): (Vec<_>, Vec<_>) = receipts.iter().partition(is_elsewhere);
-        for receipt in rest {
-            // Whether it was written twice or in vain, no client got a wrong answer.
-            match log.tell(event(receipt, log), receipt.content) {
-                None => self.unknown_not_written += 1,
-                Some(_) => self.unknown_written += 1,
-            }
-        }
-        let mut changed = Vec::new();
-        for receipt in elsewhere {
-            if log.events.get(&event(receipt, log)).is_some_and(|seen| seen.told) {
-                self.unknown_not_written += 1;
-            } else {
-                changed.push(receipt);
-            }
-        }
-        for receipt in changed {
-            self.unknown_written += 1;
-            let event = event(receipt, log);
-            if let Some(told) = log.tell(event, receipt.content) {
-                self.note(told, event.0, receipt, log);
-            }
-        }
+    /// Events that the log holds.
+    pub fn in_log(&self) -> u64 {
+        self.in_broker
     }
 
-    fn note(&mut self, told: Told, kind: Kind, receipt: &Receipt, log: &Log) {
-        match told {
-            Told::Right => {}
-            Told::Again => self.told_twice.push(receipt.id),
-            Told::InConflict => self.told_in_conflict.push(receipt.id),
-            Told::Changed => {
-                let seen = log.events.get(&(kind, receipt.id));
-                self.changed.extend(seen.map(|seen| log.found(receipt.id, seen)));
-            }
-        }
-    }
-
-    /// Which events without a receipt may be those whose outcome or whose refusal had no identity: by their content, if the
-    /// receipts have it.
-    fn explain(
-        &mut self,
-        untold: Vec<(Found, Content)>,
-        unnamed: Vec<Option<Content>>,
-        refused: Vec<Option<Content>>,
-    ) {
-        let (mut unnamed, mut refused) = (amounts(unnamed), amounts(refused));
-        let mut left = Vec::new();
-        for (found, content) in untold {
-            self.untold.push(found.clone());
-            if !take(&mut unnamed, Some(content)) {
-                left.push((found, content));
-            }
-        }
-        for (found, content) in left {
-            if take(&mut unnamed, None) {
-                continue;
-            }
-            let like_refused = take(&mut refused, Some(content));
-            if like_refused { self.like_refused.push(found) } else { self.surplus.push(found) }
-        }
+    /// Events that the store has counted, as it says itself.
+    pub fn counted(&self) -> u64 {
+        self.counted
     }
 
     /// Nothing is lost, doubled, uncounted or different, and all of that is proved.
     pub fn holds(&self) -> bool {
-        self.unproved.is_empty() && self.faults().iter().all(|(_, count)| *count == 0)
+        self.verdict() == Verdict::Holds
+    }
+
+    /// It holds, or what retention has left does, of topics where that is enough.
+    pub fn is_enough(&self) -> bool {
+        matches!(self.verdict(), Verdict::Holds | Verdict::RetainedOnly)
+    }
+
+    fn verdict(&self) -> Verdict {
+        let is_accepted = |place: &Place| {
+            self.retained_is_enough.is_some_and(|topics| topics.holds(&place.partition.topic))
+        };
+        if self.faults().iter().any(|(_, count)| *count > 0) {
+            Verdict::DoesNotHold
+        } else if !self.unproved.is_empty() || !self.gone.iter().all(is_accepted) {
+            Verdict::NotProved
+        } else if self.gone.is_empty() {
+            Verdict::Holds
+        } else {
+            Verdict::RetainedOnly
+        }
     }
 
     /// Every kind of fault with how often it was found.
-    fn faults(&self) -> [(&'static str, usize); 15] {
+    fn faults(&self) -> [(&'static str, usize); 16] {
         let of_these = |found: &Vec<Found>| if self.only_these { found.len() } else { 0 };
         [
             ("lost", self.lost.len()),
@@ -217,35 +186,30 @@ impl Proof {
             ("uncounted", self.uncounted.len()),
             ("dropped", self.dropped.len()),
             ("positions past the log's end", self.past_end.len()),
+            ("gone before they were counted", self.gone_uncounted.len()),
             ("counted from another log", self.replaced.len()),
             ("stopped", self.stopped.len()),
             ("without a receipt", of_these(&self.surplus)),
             ("keys that differ", self.differences.len()),
-            (
-                "totals that differ",
-                usize::from(self.differences.is_empty() && self.counted != self.to_be_counted),
-            ),
+            ("totals that differ", usize::from(self.differences.is_empty() && self.totals_differ())),
         ]
     }
-}
 
-/// Receipts whose event may be a sale or a report: what the log has.
-fn kind_of(receipt: &Receipt, log: &Log) -> Kind {
-    if log.events.contains_key(&(Kind::Sale, receipt.id)) { Kind::Sale } else { Kind::Weather }
-}
-
-fn amounts(contents: Vec<Option<Content>>) -> HashMap<Option<Content>, usize> {
-    let mut amounts = HashMap::new();
-    for content in contents {
-        *amounts.entry(content).or_default() += 1;
+    /// Of a log whose beginning is gone nobody knows the total.
+    fn totals_differ(&self) -> bool {
+        self.gone.is_empty() && self.counted != self.to_be_counted
     }
-    amounts
 }
 
-/// Takes one of these away, if there is one.
-fn take(amounts: &mut HashMap<Option<Content>, usize>, content: Option<Content>) -> bool {
-    let amount = amounts.get_mut(&content).filter(|amount| **amount > 0);
-    amount.map(|amount| *amount -= 1).is_some()
+/// What a proof comes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    Holds,
+    /// What retention has left holds, which is enough.
+    RetainedOnly,
+    /// Nothing differs, and not everything is proved.
+    NotProved,
+    DoesNotHold,
 }
 
 /// What the store itself says was counted: sales of all categories, and weather reports.

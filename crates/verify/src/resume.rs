@@ -1,11 +1,12 @@
 //! Moves the position of a partition that its consumer stopped: what is in between is never counted, or counted again.
 
 use anyhow::{Result, bail};
-use blackfriday_broker::kafka::{Admin, KafkaConfig};
-use blackfriday_broker::{TopicPartition, Watermarks};
-use blackfriday_store::{Outcome, Store, StoreConfig, StoredPartition, ValkeyConfig};
+use blackfriday_broker::{Admin, LogConfig, TopicPartition, Watermarks};
+use blackfriday_store::{Outcome, StoreConfig, StoredPartition, ValkeyConfig};
 use blackfriday_terminal::failure::Usage;
 use blackfriday_terminal::output;
+
+use crate::reach;
 
 /// Lets a partition be counted again that its consumer stopped, from another place of its log.
 #[derive(clap::Args, Debug)]
@@ -26,7 +27,7 @@ pub struct Arguments {
     #[arg(long)]
     dry_run: bool,
     #[command(flatten)]
-    kafka: KafkaConfig,
+    log: LogConfig,
     #[command(flatten)]
     valkey: ValkeyConfig,
     #[command(flatten)]
@@ -43,12 +44,12 @@ enum At {
 /// Says what the move means, and moves the position unless it is a dry run.
 ///
 /// # Errors
-/// The log does not hold the offset, the position moved meanwhile, or Kafka or Valkey cannot be reached.
+/// The log does not hold the offset, the position moved meanwhile, or the log or Valkey cannot be reached.
 pub async fn run(arguments: Arguments) -> Result<bool> {
     let partition = TopicPartition::new(arguments.topic.as_str(), arguments.partition);
-    let log = Admin::new(&arguments.kafka)?.watermarks(&partition).await?;
+    let store = reach::both(&arguments.log, &arguments.valkey, &arguments.store).await?;
+    let log = Admin::new(&arguments.log)?.watermarks(&partition).await?;
     let to = arguments.at.in_log(log)?;
-    let store = Store::new(&arguments.valkey, &arguments.store)?;
     let stored = store.partitions(&arguments.topic).await?.remove(&arguments.partition).unwrap_or_default();
     for line in told(&partition, &stored, log, to) {
         output::line(line);

@@ -5,8 +5,7 @@ use std::ops::ControlFlow;
 use anyhow::Result;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use blackfriday_broker::kafka::{Admin, KafkaConfig};
-use blackfriday_broker::{Record, SALES, TopicPartition};
+use blackfriday_broker::{Admin, LogConfig, Record, SALES, TopicPartition};
 use blackfriday_event::{Event, Timestamp};
 use blackfriday_proto::decode_record;
 use blackfriday_terminal::failure::Usage;
@@ -37,7 +36,7 @@ pub struct Arguments {
     #[arg(long, default_value_t = u64::MAX, hide_default_value = true)]
     limit: u64,
     #[command(flatten)]
-    kafka: KafkaConfig,
+    log: LogConfig,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -50,7 +49,7 @@ enum From {
 /// Prints the records.
 ///
 /// # Errors
-/// There is no such topic or partition, or Kafka cannot be reached.
+/// There is no such topic or partition, or the log cannot be reached.
 pub async fn run(arguments: Arguments) -> Result<()> {
     let ranges = ranges(&arguments).await?;
     let mut left = arguments.limit;
@@ -63,18 +62,19 @@ pub async fn run(arguments: Arguments) -> Result<()> {
         if left == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     };
     let patience = if arguments.follow { Patience::Endless } else { Patience::UntilStalled };
-    records::read(&arguments.kafka, ranges, Headers::All, patience, print).await
+    records::read(&arguments.log, ranges, Headers::All, patience, print).await
 }
 
 /// What to print: up to the ends that there are now, or without an end.
 async fn ranges(arguments: &Arguments) -> Result<Vec<Range>> {
-    let admin = Admin::new(&arguments.kafka)?;
+    arguments.log.reach().await?;
+    let admin = Admin::new(&arguments.log)?;
     let mut ranges = Vec::new();
     for partition in admin.partitions(&arguments.topic).await? {
         if arguments.partition.is_some_and(|only| only != partition.partition) {
             continue;
         }
-        let log = admin.watermarks(&partition).await?;
+        let log = records::watermarks(&admin, &partition).await?;
         let from = match arguments.from {
             From::Beginning => log.low,
             From::End => log.high,

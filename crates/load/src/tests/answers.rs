@@ -144,6 +144,35 @@ async fn receipts_name_what_was_sent_and_how_it_was_answered() {
     assert_eq!(read.unknown[0].id.get_version_num(), 8, "the identity that a key gives");
 }
 
+/// `202` says that every log has it; `504` that one of them may not.
+#[tokio::test]
+async fn weather_reports_have_receipts_of_their_own() {
+    let url = server(|number, headers, body: Bytes| async move {
+        assert!(headers.contains_key("idempotency-key"));
+        let report: Value = serde_json::from_slice(&body).expect("a report");
+        assert!(report["country"].is_string(), "{report}");
+        match number {
+            0 => problem(StatusCode::GATEWAY_TIMEOUT, Some(Uuid::from_u128(7))),
+            _ => accepted(),
+        }
+    });
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("receipts");
+    let receipts = path.to_str().expect("UTF-8");
+    let arguments =
+        ["--route", "input", "--connections", "1", "--reports", "3", "--idempotency", "--receipts", receipts];
+    let report = load(&url.await, &arguments).await.to_json();
+    assert_eq!((&report["accepted"], &report["unknown"]), (&json!(2), &json!(1)), "{report}");
+    let mut read = Receipts::default();
+    read.read(&path).expect("a receipts file");
+    let traffic = blackfriday_workload::Traffic::new(Workload::black_friday(), None);
+    let sent = |number| Some(Content::of_weather(&traffic.weather(number)));
+    let contents: Vec<_> = read.weather.iter().map(|receipt| receipt.content).collect();
+    assert_eq!(contents, [sent(1), sent(2)]);
+    assert_eq!((read.unknown[0].id, read.unknown[0].content), (Uuid::from_u128(7), sent(0)));
+    assert!(read.sales.is_empty());
+}
+
 #[tokio::test]
 async fn a_gateway_that_is_not_there_is_unavailable() {
     let free = TcpListener::bind("127.0.0.1:0").await.expect("a free port");

@@ -10,8 +10,10 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use blackfriday_broker::dead_letter::{CONFLICT, REASON};
-use blackfriday_broker::kafka::{Admin, KafkaConfig, Producer, ProducerConfig};
-use blackfriday_broker::{OutgoingRecord, Position, PublishError, Record, TopicPartition};
+use blackfriday_broker::{
+    Admin, LogConfig, OutgoingRecord, Position, Producer, ProducerConfig, PublishError, Record,
+    TopicPartition,
+};
 use blackfriday_event::Timestamp;
 use blackfriday_proto::decode_record;
 use blackfriday_terminal::failure::Unavailable;
@@ -67,7 +69,7 @@ struct Before {
 pub(super) async fn run(Arguments { which, all, dry_run }: Arguments) -> Result<bool> {
     let every = which.whole().read().await?;
     let letters: Vec<_> = every.iter().filter(|letter| which.holds(letter)).collect();
-    let mut before = Before::read(&which.kafka, &every).await?;
+    let mut before = Before::read(&which.log, &every).await?;
     let producer = if dry_run { None } else { Some(producer(&which).await?) };
     let mut kept = 0;
     for letter in &letters {
@@ -112,7 +114,7 @@ async fn send_again(
         Ok(position) => Fate::Sent(position),
         // Whether it was written, the next redrive sees in the topic.
         Err(PublishError::OutcomeUnknown) => {
-            Fate::Kept("Kafka did not answer: run the redrive again".to_owned())
+            Fate::Kept("the event log did not answer: run the redrive again".to_owned())
         }
         Err(error) => Fate::Kept(error.to_string()),
     }
@@ -153,8 +155,8 @@ fn outgoing(place: &Place, record: &Record) -> OutgoingRecord {
 
 impl Before {
     /// Reads the topics that these dead letters came from.
-    async fn read(kafka: &KafkaConfig, letters: &[DeadLetter]) -> Result<Self> {
-        let admin = Admin::new(kafka)?;
+    async fn read(config: &LogConfig, letters: &[DeadLetter]) -> Result<Self> {
+        let admin = Admin::new(config)?;
         let mut before = Self::default();
         let mut topics = HashSet::new();
         for letter in letters {
@@ -172,7 +174,7 @@ impl Before {
                 }
                 ControlFlow::Continue(())
             };
-            records::read(kafka, ranges, Headers::All, Patience::UntilStalled, add).await?;
+            records::read(config, ranges, Headers::All, Patience::UntilStalled, add).await?;
         }
         Ok(before)
     }
@@ -180,11 +182,11 @@ impl Before {
 
 async fn producer(which: &Which) -> Result<Producer> {
     // One record at a time, so that none is sent again behind one that is given up.
-    let settings = ProducerConfig { message_timeout_ms: 3_000, ..ProducerConfig::default() };
-    let producer = Producer::new(&which.kafka, &settings, &which.topic)?;
+    let settings = ProducerConfig::giving_up_after(3_000);
+    let producer = Producer::new(&which.log, &settings, &which.topic)?;
     let mut available = producer.availability().watch();
     let there = timeout(BROKER_LIMIT, available.wait_for(|available| *available)).await;
-    there.with_context(|| Unavailable(format!("Kafka is not reached in {BROKER_LIMIT:?}")))??;
+    there.with_context(|| Unavailable(format!("the event log is not reached in {BROKER_LIMIT:?}")))??;
     Ok(producer)
 }
 
@@ -195,9 +197,10 @@ fn name_of(place: &Place) -> String {
 impl fmt::Display for Fate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Sent(Position { partition, offset }) => {
+            Self::Sent(Position { partition, offset: Some(offset) }) => {
                 write!(f, "sent: partition {partition} offset {offset}")
             }
+            Self::Sent(Position { partition, offset: None }) => write!(f, "sent: partition {partition}"),
             Self::WouldBeSent => f.write_str("would be sent"),
             Self::SentBefore => f.write_str("was sent before"),
             Self::Kept(why) => write!(f, "kept: {why}"),

@@ -23,7 +23,11 @@ impl Log {
         let again = std::mem::replace(&mut seen.told, true);
         let Some(content) = content.filter(|content| *content != seen.content) else {
             seen.content_told = true;
-            return Some(if again && !seen.keyed { Told::Again } else { Told::Right });
+            return Some(match (seen.in_conflict, again && !seen.keyed) {
+                (true, _) => Told::InConflict,
+                (false, true) => Told::Again,
+                (false, false) => Told::Right,
+            });
         };
         let mut others = self.others.get_mut(&event).into_iter().flatten();
         let Some(other) = others.find(|other| other.content == content) else { return Some(Told::Changed) };

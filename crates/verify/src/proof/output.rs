@@ -9,7 +9,7 @@ use blackfriday_terminal::output::{self, grouped};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::Proof;
+use super::{Proof, Verdict};
 use crate::log::Found;
 use crate::records::Place;
 
@@ -24,6 +24,7 @@ impl Proof {
         let ids = |all: &[Uuid]| list(all, show, "ids", |id| json!(id));
         json!({
             "holds": self.holds(),
+            "verdict": self.verdict().name(),
             "unproved": self.unproved,
             "accepted": self.accepted,
             "refused": self.refused,
@@ -32,6 +33,9 @@ impl Proof {
             "repeated_under_a_key": self.repeated,
             "undecodable": self.undecodable,
             "of_another_topic": self.misplaced,
+            "undecided": self.undecided,
+            "not_compared": self.not_compared,
+            "begins_at": places(&self.gone),
             "unknown": {"written": self.unknown_written, "not_written": self.unknown_not_written,
                         "without_id": self.unknown_unnamed},
             "lost": ids(&self.lost),
@@ -46,6 +50,7 @@ impl Proof {
             "without_receipt": if self.with_receipts { founds(&self.untold) } else { Value::Null },
             "dropped": places(&self.dropped),
             "past_end": places(&self.past_end),
+            "gone_before_counted": places(&self.gone_uncounted),
             "counted_from_another_log": places(&self.replaced),
             "stopped": list(&self.stopped, show, "partitions", of_stopped),
             "differences": list(&self.differences, show, "keys", of_difference),
@@ -68,15 +73,24 @@ impl Proof {
         let faults = self.faults();
         let faults: Vec<_> = faults.iter().filter(|(_, count)| *count > 0).collect();
         each(&self.unproved, usize::MAX, |what| format!("not proved: {what}"));
-        if faults.is_empty() && !self.unproved.is_empty() {
-            output::line("NOT PROVED: nothing differs, as far as can be seen");
-        } else if faults.is_empty() {
-            let receipts =
-                if self.with_receipts { "every accepted event is in the broker, and " } else { "" };
-            output::line(format_args!("holds: {receipts}every key of the store is what the log adds up to"));
-        } else {
-            let faults: Vec<_> = faults.iter().map(|(name, count)| format!("{name} {count}")).collect();
-            output::line(format_args!("DOES NOT HOLD: {}", faults.join(", ")));
+        each(&self.gone, usize::MAX, |Place { partition, offset }| {
+            format!(
+                "not proved: {partition} offsets 0 to {offset} are gone by retention; what they led to is the store's word"
+            )
+        });
+        let of_receipts = if self.with_receipts { "every accepted event is in the broker, and " } else { "" };
+        match self.verdict() {
+            Verdict::DoesNotHold => {
+                let faults: Vec<_> = faults.iter().map(|(name, count)| format!("{name} {count}")).collect();
+                output::line(format_args!("DOES NOT HOLD: {}", faults.join(", ")));
+            }
+            Verdict::NotProved => output::line("NOT PROVED: nothing differs, as far as can be seen"),
+            Verdict::RetainedOnly => {
+                output::line("RETAINED ONLY: nothing differs from what the rest of the log proves");
+            }
+            Verdict::Holds => output::line(format_args!(
+                "holds: {of_receipts}every key of the store is what the log adds up to"
+            )),
         }
     }
 
@@ -96,6 +110,11 @@ impl Proof {
             ),
             (self.undecodable, "records cannot be decoded, and belong to the dead letters"),
             (self.misplaced, "records hold an event of another topic, and belong to the dead letters"),
+            (
+                self.undecided,
+                "records may repeat one that is gone from the log: whether they count is the store's word",
+            ),
+            (self.not_compared, "events of receipts may be gone from the log, and are not compared"),
             (self.unknown_written, "events of unknown outcome were written"),
             (self.unknown_not_written, "events of unknown outcome were not written"),
             (self.unknown_unnamed, "requests have an unknown outcome and no identity"),
@@ -139,6 +158,9 @@ impl Proof {
         each(&self.past_end, show, |Place { partition, offset }| {
             format!("past the end: {partition} is counted up to {offset}, and ends before")
         });
+        each(&self.gone_uncounted, show, |Place { partition, offset }| {
+            format!("gone: {partition} is counted up to {offset}, and the log begins after that")
+        });
         each(&self.replaced, show, |Place { partition, offset }| {
             format!(
                 "another log: the record at {partition} offset {offset} is not the one that was counted there: the log lost \
@@ -148,7 +170,7 @@ impl Proof {
         each(&self.stopped, show, |(Place { partition, offset }, why)| {
             format!("stopped: {partition} at offset {offset}: {why}")
         });
-        if self.counted != self.to_be_counted {
+        if self.totals_differ() {
             let (counted, expected) = (grouped(self.counted), grouped(self.to_be_counted));
             output::line(format_args!(
                 "the store says {counted} events; those below its positions are {expected}"
@@ -158,8 +180,19 @@ impl Proof {
     }
 }
 
+impl Verdict {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Holds => "holds",
+            Self::RetainedOnly => "retained only",
+            Self::NotProved => "not proved",
+            Self::DoesNotHold => "does not hold",
+        }
+    }
+}
+
 /// A record as the lines name it.
-struct InWords<'a>(&'a Found);
+pub(crate) struct InWords<'a>(pub(crate) &'a Found);
 
 impl fmt::Display for InWords<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -168,7 +201,7 @@ impl fmt::Display for InWords<'_> {
     }
 }
 
-fn each<T>(all: &[T], show: usize, line: impl Fn(&T) -> String) {
+pub(crate) fn each<T>(all: &[T], show: usize, line: impl Fn(&T) -> String) {
     all.iter().take(show).for_each(|one| output::line(line(one)));
 }
 
@@ -178,7 +211,7 @@ fn difference_in_words(Difference { key, field, expected, found }: &Difference) 
     format!("differs: {key}{field} holds {}, and should hold {}", text(found), text(expected))
 }
 
-fn list<T>(all: &[T], show: usize, name: &str, one: impl Fn(&T) -> Value) -> Value {
+pub(crate) fn list<T>(all: &[T], show: usize, name: &str, one: impl Fn(&T) -> Value) -> Value {
     json!({"count": all.len(), name: all.iter().take(show).map(one).collect::<Vec<_>>()})
 }
 
@@ -187,7 +220,7 @@ fn of_place(place: &Place) -> Value {
     json!({"topic": &*partition.topic, "partition": partition.partition, "offset": offset})
 }
 
-fn of_found(found: &Found) -> Value {
+pub(crate) fn of_found(found: &Found) -> Value {
     let mut json = of_place(&found.place);
     json["id"] = json!(found.id);
     json
@@ -199,7 +232,7 @@ fn of_stopped((place, why): &(Place, String)) -> Value {
     json
 }
 
-fn of_refused((found, status): &(Found, u16)) -> Value {
+pub(crate) fn of_refused((found, status): &(Found, u16)) -> Value {
     let mut json = of_found(found);
     json["status"] = json!(status);
     json

@@ -1,16 +1,20 @@
+use std::sync::Arc;
+
 use blackfriday_broker::{Record, TopicPartition};
 use blackfriday_event::{
     Category, EventId, IdempotencyKey, Money, ProductId, Quantity, Sale, SaleDraft, Timestamp, WeatherDraft,
     WeatherReport,
 };
 use blackfriday_proto::encode_record;
+use blackfriday_receipts::{Content, Receipt, Refusal};
 use blackfriday_store::{LastRecord, Store, StoreConfig, StoredPartition, ValkeyConfig};
 
 use super::*;
-use crate::wait::Offsets;
+use crate::wait::{Offsets, Stored};
 
 mod log;
 mod receipts;
+mod retention;
 
 const NOW_MS: u64 = 1_795_000_000_000;
 
@@ -26,6 +30,8 @@ struct Case {
     /// Last counted records of another log.
     last: BTreeMap<TopicPartition, LastRecord>,
     stopped: BTreeMap<TopicPartition, String>,
+    /// What retention has left begins here.
+    lows: Offsets,
 }
 
 impl Case {
@@ -40,6 +46,7 @@ impl Case {
             appended: true,
             last: BTreeMap::new(),
             stopped: BTreeMap::new(),
+            lows: Offsets::new(),
         };
         for number in 0..6 {
             case.sell(number % 2, &sale(None));
@@ -96,17 +103,22 @@ impl Case {
             let stopped = self.stopped.get(partition).cloned();
             (partition.clone(), StoredPartition { next: *next, last, stopped })
         };
-        let stored = self.positions.iter().map(stored).collect();
-        let mut log = Log::new(store.model(), stored);
-        self.records.iter().for_each(|(partition, record)| log.add(partition, record));
-        let mut dump = log.model.expected();
+        let stored: Stored = self.positions.iter().map(stored).collect();
+        let mut whole = Log::new(store.model(), stored.clone(), &[], &Arc::default());
+        self.records.iter().for_each(|(partition, record)| whole.add(partition, record));
+        let mut dump = whole.model.expected();
         spoil(&mut dump);
-        let differences = log.model.compare(&dump, 0);
+        let dump = Arc::new(dump);
+        let low = |partition: &TopicPartition| self.lows.get(partition).copied().unwrap_or(0);
         let spans = ends.into_iter().map(|(partition, end)| {
             let position = self.positions.get(&partition).copied().unwrap_or(0);
-            Span { partition, end, high: end, position }
+            Span { low: low(&partition), partition, end, high: end, position }
         });
         let spans: Vec<_> = spans.collect();
+        let mut log = Log::new(store.model(), stored, &spans, &dump);
+        let left = self.records.iter().filter(|(partition, record)| record.offset >= low(partition));
+        left.for_each(|(partition, record)| log.add(partition, record));
+        let differences = log.model.compare(&dump, 0);
         let mut proof = Proof::new(self.receipts, log, &spans, &self.buried, &dump, differences);
         proof.only_these = self.only_these;
         proof
