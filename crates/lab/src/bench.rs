@@ -1,0 +1,164 @@
+//! How fast each way from HTTP into a counted number is, next to the bare parts that it is made of, in one run on one machine.
+//!
+//! Real servers and every service as a process (`field`), next to them bare parts (`part`); a client (`client`) that drives one
+//! after the other, in turns over several rounds; and what each process used meanwhile, from `/proc` (`usage`). Rates say
+//! what this machine gives, ratios and CPU microseconds a sale what another one would.
+//!
+//! Invariant: what the services accepted is counted, each sale once, before the next subject begins; else the run fails.
+
+mod client;
+mod field;
+mod measure;
+mod part;
+mod report;
+mod subject;
+mod traffic;
+mod usage;
+
+use std::collections::BTreeMap;
+use std::str::FromStr;
+use std::thread::available_parallelism;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use blackfriday_broker::EventLog;
+use blackfriday_service::Shutdown;
+use blackfriday_stack::ValkeyKind;
+use blackfriday_terminal::failure::Usage;
+use blackfriday_terminal::output;
+
+use self::field::{Field, Setup};
+use self::measure::{Bench, Measure};
+pub use self::part::{Part, run as run_part};
+use self::report::Report;
+pub use self::subject::Subject;
+use crate::told::written;
+
+/// Measures every way from HTTP into a counted number, and the bare parts that limit it.
+#[derive(clap::Args, Debug)]
+#[command(after_help = "Examples:\n  \
+    blackfriday bench\n  \
+    blackfriday bench --only log --only handler --rounds 5\n  \
+    blackfriday bench --log rabbitmq --store redis\n  \
+    blackfriday bench --peer 'java -jar bench/peers/gateway/target/gateway.jar'\n\n\
+    A peer is told KAFKA_BROKERS, TOPIC and PORT. Build with --release: a debug build measures itself.\n\
+    Exit code 0 if everything that was accepted was counted once, 69 if a program or a server is missing.")]
+pub struct Arguments {
+    /// Rounds; in each of them every subject has its turn.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    rounds: u32,
+    /// Length of a turn.
+    #[arg(long, default_value = "6s", value_parser = humantime::parse_duration)]
+    duration: Duration,
+    /// Before the first round each way is driven for so long, in which Kafka's JVM compiles.
+    #[arg(long, default_value = "8s", value_parser = humantime::parse_duration)]
+    warm_up: Duration,
+    /// Only this; may be given several times.
+    #[arg(long, value_name = "WHAT")]
+    only: Vec<Subject>,
+    /// Connections of single sales.
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=20_000))]
+    connections: u16,
+    /// Connections of batches.
+    #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=1_000))]
+    batch_connections: u16,
+    /// Sales in a batch.
+    #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u64).range(1..=10_000))]
+    batch: u64,
+    /// Sales a second, and latency from when each was meant to be sent; without it as many as are answered.
+    #[arg(long)]
+    rate: Option<Rate>,
+    /// Products that are sold.
+    #[arg(long, default_value_t = 400, value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
+    products: u64,
+    /// Partitions of the topic of sales.
+    #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(i32).range(1..=64))]
+    partitions: i32,
+    /// The log.
+    #[arg(long, value_enum, default_value_t = EventLog::Kafka)]
+    log: EventLog,
+    /// The store.
+    #[arg(long, value_enum, default_value_t = StoreKind::Valkey)]
+    store: StoreKind,
+    /// Somebody's gateway, a shell command: it has to answer POST /venta on 127.0.0.1 with 202.
+    #[arg(long, value_name = "CMD")]
+    peer: Option<String>,
+    /// Print the result as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Which server counts.
+#[derive(clap::ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
+enum StoreKind {
+    Valkey,
+    Redis,
+}
+
+/// Sales a second.
+#[derive(Debug, Clone, Copy)]
+struct Rate(f64);
+
+/// Carries the command out; true once everything is measured.
+///
+/// # Errors
+/// A program or a server is missing or does not start, a sale was refused or not counted once, or a signal came first.
+pub async fn run(arguments: Arguments, shutdown: &Shutdown) -> Result<bool> {
+    written(report(&arguments), arguments.json, Report::to_json, Report::print, shutdown).await.map(|_| true)
+}
+
+async fn report(arguments: &Arguments) -> Result<Report<'_>> {
+    let subjects = arguments.subjects()?;
+    output::note("starting the servers and the services");
+    let field = Field::start(&arguments.setup()).await?;
+    let mut bench = Bench { field, arguments, accepted: 0 };
+    for subject in subjects.iter().filter(|subject| subject.is_driven()) {
+        output::note(format_args!("warming up: {}", subject.title()));
+        bench.measure(*subject, arguments.warm_up).await?;
+    }
+    let mut measured = BTreeMap::<Subject, Vec<Measure>>::new();
+    for round in 1..=arguments.rounds {
+        for subject in &subjects {
+            let measure = bench.measure(*subject, arguments.duration).await;
+            let measure = measure.with_context(|| format!("round {round}: {}", subject.title()))?;
+            let rate = measure.sales_per_s();
+            output::note(format_args!("round {round}: {}: {rate:.0} sales/s", subject.title()));
+            measured.entry(*subject).or_default().push(measure);
+        }
+    }
+    Ok(Report { arguments, cores: available_parallelism()?.get(), measured })
+}
+
+impl Arguments {
+    fn setup(&self) -> Setup {
+        let store = match self.store {
+            StoreKind::Valkey => ValkeyKind::Valkey,
+            StoreKind::Redis => ValkeyKind::Redis,
+        };
+        Setup { log: self.log, store, partitions: self.partitions, peer: self.peer.clone() }
+    }
+
+    fn subjects(&self) -> Result<Vec<Subject>> {
+        let chosen = if self.only.is_empty() { Subject::ALL.to_vec() } else { self.only.clone() };
+        let fits = |subject: &Subject| {
+            (self.log == EventLog::Kafka || !subject.needs_kafka())
+                && (self.peer.is_some() || *subject != Subject::Peer)
+        };
+        let fitting: Vec<_> = chosen.into_iter().filter(fits).collect();
+        let asked_for_all = self.only.is_empty() || fitting.len() == self.only.len();
+        ensure!(
+            asked_for_all,
+            Usage("a peer needs --peer; peer, producer and consumer need Kafka".to_owned())
+        );
+        Ok(fitting)
+    }
+}
+
+impl FromStr for Rate {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let rate = text.parse().ok().filter(|rate: &f64| rate.is_finite() && *rate > 0.0);
+        rate.map(Self).ok_or_else(|| "must be a number above 0".to_owned())
+    }
+}

@@ -1,0 +1,191 @@
+//! One subject, once: it is driven for some seconds, everything that it accepted is counted, and what each process used
+//! meanwhile is told.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+
+use super::client::{Answered, Plan, request, send};
+use super::field::Field;
+use super::part::TOPIC;
+use super::subject::Subject;
+use super::traffic::Traffic;
+use super::usage::Used;
+use super::{Arguments, Rate};
+use crate::service::Service;
+
+/// Different requests, which are sent in turn.
+const BODIES: usize = 1_000;
+const BATCHES: usize = 20;
+
+/// What was measured.
+#[derive(Debug, Clone)]
+pub(super) struct Measure {
+    pub(super) sales: u64,
+    pub(super) took: Duration,
+    /// Milliseconds: half of the requests, and 99 of 100, were answered within.
+    pub(super) latency_ms: Option<[f64; 2]>,
+    /// CPU microseconds a sale, of each process that did anything.
+    pub(super) cpu_us: BTreeMap<&'static str, f64>,
+    pub(super) resident_mib: BTreeMap<&'static str, u64>,
+}
+
+/// Measures one subject after the other in the same field.
+pub(super) struct Bench<'a> {
+    pub(super) field: Field,
+    pub(super) arguments: &'a Arguments,
+    /// Sales that the services accepted so far.
+    pub(super) accepted: u64,
+}
+
+impl Bench<'_> {
+    pub(super) async fn measure(&mut self, subject: Subject, lasts: Duration) -> Result<Measure> {
+        match subject {
+            Subject::Handler => self.drive(subject, self.field.handler(), lasts).await,
+            Subject::Peer => self.drive(subject, self.field.peer()?, lasts).await,
+            Subject::Relay | Subject::RelayBatch => self.count(subject, Service::Gateway, lasts).await,
+            Subject::Writer | Subject::WriterBatch => {
+                self.count(subject, Service::WriterGateway, lasts).await
+            }
+            Subject::Log | Subject::LogBatch => self.count(subject, Service::LogGateway, lasts).await,
+            Subject::Producer => {
+                let (seconds, products) = (lasts.as_secs().to_string(), self.arguments.products.to_string());
+                self.part(&["producer", self.brokers()?, &seconds, &products]).await
+            }
+            Subject::Consumer => self.part(&["consumer", self.brokers()?, "ventas"]).await,
+            Subject::Backlog => self.backlog().await,
+        }
+    }
+
+    /// Sends to one of our gateways, and waits until all is counted.
+    async fn count(&mut self, subject: Subject, gateway: Service, lasts: Duration) -> Result<Measure> {
+        let watched = self.field.watched()?;
+        let before = watched.used()?;
+        let answered = send(self.plan(subject, self.field.processes.address(gateway), lasts)).await?;
+        ensure!(answered.refused == 0, "{} requests were refused:\n{}", answered.refused, self.field.logs());
+        let resident_mib = watched.resident_mib();
+        self.accepted += answered.accepted;
+        self.field.until_counted(self.accepted).await?;
+        Measure::of(&answered, &before, &watched.used()?, resident_mib)
+    }
+
+    /// Sends to something that counts nothing.
+    async fn drive(&self, subject: Subject, to: SocketAddr, lasts: Duration) -> Result<Measure> {
+        let watched = self.field.watched()?;
+        let before = watched.used()?;
+        let answered = send(self.plan(subject, to, lasts)).await?;
+        ensure!(answered.refused == 0, "{} requests were refused", answered.refused);
+        Measure::of(&answered, &before, &watched.used()?, watched.resident_mib())
+    }
+
+    /// Runs a bare part, and takes its word.
+    async fn part(&self, arguments: &[&str]) -> Result<Measure> {
+        let watched = self.field.watched()?;
+        let before = watched.used()?;
+        let told = self.field.part(arguments).await?;
+        let number = |name: &str| told[name].as_u64().with_context(|| format!("{name} in {told}"));
+        let records = number("records")?;
+        let took = told["seconds"].as_f64().context("seconds")?;
+        let mut cpu_us = per_sale(&before, &watched.used()?, records);
+        cpu_us.insert("part", each(Duration::from_micros(number("cpu_us")?), records));
+        let mut resident_mib = watched.resident_mib();
+        resident_mib.insert("part", number("resident_mib")?);
+        Ok(Measure {
+            sales: records,
+            took: Duration::from_secs_f64(took),
+            latency_ms: None,
+            cpu_us,
+            resident_mib,
+        })
+    }
+
+    /// Stops the consumer, empties the store, and takes the time until a new one has counted everything.
+    async fn backlog(&mut self) -> Result<Measure> {
+        self.field.processes.terminate(Service::Consumer).await?;
+        self.field.store.command(&["FLUSHALL"]).await?;
+        let began = Instant::now();
+        self.field.processes.spawn(Service::Consumer)?;
+        let watched = self.field.watched()?;
+        let mut before = watched.used()?;
+        // What it has used since it began is its own.
+        before.insert("consumer", Duration::ZERO);
+        self.field.until_counted(self.accepted).await?;
+        let took = began.elapsed();
+        let cpu_us = per_sale(&before, &watched.used()?, self.accepted);
+        let resident_mib = watched.resident_mib();
+        Ok(Measure { sales: self.accepted, took, latency_ms: None, cpu_us, resident_mib })
+    }
+
+    fn plan(&self, subject: Subject, to: SocketAddr, lasts: Duration) -> Plan {
+        let mut traffic = Traffic::of(self.arguments.products);
+        let (connections, sales) = if subject.is_batch() {
+            (self.arguments.batch_connections, self.arguments.batch)
+        } else {
+            (self.arguments.connections, 1)
+        };
+        let requests: Vec<_> = if subject.is_batch() {
+            (0..BATCHES).map(|_| request("/ventas", to, &traffic.batch(sales))).collect()
+        } else {
+            (0..BODIES).map(|_| request("/venta", to, &traffic.sale())).collect()
+        };
+        let rate = self.arguments.rate.map(|Rate(rate)| rate / f64::from(u32::try_from(sales).unwrap_or(1)));
+        Plan { to, requests: Arc::from(requests), sales, connections: connections.into(), lasts, rate }
+    }
+
+    fn brokers(&self) -> Result<&str> {
+        self.field.log.brokers().with_context(|| format!("{TOPIC} is in Kafka"))
+    }
+}
+
+impl Measure {
+    fn of(
+        answered: &Answered,
+        before: &Used,
+        after: &Used,
+        resident_mib: BTreeMap<&'static str, u64>,
+    ) -> Result<Self> {
+        ensure!(answered.accepted > 0, "nothing was accepted");
+        #[expect(clippy::cast_precision_loss, reason = "microseconds of a run are far below 2^53")]
+        let ms = |quantile| answered.latencies.value_at_quantile(quantile) as f64 / 1000.0;
+        Ok(Self {
+            sales: answered.accepted,
+            took: answered.took,
+            latency_ms: Some([ms(0.5), ms(0.99)]),
+            cpu_us: per_sale(before, after, answered.accepted),
+            resident_mib,
+        })
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "fewer sales than 2^53")]
+    pub(super) fn sales_per_s(&self) -> f64 {
+        self.sales as f64 / self.took.as_secs_f64()
+    }
+
+    pub(super) fn to_json(&self) -> Value {
+        serde_json::json!({
+            "sales": self.sales,
+            "seconds": self.took.as_secs_f64(),
+            "sales_per_s": self.sales_per_s(),
+            "latency_ms": self.latency_ms.map(|[p50, p99]| serde_json::json!({"p50": p50, "p99": p99})),
+            "cpu_us_per_sale": self.cpu_us,
+            "resident_mib": self.resident_mib,
+        })
+    }
+}
+
+fn per_sale(before: &Used, after: &Used, sales: u64) -> BTreeMap<&'static str, f64> {
+    let used = |(name, after): (&&'static str, &Duration)| {
+        let used = after.saturating_sub(before.get(name).copied().unwrap_or_default());
+        (*name, each(used, sales))
+    };
+    after.iter().map(used).collect()
+}
+
+#[expect(clippy::cast_precision_loss, reason = "fewer sales than 2^53")]
+fn each(used: Duration, sales: u64) -> f64 {
+    used.as_secs_f64() * 1e6 / sales as f64
+}

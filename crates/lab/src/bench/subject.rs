@@ -1,0 +1,75 @@
+/// What is measured.
+#[derive(clap::ValueEnum, Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Subject {
+    /// A bare axum handler that parses a sale and answers: no way can be faster over HTTP with this server.
+    Handler,
+    /// The gateway that `--peer` starts.
+    Peer,
+    /// Gateway, relay, two writers: one sale a request.
+    Relay,
+    /// Gateway and two writers: one sale a request.
+    Writer,
+    /// A gateway that writes into the log itself: one sale a request.
+    Log,
+    /// Gateway, relay, two writers: many sales a request.
+    RelayBatch,
+    /// Gateway and two writers: many sales a request.
+    WriterBatch,
+    /// A gateway that writes into the log itself: many sales a request.
+    LogBatch,
+    /// A bare librdkafka producer with the writer's settings.
+    Producer,
+    /// A bare librdkafka consumer that counts the bytes of everything that was accepted until then.
+    Consumer,
+    /// The consumer, from nothing: it counts everything that was accepted until then into an empty store.
+    Backlog,
+}
+
+impl Subject {
+    /// Each once, in the order of a round.
+    pub(super) const ALL: [Self; 11] = [
+        Self::Handler,
+        Self::Peer,
+        Self::Relay,
+        Self::Writer,
+        Self::Log,
+        Self::RelayBatch,
+        Self::WriterBatch,
+        Self::LogBatch,
+        Self::Producer,
+        Self::Consumer,
+        Self::Backlog,
+    ];
+
+    /// As it is called in the table.
+    pub(super) const fn title(self) -> &'static str {
+        match self {
+            Self::Handler => "bare handler",
+            Self::Peer => "peer",
+            Self::Relay => "gateway, relay, writers",
+            Self::Writer => "gateway, writers",
+            Self::Log => "gateway",
+            Self::RelayBatch => "gateway, relay, writers; batches",
+            Self::WriterBatch => "gateway, writers; batches",
+            Self::LogBatch => "gateway; batches",
+            Self::Producer => "bare producer",
+            Self::Consumer => "bare consumer",
+            Self::Backlog => "consumer, from nothing",
+        }
+    }
+
+    /// Whether it is held against Kafka's own client.
+    pub(super) const fn needs_kafka(self) -> bool {
+        matches!(self, Self::Producer | Self::Consumer | Self::Peer)
+    }
+
+    /// Whether it is sent requests, and for as long as one likes.
+    pub(super) const fn is_driven(self) -> bool {
+        !matches!(self, Self::Producer | Self::Consumer | Self::Backlog)
+    }
+
+    /// Whether a request has many sales.
+    pub(super) const fn is_batch(self) -> bool {
+        matches!(self, Self::RelayBatch | Self::WriterBatch | Self::LogBatch)
+    }
+}

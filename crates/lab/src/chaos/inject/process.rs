@@ -1,0 +1,90 @@
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use blackfriday_stack::{Scarce, eventually};
+
+use crate::chaos::field::{Clocks, Field, Hostile};
+use crate::chaos::kind::{Clocked, Kind, Role};
+use crate::chaos::schedule::Planned;
+use crate::service::Service;
+
+const REFUSED_LIMIT: Duration = Duration::from_secs(20);
+const HOUR_S: i64 = 3_600;
+const OFF_S: [i64; 4] = [HOUR_S, -HOUR_S, 48 * HOUR_S, -48 * HOUR_S];
+
+pub(super) async fn begin(field: &mut Field, fault: &Planned) -> Result<()> {
+    match fault.kind {
+        Kind::Kill(role) => field.processes.kill(target(role, fault)),
+        Kind::Stop(role) => field.stop_in_order(target(role, fault)).await,
+        Kind::Pause(role) => field.processes.pause(target(role, fault)),
+        Kind::Starve(role) => starve(field, target(role, fault)),
+        Kind::ConsumersGone => {
+            for consumer in Role::Consumer.services() {
+                field.stop_in_order(*consumer).await?;
+            }
+            Ok(())
+        }
+        Kind::RollingRestart => rolling_restart(field).await,
+        Kind::Clock(clocked) => put_clock(field, clocked, OFF_S[fault.pick as usize % OFF_S.len()]),
+        Kind::HostileClients => exhaust(field).await,
+        _ => Ok(()),
+    }
+}
+
+pub(super) fn heal(field: &mut Field, fault: &Planned) -> Result<()> {
+    match fault.kind {
+        Kind::Kill(role) | Kind::Stop(role) => field.processes.spawn(target(role, fault)),
+        Kind::Pause(role) => field.processes.resume(target(role, fault)),
+        Kind::Starve(role) => field.processes.limit(target(role, fault), Scarce::Descriptors, None),
+        Kind::Clock(clocked) => {
+            put_clock(field, clocked, 0)?;
+            // What waits in it by the wall clock, as Kafka's client does, would wait until the wrong time comes.
+            let wearer = Clocks::wearer(clocked);
+            field.processes.kill(wearer)?;
+            field.processes.spawn(wearer)
+        }
+        Kind::HostileClients => {
+            field.hostile = None;
+            Ok(())
+        }
+        Kind::ConsumersGone => {
+            Role::Consumer.services().iter().try_for_each(|consumer| field.processes.spawn(*consumer))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn target(role: Role, fault: &Planned) -> Service {
+    let services = role.services();
+    services[fault.pick as usize % services.len()]
+}
+
+fn starve(field: &Field, service: Service) -> Result<()> {
+    let open = std::fs::read_dir(format!("/proc/{}/fd", field.processes.pid(service)?));
+    let open = open.context("list the descriptors")?.count() as u64;
+    field.processes.limit(service, Scarce::Descriptors, Some(open))
+}
+
+async fn rolling_restart(field: &mut Field) -> Result<()> {
+    for service in field.processes.services() {
+        field.stop_in_order(*service).await?;
+        field.processes.spawn(*service)?;
+        field.processes.wait_ready(*service, true).await?;
+    }
+    Ok(())
+}
+
+fn put_clock(field: &Field, clocked: Clocked, off_s: i64) -> Result<()> {
+    let clocks = field.clocks.as_ref().context("clocks of its own")?;
+    Ok(clocks.of(clocked).shift(off_s)?)
+}
+
+/// Clients hold more bodies than a gateway has memory for, until it refuses them.
+async fn exhaust(field: &mut Field) -> Result<()> {
+    let hostile = Hostile::start(field.processes.address(Service::Gateway));
+    if eventually(REFUSED_LIMIT, async || hostile.is_refused()).await.is_err() {
+        field.complain("every hostile client got what it wanted".to_owned());
+    }
+    field.hostile = Some(hostile);
+    Ok(())
+}

@@ -1,0 +1,29 @@
+//! Records that are encoded by hand, as somebody else's client does.
+
+/// A valid weather report.
+pub(crate) fn report(number: u64) -> Vec<u8> {
+    let texts = [(1, format!("poison-{number}")), (2, "GT".to_owned()), (3, "Nublado".to_owned())];
+    let report: Vec<u8> = texts.iter().flat_map(|(at, text)| field(*at, text.as_bytes())).collect();
+    [id(number), field(5, &report)].concat()
+}
+
+/// A valid sale: category and cents are 1, and so is the quantity.
+pub(crate) fn sale(number: u64) -> Vec<u8> {
+    let product = field(2, format!("poison-{number}").as_bytes());
+    let sale = [vec![0x08, 1], product, vec![0x18, 1, 0x20, 1]].concat();
+    [id(number), field(4, &sale)].concat()
+}
+
+/// An identity of version 7 at the beginning of time.
+fn id(number: u64) -> Vec<u8> {
+    let mut id = [0; 16];
+    id[8..].copy_from_slice(&number.to_be_bytes());
+    (id[6], id[8]) = (0x70, 0x80);
+    field(1, &id)
+}
+
+/// A field of protobuf with a length, which is below 128.
+fn field(number: u8, content: &[u8]) -> Vec<u8> {
+    let length = u8::try_from(content.len()).expect("short");
+    [&[number << 3 | 2, length], content].concat()
+}

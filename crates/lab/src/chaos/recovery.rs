@@ -1,0 +1,63 @@
+//! How long it takes until everything works again: every service says that it is ready, a sale is accepted, that very sale is
+//! counted, and a report is accepted by both logs.
+
+use std::time::{Duration, Instant};
+
+use tokio::time::timeout_at;
+
+use super::clients::Probe;
+use super::field::Field;
+
+/// Nothing takes longer, whatever is broken.
+const LIMIT: Duration = Duration::from_secs(60);
+const PAUSE: Duration = Duration::from_millis(25);
+/// Where units by product are.
+const RANKING: &str = "ranking:global";
+
+/// The time from now until everything works, or nothing within a minute; then the reason is noted.
+pub(crate) async fn recover(field: &mut Field, probe: &mut Probe) -> Option<Duration> {
+    let (begin, until) = (Instant::now(), tokio::time::Instant::now() + LIMIT);
+    if timeout_at(until, works(field, probe)).await.is_ok() {
+        return Some(begin.elapsed());
+    }
+    let mut missing = Vec::new();
+    for service in field.processes.services() {
+        if !field.processes.is_ready(*service).await {
+            missing.push(format!("{service:?} is not ready: {}", last_words(&field.processes.log(*service))));
+        }
+    }
+    field.complain(format!("does not work again within {LIMIT:?}: {}", missing.join("; ")));
+    None
+}
+
+async fn works(field: &Field, probe: &mut Probe) {
+    if let Ok(group) = field.main.counters.group() {
+        group.settles(LIMIT).await.ok();
+    }
+    for service in field.processes.services() {
+        while !field.processes.is_ready(*service).await {
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+    let product = loop {
+        if let Some(product) = probe.accepted().await {
+            break product;
+        }
+        tokio::time::sleep(PAUSE).await;
+    };
+    while !is_counted(field, &product).await {
+        tokio::time::sleep(PAUSE).await;
+    }
+    while !probe.is_reported().await {
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+async fn is_counted(field: &Field, product: &str) -> bool {
+    let Ok(server) = field.main.counters.primary().await else { return false };
+    server.command(&["ZSCORE", RANKING, product]).await.is_ok_and(|units| !units.is_empty())
+}
+
+fn last_words(log: &str) -> String {
+    log.lines().next_back().unwrap_or("it has logged nothing").to_owned()
+}
