@@ -42,6 +42,7 @@ const WHICH_CLUSTER: [&str; 5] = ["config", "view", "--minify", "-o", "json"];
 #[command(after_help = "Examples:\n  \
     blackfriday deploy --overlay plain --registry registry.example:5000 --images image-*.tar --dry-run\n  \
     blackfriday deploy --overlay plain --no-push\n  \
+    blackfriday deploy --overlay plain --rollback\n  \
     blackfriday deploy --overlay minikube --delete\n\n\
     `nix run .#deploy` is the same with images, disk and workload at hand. It can be run again at any\n\
     time, and says what it changed.\n\n\
@@ -53,7 +54,7 @@ pub struct Arguments {
     #[arg(long, value_name = "NAME")]
     overlay: String,
     /// The registry, `host[:port]`, as this machine and the nodes reach it.
-    #[arg(long, value_name = "HOST", required_unless_present_any = ["no_push", "delete"])]
+    #[arg(long, value_name = "HOST", required_unless_present_any = ["no_push", "rollback", "delete"])]
     registry: Option<String>,
     /// Image archives; each goes by the name inside or by the one after the sign of equality.
     #[arg(long, value_name = "FILE[=NAME:TAG]", num_args = 1..)]
@@ -64,6 +65,9 @@ pub struct Arguments {
     /// Push nothing: the images are on the nodes, or were pushed before.
     #[arg(long)]
     no_push: bool,
+    /// Go back to the images that were in use before the last change of them, and push nothing; once more goes forth again.
+    #[arg(long, conflicts_with_all = ["images", "delete"])]
+    rollback: bool,
     /// Host of the gateway; dashboard.NAME and grafana.NAME are the others'. Without it, blackfriday.test.
     #[arg(long, value_name = "NAME")]
     domain: Option<String>,
@@ -149,7 +153,7 @@ pub async fn run(arguments: Arguments, shutdown: &Shutdown) -> Result<bool> {
 
 fn request(arguments: &Arguments) -> Result<Request> {
     let overlay = Overlay::read(&arguments.manifests, &arguments.overlay)?;
-    let pushes = !arguments.no_push && !arguments.delete;
+    let pushes = !arguments.no_push && !arguments.rollback && !arguments.delete;
     ensure!(
         !pushes || !arguments.images.is_empty(),
         Usage(
@@ -175,6 +179,7 @@ fn request(arguments: &Arguments) -> Result<Request> {
         },
         run: since.as_secs().to_string(),
         data: arguments.data,
+        rollback: arguments.rollback,
     })
 }
 

@@ -18,6 +18,7 @@ mod render;
 mod report;
 mod scaling;
 mod versions;
+mod weather;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -110,7 +111,7 @@ pub(crate) async fn examine(arguments: &DoctorArguments) -> Result<Report> {
     let (context, kubeconfig) = (arguments.context.as_deref(), arguments.kubeconfig.as_deref());
     let shell = Shell::new(context, kubeconfig, LIMIT).with_what_is_there();
     let cluster = Cluster::look(&shell).await?;
-    report.add([versions::check(&cluster.versions)]);
+    report.add([versions::check(&cluster.versions), versions::server(&cluster.versions)]);
     let objects = match render::render(&shell, &overlay).await {
         Ok(objects) => objects,
         Err(error) => {
@@ -126,6 +127,7 @@ pub(crate) async fn examine(arguments: &DoctorArguments) -> Result<Report> {
     report.add(durability::copies(&objects));
     report.add(durability::times(&objects));
     report.add(durability::eviction(&objects));
+    report.add(weather::look(&shell, &objects, &cluster.pods).await?);
     for host in registries(&objects, arguments.registry.as_deref()) {
         report.add([registry::from_here(&registry, &host, &images::images(&objects)).await]);
         report.add([if arguments.probe {
@@ -151,6 +153,7 @@ fn of_cluster(cluster: &Cluster, objects: &[Object], arguments: &DoctorArguments
     checks.extend(capacity::checks(&capacity::needs(objects), &cluster.nodes, &cluster.pods, &ours));
     if has("VirtualMachine") {
         checks.push(nodes::kvm(&cluster.nodes, &cluster.kubevirt, arguments.emulation, &arguments.overlay));
+        checks.extend(versions::image_volumes(&cluster.versions, &cluster.nodes, &cluster.kubevirt));
     }
     checks.extend(addons::definitions(objects, &cluster.groups));
     if has("HorizontalPodAutoscaler") {

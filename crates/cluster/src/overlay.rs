@@ -35,6 +35,12 @@ impl Overlay {
                 && overlay.is_valkey_kubevirt() != overlay.has("valkey-plain"),
             Usage(format!("{}: one component kafka-* and one valkey-* are wanted", file.display()))
         );
+        let weather =
+            (overlay.is_rabbitmq_operator() != overlay.has("rabbitmq-plain")) && overlay.has("redis");
+        ensure!(
+            weather || !overlay.has_weather(),
+            Usage(format!("{}: clima wants one component rabbitmq-*, and redis", file.display()))
+        );
         Ok(overlay)
     }
 
@@ -62,6 +68,20 @@ impl Overlay {
         self.has("valkey-kubevirt")
     }
 
+    pub(crate) fn is_rabbitmq_operator(&self) -> bool {
+        self.has("rabbitmq-operator")
+    }
+
+    /// Whether there is a RabbitMQ, by whomever.
+    pub(crate) fn has_rabbitmq(&self) -> bool {
+        self.is_rabbitmq_operator() || self.has("rabbitmq-plain")
+    }
+
+    /// Whether weather has two logs and two stores.
+    pub(crate) fn has_weather(&self) -> bool {
+        self.has("clima")
+    }
+
     /// A folder below the manifests, as a word of a command.
     pub(crate) fn folder(&self, below: &str) -> String {
         self.manifests.join(below).display().to_string()
@@ -76,6 +96,8 @@ impl Overlay {
         match image {
             "blackfriday/valkey-disk" => self.is_valkey_kubevirt(),
             "blackfriday/kafka" => self.has("kafka-plain"),
+            "blackfriday/rabbitmq" => self.has("rabbitmq-plain"),
+            "blackfriday/redis" => self.has("redis"),
             "blackfriday/locust" => self.has("locust"),
             _ => true,
         }
@@ -106,9 +128,33 @@ pub(crate) mod tests {
         for name in ["minikube", "gke"] {
             assert!(real(name).is_kafka_strimzi() && real(name).is_valkey_kubevirt(), "{name}");
             assert!(real(name).has("grafana") && !real(name).has("locust"), "{name}");
+            assert!(real(name).is_rabbitmq_operator() && !real(name).uses("blackfriday/rabbitmq"), "{name}");
         }
+        for name in ["minikube", "gke", "plain"] {
+            assert!(real(name).has_weather() && real(name).uses("blackfriday/redis"), "{name}");
+        }
+        assert!(real("plain").uses("blackfriday/rabbitmq") && !real("plain").is_rabbitmq_operator());
         assert!(real("plain").uses("blackfriday/kafka") && !real("plain").uses("blackfriday/valkey-disk"));
         assert_eq!(real("plain").own_folder(), "k8s/overlays/plain");
+    }
+
+    #[test]
+    fn weather_wants_a_rabbitmq_and_a_redis() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let read = |components: &[&str]| {
+            let lines = components.iter().map(|name| format!("  - ../../components/{name}\n"));
+            let text = ["kafka-plain", "valkey-plain"].map(|name| format!("  - ../../components/{name}\n"));
+            let file = folder.path().join("overlays/mine/kustomization.yaml");
+            fs::create_dir_all(file.parent().expect("it has one")).expect("make it");
+            fs::write(file, text.into_iter().chain(lines).collect::<String>()).expect("write it");
+            Overlay::read(folder.path(), "mine").is_ok()
+        };
+        assert!(read(&[]) && read(&["redis", "rabbitmq-plain"]));
+        assert!(
+            read(&["redis", "rabbitmq-operator", "clima"]) && read(&["redis", "rabbitmq-plain", "clima"])
+        );
+        assert!(!read(&["clima"]) && !read(&["rabbitmq-plain", "clima"]) && !read(&["redis", "clima"]));
+        assert!(!read(&["redis", "rabbitmq-plain", "rabbitmq-operator", "clima"]));
     }
 
     #[test]

@@ -3,6 +3,7 @@ use std::io::{self, IsTerminal, Read, stderr};
 use std::time::Duration;
 
 use anyhow::Result;
+use backon::{ExponentialBuilder, Retryable};
 use blackfriday_registry::{CHUNK, Reference, RegistryClient, RegistryError};
 use bytes::Bytes;
 use futures_util::stream::{self, Stream};
@@ -11,9 +12,9 @@ use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
 use crate::archive::Section;
 use crate::convert::{Blob, Content, Image};
 
-/// For each blob.
-const TRIES: u32 = 3;
-const FIRST_PAUSE: Duration = Duration::from_millis(500);
+/// Between tries of a blob, of which there is one more than pauses.
+const PAUSES: ExponentialBuilder =
+    ExponentialBuilder::new().with_min_delay(Duration::from_millis(500)).with_max_times(2);
 
 /// What a push came to.
 #[derive(Default)]
@@ -54,19 +55,15 @@ async fn send(
     bar: &ProgressBar,
 ) -> Result<(), RegistryError> {
     let before = bar.position();
-    let mut pause = FIRST_PAUSE;
-    for _ in 1..TRIES {
-        match registry.push_blob(at, &blob.descriptor.digest, chunks(blob, bar)).await {
-            Err(RegistryError::Request { action, source }) => {
-                tracing::info!(action, %source, "trying again");
-                bar.set_position(before);
-                tokio::time::sleep(pause).await;
-                pause *= 2;
-            }
-            result => return result,
-        }
-    }
-    registry.push_blob(at, &blob.descriptor.digest, chunks(blob, bar)).await
+    let send = || registry.push_blob(at, &blob.descriptor.digest, chunks(blob, bar));
+    send.retry(PAUSES)
+        .sleep(tokio::time::sleep)
+        .when(|error| matches!(error, RegistryError::Request { .. }))
+        .notify(|error, _pause| {
+            tracing::info!(error = error as &dyn std::error::Error, "trying again");
+            bar.set_position(before);
+        })
+        .await
 }
 
 fn chunks(blob: &Blob, bar: &ProgressBar) -> impl Stream<Item = io::Result<Bytes>> + Send + use<> {

@@ -96,7 +96,7 @@ mod tests {
         assert!((arrivals.at(0.5) - 0.5).abs() < 1e-9);
         assert!(
             (arrivals.at(0.125) - 0.25).abs() < 1e-9,
-            "an eighth of a triangle's area lies left of a quarter"
+            "an eighth of a triangle's area is left of a quarter"
         );
         let times: Vec<_> = (0..=1000).map(|n| arrivals.at(f64::from(n) / 1000.0)).collect();
         assert!(times.windows(2).all(|pair| pair[0] <= pair[1]));

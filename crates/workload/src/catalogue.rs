@@ -175,9 +175,43 @@ impl Product {
     }
 }
 
+/// What holds of any file.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn can_be_sold_or_is_refused(text: &str) {
+    let Ok(workload) = Workload::parse(text) else { return };
+    for at in [0.0, 0.5, 1.0] {
+        assert!((0.0..=1.0).contains(&workload.arrivals.at(at)));
+    }
+    let traffic = crate::Traffic::new(workload.clone(), Some(1));
+    for n in [0, 1, u64::MAX] {
+        let sold = traffic.sale(n);
+        let product = workload.products.iter().find(|product| product.id == sold.product_id);
+        assert!(product.is_some_and(|product| product.weight > 0 && product.category == sold.category));
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+    use proptest::sample::Index;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn any_file_is_a_workload_that_can_be_sold_or_refused(
+            edits in vec((any::<Index>(), 0..6_usize, "[ -~\n\u{e9}]{0,5}"), 0..4),
+        ) {
+            let mut text: Vec<char> = format!("{HEAD}{PRODUCT}{PRODUCT}").replacen("\"a\"", "\"b\"", 1).chars().collect();
+            for (at, gone, new) in edits {
+                let from = at.index(text.len() + 1);
+                let to = (from + gone).min(text.len());
+                text.splice(from..to, new.chars());
+            }
+            can_be_sold_or_is_refused(&text.into_iter().collect::<String>());
+        }
+    }
 
     const HEAD: &str = "title = \"t\"\nseed = 1\narrivals = [{ at = 0.0, rate = 1.0 }]\n";
     const PRODUCT: &str =

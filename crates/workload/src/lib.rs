@@ -11,6 +11,15 @@ mod catalogue;
 mod make;
 mod traffic;
 
+/// For the fuzz target: what holds of any manifest, any index and any file.
+#[cfg(fuzzing)]
+pub fn any_artifact(bytes: &[u8]) {
+    artifact::names_what_may_be_asked_for_or_is_refused(bytes);
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        catalogue::can_be_sold_or_is_refused(text);
+    }
+}
+
 pub use arrivals::Arrivals;
 pub use catalogue::{Product, Workload, WorkloadError};
 pub use make::{Recipe, make};

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use blackfriday_registry::{
     Access, Reference, RegistryAuth, RegistryClient, RegistryError, digest, reference, tagged,
 };
-use blackfriday_stack::{Registry as Server, RegistryOptions};
+use blackfriday_stack::{OciRegistry, RegistryOptions};
 use blackfriday_workload::artifact::{self, ARTIFACT_TYPE, LAYER_TYPE};
 use blackfriday_workload::{Recipe, make};
 use tempfile::TempDir;
@@ -21,7 +21,7 @@ use crate::proxy::Proxy;
 const PRODUCTS: u32 = 1500;
 
 struct Fixture {
-    server: Server,
+    server: OciRegistry,
     folder: TempDir,
     text: String,
 }
@@ -30,7 +30,7 @@ impl Fixture {
     async fn start() -> Self {
         let recipe = Recipe { title: "A test".to_owned(), seed: 7, products: PRODUCTS };
         Self {
-            server: Server::start().await.expect("a registry starts"),
+            server: OciRegistry::start().await.expect("a registry starts"),
             folder: tempfile::tempdir().expect("a folder"),
             text: make(&recipe),
         }
@@ -78,7 +78,7 @@ impl Fixture {
     }
 }
 
-fn access(server: &Server, password: &str) -> Access {
+fn access(server: &OciRegistry, password: &str) -> Access {
     let ca = server.ca().map(|path| fs::read(path).expect("the authority's certificate"));
     let auth = RegistryAuth::Basic(server.username().to_owned(), password.to_owned());
     Access { plain_http: ca.is_none(), ca, auth }
@@ -149,7 +149,7 @@ async fn nobody_gets_in_without_the_password() {
 
 #[tokio::test]
 async fn a_registry_of_another_authority_is_not_talked_to() {
-    let (fixture, stranger) = tokio::join!(Fixture::start(), Server::start());
+    let (fixture, stranger) = tokio::join!(Fixture::start(), OciRegistry::start());
     let ca = access(&stranger.expect("starts"), "").ca;
     let at = fixture.at("workloads/test:1");
     for ca in [ca, None] {
@@ -164,7 +164,7 @@ async fn a_registry_of_another_authority_is_not_talked_to() {
 #[tokio::test]
 async fn plain_http_is_spoken_when_it_is_asked_for() {
     let options = RegistryOptions { plain_http: true, ..RegistryOptions::default() };
-    let server = Server::start_with(options).await.expect("starts");
+    let server = OciRegistry::start_with(options).await.expect("starts");
     let fixture = Fixture { server, folder: tempfile::tempdir().expect("a folder"), text: "?".to_owned() };
     let text = make(&Recipe { title: "t".to_owned(), seed: 1, products: 1 });
     let at = tagged(&format!("{}/a:1", fixture.server.host())).expect("a reference");

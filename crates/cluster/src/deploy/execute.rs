@@ -70,12 +70,12 @@ impl<'a> Run<'a> {
         match step {
             Step::Preflight { .. } => return self.preflight().await,
             Step::Push { archive, to, component } => self.push(archive, to, component).await?,
-            Step::PushWorkload { file, to } => self.push_workload(file, to).await?,
+            Step::PushWorkload { file, to, reference } => self.push_workload(file, to, reference).await?,
             Step::Generate { line, secrets } => self.generate(line, secrets).await?,
             Step::Namespaces { folder } => self.namespaces(folder).await?,
             Step::Install { release, folder } => self.install(release, folder).await?,
             Step::Of(release, step) => self.of(release, step).await?,
-            Step::RenewSetup { overlay } => self.renew_setup(overlay).await?,
+            Step::RenewSetup { setup, overlay } => self.renew_setup(setup, overlay).await?,
             Step::RestoreLog { overlay } => self.restore_log(overlay).await?,
             Step::Apply { folder, force } => self.apply(folder, *force).await?,
             Step::Await(target) => self.until_ready(target).await?,
@@ -118,11 +118,12 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    async fn push_workload(&self, file: &Path, to: &str) -> Result<()> {
+    async fn push_workload(&self, file: &Path, to: &str, reference: &Path) -> Result<()> {
         let registry = self.registry.as_ref().expect("a push is planned only with a registry");
         let at = tagged(to)?;
         let pushed = artifact::push(registry, &at, push::workload(file)?).await;
         let pushed = pushed.map_err(|error| push::explained(error.into(), to))?;
+        push::keep(&pushed.pinned, reference)?;
         let sent = if pushed.was_sent { "sent" } else { "already there" };
         output::note(format_args!("  {}: {sent}", pushed.pinned));
         Ok(())

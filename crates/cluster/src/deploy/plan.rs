@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::release::{KUBEVIRT, Release, SETUP, STRIMZI};
+use super::release::{KAFKA_SETUP, KUBEVIRT, RABBITMQ, RABBITMQ_SETUP, Release, STRIMZI};
 use super::step::Step;
 use super::target::{Kind, Target};
 use crate::line::Line;
@@ -25,6 +25,8 @@ pub(super) struct Request {
     pub(super) run: String,
     /// Claims, secrets and namespaces go, too.
     pub(super) data: bool,
+    /// The images that were in use before come back.
+    pub(super) rollback: bool,
 }
 
 /// By what the nodes pull.
@@ -51,6 +53,9 @@ pub(super) fn deploy(request: &Request) -> Vec<Step> {
     if overlay.is_kafka_strimzi() {
         steps.extend(install(overlay, &STRIMZI));
     }
+    if overlay.is_rabbitmq_operator() {
+        steps.extend(install(overlay, &RABBITMQ));
+    }
     if overlay.is_valkey_kubevirt() {
         steps.extend(install(overlay, &KUBEVIRT));
         let cr = if request.emulation { "kubevirt-cr-emulation" } else { "kubevirt-cr" };
@@ -64,11 +69,16 @@ pub(super) fn deploy(request: &Request) -> Vec<Step> {
     steps.push(if overlay.is_kafka_strimzi() {
         Step::RestoreLog { overlay: folder.clone() }
     } else {
-        Step::RenewSetup { overlay: folder.clone() }
+        Step::RenewSetup { setup: &KAFKA_SETUP, overlay: folder.clone() }
     });
+    if overlay.has_rabbitmq() {
+        steps.push(Step::RenewSetup { setup: &RABBITMQ_SETUP, overlay: folder.clone() });
+    }
     steps.push(Step::Apply { folder, force: true });
     steps.extend(targets(overlay).into_iter().map(Step::Await));
-    for cron_job in ["smoke", "verify"] {
+    let weather = ["smoke-clima", "verify-kafka", "verify-rabbit", "verify-logs"];
+    let weather = weather.into_iter().filter(|_| overlay.has_weather());
+    for cron_job in ["smoke", "verify"].into_iter().chain(weather) {
         steps.push(Step::Try { cron_job, job: format!("{cron_job}-{}", request.run) });
     }
     steps.push(Step::Addresses);
@@ -97,7 +107,7 @@ fn pushes(request: &Request) -> Vec<Step> {
     let mut steps: Vec<_> = request.images.iter().filter(used).map(push).collect();
     if let Some(file) = &request.workload {
         let to = format!("{registry}/blackfriday/workload:{}", env!("CARGO_PKG_VERSION"));
-        steps.push(Step::PushWorkload { file: file.clone(), to });
+        steps.push(Step::PushWorkload { file: file.clone(), to, reference: component.join("workload") });
     }
     steps
 }
@@ -123,6 +133,7 @@ fn generate(request: &Request) -> Step {
     if let Some(domain) = &request.domain {
         arguments.extend(words(["--domain", domain]));
     }
+    arguments.extend(request.rollback.then(|| "--rollback".to_owned()));
     if command.len() == 1 {
         command.clear();
     }
@@ -143,17 +154,9 @@ fn install(overlay: &Overlay, release: &'static Release) -> [Step; 3] {
     ]
 }
 
-/// What must be ready, in the order in which a sale needs it from its far end.
+/// What must be ready, in the order in which an event needs it from its far end.
 fn targets(overlay: &Overlay) -> Vec<Target> {
-    let mut targets = Vec::new();
-    if overlay.is_kafka_strimzi() {
-        targets.push(Target::new(Kind::Kafka, "kafka", "blackfriday"));
-        targets.push(Target::all(Kind::KafkaTopic, "kafka"));
-        targets.push(Target::all(Kind::KafkaUser, "kafka"));
-    } else {
-        targets.push(Target::new(Kind::StatefulSet, "kafka", "kafka"));
-        targets.push(Target::new(Kind::Job, "kafka", SETUP));
-    }
+    let mut targets = logs(overlay);
     if overlay.is_valkey_kubevirt() {
         targets
             .extend(["valkey-0", "valkey-1"].map(|name| Target::new(Kind::VirtualMachine, "valkey", name)));
@@ -161,7 +164,14 @@ fn targets(overlay: &Overlay) -> Vec<Target> {
         targets.push(Target::new(Kind::StatefulSet, "valkey", "valkey"));
     }
     targets.push(Target::new(Kind::StatefulSet, "valkey", "sentinel"));
-    let services = ["writer-a", "writer-b", "relay", "gateway", "consumer", "dashboard"];
+    if overlay.has("redis") {
+        targets.push(Target::new(Kind::StatefulSet, "redis", "redis"));
+    }
+    let weather = ["kafka-writer", "rabbit-writer", "kafka-consumer", "rabbit-consumer"];
+    let weather = weather.into_iter().filter(|_| overlay.has_weather());
+    let sales = ["writer-a", "writer-b", "relay", "gateway", "consumer", "dashboard"];
+    // The relay is ready when all of its writers are there.
+    let services = weather.chain(sales);
     targets.extend(services.map(|name| Target::new(Kind::Deployment, "blackfriday", name)));
     for (component, kind, namespace, names) in [
         ("prometheus", Kind::StatefulSet, "monitoring", &["prometheus"][..]),
@@ -176,10 +186,35 @@ fn targets(overlay: &Overlay) -> Vec<Target> {
     targets
 }
 
+fn logs(overlay: &Overlay) -> Vec<Target> {
+    let mut targets = Vec::new();
+    if overlay.is_kafka_strimzi() {
+        targets.push(Target::new(Kind::Kafka, "kafka", "blackfriday"));
+        targets.push(Target::all(Kind::KafkaTopic, "kafka"));
+        targets.push(Target::all(Kind::KafkaUser, "kafka"));
+    } else {
+        targets.push(Target::new(Kind::StatefulSet, "kafka", "kafka"));
+        targets.push(Target::new(Kind::Job, KAFKA_SETUP.namespace, KAFKA_SETUP.name));
+    }
+    if overlay.has_rabbitmq() {
+        targets.push(if overlay.is_rabbitmq_operator() {
+            Target::new(Kind::RabbitmqCluster, "rabbitmq", "clima-rabbit")
+        } else {
+            Target::new(Kind::StatefulSet, "rabbitmq", "clima-rabbit-server")
+        });
+        targets.push(Target::new(Kind::Job, RABBITMQ_SETUP.namespace, RABBITMQ_SETUP.name));
+    }
+    targets
+}
+
 /// Which operators an overlay needs.
 pub(super) fn releases(overlay: &Overlay) -> Vec<&'static Release> {
-    let strimzi = overlay.is_kafka_strimzi().then_some(&STRIMZI);
-    strimzi.into_iter().chain(overlay.is_valkey_kubevirt().then_some(&KUBEVIRT)).collect()
+    let wanted = [
+        (overlay.is_kafka_strimzi(), &STRIMZI),
+        (overlay.is_rabbitmq_operator(), &RABBITMQ),
+        (overlay.is_valkey_kubevirt(), &KUBEVIRT),
+    ];
+    wanted.into_iter().filter_map(|(is_wanted, release)| is_wanted.then_some(release)).collect()
 }
 
 #[cfg(test)]

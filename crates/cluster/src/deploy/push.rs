@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use blackfriday_registry::RegistryError;
 use blackfriday_terminal::failure::Usage;
+use blackfriday_terminal::file;
 
 /// An archive, and what the registry shall call it: by itself if it is given, else as the archive does.
 pub(super) fn named(text: &str) -> Result<(PathBuf, String)> {
@@ -53,4 +54,11 @@ pub(super) fn explained(error: anyhow::Error, to: &str) -> anyhow::Error {
 /// The file that is pushed as the workload.
 pub(super) fn workload(path: &Path) -> Result<String> {
     std::fs::read_to_string(path).with_context(|| Usage(format!("--workload {}", path.display())))
+}
+
+/// Writes the reference by which the workload is pulled in the cluster.
+pub(super) fn keep(pinned: &str, path: &Path) -> Result<()> {
+    let written = path.parent().map_or(Ok(()), std::fs::create_dir_all);
+    let written = written.and_then(|()| file::replace(path, &format!("{pinned}\n")));
+    written.with_context(|| Usage(format!("write {}", path.display())))
 }

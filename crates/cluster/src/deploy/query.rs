@@ -1,6 +1,6 @@
 //! The words after `kubectl`, where more than one place needs them.
 
-use super::release::{LOG_ID, NAMESPACES, Release, SETUP};
+use super::release::{LOG_ID, NAMESPACES, Release, Setup};
 use crate::line::words;
 
 /// What asks for all objects of a rendering, as they are.
@@ -12,8 +12,8 @@ pub(super) fn apply(force: bool) -> Vec<String> {
 }
 
 /// Whether the setup job could be changed into what it is to be.
-pub(super) fn try_setup() -> Vec<String> {
-    let label = format!("app.kubernetes.io/name={SETUP}");
+pub(super) fn try_setup(setup: &Setup) -> Vec<String> {
+    let label = format!("app.kubernetes.io/name={}", setup.name);
     words(["apply", "--server-side", "--force-conflicts", "--dry-run=server", "-l", &label, "-f", "-"])
 }
 
@@ -22,12 +22,12 @@ pub(super) fn namespaces() -> Vec<String> {
     words(["get", "namespaces"].into_iter().chain(NAMESPACES).chain(flags))
 }
 
-pub(super) fn find_setup() -> Vec<String> {
-    words(["-n", "kafka", "get", "job", SETUP, "--ignore-not-found", "-o", "json"])
+pub(super) fn find_setup(setup: &Setup) -> Vec<String> {
+    words(["-n", setup.namespace, "get", "job", setup.name, "--ignore-not-found", "-o", "json"])
 }
 
-pub(super) fn delete_setup() -> Vec<String> {
-    words(["-n", "kafka", "delete", "job", SETUP, "--ignore-not-found"])
+pub(super) fn delete_setup(setup: &Setup) -> Vec<String> {
+    words(["-n", setup.namespace, "delete", "job", setup.name, "--ignore-not-found"])
 }
 
 pub(super) fn find_log() -> Vec<String> {

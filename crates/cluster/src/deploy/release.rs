@@ -3,13 +3,25 @@
 use crate::line::words;
 
 /// The namespaces that the base brings.
-pub(super) const NAMESPACES: [&str; 4] = ["blackfriday", "kafka", "monitoring", "valkey"];
+pub(super) const NAMESPACES: [&str; 6] =
+    ["blackfriday", "kafka", "monitoring", "rabbitmq", "redis", "valkey"];
 /// On every object of an overlay.
 pub(super) const OURS: &str = "app.kubernetes.io/part-of=blackfriday";
 /// Where a deleted Strimzi cluster's id is kept for as long as its claims are: a broker refuses a log of another id.
 pub(super) const LOG_ID: &str = "kafka-cluster-id";
 /// The job of `kafka-plain` that makes users, permissions and topics.
-pub(super) const SETUP: &str = "kafka-setup";
+pub(super) static KAFKA_SETUP: Setup = Setup { namespace: "kafka", name: "kafka-setup" };
+/// The job that makes RabbitMQ's streams.
+pub(super) static RABBITMQ_SETUP: Setup = Setup { namespace: "rabbitmq", name: "rabbitmq-setup" };
+/// In which RabbitMQ's operator marks what it makes.
+pub(super) const OF_RABBITMQ: &str = "app.kubernetes.io/part-of=rabbitmq";
+
+/// A job that is applied with the overlay and makes what a log needs. A job cannot be changed, only made again.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Setup {
+    pub(super) namespace: &'static str,
+    pub(super) name: &'static str,
+}
 
 /// An operator that an overlay needs.
 #[derive(Debug, PartialEq, Eq)]
@@ -41,6 +53,15 @@ pub(super) static KUBEVIRT: Release = Release {
     deployment: "virt-operator",
     definition: "kubevirts.kubevirt.io",
     used_in: "valkey",
+};
+
+pub(super) static RABBITMQ: Release = Release {
+    name: "rabbitmq",
+    folder: "operators/rabbitmq",
+    namespace: "rabbitmq-system",
+    deployment: "rabbitmq-cluster-operator",
+    definition: "rabbitmqclusters.rabbitmq.com",
+    used_in: "rabbitmq",
 };
 
 impl Release {

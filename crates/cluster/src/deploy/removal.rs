@@ -2,7 +2,7 @@
 //! clean up after is gone.
 
 use super::plan::{Request, releases};
-use super::release::{NAMESPACES, OURS};
+use super::release::{NAMESPACES, OF_RABBITMQ, OURS};
 use super::step::Step;
 use crate::line::words;
 use crate::overlay::Overlay;
@@ -19,15 +19,18 @@ pub(super) fn delete(request: &Request) -> Vec<Step> {
     if overlay.is_kafka_strimzi() {
         steps.extend(strimzi(request.data));
     }
+    if overlay.is_rabbitmq_operator() {
+        steps.extend(rabbitmq(request.data));
+    }
     if overlay.is_valkey_kubevirt() {
         steps.push(every("valkey", "virtualmachines.kubevirt.io"));
     }
-    steps.extend(["kafka", "valkey"].map(labelled));
+    steps.extend(["kafka", "rabbitmq", "redis", "valkey"].map(labelled));
     for release in releases(overlay).into_iter().rev() {
         steps.push(Step::Uninstall(release));
     }
     if request.data {
-        for namespace in ["kafka", "valkey"] {
+        for namespace in ["kafka", "rabbitmq", "redis", "valkey"] {
             if overlay.is_valkey_kubevirt() && namespace == "valkey" {
                 steps.push(every(namespace, "datavolumes.cdi.kubevirt.io"));
             }
@@ -46,6 +49,7 @@ fn optional(overlay: &Overlay) -> Vec<Step> {
         ("vpa", "blackfriday", "verticalpodautoscalers.autoscaling.k8s.io"),
         ("pod-monitors", "blackfriday", "podmonitors.monitoring.coreos.com"),
         ("pod-monitors", "kafka", "podmonitors.monitoring.coreos.com"),
+        ("pod-monitors", "rabbitmq", "podmonitors.monitoring.coreos.com"),
         ("pod-monitors", "monitoring", "prometheusrules.monitoring.coreos.com"),
         ("gateway-api", "blackfriday", "httproutes.gateway.networking.k8s.io"),
         ("gateway-api", "monitoring", "httproutes.gateway.networking.k8s.io"),
@@ -84,19 +88,39 @@ fn strimzi(data: bool) -> Vec<Step> {
     steps
 }
 
+/// The operator's claims belong to its object and go with it, unless it has to leave everything: then what it made is
+/// ours to remove, except claims and Secrets.
+fn rabbitmq(data: bool) -> Vec<Step> {
+    let delete = |what: &str, ending: &[&'static str]| Step::Delete {
+        title: format!("delete {what} in rabbitmq"),
+        words: words(
+            ["-n", "rabbitmq", "delete"].iter().chain(ending).copied().chain(["--ignore-not-found"]),
+        ),
+    };
+    // Both wait until nothing is left of what goes with it.
+    let cascade = if data { "--cascade=foreground" } else { "--cascade=orphan" };
+    let kinds = "statefulsets,services,configmaps,serviceaccounts,roles,rolebindings";
+    let object = "rabbitmqclusters.rabbitmq.com";
+    let mut steps = vec![delete("the rabbitmqclusters.rabbitmq.com", &[object, "--all", cascade])];
+    if !data {
+        steps.push(delete("what their operator made", &[kinds, "-l", OF_RABBITMQ]));
+    }
+    steps
+}
+
 /// What is lost, for the question.
 pub(super) fn losses(request: &Request) -> String {
     let overlay = &request.overlay.name;
     if !request.data {
         return format!(
-            "all of {overlay} will be removed, and the operators that deploy installed. Kept: claims (Kafka's log, the \
-             counters), Secrets, namespaces"
+            "all of {overlay} will be removed, and the operators that deploy installed. Kept: claims (the logs, the counters), \
+             Secrets, namespaces"
         );
     }
     let secrets = request.overlay.manifests.join("generated/secrets");
     format!(
-        "all of {overlay} will be removed WITH ITS DATA: every accepted sale in Kafka's log, every counter in Valkey, all claims \
-         in kafka and valkey, the namespaces {}, and the passwords and keys in {}. There is no way back",
+        "all of {overlay} will be removed WITH ITS DATA: every accepted event in the logs of Kafka and RabbitMQ, every counter in \
+         Valkey and Redis, all claims there, the namespaces {}, and the passwords and keys in {}. There is no way back",
         NAMESPACES.join(", "),
         secrets.display()
     )

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::query;
-use super::release::{Release, SETUP};
+use super::release::{Release, Setup};
 use super::target::{Kind, Target};
 use crate::line::{Line, words};
 use crate::shell::Shell;
@@ -15,8 +15,8 @@ pub(super) enum Step {
     Preflight { arguments: Vec<String> },
     /// An image archive, to this reference; its digest goes into the component in the folder.
     Push { archive: PathBuf, to: String, component: PathBuf },
-    /// The workload's file, to this reference.
-    PushWorkload { file: PathBuf, to: String },
+    /// The workload's file, to this reference; the one by digest goes into a file, for whoever pulls it in the cluster.
+    PushWorkload { file: PathBuf, to: String, reference: PathBuf },
     /// `generate.sh`.
     Generate { line: Line, secrets: PathBuf },
     /// The namespaces, if one is missing.
@@ -25,8 +25,8 @@ pub(super) enum Step {
     Install { release: &'static Release, folder: String },
     /// Only where the operator is ours.
     Of(&'static Release, Box<Step>),
-    /// Takes the setup job away if it failed or could not be changed into what it is to be.
-    RenewSetup { overlay: String },
+    /// Takes a setup job away if it failed or could not be changed into what it is to be.
+    RenewSetup { setup: &'static Setup, overlay: String },
     /// Gives a Kafka that is made again over an old log that log's id.
     RestoreLog { overlay: String },
     /// A folder. `force` takes over fields that somebody changed by hand.
@@ -61,12 +61,11 @@ impl Step {
             Self::Namespaces { .. } => "make the namespaces".to_owned(),
             Self::Install { release, .. } => format!("install {}", release.name),
             Self::Of(_, step) => step.title(),
-            Self::RenewSetup { .. } => format!("see whether job {SETUP} is in the way"),
+            Self::RenewSetup { setup, .. } => format!("see whether job {} is in the way", setup.name),
             Self::RestoreLog { .. } => "see whether Kafka has an old log".to_owned(),
             Self::Apply { folder, .. } => format!("apply {folder}"),
             Self::Await(target) => format!("wait for {target}"),
-            Self::Try { cron_job: "smoke", .. } => "sell one thing".to_owned(),
-            Self::Try { .. } => "prove the count".to_owned(),
+            Self::Try { cron_job, .. } => tried(cron_job).to_owned(),
             Self::Addresses => "addresses".to_owned(),
             Self::SaveLogId => "keep the id of Kafka's log".to_owned(),
             Self::ReleaseTopics => "keep the topics".to_owned(),
@@ -91,8 +90,17 @@ impl Step {
                 let (archive, component) = (archive.display().to_string(), component.display().to_string());
                 vec![Line::new(["blackfriday", "image", "push", &archive, to, "--kustomize", &component])]
             }
-            Self::PushWorkload { file, to } => {
-                vec![Line::new(["blackfriday", "workload", "push", to, &file.display().to_string()])]
+            Self::PushWorkload { file, to, reference } => {
+                let (file, reference) = (file.display().to_string(), reference.display().to_string());
+                vec![Line::new([
+                    "blackfriday",
+                    "workload",
+                    "push",
+                    to,
+                    &file,
+                    "--reference-file",
+                    &reference,
+                ])]
             }
             Self::Generate { line, .. } => vec![line.clone()],
             Self::Namespaces { folder } => {
@@ -106,11 +114,11 @@ impl Step {
                 ]
             }
             Self::Of(_, step) => step.commands(shell),
-            Self::RenewSetup { overlay } => {
+            Self::RenewSetup { setup, overlay } => {
                 vec![
-                    shell.line(query::find_setup()),
-                    piped(overlay, &query::try_setup()),
-                    shell.line(query::delete_setup()),
+                    shell.line(query::find_setup(setup)),
+                    piped(overlay, &query::try_setup(setup)),
+                    shell.line(query::delete_setup(setup)),
                 ]
             }
             Self::RestoreLog { overlay } => restore(shell, overlay),
@@ -137,6 +145,18 @@ impl Step {
             }
             Self::RemoveSecrets(folder) => vec![Line::new(["rm", "-r", &folder.display().to_string()])],
         }
+    }
+}
+
+/// What a job of this name does.
+fn tried(cron_job: &str) -> &'static str {
+    match cron_job {
+        "smoke" => "sell one thing",
+        "smoke-clima" => "report the weather once",
+        "verify-kafka" => "prove the weather that came by Kafka",
+        "verify-rabbit" => "prove the weather that came by RabbitMQ",
+        "verify-logs" => "compare the weather in both logs",
+        _ => "prove the count",
     }
 }
 

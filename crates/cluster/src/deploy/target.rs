@@ -23,6 +23,7 @@ pub(super) enum Kind {
     Kafka,
     KafkaTopic,
     KafkaUser,
+    RabbitmqCluster,
     VirtualMachine,
     KubeVirt,
 }
@@ -39,6 +40,7 @@ pub(super) enum Standing {
 pub(super) type Operator = (&'static str, &'static str);
 
 const STRIMZI: &[Operator] = &[("kafka", "strimzi-cluster-operator")];
+const RABBITMQ: &[Operator] = &[("rabbitmq-system", "rabbitmq-cluster-operator")];
 const KUBEVIRT: &[Operator] = &[("kubevirt", "virt-operator"), ("kubevirt", "virt-controller")];
 
 impl Target {
@@ -91,6 +93,7 @@ impl Target {
     pub(super) fn operators(&self) -> &'static [Operator] {
         match self.kind {
             Kind::Kafka | Kind::KafkaTopic | Kind::KafkaUser => STRIMZI,
+            Kind::RabbitmqCluster => RABBITMQ,
             Kind::VirtualMachine => KUBEVIRT,
             Kind::KubeVirt => &KUBEVIRT[..1],
             Kind::Deployment | Kind::StatefulSet | Kind::Job | Kind::Definition => &[],
@@ -108,6 +111,7 @@ impl Kind {
             Self::Kafka => "kafkas.kafka.strimzi.io",
             Self::KafkaTopic => "kafkatopics.kafka.strimzi.io",
             Self::KafkaUser => "kafkausers.kafka.strimzi.io",
+            Self::RabbitmqCluster => "rabbitmqclusters.rabbitmq.com",
             Self::VirtualMachine => "virtualmachines.kubevirt.io",
             Self::KubeVirt => "kubevirts.kubevirt.io",
         }
@@ -123,6 +127,7 @@ impl Kind {
             Self::Kafka => "kafka",
             Self::KafkaTopic => "kafkatopic",
             Self::KafkaUser => "kafkauser",
+            Self::RabbitmqCluster => "rabbitmqcluster",
             Self::VirtualMachine => "vm",
             Self::KubeVirt => "kubevirt",
         }
@@ -135,6 +140,7 @@ impl Kind {
             Self::Job => when(object, "Complete"),
             Self::Definition => when(object, "Established"),
             Self::Kafka | Self::KafkaTopic | Self::KafkaUser => seen(object, || when(object, "Ready")),
+            Self::RabbitmqCluster => seen(object, || when(object, "AllReplicasReady")),
             Self::VirtualMachine => {
                 let status = object["status"]["printableStatus"].as_str();
                 match (when(object, "Ready"), status) {

@@ -211,6 +211,7 @@ fn is_of(target: &Target, object: &Value, pod: &Value) -> bool {
         }
         Kind::Kafka => label("strimzi.io/cluster") == Some("blackfriday"),
         Kind::KafkaTopic | Kind::KafkaUser => label("strimzi.io/name") == Some("blackfriday-entity-operator"),
+        Kind::RabbitmqCluster => label("app.kubernetes.io/name") == object["metadata"]["name"].as_str(),
         Kind::VirtualMachine => label("vm.kubevirt.io/name") == object["metadata"]["name"].as_str(),
         Kind::KubeVirt => true,
         Kind::Definition => false,

@@ -9,7 +9,7 @@ use super::report::Check;
 
 const DEFAULT_CLASS: &str = "storageclass.kubernetes.io/is-default-class";
 /// Made by `blackfriday deploy` where they are missing.
-const DEPLOYED: [&str; 2] = ["kafka.strimzi.io", "kubevirt.io"];
+const DEPLOYED: [&str; 3] = ["kafka.strimzi.io", "kubevirt.io", "rabbitmq.com"];
 
 /// What the API server serves.
 #[derive(Debug, Clone, Deserialize)]

@@ -35,7 +35,9 @@ fn need(object: &Object, all: &[Object]) -> Option<Need> {
     let (each, count, ends) = match object.kind.as_str() {
         "Deployment" | "StatefulSet" => (object.pods().requests(), replicas, false),
         "Job" | "CronJob" => (object.pods().requests(), 1, true),
-        "KafkaNodePool" => (Amount::of(&object.part::<Resources>("/resources").requests), replicas, false),
+        "KafkaNodePool" | "RabbitmqCluster" => {
+            (Amount::of(&object.part::<Resources>("/resources").requests), replicas, false)
+        }
         "Kafka" => (operators_of(object), 1, false),
         "VirtualMachine" => (guest(object), 1, false),
         _ => return None,

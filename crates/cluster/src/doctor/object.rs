@@ -69,10 +69,17 @@ pub(super) struct Taint {
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default)]
+#[serde(default, rename_all = "camelCase")]
 pub(super) struct NodeStatus {
     pub(super) allocatable: BTreeMap<String, String>,
     pub(super) conditions: Vec<Condition>,
+    pub(super) node_info: NodeInfo,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub(super) struct NodeInfo {
+    pub(super) container_runtime_version: String,
 }
 
 #[derive(Debug, Clone, Deserialize)]

@@ -67,12 +67,12 @@ fn failed(registry: &str, error: RegistryError) -> Check {
 #[cfg(test)]
 mod tests {
     use blackfriday_registry::{Access, RegistryAuth};
-    use blackfriday_stack::{Registry as Server, free_port};
+    use blackfriday_stack::{OciRegistry, free_port};
 
     use super::super::report::Verdict;
     use super::*;
 
-    fn client(server: &Server, trusts: bool, password: &str) -> RegistryClient {
+    fn client(server: &OciRegistry, trusts: bool, password: &str) -> RegistryClient {
         let ca = server.ca().filter(|_| trusts).map(|path| std::fs::read(path).expect("its authority"));
         let auth = RegistryAuth::Basic(server.username().to_owned(), password.to_owned());
         RegistryClient::new(&Access { ca, auth, plain_http: false }).expect("a client")
@@ -80,7 +80,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_registry_is_wanted_that_answers_and_is_trusted() {
-        let server = Server::start().await.expect("a registry");
+        let server = OciRegistry::start().await.expect("a registry");
         let password = std::fs::read_to_string(server.password_file()).expect("a password");
         let (host, none) = (server.host(), BTreeSet::new());
         let trusting = client(&server, true, password.trim());

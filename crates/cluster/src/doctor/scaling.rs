@@ -1,10 +1,10 @@
 //! Whether what is scaled can be.
 
+use blackfriday_event::SALES;
+
 use super::capacity::most;
 use super::object::{Container, Object};
 use super::report::Check;
-
-const TOPIC: &str = "ventas";
 
 /// More consumers than partitions would have nothing to do.
 pub(super) fn partitions(objects: &[Object]) -> Option<Check> {
@@ -13,15 +13,15 @@ pub(super) fn partitions(objects: &[Object]) -> Option<Check> {
     let scales = |object: &&Object| object.part::<String>("/scaleTargetRef/name") == "consumer";
     let consumers = objects.iter().filter(scales).map(most).fold(replicas, u64::max);
     let Some(partitions) = objects.iter().find_map(declared) else {
-        let seen = format!("of {TOPIC}: the overlay does not say how many");
+        let seen = format!("of {SALES}: the overlay does not say how many");
         return Some(Check::warning("partitions", seen, "blackfriday topics create --partitions 6"));
     };
-    let seen = format!("{partitions} of {TOPIC}, at the most {consumers} consumers");
+    let seen = format!("{partitions} of {SALES}, at the most {consumers} consumers");
     Some(if partitions >= consumers {
         Check::ok("partitions", seen)
     } else {
         let remedy = format!(
-            "# in the overlay: {consumers} partitions of {TOPIC}, before the first sale; or fewer consumers"
+            "# in the overlay: {consumers} partitions of {SALES}, before the first sale; or fewer consumers"
         );
         Check::warning("partitions", format!("{seen}: some would have nothing to do"), remedy)
     })
@@ -30,7 +30,7 @@ pub(super) fn partitions(objects: &[Object]) -> Option<Check> {
 /// By a `KafkaTopic`, or by the arguments of the job that makes it.
 fn declared(object: &Object) -> Option<u64> {
     match object.kind.as_str() {
-        "KafkaTopic" if object.metadata.name == TOPIC => object.spec["partitions"].as_u64(),
+        "KafkaTopic" if object.metadata.name == SALES => object.spec["partitions"].as_u64(),
         "Job" => {
             let pods = object.pods();
             pods.init_containers.iter().chain(&pods.containers).find_map(by_arguments)
@@ -42,7 +42,7 @@ fn declared(object: &Object) -> Option<u64> {
 fn by_arguments(container: &Container) -> Option<u64> {
     let after = |flag: &str| container.args.iter().skip_while(|word| *word != flag).nth(1);
     let is_create = container.args.iter().any(|word| word == "--create");
-    (is_create && after("--topic").is_some_and(|topic| topic == TOPIC))
+    (is_create && after("--topic").is_some_and(|topic| topic == SALES))
         .then(|| after("--partitions")?.parse().ok())?
 }
 

@@ -5,6 +5,7 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use backon::{BackoffBuilder, ExponentialBuilder};
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _};
 use oci_client::Reference;
@@ -19,9 +20,9 @@ use crate::error::{RegistryError, status};
 /// Bytes of a blob that are sent in one request, and held in memory at a time: the largest that the client does not split
 /// again.
 pub const CHUNK: usize = 4 * 1024 * 1024;
-/// Connections in a row that brought nothing new, before a pull gives up.
-const TRIES: u32 = 5;
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
+/// After connections in a row that brought nothing new: a pull gives up at the fifth.
+const PAUSES: ExponentialBuilder =
+    ExponentialBuilder::new().with_min_delay(Duration::from_millis(100)).with_max_times(4);
 
 /// A file that a blob is collected in, kept over a pull that fails.
 struct Part {
@@ -86,7 +87,7 @@ impl RegistryClient {
     ) -> Result<(), RegistryError> {
         self.sign_in(at).await;
         let mut part = Part::open(target, &blob.digest)?;
-        let mut began_anew = part.len()? == 0;
+        let mut began_again = part.len()? == 0;
         loop {
             self.collect(at, blob, &mut part).await?;
             let found = part.digest()?;
@@ -94,13 +95,13 @@ impl RegistryClient {
                 return part.become_file(target);
             }
             part.empty()?;
-            if began_anew {
+            if began_again {
                 part.remove();
                 let (what, expected) = (format!("what {} sent for {at}", at.registry()), blob.digest.clone());
                 return Err(RegistryError::Digest { what, expected, found });
             }
             tracing::info!("what an earlier pull left behind was no beginning of this file, starting over");
-            began_anew = true;
+            began_again = true;
         }
     }
 
@@ -115,17 +116,18 @@ impl RegistryClient {
         if part.len()? > size {
             part.empty()?;
         }
-        let (mut most, mut idle) = (part.len()?, 0);
+        let (mut most, mut pauses) = (part.len()?, PAUSES.build());
         while part.len()? < size {
             let Err(source) = self.receive(at, blob, part).await? else { break };
             let received = part.len()?;
-            idle = if received > most { 0 } else { idle + 1 };
-            most = most.max(received);
-            if idle == TRIES {
-                return Err(RegistryError::Cut { what: at.whole(), received, size, source });
+            if received > most {
+                (most, pauses) = (received, PAUSES.build());
             }
+            let Some(pause) = pauses.next() else {
+                return Err(RegistryError::Cut { what: at.whole(), received, size, source });
+            };
             tracing::info!(%source, received, size, "the transfer broke off, continuing");
-            tokio::time::sleep(FIRST_PAUSE * 2_u32.pow(idle)).await;
+            tokio::time::sleep(pause).await;
         }
         Ok(())
     }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::Run;
 use crate::deploy::changes::Changes;
 use crate::deploy::query::{self, LIVE};
-use crate::deploy::release::{LOG_ID, NAMESPACES, Release, SETUP};
+use crate::deploy::release::{KAFKA_SETUP, LOG_ID, NAMESPACES, Release, Setup};
 use crate::deploy::target::holds;
 use crate::shell::last_lines;
 
@@ -41,10 +41,10 @@ impl Run<'_> {
         let after = self.shell.json(&query::apply(force), Some(&rendered)).await?;
         let changes = Changes::between(&before, &after);
         output::note(format_args!("  {changes}"));
-        let setup = format!("job kafka/{SETUP}");
+        let setup = place(&KAFKA_SETUP);
         if changes.changed.iter().any(|name| name == KAFKA_PASSWORDS) && changes.unchanged.contains(&setup) {
             output::note(format_args!("  {KAFKA_PASSWORDS} changed: {setup} runs again"));
-            self.shell.kubectl(&query::delete_setup(), None).await?;
+            self.shell.kubectl(&query::delete_setup(&KAFKA_SETUP), None).await?;
             self.shell.json(&query::apply(force), Some(&rendered)).await?;
         }
         self.changes.add(changes);
@@ -52,8 +52,8 @@ impl Run<'_> {
     }
 
     /// A job cannot be changed, only made again; and one that failed does not start again.
-    pub(super) async fn renew_setup(&self, overlay: &str) -> Result<()> {
-        let job = self.shell.json(&query::find_setup(), None).await?;
+    pub(super) async fn renew_setup(&self, setup: &Setup, overlay: &str) -> Result<()> {
+        let job = self.shell.json(&query::find_setup(setup), None).await?;
         if !job.is_object() {
             output::note("  it is not there");
             return Ok(());
@@ -62,7 +62,7 @@ impl Run<'_> {
             "it failed"
         } else {
             let rendered = self.shell.build(overlay).await?;
-            let tried = self.shell.attempt(&query::try_setup(), Some(&rendered)).await?;
+            let tried = self.shell.attempt(&query::try_setup(setup), Some(&rendered)).await?;
             match (tried.is_ok, tried.stderr.contains("immutable")) {
                 (true, _) => {
                     output::note("  it is not");
@@ -70,13 +70,12 @@ impl Run<'_> {
                 }
                 (false, true) => "it cannot be changed",
                 (false, false) => {
-                    return Err(
-                        Unavailable(format!("job kafka/{SETUP}: {}", last_lines(&tried.stderr))).into()
-                    );
+                    let said = last_lines(&tried.stderr);
+                    return Err(Unavailable(format!("{}: {said}", place(setup))).into());
                 }
             }
         };
-        self.shell.kubectl(&query::delete_setup(), None).await?;
+        self.shell.kubectl(&query::delete_setup(setup), None).await?;
         output::note(format_args!("  deleted, as {why}: it is made again"));
         Ok(())
     }
@@ -113,6 +112,10 @@ impl Run<'_> {
 
 pub(super) fn is_ours(release: &Release, definition: &Value) -> bool {
     definition["metadata"]["labels"]["blackfriday/operator"] == release.name
+}
+
+fn place(Setup { namespace, name }: &Setup) -> String {
+    format!("job {namespace}/{name}")
 }
 
 fn objects(answer: &Value) -> Vec<Value> {

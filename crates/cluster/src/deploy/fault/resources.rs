@@ -30,6 +30,7 @@ pub(crate) fn of_object(target: &Target, object: &Value) -> Option<Fault> {
             Some(fault.advise(describe("deployment")))
         }
         Kind::Kafka | Kind::KafkaTopic | Kind::KafkaUser => not_ready(target.kind, object),
+        Kind::RabbitmqCluster => of_rabbitmq(object),
         Kind::VirtualMachine => of_machine(object),
         Kind::KubeVirt => {
             let failed = condition(object, "Degraded").filter(|found| found["status"] == "True")?;
@@ -63,6 +64,22 @@ fn not_ready(kind: Kind, object: &Value) -> Option<Fault> {
         "type: kubectl -n {namespace} describe {short} {name}, and kubectl -n kafka logs deployment/strimzi-cluster-operator"
     );
     Some(fault.advise(advice).lasting(patience))
+}
+
+/// What RabbitMQ's operator could not do. What its pods lack, they say themselves.
+fn of_rabbitmq(object: &Value) -> Option<Fault> {
+    let found = condition(object, "ReconcileSuccess").filter(|found| found["status"] == "False")?;
+    let (namespace, name) = (text(object, "/metadata/namespace"), text(object, "/metadata/name"));
+    let fault = Fault::new(
+        format!("rabbitmqcluster {namespace}/{name}"),
+        text(found, "/reason"),
+        text(found, "/message"),
+    );
+    let advice = format!(
+        "type: kubectl -n {namespace} describe rabbitmqcluster {name}, and \
+         kubectl -n rabbitmq-system logs deployment/rabbitmq-cluster-operator"
+    );
+    Some(fault.advise(advice).lasting(Patience::Long))
 }
 
 fn of_machine(object: &Value) -> Option<Fault> {

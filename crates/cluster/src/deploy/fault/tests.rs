@@ -219,6 +219,30 @@ fn machines_and_their_disks_tell_why_they_do_not_start() {
 }
 
 #[test]
+fn what_rabbitmqs_operator_could_not_do_is_told() {
+    let target = Target::new(Kind::RabbitmqCluster, "rabbitmq", "clima-rabbit");
+    let cluster = |status: &str| {
+        let object = json!({"kind": "RabbitmqCluster", "metadata": {"name": "clima-rabbit", "namespace": "rabbitmq"},
+            "status": {"conditions": [
+                {"type": "AllReplicasReady", "status": "False", "reason": "NotAllPodsReady"},
+                {"type": "ReconcileSuccess", "status": status, "reason": "TLSError",
+                 "message": "TLS secret rabbitmq-credentials does not exist"}]}});
+        of_object(&target, &object)
+    };
+    assert_eq!(cluster("True"), None);
+    assert_eq!(cluster("Unknown"), None);
+    let fault = cluster("False").expect("a fault");
+    assert!(
+        fault.to_string().starts_with("rabbitmqcluster rabbitmq/clima-rabbit: TLSError: TLS secret"),
+        "{fault}"
+    );
+    assert!(
+        fault.advice.contains("-n rabbitmq-system logs") && fault.patience == Patience::Long,
+        "{fault:?}"
+    );
+}
+
+#[test]
 fn a_failed_job_is_final_and_has_a_log() {
     let target = Target::new(Kind::Job, "kafka", "kafka-setup");
     let job = json!({"kind": "Job", "metadata": {"name": "kafka-setup", "namespace": "kafka"}, "status": {"conditions": [

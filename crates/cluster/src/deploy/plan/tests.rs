@@ -17,6 +17,7 @@ pub(crate) fn request(overlay: &str) -> Request {
         access: NodeAccess::default(),
         run: "1".to_owned(),
         data: false,
+        rollback: false,
     }
 }
 
@@ -73,6 +74,16 @@ fn only_what_the_overlay_has_is_pushed() {
     assert_eq!(pushed("plain"), format!("{at}/gateway:0.2.0 {at}/kafka:0.2.0 {at}/workload:0.2.0"));
     assert_eq!(pushed("gke"), format!("{at}/gateway:0.2.0 {at}/valkey-disk:0.2.0 {at}/workload:0.2.0"));
     assert!(!text(&request("plain")).contains("push"));
+}
+
+#[test]
+fn a_rollback_takes_the_images_of_before_and_is_a_deployment_otherwise() {
+    let back = text(&Request { rollback: true, ..request("plain") });
+    assert_eq!(
+        back,
+        text(&request("plain")).replace("bash k8s/generate.sh\n", "bash k8s/generate.sh --rollback\n")
+    );
+    assert!(back.contains("generate.sh --rollback\n"), "{back}");
 }
 
 #[test]

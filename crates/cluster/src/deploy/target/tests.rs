@@ -55,6 +55,14 @@ fn a_custom_resource_says_itself_what_it_waits_for() {
 
     assert_eq!(Target::new(Kind::Job, "kafka", "kafka-setup").standing(&Value::Null), Standing::Ready);
 
+    let rabbit = Target::new(Kind::RabbitmqCluster, "rabbitmq", "clima-rabbit");
+    let cluster = |ready: &str, seen: u64| {
+        let conditions = json!([{"type": "AllReplicasReady", "status": ready, "reason": "NotAllPodsReady", "message": "0/1 Pods ready"}]);
+        rabbit.standing(&json!({"metadata": {"generation": 2}, "status": {"observedGeneration": seen, "conditions": conditions}}))
+    };
+    assert_eq!(cluster("True", 2), Standing::Ready);
+    assert_eq!(cluster("False", 2), Standing::Waiting("0/1 Pods ready".to_owned()));
+    assert!(matches!(cluster("True", 1), Standing::Waiting(_)), "it is about the object of before");
     let machine = Target::new(Kind::VirtualMachine, "valkey", "valkey-0");
     let status = |ready: &str, printable: &str| {
         json!({"status": {"printableStatus": printable, "conditions": [{"type": "Ready", "status": ready,
