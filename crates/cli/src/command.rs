@@ -2,14 +2,15 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use blackfriday_cluster::{deploy, doctor};
+use blackfriday_lab::{bench, chaos, soak};
 use blackfriday_telemetry::TelemetryConfig;
 use blackfriday_terminal::output;
 use blackfriday_terminal::process::{self, stopped_by_signals};
-use blackfriday_verify::{compare, dead_letters, resume, tail};
+use blackfriday_verify::{compare, create as topics, dead_letters, resume, tail};
 use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::failure::LIBRARIES;
-use crate::{demo, reference, registry, topics, workload};
+use crate::{demo, reference, registry, workload};
 
 /// Takes a flash sale in, counts it exactly once, and proves it.
 #[derive(Parser, Debug)]
@@ -35,6 +36,15 @@ pub enum Command {
     Demo(demo::Arguments),
     /// Send sales to a gateway, at a fixed rate or as fast as it answers.
     Load(Box<blackfriday_load::Arguments>),
+    /// Break everything by a seeded schedule while clients send, and prove what they were told.
+    Chaos(chaos::Arguments),
+    /// Measure every way from HTTP into a counted number, next to the bare parts that limit it.
+    Bench(bench::Arguments),
+    /// One of the bare parts.
+    #[command(hide = true, subcommand)]
+    BenchPart(bench::Part),
+    /// Send at a steady rate for a long time, and say whether anything grows.
+    Soak(soak::Arguments),
     /// Compare what was acknowledged with what is in the broker and what is counted.
     Verify(Box<compare::Arguments>),
     /// Print records as JSON lines.
@@ -87,6 +97,10 @@ async fn dispatch(command: Command) -> Result<bool> {
     match command {
         Command::Demo(arguments) => demo::run(arguments, &stopped_by_signals()).await,
         Command::Load(arguments) => blackfriday_load::run(*arguments, &stopped_by_signals()).await,
+        Command::Chaos(arguments) => chaos::run(arguments, &stopped_by_signals()).await,
+        Command::Bench(arguments) => bench::run(arguments, &stopped_by_signals()).await,
+        Command::BenchPart(part) => bench::run_part(part).await,
+        Command::Soak(arguments) => soak::run(arguments, &stopped_by_signals()).await,
         Command::Verify(arguments) => compare::run(*arguments).await,
         Command::Tail(arguments) => tail::run(arguments).await.map(|()| true),
         Command::DeadLetters(command) => dead_letters::run(command).await,

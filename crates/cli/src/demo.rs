@@ -1,42 +1,46 @@
-//! The whole pipeline on this machine: real Kafka and Valkey as child processes, all five services in this process, a flash
-//! sale through the front door, and the proof of its count.
+//! The whole pipeline on this machine: real logs and stores as child processes, all services in this process, a flash sale and
+//! the weather through the front door, and the proof of their counts.
 //!
-//! Invariant: however it ends, by itself, by an error or by a signal, nothing that it started goes on running.
+//! Sales take one way, of a log and a store that one may choose; weather takes two at once. Invariant: however it ends, by
+//! itself, by an error or by a signal, nothing that it started goes on running.
 
+mod configured;
+mod path;
 mod progress;
+mod proofs;
+mod servers;
 mod services;
-mod weather;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use blackfriday_broker::EventLog;
 use blackfriday_dashboard::category_of_student_id;
 use blackfriday_load::{Plan, Report, SourceArguments};
-use blackfriday_receipts::Receipts;
 use blackfriday_service::Shutdown;
-use blackfriday_stack::{Kafka, KafkaOptions, Valkey};
 use blackfriday_terminal::failure::Interrupted;
 use blackfriday_terminal::output::{self, grouped};
-use blackfriday_verify::prove;
+use blackfriday_verify::create::{self as topics, Shape};
 use blackfriday_workload::{Traffic, Workload};
 use tempfile::TempDir;
 
+use self::path::{Events, Path, StoreKind, paths};
+use self::proofs::Proofs;
+use self::servers::Servers;
 use self::services::Services;
-use crate::topics;
 
-/// How long counting may take after the sale's end.
-const COUNT_LIMIT: Duration = Duration::from_secs(60);
-/// Differences of each kind that are shown.
-const SHOWN: usize = 20;
-
-/// Starts everything on this machine, sends a flash sale, proves the count, cleans up.
+/// Starts everything on this machine, sends a flash sale and the weather, proves the counts, cleans up.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Examples:\n  \
     blackfriday demo\n  \
-    blackfriday demo --sales 500000 --rate 10000 --keep\n\n\
-    Exit code 0 if accepted = in the broker = counted, 1 if not, 69 if Kafka or Valkey is missing or does not start,\n\
+    blackfriday demo --sales 500000 --rate 10000 --keep\n  \
+    blackfriday demo --sales-only --log rabbitmq\n  \
+    blackfriday demo --sales-only --one-hop\n  \
+    blackfriday demo --sales-only --store redis\n  \
+    blackfriday demo --weather-only --reports 20000\n\n\
+    Exit code 0 if accepted = in the log = counted on every way, 1 if not, 69 if a server is missing or does not start,\n\
     130 if a signal ended it before the proof.")]
 pub struct Arguments {
     /// Sales to send.
@@ -48,6 +52,24 @@ pub struct Arguments {
     /// Length of the sale.
     #[arg(long, default_value = "20s", value_parser = humantime::parse_duration)]
     duration: Duration,
+    /// Weather reports to send meanwhile, each to both logs.
+    #[arg(long, default_value_t = 3_000, value_parser = clap::value_parser!(u64).range(1..))]
+    reports: u64,
+    /// Send no weather: only what sales need is started.
+    #[arg(long, conflicts_with_all = ["weather_only", "reports"])]
+    sales_only: bool,
+    /// Let the gateway write into the log itself, without relay and writers.
+    #[arg(long, requires = "sales_only")]
+    one_hop: bool,
+    /// Send no sales.
+    #[arg(long, conflicts_with_all = ["sales", "rate", "log", "store"])]
+    weather_only: bool,
+    /// The log of sales. Weather takes both.
+    #[arg(long, value_enum, default_value_t = EventLog::Kafka)]
+    log: EventLog,
+    /// The store of sales. Weather is counted in both: Kafka's in Redis, RabbitMQ's in Valkey.
+    #[arg(long, value_enum, default_value_t = StoreKind::Valkey)]
+    store: StoreKind,
     /// Leave everything running after the proof, until Ctrl-C.
     #[arg(long)]
     keep: bool,
@@ -68,8 +90,8 @@ pub struct Arguments {
 /// What runs. The services are dropped before what they lean on.
 struct Demo {
     services: Services,
-    kafka: Kafka,
-    valkey: Valkey,
+    servers: Servers,
+    paths: Vec<Path>,
     folder: TempDir,
 }
 
@@ -79,8 +101,10 @@ pub(crate) async fn run(arguments: Arguments, shutdown: &Shutdown) -> Result<boo
     let mut demo = unless(shutdown, Demo::start(&arguments)).await?;
     output::line(format_args!("everything runs, after {:.1} s", started.elapsed().as_secs_f64()));
     output::line(format_args!("  the page     http://{}/", demo.services.dashboard));
-    output::line(format_args!("  the gateway  http://{}/venta", demo.services.gateway));
-    let mut holds = unless(shutdown, demo.sell_and_prove(&arguments, workload)).await?;
+    for route in demo.routes() {
+        output::line(format_args!("  the gateway  http://{}{route}", demo.services.gateway));
+    }
+    let mut holds = unless(shutdown, demo.load_and_prove(&arguments, workload)).await?;
     if arguments.keep {
         demo.explain();
         holds &= demo.keep(shutdown).await;
@@ -102,60 +126,113 @@ async fn unless<T>(shutdown: &Shutdown, work: impl Future<Output = Result<T>>) -
     }
 }
 
+/// A signal drops all of this: the load needs no way of its own to be stopped.
+async fn send(plan: Option<Arc<Plan>>) -> Result<Option<Report>> {
+    match plan {
+        Some(plan) => blackfriday_load::send(plan, &Shutdown::new()).await.map(Some),
+        None => Ok(None),
+    }
+}
+
 impl Demo {
     async fn start(arguments: &Arguments) -> Result<Self> {
         let step = progress::steps();
-        step.set_message("starting Kafka and Valkey");
-        // Compiled code for the broker: the demo is also where speed is measured.
-        let options = KafkaOptions { for_load: true, ..KafkaOptions::default() };
-        let (kafka, valkey) = tokio::try_join!(Kafka::start_with(options), Valkey::start())?;
+        step.set_message("starting the logs and the stores");
+        let paths = arguments.paths();
+        let servers = Servers::start(&paths).await?;
         step.set_message("starting the services");
-        let services = Services::prepare(kafka.bootstrap(), valkey.url())?;
-        topics::make(&services.kafka, arguments.partitions, 1).await?;
-        let services = services.start(arguments.carnet.as_deref()).await?;
+        for log in [EventLog::Kafka, EventLog::RabbitMq] {
+            if paths.iter().any(|path| path.log == log) {
+                let shape = Shape { partitions: arguments.partitions, ..Shape::default() };
+                topics::make(&servers.log(log)?, &shape).await?;
+            }
+        }
+        let services =
+            Services::start(&servers, &paths, arguments.one_hop, arguments.carnet.as_deref()).await?;
         step.finish_and_clear();
         let folder = tempfile::tempdir().context("make a folder for the receipts")?;
-        Ok(Self { services, kafka, valkey, folder })
+        Ok(Self { services, servers, paths, folder })
     }
 
-    async fn sell_and_prove(&self, arguments: &Arguments, workload: Workload) -> Result<bool> {
-        let report = self.sell(arguments, workload).await?;
-        report.print();
-        let mut receipts = Receipts::default();
-        for path in self.receipts() {
-            receipts.read(&path)?;
-        }
-        let mut proof = prove(&self.services.kafka, &self.services.store, receipts, COUNT_LIMIT).await?;
-        proof.only_these = true;
-        proof.print(SHOWN);
-        Ok(proof.holds() && report.accepted() > 0)
+    async fn load_and_prove(&self, arguments: &Arguments, workload: Workload) -> Result<bool> {
+        let reports = self.load(arguments, workload).await?;
+        reports.iter().for_each(Report::print);
+        let receipts: Vec<_> = self.sent().map(|events| self.receipts(events)).collect();
+        let receipts: Vec<_> = receipts.iter().map(PathBuf::as_path).collect();
+        let proofs = Proofs::read(&self.servers, &self.paths, &receipts).await?;
+        proofs.print();
+        Ok(proofs.hold() && reports.iter().all(|report| report.accepted() > 0))
     }
 
-    async fn sell(&self, arguments: &Arguments, workload: Workload) -> Result<Report> {
-        let [of_sales, of_weather] = self.receipts();
+    /// Sends sales and weather at once.
+    async fn load(&self, arguments: &Arguments, workload: Workload) -> Result<Vec<Report>> {
         let traffic = Traffic::new(workload, arguments.seed);
-        let sales = arguments.sales;
-        let length = arguments.length();
-        #[expect(clippy::cast_precision_loss, reason = "a rate for people to read")]
-        let peak = sales as f64 / length.as_secs_f64() * traffic.workload().arrivals.peak();
-        output::line(format_args!(
-            "{}: {} sales in {:.0} s, at its peak {peak:.0} per second, seed {}",
-            traffic.workload().title,
-            grouped(sales),
-            length.as_secs_f64(),
-            traffic.seed()
-        ));
-        weather::send(self.services.gateway, &traffic, &of_weather).await?;
-        let plan = Arc::new(Plan::flash_sale(self.services.gateway, traffic, sales, length, of_sales));
-        let progress = progress::follow(sales, Arc::clone(&plan.accepted), self.services.store.clone());
-        // A signal drops all of this: the load needs no way of its own to be stopped.
-        let report = blackfriday_load::send(plan, &Shutdown::new()).await;
+        self.announce(arguments, &traffic);
+        let sales = self.plan(Events::Sales, arguments, &traffic);
+        let weather = self.plan(Events::Weather, arguments, &traffic);
+        let first = sales.as_ref().or(weather.as_ref()).context("sales or weather")?;
+        let progress = self.follow(arguments, first)?;
+        let (sales, weather) = tokio::try_join!(send(sales), send(weather))?;
         progress.finish().await;
-        report
+        Ok(sales.into_iter().chain(weather).collect())
     }
 
-    fn receipts(&self) -> [PathBuf; 2] {
-        ["ventas.receipts", "clima.receipts"].map(|name| self.folder.path().join(name))
+    fn plan(&self, events: Events, arguments: &Arguments, traffic: &Traffic) -> Option<Arc<Plan>> {
+        self.paths.iter().find(|path| path.events == events)?;
+        let (gateway, length, receipts) = (self.services.gateway, arguments.length(), self.receipts(events));
+        Some(Arc::new(match events {
+            Events::Sales => Plan::flash_sale(gateway, traffic.clone(), arguments.sales, length, receipts),
+            Events::Weather => Plan::weather(gateway, traffic.clone(), arguments.reports, length, receipts),
+        }))
+    }
+
+    fn announce(&self, arguments: &Arguments, traffic: &Traffic) {
+        let length = arguments.length().as_secs_f64();
+        #[expect(clippy::cast_precision_loss, reason = "a rate for people to read")]
+        let peak = arguments.sales as f64 / length * traffic.workload().arrivals.peak();
+        let what: Vec<_> = self
+            .sent()
+            .map(|events| match events {
+                Events::Sales => {
+                    format!(
+                        "{} sales in {length:.0} s, at its peak {peak:.0} per second",
+                        grouped(arguments.sales)
+                    )
+                }
+                Events::Weather => format!("{} weather reports in {length:.0} s", grouped(arguments.reports)),
+            })
+            .collect();
+        let (title, seed) = (&traffic.workload().title, traffic.seed());
+        output::line(format_args!("{title}: {}, seed {seed}", what.join(", and ")));
+    }
+
+    /// Follows what is sent first on its first way.
+    fn follow(&self, arguments: &Arguments, plan: &Plan) -> Result<progress::Progress> {
+        let first = self.paths[0];
+        let number = match first.events {
+            Events::Sales => arguments.sales,
+            Events::Weather => arguments.reports,
+        };
+        let accepted = Arc::clone(&plan.accepted);
+        Ok(progress::follow(first.events, number, accepted, self.servers.store(first.store)?))
+    }
+
+    /// What is sent.
+    fn sent(&self) -> impl Iterator<Item = Events> {
+        let has = |events| self.paths.iter().any(|path| path.events == events);
+        [Events::Sales, Events::Weather].into_iter().filter(move |events| has(*events))
+    }
+
+    fn routes(&self) -> Vec<&'static str> {
+        let route = |events| match events {
+            Events::Sales => "/venta",
+            Events::Weather => "/input",
+        };
+        self.sent().map(route).collect()
+    }
+
+    fn receipts(&self, events: Events) -> PathBuf {
+        self.folder.path().join(format!("{}.receipts", events.topics()))
     }
 
     /// Keeps everything running until a signal comes, and tells at once of a service that ends; whether none did.
@@ -173,28 +250,55 @@ impl Demo {
     /// What to try while everything runs.
     fn explain(&self) {
         let me = std::env::args().next().unwrap_or_else(|| "blackfriday".to_owned());
-        let (kafka, valkey) = (self.kafka.bootstrap(), self.valkey.url());
         let Services { gateway, dashboard, .. } = &self.services;
-        let receipts = self.receipts().map(|path| format!("--receipts {}", path.display())).join(" ");
-        let clients = format!("--kafka-brokers {kafka} --valkey-url {valkey}");
-        for line in [
+        let mut lines = vec![
             "everything goes on running until Ctrl-C. Try:".to_owned(),
             format!("  open http://{dashboard}/"),
-            format!("  curl -i http://{gateway}/venta -H 'content-type: application/json' \\"),
-            r#"    -d '{"categoria":"Ropa","producto_id":"R-001","precio":89.99,"cantidad_vendida":1}'"#
-                .to_owned(),
-            format!("  {me} load --url http://{gateway} --rate 1000 --duration 10s"),
-            format!("  {me} tail --follow --from end --kafka-brokers {kafka}"),
-            format!("  {me} verify {receipts} {clients}"),
-            "and break it, then verify again:".to_owned(),
-            format!("  valkey-cli -u {valkey} incr reportes:total:Ropa"),
-        ] {
-            output::line(line);
+        ];
+        for events in self.sent() {
+            let (route, body) = match events {
+                Events::Sales => (
+                    "venta",
+                    r#"{"categoria":"Ropa","producto_id":"R-001","precio":89.99,"cantidad_vendida":1}"#,
+                ),
+                Events::Weather => {
+                    ("input", r#"{"description":"Nubes bajas","country":"GT","weather":"Nublado"}"#)
+                }
+            };
+            lines.push(format!("  curl -i http://{gateway}/{route} -H 'content-type: application/json' \\"));
+            lines.push(format!("    -d '{body}'"));
+            lines.push(format!(
+                "  {me} load --url http://{gateway} --route {route} --rate 500 --duration 10s"
+            ));
         }
+        lines.extend(self.paths.iter().flat_map(|path| self.commands(&me, *path)));
+        let first = self.paths[0];
+        let url = self.servers.url(first.store);
+        lines.push("and break it, then verify again:".to_owned());
+        lines.push(match first.events {
+            Events::Sales => format!("  valkey-cli -u {url} incr reportes:total:Ropa"),
+            Events::Weather => format!("  valkey-cli -u {url} incr total_messages"),
+        });
+        lines.into_iter().for_each(output::line);
+    }
+
+    /// How to look at a path, and how to prove it.
+    fn commands(&self, me: &str, path: Path) -> [String; 2] {
+        let (topics, receipts) = (path.topics(), self.receipts(path.events));
+        let log = self.servers.log_flags(path.log).join(" ");
+        let store = self.servers.store_flags(path.store).join(" ");
+        [
+            format!("  {me} tail --topic {topics} --follow --from end {log}"),
+            format!("  {me} verify --topics {topics} --receipts {} {log} {store}", receipts.display()),
+        ]
     }
 }
 
 impl Arguments {
+    fn paths(&self) -> Vec<Path> {
+        paths((!self.weather_only).then_some((self.log, self.store)), !self.sales_only)
+    }
+
     #[expect(clippy::cast_precision_loss, reason = "a length need not be exact beyond 2^53 sales")]
     fn length(&self) -> Duration {
         let at_rate = |rate: u64| Duration::from_secs_f64(self.sales as f64 / rate as f64);

@@ -6,7 +6,6 @@ mod demo;
 mod failure;
 mod reference;
 mod registry;
-mod topics;
 mod workload;
 
 pub use command::{Cli, reference_table, run};

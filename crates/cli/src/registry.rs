@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use blackfriday_service::Shutdown;
-use blackfriday_stack::{Password, Registry, RegistryOptions};
+use blackfriday_stack::{OciRegistry, Password, RegistryOptions};
 use blackfriday_telemetry::access::{Secret, SettingFile};
 use blackfriday_terminal::failure::{Unavailable, Usage};
 use blackfriday_terminal::output;
@@ -48,7 +48,7 @@ pub(crate) async fn run(arguments: Arguments, shutdown: &Shutdown) -> Result<boo
         plain_http: false,
     };
     let registry = tokio::select! {
-        registry = Registry::start_with(options) => registry?,
+        registry = OciRegistry::start_with(options) => registry?,
         () = shutdown.begun() => return Ok(true),
     };
     let password_file = arguments.password_file.unwrap_or_else(|| registry.password_file());
@@ -69,7 +69,7 @@ fn password_in(path: &Path) -> Result<Secret> {
     secret.map_err(|error| Usage(format!("{error}: {}", error.source)).into())
 }
 
-fn explain(registry: &Registry, password_file: &Path) {
+fn explain(registry: &OciRegistry, password_file: &Path) {
     let (name, host, username) = (registry.program().name(), registry.host(), registry.username());
     let ca = registry.ca().expect("it was started with TLS").display();
     let password_file = password_file.display();

@@ -60,6 +60,9 @@ pub struct PushArguments {
     to: String,
     /// The file.
     file: PathBuf,
+    /// Write the reference that is printed into this file, too.
+    #[arg(long, value_name = "FILE")]
+    reference_file: Option<PathBuf>,
     #[command(flatten)]
     access: AccessArguments,
 }
@@ -120,6 +123,10 @@ async fn push(arguments: PushArguments) -> Result<()> {
     Workload::parse(&text).with_context(|| Usage(format!("{file} is no workload")))?;
     let pushed = artifact::push(&arguments.access.client()?, &to, text).await?;
     output::note(if pushed.was_sent { "sent" } else { "the file was there already" });
+    if let Some(path) = &arguments.reference_file {
+        let write = || Usage(format!("write {}", path.display()));
+        file::replace(path, &format!("{}\n", pushed.pinned)).with_context(write)?;
+    }
     output::line(pushed.pinned);
     Ok(())
 }

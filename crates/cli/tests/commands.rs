@@ -1,29 +1,36 @@
-//! `topics`, `tail`, `dead-letters` and `verify` as a user runs them, against a real Kafka, Valkey and consumer.
+//! `topics`, `tail`, `dead-letters` and `verify` as a user runs them, against a real log, a Valkey and a consumer: the same
+//! words for either log.
 
 use std::process::Output;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use blackfriday_broker::OutgoingRecord;
 use blackfriday_broker::dead_letter::{ORIGIN_OFFSET, ORIGIN_PARTITION, ORIGIN_TOPIC, REASON};
-use blackfriday_broker::kafka::{KafkaConfig, Producer, ProducerConfig};
+use blackfriday_broker::{
+    Admin, Destination, LogConfig, OutgoingRecord, Producer, ProducerConfig, TopicPartition,
+};
 use blackfriday_consumer::Config;
 use blackfriday_event::{EventId, IdempotencyKey, Sale, Timestamp, WeatherReport};
 use blackfriday_proto::encode_record;
 use blackfriday_service::Context;
-use blackfriday_stack::{Kafka, Valkey, eventually};
+use blackfriday_stack::{Kafka, RabbitMq, Valkey, eventually, free_port};
 use blackfriday_workload::{Traffic, Workload};
 use clap::Parser;
 use serde_json::Value;
 use tempfile::TempDir;
+use tokio::net::TcpListener;
 use tokio::process::Command;
+use tokio::time::timeout;
 
 const LIMIT: Duration = Duration::from_secs(30);
 const SALES: u64 = 300;
 
-/// Kafka, Valkey and a consumer.
+/// A log, Valkey and a consumer.
 struct Pipeline {
-    kafka: Kafka,
+    log: LogConfig,
+    /// What the commands need to find the log.
+    environment: [(&'static str, String); 2],
+    _server: Box<dyn std::any::Any>,
     valkey: Valkey,
     producer: Producer,
     consumer: Context,
@@ -31,25 +38,38 @@ struct Pipeline {
 }
 
 impl Pipeline {
-    async fn start() -> Result<Self> {
-        let (kafka, valkey) = tokio::try_join!(Kafka::start(), Valkey::start())?;
-        let producer = KafkaConfig::new(kafka.bootstrap());
-        let producer = Producer::new(&producer, &ProducerConfig::default(), "ventas")?;
+    async fn on_kafka() -> Result<Self> {
+        let kafka = Kafka::start().await?;
+        let log = LogConfig::kafka_at(kafka.bootstrap());
+        let address = ("BLACKFRIDAY_KAFKA_BROKERS", kafka.bootstrap().to_owned());
+        Self::start(log, address, Box::new(kafka)).await
+    }
+
+    async fn on_rabbitmq() -> Result<Self> {
+        let rabbitmq = RabbitMq::start().await?;
+        let log = LogConfig::rabbitmq_at(rabbitmq.address());
+        let address = ("BLACKFRIDAY_RABBITMQ_SERVERS", rabbitmq.address());
+        Self::start(log, address, Box::new(rabbitmq)).await
+    }
+
+    async fn start(
+        log: LogConfig,
+        address: (&'static str, String),
+        server: Box<dyn std::any::Any>,
+    ) -> Result<Self> {
+        let valkey = Valkey::start().await?;
+        let to = |topic: &str| Destination { topic: topic.to_owned(), min_partitions: 1 };
+        let topics = vec![to("ventas"), to("ventas.dlq")];
+        let producer = Producer::to(&log, &ProducerConfig::default(), topics)?;
         let consumer = Context::new("consumer");
-        let pipeline = Self { kafka, valkey, producer, consumer, folder: tempfile::tempdir()? };
+        let environment = [("BLACKFRIDAY_EVENT_LOG", log.log.name().to_owned()), address];
+        let (folder, _server) = (tempfile::tempdir()?, server);
+        let pipeline = Self { log, environment, _server, valkey, producer, consumer, folder };
         let made = pipeline.run(&["topics", "create", "--partitions", "3"]).await?;
         ensure!(made.contains("ventas.dlq"), "{made}");
-        let arguments = [
-            "consumer",
-            "--kafka-brokers",
-            pipeline.kafka.bootstrap(),
-            "--valkey-url",
-            pipeline.valkey.url(),
-        ];
-        tokio::spawn(blackfriday_consumer::run(
-            Config::try_parse_from(arguments)?,
-            pipeline.consumer.clone(),
-        ));
+        let mut config = Config::try_parse_from(["consumer", "--valkey-url", pipeline.valkey.url()])?;
+        config.log = pipeline.log.clone();
+        tokio::spawn(blackfriday_consumer::run(config, pipeline.consumer.clone()));
         Ok(pipeline)
     }
 
@@ -67,7 +87,7 @@ impl Pipeline {
     ) -> Result<i64> {
         let topic = topic.to_owned();
         let record = OutgoingRecord {
-            topic,
+            topic: topic.clone(),
             partition: Some(partition),
             payload,
             headers,
@@ -76,13 +96,20 @@ impl Pipeline {
         let publish = async || self.producer.publish(record.clone()).await;
         let mut available = self.producer.availability().watch();
         available.wait_for(|available| *available).await?;
-        Ok(publish().await?.offset)
+        match publish().await?.offset {
+            Some(offset) => Ok(offset),
+            // A log that confirms without an offset: nobody else writes to this partition.
+            None => {
+                let partition = TopicPartition::new(topic.as_str(), partition);
+                Ok(Admin::new(&self.log)?.watermarks(&partition).await?.high - 1)
+            }
+        }
     }
 
     async fn output(&self, arguments: &[&str]) -> Result<Output> {
         let mut command = Command::new(env!("CARGO_BIN_EXE_blackfriday"));
         command.args(arguments).kill_on_drop(true);
-        command.env("BLACKFRIDAY_KAFKA_BROKERS", self.kafka.bootstrap());
+        command.envs(self.environment.clone());
         command.env("BLACKFRIDAY_VALKEY_URL", self.valkey.url());
         command.output().await.context("run blackfriday")
     }
@@ -121,8 +148,16 @@ fn lines(output: &str) -> Result<Vec<Value>> {
 }
 
 #[tokio::test]
-async fn the_commands_tell_the_truth_about_a_real_pipeline() -> Result<()> {
-    let pipeline = Pipeline::start().await?;
+async fn the_commands_tell_the_truth_about_a_pipeline_on_kafka() -> Result<()> {
+    they_tell_the_truth(Pipeline::on_kafka().await?).await
+}
+
+#[tokio::test]
+async fn the_commands_tell_the_truth_about_a_pipeline_on_rabbitmq() -> Result<()> {
+    they_tell_the_truth(Pipeline::on_rabbitmq().await?).await
+}
+
+async fn they_tell_the_truth(pipeline: Pipeline) -> Result<()> {
     let mut receipts = String::new();
     for number in 0..SALES {
         let sale = sale(number, None)?;
@@ -303,8 +338,9 @@ async fn what_belongs_elsewhere_or_fails_again_is_kept(pipeline: &Pipeline, rece
     let first = letters(pipeline, 0).await?.len();
     pipeline.publish_with("ventas.dlq", 0, good.clone(), origin("4712")).await?;
     let sent = pipeline.run(&["dead-letters", "redrive", "--from", &first.to_string()]).await?;
-    let offset = sent.split("partition 0 offset ").nth(1).and_then(|rest| rest.split('"').next());
-    let offset = offset.with_context(|| sent.clone())?.to_owned();
+    ensure!(sent.contains("sent: partition 0"), "{sent}");
+    let high = Admin::new(&pipeline.log)?.watermarks(&TopicPartition::new("ventas", 0)).await?.high;
+    let offset = (high - 1).to_string();
     pipeline.publish_with("ventas.dlq", 0, good, origin(&offset)).await?;
     let kept = pipeline.run_to(1, &["dead-letters", "redrive", "--from", &first.to_string()]).await?;
     ensure!(kept.contains("failed again for the same reason: a rule that only the consumer knows"), "{kept}");
@@ -342,4 +378,50 @@ fn report() -> WeatherReport {
         idempotency_key: None,
         draft: Traffic::new(Workload::black_friday(), None).weather(0),
     }
+}
+
+/// The most usual mistake is answered at once, with the address and the setting that says where it is.
+#[tokio::test]
+async fn a_log_or_a_store_that_is_away_is_named_with_its_setting() -> Result<()> {
+    let away = format!("127.0.0.1:{}", free_port()?);
+    let valkey = Valkey::start().await?;
+    let store = format!("redis://{away}");
+    let tail = ["tail", "--topic", "ventas", "--kafka-brokers", &away];
+    let letters = ["dead-letters", "list", "--log", "rabbitmq", "--rabbitmq-servers", &away];
+    let verify = ["verify", "--valkey-url", valkey.url(), "--kafka-brokers", &away];
+    // Anything that takes connections: the store is asked next.
+    let there = TcpListener::bind("127.0.0.1:0").await?;
+    let there = there.local_addr()?.to_string();
+    let no_store = ["verify", "--valkey-url", &store, "--kafka-brokers", &there];
+    for (words, flag) in [
+        (&tail[..], "--kafka-brokers"),
+        (&letters[..], "--rabbitmq-servers"),
+        (&verify[..], "--kafka-brokers"),
+        (&no_store[..], "--valkey-url"),
+    ] {
+        let command = Command::new(env!("CARGO_BIN_EXE_blackfriday")).args(words).output();
+        let ended = timeout(Duration::from_secs(8), command).await.context("at once")??;
+        let said = String::from_utf8(ended.stderr)?;
+        ensure!(ended.status.code() == Some(69), "{words:?}: {said}");
+        ensure!(
+            said.contains(flag) && said.contains(&away) && said.lines().count() == 1,
+            "{words:?}: {said}"
+        );
+        ensure!(said.matches("refused").count() == 1, "the cause once: {said}");
+    }
+    Ok(())
+}
+
+/// Wherever it is written, and whatever it says.
+#[tokio::test]
+async fn the_filter_of_log_lines_works_before_and_after_the_verb() -> Result<()> {
+    let away = format!("127.0.0.1:{}", free_port()?);
+    for words in [["--log-filter", "off", "tail"], ["tail", "--log-filter", "info"]] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_blackfriday"));
+        command.args(words).args(["--topic", "ventas", "--kafka-brokers", &away]);
+        let ended = command.output().await?;
+        let said = String::from_utf8(ended.stderr)?;
+        ensure!(ended.status.code() == Some(69) && said.contains("cannot be reached"), "{words:?}: {said}");
+    }
+    Ok(())
 }

@@ -1,4 +1,4 @@
-//! `blackfriday demo` as a user runs it: it proves its count, verify finds what is changed by hand, and nothing is left.
+//! `blackfriday demo` as a user runs it: it proves its counts, verify finds what is changed by hand, and nothing is left.
 
 use std::process::Stdio;
 use std::time::Duration;
@@ -27,6 +27,8 @@ impl Demo {
         // The demo is about its own servers, whatever the environment says of others.
         command
             .env("BLACKFRIDAY_KAFKA_BROKERS", "127.0.0.1:1")
+            .env("BLACKFRIDAY_EVENT_LOG", "rabbitmq")
+            .env("BLACKFRIDAY_RABBITMQ_SERVERS", "127.0.0.1:1")
             .env("BLACKFRIDAY_VALKEY_KEY_PREFIX", "other:");
         let mut process = command.spawn().context("run blackfriday demo")?;
         let lines = BufReader::new(process.stdout.take().context("standard output is piped")?).lines();
@@ -53,7 +55,7 @@ impl Demo {
         Pid::from_raw(i32::try_from(id)?).context("a process id")
     }
 
-    /// Kafka and Valkey.
+    /// The servers.
     fn children(&self) -> Result<Vec<Pid>> {
         let id = self.pid()?.as_raw_nonzero();
         let mut children = Vec::new();
@@ -73,8 +75,8 @@ impl Demo {
     }
 }
 
-async fn all_are_gone(children: &[Pid]) -> Result<()> {
-    ensure!(children.len() >= 2, "Kafka and Valkey ran as {children:?}");
+async fn all_are_gone(children: &[Pid], at_least: usize) -> Result<()> {
+    ensure!(children.len() >= at_least, "the servers ran as {children:?}");
     let gone = async || children.iter().all(|child| test_kill_process(*child).is_err());
     Ok(eventually(Duration::from_secs(10), gone).await?)
 }
@@ -90,11 +92,20 @@ async fn exit_code(words: &[&str]) -> Result<(Option<i32>, String)> {
 }
 
 #[tokio::test]
-async fn it_proves_its_count_and_lets_itself_be_caught() -> Result<()> {
-    let mut demo = Demo::start(&["--sales", "3000", "--duration", "3s", "--keep", "--carnet", "202100017"])?;
+async fn it_proves_its_counts_on_every_way_and_lets_itself_be_caught() -> Result<()> {
+    let short =
+        ["--sales", "3000", "--reports", "600", "--duration", "3s", "--keep", "--carnet", "202100017"];
+    let mut demo = Demo::start(&short)?;
     let page = demo.until("the page").await?;
-    demo.until("3,050").await.context("accepted = in the broker = counted")?;
-    ensure!(demo.seen.last().is_some_and(|row| row.matches("3,050").count() == 3), "{:?}", demo.seen);
+    for (way, times, number) in [
+        ("sales: Kafka → Valkey", 3, "3,000"),
+        ("weather: Kafka → Redis", 3, "600"),
+        ("weather: RabbitMQ → Valkey", 3, "600"),
+        ("weather in both logs", 2, "600"),
+    ] {
+        let row = demo.until(way).await?;
+        ensure!(row.matches(number).count() == times, "{:?}", demo.seen);
+    }
     demo.until("holds: ").await?;
     let verify = demo.until(" verify ").await?;
     let tamper = demo.until("valkey-cli").await?;
@@ -102,12 +113,7 @@ async fn it_proves_its_count_and_lets_itself_be_caught() -> Result<()> {
 
     let (code, table) = exit_code(&words(&verify)).await?;
     ensure!(code == Some(0), "{table}");
-    let address = page.trim().rsplit("http://").next().context("an address")?.trim_end_matches('/');
-    let mut dashboard = TcpStream::connect(address).await.context("the page is served")?;
-    dashboard.write_all(b"GET / HTTP/1.0\r\n\r\n").await?;
-    let mut answer = String::new();
-    dashboard.read_to_string(&mut answer).await?;
-    ensure!(answer.contains(" 200 OK"), "{answer}");
+    page_is_served(&page).await?;
 
     let url = words(&tamper)[1].trim_start_matches("redis://").to_owned();
     let mut valkey = TcpStream::connect(url.trim_end_matches('/')).await.context("Valkey's URL is right")?;
@@ -117,7 +123,63 @@ async fn it_proves_its_count_and_lets_itself_be_caught() -> Result<()> {
     ensure!(code == Some(1) && table.contains("differs: reportes:total:Ropa"), "{table}");
 
     ensure!(demo.end(Signal::INT).await? == 0, "the proof held");
-    all_are_gone(&children).await
+    all_are_gone(&children, 4).await
+}
+
+async fn page_is_served(line: &str) -> Result<()> {
+    let address = line.trim().rsplit("http://").next().context("an address")?.trim_end_matches('/');
+    let mut dashboard = TcpStream::connect(address).await.context("the page is served")?;
+    dashboard.write_all(b"GET / HTTP/1.0\r\n\r\n").await?;
+    let mut answer = String::new();
+    dashboard.read_to_string(&mut answer).await?;
+    ensure!(answer.contains(" 200 OK"), "{answer}");
+    Ok(())
+}
+
+/// One flag, and sales take the other log and the other store; nothing else runs.
+#[tokio::test]
+async fn sales_take_the_log_and_the_store_that_were_chosen() -> Result<()> {
+    let chosen =
+        ["--sales-only", "--log", "rabbitmq", "--store", "redis", "--sales", "2000", "--duration", "2s"];
+    let mut demo = Demo::start(&chosen)?;
+    demo.until("the page").await?;
+    let children = demo.children()?;
+    ensure!(children.len() == 2, "RabbitMQ and Redis ran as {children:?}");
+    let row = demo.until("sales: RabbitMQ → Redis").await?;
+    ensure!(row.matches("2,000").count() == 3, "{:?}", demo.seen);
+    demo.until("ok, after").await?;
+    all_are_gone(&children, 2).await
+}
+
+/// There is one hop, and its counts are proved like any.
+#[tokio::test]
+async fn sales_need_neither_relay_nor_writers() -> Result<()> {
+    let mut demo =
+        Demo::start(&["--sales-only", "--one-hop", "--sales", "2000", "--duration", "2s", "--keep"])?;
+    let row = demo.until("sales: Kafka → Valkey").await?;
+    ensure!(row.matches("2,000").count() == 3, "{:?}", demo.seen);
+    demo.until("everything goes on running").await?;
+    ensure!(demo.end(Signal::TERM).await? == 0, "the proof holds");
+    let (code, _) = exit_code(&["demo", "--one-hop"]).await?;
+    ensure!(code == Some(64), "weather has to reach both logs: {code:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn weather_needs_no_sales() -> Result<()> {
+    let mut demo = Demo::start(&["--weather-only", "--reports", "500", "--duration", "2s"])?;
+    let row = demo.until("weather in both logs").await?;
+    ensure!(row.matches("500").count() == 2, "{:?}", demo.seen);
+    demo.until("ok, after").await?;
+    for wrong in [
+        ["--weather-only", "--sales-only"],
+        ["--weather-only", "--store=redis"],
+        ["--sales-only", "--reports=5"],
+    ] {
+        let (code, _) = exit_code(&[&["demo"], &wrong[..]].concat()).await?;
+        ensure!(code == Some(64), "{wrong:?} ended with {code:?}");
+    }
+    Ok(())
 }
 
 #[tokio::test]
@@ -126,7 +188,7 @@ async fn a_signal_before_the_proof_ends_it_and_all_that_it_started() -> Result<(
     demo.until("sales in").await?;
     let children = demo.children()?;
     ensure!(demo.end(Signal::TERM).await? == 130, "there is no proof");
-    all_are_gone(&children).await
+    all_are_gone(&children, 4).await
 }
 
 /// Every command says how it is used.

@@ -36,13 +36,21 @@ async fn it_applies_waits_and_proves_and_the_second_run_changes_nothing() -> Res
     let order = [
         "apply --server-side --force-conflicts",
         "get statefulsets.apps kafka",
+        "get statefulsets.apps clima-rabbit-server",
+        "get jobs.batch rabbitmq-setup",
         "get statefulsets.apps valkey",
+        "get statefulsets.apps redis",
+        "get deployments.apps rabbit-writer",
         "get deployments.apps writer-a",
         "get deployments.apps gateway",
         "create job smoke-",
         "delete job smoke-",
         "create job verify-",
         "delete job verify-",
+        "create job smoke-clima-",
+        "create job verify-kafka-",
+        "create job verify-rabbit-",
+        "create job verify-logs-",
     ];
     let found = order.iter().map(|what| position(&asked, what)).collect::<Result<Vec<_>>>()?;
     ensure!(found.is_sorted(), "{found:?} {asked:#?}");
@@ -60,7 +68,7 @@ async fn it_applies_waits_and_proves_and_the_second_run_changes_nothing() -> Res
 #[tokio::test]
 async fn operators_come_before_what_they_work_on_and_those_of_others_are_left_alone() -> Result<()> {
     let fixture = Fixture::new()?;
-    fixture.answer("get crd k*", 0, "")?;
+    fixture.answer("get crd *", 0, "")?;
     fixture
         .local("minikube")
         .await?
@@ -70,6 +78,8 @@ async fn operators_come_before_what_they_work_on_and_those_of_others_are_left_al
         "kustomize build k8s/operators/strimzi",
         "get customresourcedefinitions.apiextensions.k8s.io kafkas",
         "get deployments.apps strimzi-cluster-operator",
+        "kustomize build k8s/operators/rabbitmq",
+        "get deployments.apps rabbitmq-cluster-operator",
         "kustomize build k8s/operators/kubevirt",
         "get deployments.apps virt-operator",
         "kustomize build k8s/operators/kubevirt-cr",
@@ -77,13 +87,14 @@ async fn operators_come_before_what_they_work_on_and_those_of_others_are_left_al
         "kustomize build k8s/overlays/minikube",
         "get kafkas.kafka.strimzi.io",
         "get kafkatopics",
+        "get rabbitmqclusters.rabbitmq.com clima-rabbit",
         "get virtualmachines.kubevirt.io valkey-1",
         "get deployments.apps grafana",
     ];
     let found = order.iter().map(|what| position(&asked, what)).collect::<Result<Vec<_>>>()?;
     ensure!(found.is_sorted(), "{found:?} {asked:#?}");
 
-    fixture.json("get crd k*", &json!({"metadata": {"name": "theirs", "labels": {}}}))?;
+    fixture.json("get crd *", &json!({"metadata": {"name": "theirs", "labels": {}}}))?;
     fixture.local("minikube").await?.is(0, &["strimzi is there and not by this command"])?;
     let asked = fixture.asked()?;
     ensure!(!asked.iter().any(|line| line.contains("build k8s/operators/")), "{asked:#?}");
@@ -214,6 +225,24 @@ async fn the_setup_job_is_made_anew_if_it_failed_or_would_change_or_passwords_di
 }
 
 #[tokio::test]
+async fn the_job_that_makes_streams_is_made_anew_too() -> Result<()> {
+    let fixture = Fixture::new()?;
+    let failed = json!({"metadata": {"name": "rabbitmq-setup"}, "status": {"conditions": [{"type": "Failed", "status": "True"}]}});
+    fixture.json("-n rabbitmq get job rabbitmq-setup*", &failed)?;
+    fixture.local("minikube").await?.is(0, &["deleted, as it failed"])?;
+    let asked = fixture.asked()?;
+    let (deleted, applied) = (
+        position(&asked, "-n rabbitmq delete job rabbitmq-setup")?,
+        "apply --server-side --force-conflicts -o",
+    );
+    ensure!(deleted < position(&asked, applied)?, "{asked:#?}");
+    position(&asked, "get crd rabbitmqclusters.rabbitmq.com")?;
+    position(&asked, "get rabbitmqclusters.rabbitmq.com clima-rabbit")?;
+    ensure!(!asked.iter().any(|line| line.contains("kafka-setup")), "{asked:#?}");
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_kafka_made_anew_over_its_old_log_gets_that_logs_id() -> Result<()> {
     let fixture = Fixture::new()?;
     fixture.answer("-n kafka get kafka blackfriday*", 0, "")?;
@@ -255,6 +284,8 @@ async fn delete_keeps_the_data_unless_it_is_told_otherwise() -> Result<()> {
     }
     position(&asked, "annotate kafkatopics --all strimzi.io/managed=false")?;
     position(&asked, "delete crd -l blackfriday/operator=strimzi")?;
+    position(&asked, "-n rabbitmq delete rabbitmqclusters.rabbitmq.com --all --cascade=orphan")?;
+    position(&asked, "delete crd -l blackfriday/operator=rabbitmq")?;
     ensure!(fixture.path("k8s/generated/secrets/kafka-admin").exists());
 
     let elsewhere = json!({"kind": "Kafka", "metadata": {"namespace": "shop", "name": "theirs"}});
@@ -288,7 +319,7 @@ async fn delete_keeps_the_data_unless_it_is_told_otherwise() -> Result<()> {
 #[tokio::test]
 async fn somebody_elses_operator_is_not_deleted() -> Result<()> {
     let fixture = Fixture::new()?;
-    fixture.json("get crd k*", &json!({"metadata": {"name": "theirs", "labels": {}}}))?;
+    fixture.json("get crd *", &json!({"metadata": {"name": "theirs", "labels": {}}}))?;
     fixture
         .deploy("minikube", &["--delete", "--yes"])
         .await?

@@ -7,7 +7,7 @@ use std::process::{Output, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
 use blackfriday_registry::{Access, OciDescriptor, RegistryAuth, RegistryClient, digest, reference};
-use blackfriday_stack::Registry as Server;
+use blackfriday_stack::OciRegistry;
 use flate2::Compression;
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
@@ -20,13 +20,13 @@ use tokio::process::Command;
 const LARGE: usize = 9 << 20;
 
 struct Fixture {
-    server: Server,
+    server: OciRegistry,
     folder: TempDir,
 }
 
 impl Fixture {
     async fn start() -> Result<Self> {
-        Ok(Self { server: Server::start().await?, folder: tempfile::tempdir()? })
+        Ok(Self { server: OciRegistry::start().await?, folder: tempfile::tempdir()? })
     }
 
     fn at(&self, rest: &str) -> String {

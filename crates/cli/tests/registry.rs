@@ -101,7 +101,10 @@ async fn a_workload_is_made_pushed_inspected_and_pulled() -> Result<()> {
     let pinned = fixture.run_to(0, &["workload", "push", &at, &made]).await?;
     let pinned = pinned.trim();
     ensure!(pinned.starts_with(&format!("oci://{}/workloads/friday@sha256:", fixture.host)), "{pinned}");
-    ensure!(fixture.run_to(0, &["workload", "push", &at, &made]).await?.trim() == pinned);
+    let reference = fixture.text("reference");
+    let again = ["workload", "push", &at, &made, "--reference-file", &reference];
+    ensure!(fixture.run_to(0, &again).await?.trim() == pinned);
+    ensure!(fs::read_to_string(&reference)?.trim() == pinned, "the file has the same reference");
 
     let table = fixture.run_to(0, &["workload", "inspect", &at]).await?;
     ensure!(table.contains(digest.trim()) && table.contains(pinned), "{table}");

@@ -3,23 +3,25 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use blackfriday_store::{SnapshotRequest, Store};
+use blackfriday_store::{Snapshot, SnapshotRequest, Store};
 use blackfriday_terminal::output::{self, grouped};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use tokio::task::JoinHandle;
 use tokio::time::interval;
 
+use super::path::Events;
+
 const REFRESH: Duration = Duration::from_millis(200);
 /// Where there is no terminal, a line this often.
 const LINE_EVERY: Duration = Duration::from_secs(5);
 
-/// Shows how far the sale is, on standard error: bars on a terminal, lines elsewhere.
+/// Shows how far the load is, on standard error: bars on a terminal, lines elsewhere.
 pub(super) struct Progress {
     bars: Option<[ProgressBar; 2]>,
     follow: JoinHandle<()>,
 }
 
-/// How far the sale is.
+/// How far the load is.
 #[derive(Clone, Copy)]
 struct Standing {
     accepted: u64,
@@ -34,8 +36,8 @@ pub(super) fn steps() -> ProgressBar {
 }
 
 /// Follows what was accepted, and what the store says was counted.
-pub(super) fn follow(sales: u64, accepted: Arc<AtomicU64>, store: Store) -> Progress {
-    let bars = stderr().is_terminal().then(|| bars(sales));
+pub(super) fn follow(events: Events, number: u64, accepted: Arc<AtomicU64>, store: Store) -> Progress {
+    let bars = stderr().is_terminal().then(|| bars(number));
     let shown = bars.clone();
     let follow = tokio::spawn(async move {
         let (started, mut last_line) = (Instant::now(), Instant::now());
@@ -45,7 +47,7 @@ pub(super) fn follow(sales: u64, accepted: Arc<AtomicU64>, store: Store) -> Prog
             tick.tick().await;
             // Before the store is read, so that a lag is shown rather too small than too large.
             standing.accepted = accepted.load(Ordering::Relaxed);
-            standing.counted = counted(&store).await.unwrap_or(standing.counted);
+            standing.counted = counted(events, &store).await.unwrap_or(standing.counted);
             match &shown {
                 Some(bars) => standing.show(bars),
                 None if last_line.elapsed() >= LINE_EVERY => {
@@ -86,18 +88,23 @@ impl Standing {
     }
 }
 
-fn bars(sales: u64) -> [ProgressBar; 2] {
+fn bars(number: u64) -> [ProgressBar; 2] {
     let all = MultiProgress::new();
     let template = "  {prefix:9} {bar:40} {human_pos:>9} / {human_len}  {per_sec}  {msg}";
     let style = ProgressStyle::with_template(template).expect("the template is well formed");
     ["accepted", "counted"]
-        .map(|name| all.add(ProgressBar::new(sales).with_style(style.clone()).with_prefix(name)))
+        .map(|name| all.add(ProgressBar::new(number).with_style(style.clone()).with_prefix(name)))
 }
 
-async fn counted(store: &Store) -> Option<u64> {
+async fn counted(events: Events, store: &Store) -> Option<u64> {
     let nothing_else = SnapshotRequest { histories: Vec::new(), ..SnapshotRequest::from(1) };
-    let snapshot = store.snapshot(nothing_else).await.ok()?;
-    let sales =
-        snapshot.categories.values().filter_map(|category| category.sales.as_ref()?.parse::<u64>().ok());
-    Some(sales.sum())
+    let Snapshot { categories, weather, .. } = store.snapshot(nothing_else).await.ok()?;
+    match events {
+        Events::Sales => {
+            let sales =
+                categories.values().filter_map(|category| category.sales.as_ref()?.parse::<u64>().ok());
+            Some(sales.sum())
+        }
+        Events::Weather => weather.total?.parse().ok(),
+    }
 }

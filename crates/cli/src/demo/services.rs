@@ -1,56 +1,128 @@
-//! The five services in this process, on free ports, each stopped in order.
+//! The services of every path in this process, on free ports, each stopped in order.
 
-use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use blackfriday_broker::kafka::KafkaConfig;
+use blackfriday_broker::EventLog;
 use blackfriday_service::{Context, bind};
 use blackfriday_stack::eventually;
-use blackfriday_store::{Store, StoreConfig, ValkeyConfig};
-use clap::Parser;
-use clap::builder::Resettable;
+use blackfriday_verify::Topics;
+use blackfriday_verify::create::WEATHER_PARTITIONS;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use super::configured::configured;
+use super::path::{Events, Path, StoreKind};
+use super::servers::Servers;
+
 const READY_LIMIT: Duration = Duration::from_secs(30);
 const STOP_LIMIT: Duration = Duration::from_secs(20);
-
-/// Ports for all services, which do not run yet.
-pub(super) struct Prepared {
-    pub(super) kafka: KafkaConfig,
-    valkey_url: String,
-    writers: [TcpListener; 2],
-    relay: TcpListener,
-    gateway: TcpListener,
-    dashboard: TcpListener,
-}
 
 /// The services, in this process.
 pub(super) struct Services {
     pub(super) gateway: SocketAddr,
     pub(super) dashboard: SocketAddr,
-    pub(super) kafka: KafkaConfig,
-    pub(super) store: Store,
     /// In the order in which they started.
     contexts: Vec<Context>,
     running: JoinSet<Result<()>>,
 }
 
 impl Services {
-    /// Takes a free port for each.
-    pub(super) fn prepare(kafka: &str, valkey_url: &str) -> Result<Prepared> {
-        let listener = || bind(SocketAddr::from(([127, 0, 0, 1], 0)));
-        Ok(Prepared {
-            kafka: KafkaConfig::new(kafka),
-            valkey_url: valkey_url.to_owned(),
-            writers: [listener()?, listener()?],
-            relay: listener()?,
-            gateway: listener()?,
-            dashboard: listener()?,
-        })
+    /// Starts the services of these paths, from back to front, and waits until each is ready.
+    /// With `one_hop` the gateway writes into the log itself: there is neither relay nor writer, and one path.
+    pub(super) async fn start(
+        servers: &Servers,
+        paths: &[Path],
+        one_hop: bool,
+        carnet: Option<&str>,
+    ) -> Result<Self> {
+        let [gateway, dashboard] = [listener()?, listener()?];
+        let mut services = Self {
+            gateway: gateway.local_addr()?,
+            dashboard: dashboard.local_addr()?,
+            contexts: Vec::new(),
+            running: JoinSet::new(),
+        };
+        let upstream = if one_hop {
+            services.start_consumer(servers, paths[0], paths[0].topics())?;
+            [servers.log_flags(paths[0].log), ["--upstream", "log"].map(str::to_owned).into()].concat()
+        } else {
+            services.start_hops(servers, paths)?
+        };
+        let config: blackfriday_gateway::Config = configured(&upstream)?;
+        services.spawn("gateway", |context| async move {
+            Ok(blackfriday_gateway::run(config, gateway, context).await?)
+        });
+
+        let config: blackfriday_dashboard::Config = configured(&shown(servers, paths, carnet))?;
+        services.spawn("dashboard", |context| async move {
+            Ok(blackfriday_dashboard::run(config, dashboard, context).await?)
+        });
+
+        services.wait_ready().await?;
+        Ok(services)
+    }
+
+    /// Writers and consumers of these paths, and the relay before them. The flags by which the gateway finds it.
+    fn start_hops(&mut self, servers: &Servers, paths: &[Path]) -> Result<Vec<String>> {
+        let relay = listener()?;
+        let mut targets = Vec::new();
+        let sells = paths.iter().any(|path| path.events == Events::Sales);
+        for path in paths {
+            // Where nobody is to sell, somebody may try: the first log takes it, and its store counts it.
+            let takes_sales = !sells && *path == paths[0];
+            let [flag, writers] = self.start_writers(servers, *path)?;
+            targets.extend(takes_sales.then(|| format!("--writer-target={writers}")));
+            targets.push(format!("{flag}={writers}"));
+            let topics = if takes_sales { Topics::ALL } else { path.topics() };
+            self.start_consumer(servers, *path, topics)?;
+        }
+        let config: blackfriday_relay::Config =
+            configured(&[&["--trust-hops".to_owned()], &targets[..]].concat())?;
+        let relay_url = format!("http://{}", relay.local_addr()?);
+        self.spawn(
+            "relay",
+            |context| async move { Ok(blackfriday_relay::run(config, relay, context).await?) },
+        );
+        Ok(vec!["--relay-url".to_owned(), relay_url])
+    }
+
+    /// The writers of a path: two of sales, so that calls are balanced, one of weather. The flags by which the relay finds them.
+    fn start_writers(&mut self, servers: &Servers, path: Path) -> Result<[String; 2]> {
+        let (flag, names) = match (path.events, path.log) {
+            (Events::Sales, _) => ("--writer-target", &["writer-a", "writer-b"][..]),
+            (Events::Weather, EventLog::Kafka) => ("--weather-kafka-target", &["kafka-writer"][..]),
+            (Events::Weather, EventLog::RabbitMq) => ("--weather-rabbitmq-target", &["rabbit-writer"][..]),
+        };
+        let mut arguments = servers.log_flags(path.log);
+        let keyed = if path.log == EventLog::Kafka { WEATHER_PARTITIONS } else { 1 };
+        arguments.extend(["--topic-weather-keyed-partitions".to_owned(), keyed.to_string()]);
+        let mut addresses = Vec::new();
+        for name in names {
+            let listener = listener()?;
+            addresses.push(listener.local_addr()?.to_string());
+            let config: blackfriday_writer::Config = configured(&arguments)?;
+            self.spawn(name, |context| async move {
+                Ok(blackfriday_writer::run(config, listener, context).await?)
+            });
+        }
+        Ok([flag.to_owned(), addresses.join(",")])
+    }
+
+    fn start_consumer(&mut self, servers: &Servers, path: Path, topics: Topics) -> Result<()> {
+        let name = match (path.events, path.log) {
+            (Events::Sales, _) => "consumer",
+            (Events::Weather, EventLog::Kafka) => "kafka-consumer",
+            (Events::Weather, EventLog::RabbitMq) => "rabbit-consumer",
+        };
+        let mut arguments = servers.log_flags(path.log);
+        arguments.extend(servers.store_flags(path.store));
+        arguments.extend(["--group", name, "--topics", &topics.to_string()].map(str::to_owned));
+        let config: blackfriday_consumer::Config = configured(&arguments)?;
+        self.spawn(name, |context| async move { Ok(blackfriday_consumer::run(config, context).await?) });
+        Ok(())
     }
 
     /// Waits until one of them ends, which none does by itself, and says why.
@@ -83,10 +155,13 @@ impl Services {
         }
     }
 
-    fn context(&mut self, name: &'static str) -> Context {
+    fn spawn<R>(&mut self, name: &'static str, service: impl FnOnce(Context) -> R + 'static)
+    where
+        R: Future<Output = Result<()>> + Send + 'static,
+    {
         let context = Context::new(name);
-        self.contexts.push(context.clone());
-        context
+        self.running.spawn(context.run(service));
+        self.contexts.push(context);
     }
 
     async fn wait_ready(&mut self) -> Result<()> {
@@ -105,60 +180,20 @@ impl Services {
     }
 }
 
-impl Prepared {
-    /// Starts the services, from back to front, and waits until each is ready.
-    pub(super) async fn start(self, carnet: Option<&str>) -> Result<Services> {
-        let Self { kafka, valkey_url, writers, relay, gateway, dashboard } = self;
-        let writer_addresses = [writers[0].local_addr()?, writers[1].local_addr()?].map(|at| at.to_string());
-        let relay_url = format!("http://{}", relay.local_addr()?);
-        let mut services = Services {
-            gateway: gateway.local_addr()?,
-            dashboard: dashboard.local_addr()?,
-            store: Store::new(
-                &ValkeyConfig::new(&valkey_url).map_err(anyhow::Error::msg)?,
-                &StoreConfig::default(),
-            )?,
-            kafka,
-            contexts: Vec::new(),
-            running: JoinSet::new(),
-        };
-        let brokers = services.kafka.brokers.clone();
-        for (name, listener) in ["writer-a", "writer-b"].into_iter().zip(writers) {
-            let config: blackfriday_writer::Config = configured(&["--kafka-brokers", &brokers])?;
-            let context = services.context(name);
-            services.running.spawn(async { Ok(blackfriday_writer::run(config, listener, context).await?) });
-        }
-        let config: blackfriday_consumer::Config =
-            configured(&["--kafka-brokers", &brokers, "--valkey-url", &valkey_url])?;
-        let context = services.context("consumer");
-        services.running.spawn(async { Ok(blackfriday_consumer::run(config, context).await?) });
-
-        let config: blackfriday_relay::Config =
-            configured(&["--trust-hops", "--writer-target", &writer_addresses.join(",")])?;
-        let context = services.context("relay");
-        services.running.spawn(async { Ok(blackfriday_relay::run(config, relay, context).await?) });
-
-        let config: blackfriday_gateway::Config = configured(&["--relay-url", &relay_url])?;
-        let context = services.context("gateway");
-        services.running.spawn(async { Ok(blackfriday_gateway::run(config, gateway, context).await?) });
-
-        let mut arguments = vec!["--valkey-url", &valkey_url];
-        arguments.extend(carnet.iter().flat_map(|carnet| ["--carnet", carnet]));
-        let config: blackfriday_dashboard::Config = configured(&arguments)?;
-        let context = services.context("dashboard");
-        services.running.spawn(async { Ok(blackfriday_dashboard::run(config, dashboard, context).await?) });
-
-        services.wait_ready().await?;
-        Ok(services)
-    }
+fn listener() -> Result<TcpListener> {
+    Ok(bind(SocketAddr::from(([127, 0, 0, 1], 0)))?)
 }
 
-/// A service's configuration: its defaults and these arguments. Not the environment, which may be meant for other servers.
-fn configured<C: Parser>(arguments: &[&str]) -> Result<C> {
-    let all = std::iter::once(OsString::from("demo")).chain(arguments.iter().map(OsString::from));
-    let command = C::command().mut_args(|argument| argument.env(Resettable::Reset));
-    let matches = command.try_get_matches_from(all).context("configure a service")?;
-    C::from_arg_matches(&matches).context("configure a service")
+/// What the page shows: the store of sales, or Valkey. Next to Valkey's weather that of Redis, where there is any.
+fn shown(servers: &Servers, paths: &[Path], carnet: Option<&str>) -> Vec<String> {
+    let of_sales = paths.iter().find(|path| path.events == Events::Sales);
+    let store = of_sales.map_or(StoreKind::Valkey, |path| path.store);
+    let mut arguments = servers.store_flags(store).to_vec();
+    if store == StoreKind::Valkey && paths.iter().any(|path| path.store == StoreKind::Redis) {
+        arguments.extend(["--weather-redis-url".to_owned(), servers.url(StoreKind::Redis).to_owned()]);
+    }
+    arguments.extend(carnet.iter().flat_map(|carnet| ["--carnet".to_owned(), (*carnet).to_owned()]));
+    arguments
 }
 
 #[cfg(test)]
@@ -168,15 +203,8 @@ mod tests {
     #[tokio::test]
     async fn a_service_that_ends_is_told_of_at_once_and_once() {
         let nowhere = SocketAddr::from(([127, 0, 0, 1], 9));
-        let valkey = ValkeyConfig::new("redis://127.0.0.1:9").expect("an address");
-        let mut services = Services {
-            gateway: nowhere,
-            dashboard: nowhere,
-            kafka: KafkaConfig::new("127.0.0.1:9"),
-            store: Store::new(&valkey, &StoreConfig::default()).expect("not yet connected"),
-            contexts: Vec::new(),
-            running: JoinSet::new(),
-        };
+        let mut services =
+            Services { gateway: nowhere, dashboard: nowhere, contexts: Vec::new(), running: JoinSet::new() };
         services.running.spawn(std::future::pending());
         services.running.spawn(async { Err(anyhow::anyhow!("on purpose")) });
         assert_eq!(format!("{:#}", services.failed().await), "a service failed: on purpose");

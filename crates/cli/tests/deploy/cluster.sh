@@ -27,7 +27,7 @@ yes() { printf '{"type":"%s","status":"True"},' "$@"; }
 ready() {
     printf '{"metadata":{"name":"x","generation":1,"labels":{"blackfriday/operator":"%s"}},"spec":{"replicas":1},' "$1"
     printf '"status":{"observedGeneration":1,"replicas":1,"updatedReplicas":1,"availableReplicas":1,"readyReplicas":1,'
-    printf '"conditions":[%s{"type":"Degraded","status":"False"}]}}' "$(yes Ready Complete Available Established)"
+    printf '"conditions":[%s{"type":"Degraded","status":"False"}]}}' "$(yes Ready Complete Available Established AllReplicasReady)"
 }
 
 case $words in
@@ -43,10 +43,11 @@ case $words in
     *' -f -') cat >/dev/null ;;
     version*) echo '{"clientVersion":{"gitVersion":"v1.36.0"},"kustomizeVersion":"v5.8.0","serverVersion":{"gitVersion":"v1.36.0"}}' ;;
     *'config view'*) echo '{"current-context":"test","clusters":[{"cluster":{"server":"https://cluster.test:6443"}}]}' ;;
-    *'get namespaces'*) echo '{"kind":"List","items":[{},{},{},{}]}' ;;
+    *'get namespaces'*) echo '{"kind":"List","items":[{},{},{},{},{},{}]}' ;;
     *'get crd kafkas'*) ready strimzi ;;
     *'get crd kubevirts'*) ready kubevirt ;;
-    *'get job kafka-setup'*) ;;
+    *'get crd rabbitmqclusters'*) ready rabbitmq ;;
+    *'get job kafka-setup'* | *'get job rabbitmq-setup'*) ;;
     *'get configmap'*) ;;
     *'--all-namespaces'* | *'get pods,'* | *'get events'* | *'part-of!='* | *'get ingress'*) echo '{"kind":"List","items":[]}' ;;
     *' logs job/smoke-'*) echo 'accepted 1' ;;

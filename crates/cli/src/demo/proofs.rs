@@ -1,0 +1,89 @@
+//! The proof of every path, and of the two logs against each other.
+
+use std::path::Path as File;
+use std::time::Duration;
+
+use anyhow::Result;
+use blackfriday_broker::EventLog;
+use blackfriday_receipts::Receipts;
+use blackfriday_terminal::output::{self, grouped};
+use blackfriday_verify::{Agreement, Proof, Topics, agree, prove};
+
+use super::path::{Events, Path};
+use super::servers::Servers;
+
+/// How long counting may take after the load's end.
+const COUNT_LIMIT: Duration = Duration::from_secs(60);
+/// Differences of each kind that are shown.
+const SHOWN: usize = 20;
+
+/// What was found on each path, and between the logs.
+pub(super) struct Proofs {
+    paths: Vec<(Path, Proof)>,
+    logs: Option<Agreement>,
+}
+
+impl Proofs {
+    /// Waits for the consumers, reads the logs, and compares. Nobody but the writers of these receipts has sent anything.
+    pub(super) async fn read(servers: &Servers, paths: &[Path], receipts: &[&File]) -> Result<Self> {
+        let mut proofs = Self { paths: Vec::new(), logs: None };
+        for path in paths {
+            let (log, store) = (servers.log(path.log)?, servers.store(path.store)?);
+            let mut proof = prove(&log, &store, path.topics(), read(receipts)?, COUNT_LIMIT).await?;
+            proof.only_these = true;
+            proofs.paths.push((*path, proof));
+        }
+        if paths.iter().any(|path| path.events == Events::Weather) {
+            let [kafka, rabbitmq] = [servers.log(EventLog::Kafka)?, servers.log(EventLog::RabbitMq)?];
+            let weather = read(receipts)?;
+            let mut logs = agree([&kafka, &rabbitmq], Topics::WEATHER, weather, COUNT_LIMIT).await?;
+            (logs.only_these, logs.with_receipts) = (true, true);
+            proofs.logs = Some(logs);
+        }
+        Ok(proofs)
+    }
+
+    pub(super) fn hold(&self) -> bool {
+        self.paths.iter().all(|(_, proof)| proof.holds()) && self.logs.as_ref().is_none_or(Agreement::holds)
+    }
+
+    /// One row for each path, then what differs, if anything does.
+    pub(super) fn print(&self) {
+        let row = |(path, proof): &(Path, Proof)| {
+            vec![
+                path.to_string(),
+                grouped(proof.accepted()),
+                grouped(proof.in_log()),
+                grouped(proof.counted()),
+            ]
+        };
+        let both = self.logs.as_ref().map(|logs| {
+            vec![
+                "weather in both logs".to_owned(),
+                grouped(logs.accepted()),
+                grouped(logs.in_both()),
+                String::new(),
+            ]
+        });
+        output::table(&["", "accepted", "in the log", "counted"], self.paths.iter().map(row).chain(both));
+        for (path, proof) in self.paths.iter().filter(|(_, proof)| !proof.holds()) {
+            output::line(format_args!("{path}:"));
+            proof.print(SHOWN);
+        }
+        if let Some(logs) = self.logs.as_ref().filter(|logs| !logs.holds()) {
+            logs.print(SHOWN);
+        }
+        if self.hold() {
+            let both = if self.logs.is_some() { "; what is for both logs is in both" } else { "" };
+            output::line(format_args!(
+                "holds: every accepted event is in its log, and every key of the stores is what the logs add up to{both}"
+            ));
+        }
+    }
+}
+
+fn read(receipts: &[&File]) -> Result<Receipts> {
+    let mut all = Receipts::default();
+    receipts.iter().try_for_each(|path| all.read(path))?;
+    Ok(all)
+}
