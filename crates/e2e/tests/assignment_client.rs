@@ -1,17 +1,11 @@
-//! A client generated from the assignment's four fields works unchanged, also beside one that knows more.
+//! A client generated from the assignment's four fields works unchanged, also next to one that knows more.
 
 use anyhow::{Result, ensure};
 use blackfriday_e2e::{Pipeline, Service};
+use blackfriday_lab::assignment::product_sale_service_client::ProductSaleServiceClient;
+use blackfriday_lab::assignment::{CategoriaProducto, ProductSaleRequest};
 use serde_json::Value;
 use tonic::Code;
-
-#[allow(unused_qualifications, unreachable_pub, missing_docs, clippy::all, reason = "generated")]
-mod assignment {
-    tonic::include_proto!("blackfriday");
-}
-
-use assignment::product_sale_service_client::ProductSaleServiceClient;
-use assignment::{CategoriaProducto, ProductSaleRequest};
 
 #[tokio::test]
 async fn a_client_of_the_original_proto_is_served() -> Result<()> {

@@ -1,5 +1,6 @@
 //! Faults under load, each followed by `verify`: nothing accepted is lost, nothing is counted twice.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -66,11 +67,7 @@ async fn a_broker_that_is_away_is_told_and_recovered_from() -> Result<()> {
     pipeline.kafka.kill()?;
     pipeline.wait_ready(Service::WriterA, false).await?;
     let gateway = pipeline.address(Service::Gateway);
-    let told = async || {
-        let answer = post(gateway, "/venta", SALE).await;
-        answer.is_ok_and(|answer| answer.status == 503 && answer.retry_after_s.is_some())
-    };
-    eventually(LIMIT, told).await.context("503 with Retry-After while the broker is away")?;
+    refuses(gateway).await?;
 
     pipeline.kafka.restart().await?;
     for service in [Service::WriterA, Service::WriterB, Service::Consumer] {
@@ -78,6 +75,42 @@ async fn a_broker_that_is_away_is_told_and_recovered_from() -> Result<()> {
     }
     let accepted = async || post(gateway, "/venta", SALE).await.is_ok_and(|answer| answer.status == 202);
     eventually(LIMIT, accepted).await.context("202 once the broker is back")?;
+    all_is_right(&pipeline, load).await
+}
+
+/// Waits for a refusal that says when to come again.
+async fn refuses(gateway: SocketAddr) -> Result<()> {
+    let refused = async || {
+        let answer = post(gateway, "/venta", SALE).await;
+        answer.is_ok_and(|answer| answer.status == 503 && answer.retry_after_s.is_some())
+    };
+    eventually(LIMIT, refused).await.context("503 with Retry-After while the broker is away")
+}
+
+/// The gateway writes into Kafka itself: it ends by SIGTERM and by SIGKILL, and Kafka is killed, all under load.
+#[tokio::test]
+async fn one_hop_loses_nothing_when_either_end_of_it_goes() -> Result<()> {
+    let mut pipeline = Pipeline::start_one_hop().await?;
+    let load =
+        pipeline.load("load", &["--rate", "400", "--duration", "20s", "--idempotency", "--retries", "5"])?;
+    counts_grow(&pipeline, 0).await?;
+    let status = pipeline.terminate(Service::Gateway).await?;
+    ensure!(status.code() == Some(0), "the gateway ended with {status} after SIGTERM");
+    pipeline.spawn(Service::Gateway)?;
+    pipeline.wait_ready(Service::Gateway, true).await?;
+
+    counts_grow(&pipeline, counted(&pipeline).await).await?;
+    pipeline.kafka.kill()?;
+    pipeline.wait_ready(Service::Gateway, false).await?;
+    let gateway = pipeline.address(Service::Gateway);
+    refuses(gateway).await?;
+    pipeline.kafka.restart().await?;
+    pipeline.wait_ready(Service::Gateway, true).await?;
+
+    counts_grow(&pipeline, counted(&pipeline).await).await?;
+    pipeline.kill(Service::Gateway)?;
+    pipeline.spawn(Service::Gateway)?;
+    pipeline.wait_ready(Service::Gateway, true).await?;
     all_is_right(&pipeline, load).await
 }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
-use blackfriday_e2e::binary;
+use blackfriday_e2e::program;
 
 const MANIFESTS: [&str; 6] = [
     "base/verify/redrive.cron-job.yaml",
@@ -39,11 +39,13 @@ fn every_program_knows_the_arguments_of_its_container() -> Result<()> {
             container(&manifest).with_context(|| format!("{name}: no container of ours"))?;
         ensure!(!arguments.is_empty(), "{name}: no arguments");
         // Help is shown only if everything before it was understood.
-        let output =
-            Command::new(binary(&format!("blackfriday-{image}"))?).args(&arguments).arg("--help").output()?;
+        let output = Command::new(program(&format!("blackfriday-{image}"))?)
+            .args(&arguments)
+            .arg("--help")
+            .output()?;
         let said = String::from_utf8_lossy(&output.stderr);
         ensure!(output.status.success(), "{name}: {image} {arguments:?}: {said}");
-        let wrong = Command::new(binary(&format!("blackfriday-{image}"))?)
+        let wrong = Command::new(program(&format!("blackfriday-{image}"))?)
             .args(["--of-nobody", "--help"])
             .output()?;
         ensure!(wrong.status.code() == Some(64), "{image} takes whatever it is given");

@@ -6,8 +6,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use blackfriday_broker::OutgoingRecord;
-use blackfriday_broker::kafka::{KafkaConfig, KafkaSecurity, Producer, ProducerConfig, SecurityProtocol};
+use blackfriday_broker::kafka::{KafkaConfig, KafkaSecurity, SecurityProtocol};
+use blackfriday_broker::{OutgoingRecord, Producer, ProducerConfig};
 use blackfriday_e2e::{Pipeline, Service, get, post};
 use blackfriday_stack::{
     Authority, Grant, Identity, Kafka, KafkaOptions, SecureListener, Valkey, ValkeyOptions, eventually,
@@ -181,7 +181,7 @@ async fn valkey(authority: &Authority) -> Result<Valkey> {
 }
 
 fn crates() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("this crate lies in `crates`")
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("this crate is in `crates`")
 }
 
 fn path(path: &Path) -> String {
@@ -215,7 +215,7 @@ async fn users_write_only_where_they_should(secured: &Secured) -> Result<()> {
             ca: Some(secured.authority.ca()),
             ..KafkaSecurity::default()
         };
-        let producer = Producer::new(&kafka, &ProducerConfig::default(), "ventas")?;
+        let producer = Producer::new(&kafka.into(), &ProducerConfig::default(), "ventas")?;
         let sees_the_topic = user != "dashboard";
         if sees_the_topic {
             timeout(LIMIT, producer.availability().watch().wait_for(|available| *available)).await??;
@@ -241,8 +241,9 @@ async fn kafka_lets_nobody_else_in(secured: &mut Secured) -> Result<()> {
         secured.complains(service, "--kafka-password-file").await?;
     }
     secured.refuses_sales().await?;
-    secured.pipeline.set(&WRITERS, file, &secured.password_file("writer"));
-    secured.pipeline.set(&[Service::Consumer], file, &secured.password_file("consumer"));
+    let [of_writer, of_consumer] = ["writer", "consumer"].map(|user| secured.password_file(user));
+    secured.pipeline.set(&WRITERS, file, &of_writer);
+    secured.pipeline.set(&[Service::Consumer], file, &of_consumer);
 
     let (ours, strangers) = (path(&secured.authority.ca()), path(&secured.strangers.ca()));
     secured.pipeline.set(&clients, "BLACKFRIDAY_KAFKA_CA", &strangers);
@@ -269,11 +270,8 @@ async fn valkey_lets_nobody_else_in(secured: &mut Secured) -> Result<()> {
     secured.are_ready(&[Service::Consumer]).await?;
     fs::write(&file, "hunter2-dashboard\n")?;
     secured.are_ready(&[Service::Dashboard]).await?;
-    secured.pipeline.set(
-        &[Service::Consumer],
-        "BLACKFRIDAY_VALKEY_PASSWORD_FILE",
-        &secured.password_file("consumer"),
-    );
+    let file = secured.password_file("consumer");
+    secured.pipeline.set(&[Service::Consumer], "BLACKFRIDAY_VALKEY_PASSWORD_FILE", &file);
 
     let (ours, strangers) = (path(&secured.authority.ca()), path(&secured.strangers.ca()));
     secured.pipeline.set(&clients, "BLACKFRIDAY_VALKEY_CA", &strangers);

@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use std::net::SocketAddr;
 
 use anyhow::{Context, Result, bail, ensure};
-use blackfriday_e2e::{Answer, Cable, Pipeline, Service, post_with};
-use blackfriday_stack::{Kafka, Valkey};
+use blackfriday_e2e::{Answer, Pipeline, Service, post_with};
+use blackfriday_stack::{Kafka, Proxy, Valkey};
 use serde_json::Value;
 use tokio::task::JoinSet;
 
@@ -16,22 +16,22 @@ const WRITERS: [Service; 2] = [Service::WriterA, Service::WriterB];
 /// Requests of each kind.
 const REQUESTS: usize = 10;
 
-/// The pipeline with a cable between its hops.
+/// The pipeline with a proxy between its hops.
 struct Wired {
     pipeline: Pipeline,
-    to_relay: Cable,
-    to_writers: [Cable; 2],
+    to_relay: Proxy,
+    to_writers: [Proxy; 2],
 }
 
 impl Wired {
     async fn start() -> Result<Self> {
         let (kafka, valkey) = tokio::try_join!(Kafka::start(), Valkey::start())?;
         let mut pipeline = Pipeline::prepare(kafka, valkey).await?;
-        let to_relay = Cable::to(pipeline.address(Service::Relay)).await?;
+        let to_relay = Proxy::to(pipeline.address(Service::Relay)).await?;
         let [a, b] = WRITERS.map(|writer| pipeline.address(writer));
-        let to_writers = [Cable::to(a).await?, Cable::to(b).await?];
-        let targets = to_writers.each_ref().map(|cable| cable.address.to_string()).join(",");
-        pipeline.set(&[Service::Gateway], "BLACKFRIDAY_RELAY_URL", &format!("http://{}", to_relay.address));
+        let to_writers = [Proxy::to(a).await?, Proxy::to(b).await?];
+        let targets = to_writers.each_ref().map(|proxy| proxy.address().to_string()).join(",");
+        pipeline.set(&[Service::Gateway], "BLACKFRIDAY_RELAY_URL", &format!("http://{}", to_relay.address()));
         pipeline.set(&[Service::Relay], "BLACKFRIDAY_WRITER_TARGET", &targets);
         pipeline.start_all().await?;
         Ok(Self { pipeline, to_relay, to_writers })
@@ -40,7 +40,7 @@ impl Wired {
     fn cut(&self, hop: Hop) {
         match hop {
             Hop::ToRelay => self.to_relay.cut(),
-            Hop::ToWriters => self.to_writers.iter().for_each(Cable::cut),
+            Hop::ToWriters => self.to_writers.iter().for_each(Proxy::cut),
         }
     }
 }
