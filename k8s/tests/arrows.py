@@ -1,6 +1,6 @@
 """Compares the arrows that NetworkPolicies allow with arrows.txt."""
 
-OURS = ("blackfriday", "kafka", "valkey", "monitoring")
+OURS = ("blackfriday", "kafka", "rabbitmq", "redis", "valkey", "monitoring")
 NAMES = ("app.kubernetes.io/name", "k8s-app", "name")
 
 
@@ -22,14 +22,22 @@ def compare(tree, objects, components):
 
 def read(file, wanted):
     lines = (line.split() for line in file.read_text().splitlines() if line and not line.startswith("#"))
-    return {(start, end, port) for when, start, end, port in lines if when in wanted}
+    return {(one, end, port) for when, start, end, port in lines if when in wanted for one in each(start)}
+
+
+def each(start):
+    """`*/*` is every pod of each of our namespaces."""
+    return [f"{space}/*" for space in OURS] if start == "*/*" else [start]
 
 
 def ends(rule, side):
     """The peers of a rule, each with each port. A rule without peers or ports would allow everything."""
     if not rule.get(side) or not rule.get("ports"):
         return [("everything", "everything")]
-    ports = [f"{port['port']}/{port['protocol']}" for port in rule["ports"]]
+    ports = [
+        f"{'-'.join(str(port[end]) for end in ('port', 'endPort') if end in port)}/{port['protocol']}"
+        for port in rule["ports"]
+    ]
     return [(peer(one), port) for one in rule[side] for port in ports]
 
 

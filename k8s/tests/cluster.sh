@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Tries an overlay on a real cluster. README.md beside this file describes the steps.
+# Tries an overlay on a real cluster. README.md in this folder describes the steps.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 export CLUSTER_KUBECTL=kubectl CLUSTER_LOAD='' CLUSTER_IMAGES='' CLUSTER_BLACKFRIDAY='' CLUSTER_COMPONENTS='' CLUSTER_OUT=cluster-results
 export CLUSTER_OVERLAY=plain CLUSTER_MANIFESTS=$here/..
 # Every step with its limit in seconds, in the order in which they are run.
-steps=(deploy:900 sale:240 locust:420 policies:300 rolling-update:1200 kills:1500 failover:420 autoscaler:600 writers:900 faults:600)
+steps=(deploy:900 sale:240 clima:300 locust:600 policies:1200 rolling-update:1800 kills:1800 clima-kills:1200 failover:420 rights:300 autoscaler:600 writers:900 faults:600)
 
 usage() {
     cat <<'USAGE'
@@ -21,7 +21,7 @@ usage: k8s/tests/cluster.sh [OPTIONS] [STEP...]
   --component NAME         a component more in the overlay, for instance small-node; may be given several times, in this order
   --out DIRECTORY          results.md, logs, and the passwords of what was deployed (cluster-results)
 
-Without STEP all are run: deploy sale locust policies rolling-update kills failover autoscaler writers faults
+Without STEP all are run: deploy sale clima locust policies rolling-update kills clima-kills failover rights autoscaler writers faults
 Exit code 0 if every step passed, 1 if one did not.
 USAGE
 }

@@ -2,11 +2,13 @@
 crates/ with which the services' own tests run.
 """
 
+import json
 from pathlib import Path
 
 import yaml
 
 CRATES = Path(__file__).resolve().parents[2] / "crates"
+RIGHTS = ("configure", "write", "read")
 # A reader without a group names this one to Kafka's client; without permission it reads on, and hears of an error.
 UNUSED_GROUP = ("Describe", "Group", "blackfriday-unused")
 
@@ -22,10 +24,38 @@ def compare(tree):
         tested = {tuple(line.split()) for line in file.read_text().splitlines()}
         if least(by_operator.get(file.stem, set())) != least(tested):
             yield f"kafka-strimzi gives {file.stem} other permissions than {file.relative_to(CRATES.parent)}"
-    users = of_valkey(tree / "generated/secrets/users.acl")
+    definitions = (tree / "generated/secrets/rabbitmq-definitions.json").read_text()
+    yield from of_rabbitmq(definitions, (CRATES / "broker/acl/rabbitmq.permissions").read_text())
+    valkey = of_store(tree / "generated/secrets/users.acl")
+    redis = of_store(tree / "generated/secrets/redis-users.acl")
     for file in sorted((CRATES / "store/acl").glob("*.acl")):
-        if users.get(file.stem) != rules(file.read_text()):
-            yield f"generate.sh gives {file.stem} other permissions than {file.relative_to(CRATES.parent)}"
+        tested = rules(file.read_text())
+        # Redis holds weather alone, and its users are called by what they do there.
+        of_redis = file.stem.removeprefix("clima-") if file.stem.startswith("clima-") else None
+        users = [("Redis", of_redis, redis)] if of_redis else [("Valkey", file.stem, valkey)]
+        if of_redis and file.stem in valkey:
+            users.append(("Valkey", file.stem, valkey))
+        for server, user, known in users:
+            if known.get(user) != tested:
+                yield f"generate.sh gives {user} of {server} other permissions than {file.relative_to(CRATES.parent)}"
+
+
+def of_rabbitmq(definitions, tested):
+    """Here only weather is in RabbitMQ, and who sends dead letters again is not who proves."""
+    given = {one["user"]: {right: one[right] for right in RIGHTS} for one in json.loads(definitions)["permissions"]}
+    wanted = {}
+    for line in (line for line in tested.splitlines() if line and not line.startswith("#")):
+        user, rights = line.split(": ")
+        rights = dict(word.split("=", 1) for word in rights.split())
+        streams = (
+            rights if user == "admin" else {name: of.replace("(ventas|clima)", "clima") for name, of in rights.items()}
+        )
+        wanted[user] = streams
+    wanted["redrive"] = dict(wanted["verify"])
+    wanted["verify"]["write"] = "^$"
+    for user in sorted(given.keys() | wanted.keys()):
+        if given.get(user) != wanted.get(user):
+            yield f"generate.sh gives {user} of RabbitMQ other permissions than crates/broker/acl/rabbitmq.permissions"
 
 
 def least(permissions):
@@ -62,7 +92,7 @@ def of_setup_job(file):
     return found
 
 
-def of_valkey(file):
+def of_store(file):
     return {line.split()[1]: rules(line) for line in file.read_text().splitlines()}
 
 

@@ -5,7 +5,7 @@
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-images=(gateway relay writer consumer dashboard verify load valkey-config kafka valkey valkey-disk locust)
+images=(gateway relay writer consumer dashboard verify load valkey-config kafka valkey rabbitmq redis valkey-disk locust)
 python=${PYTHON:-python3}
 out=
 
@@ -44,6 +44,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 chmod 755 "$work"
 cp -r "$here/.." "$work/k8s"
+cp "$here/../../Cargo.toml" "$work"
 rm -rf "$work/k8s/generated"
 out=${out:-$work/out}
 mkdir -p "$out"
@@ -57,10 +58,28 @@ mkdir -p "$work/k8s/generated/images"
             "$name" "$name" "$(printf %s "$name" | sha256sum | cut -d ' ' -f 1)"
     done
 } >"$work/k8s/generated/images/kustomization.yaml"
+echo "oci://registry.test:5000/blackfriday/workload@sha256:$(sha256sum </dev/null | cut -d ' ' -f 1)" >"$work/k8s/generated/images/workload"
 echo made-up >"$work/password"
 echo made-up >"$work/ca.crt"
-BLACKFRIDAY_REGISTRY_PASSWORD_FILE=$work/password BLACKFRIDAY_REGISTRY_CA=$work/ca.crt \
-    "$work/k8s/generate.sh" --registry registry.test:5000 --domain shop.test
+echo https://alerts.test/hook >"$work/webhook"
+export BLACKFRIDAY_REGISTRY_PASSWORD_FILE=$work/password BLACKFRIDAY_REGISTRY_CA=$work/ca.crt
+"$work/k8s/generate.sh" --registry registry.test:5000 --domain shop.test --alert-webhook "$work/webhook"
+
+# The way back: other images come, and those before them are taken again.
+deployed() { grep -c "digest: sha256:$1" "$work/k8s/generated/kustomization.yaml" || true; }
+in_use=$(printf gateway | sha256sum | cut -d ' ' -f 1)
+sed -i "s/$in_use/${in_use//?/0}/" "$work/k8s/generated/images/kustomization.yaml"
+"$work/k8s/generate.sh" --registry registry.test:5000 --domain shop.test
+[[ $(deployed "$in_use") == 0 ]] || {
+    echo "render: generate.sh does not take what was pushed" >&2
+    exit 1
+}
+for _ in 1 2; do "$work/k8s/generate.sh" --registry registry.test:5000 --domain shop.test; done
+"$work/k8s/generate.sh" --registry registry.test:5000 --domain shop.test --rollback
+[[ $(deployed "$in_use") == 1 ]] || {
+    echo "render: generate.sh --rollback does not take what was in use before" >&2
+    exit 1
+}
 
 # combination NAME COMPONENT...: an overlay of its own.
 combination() {

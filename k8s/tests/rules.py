@@ -5,6 +5,8 @@ TREE is k8s/ with the overlays that were rendered, RENDERED the folder of the re
 1 if there is any.
 """
 
+import base64
+import hashlib
 import json
 import re
 import sys
@@ -27,7 +29,14 @@ def main():
         found = list(of_objects(objects))
         if folder.exists():
             found += list(arrows.compare(tree, objects, components(folder)))
-            found += list(of_partitions(objects))
+            found += list(of_version(tree, objects))
+            found += list(of_partitions(objects)) + list(of_weather(objects)) + list(of_scalers(objects))
+            found += (
+                list(of_restarts(objects))
+                + list(of_entries(objects))
+                + list(of_workloads(objects))
+                + list(of_hosts(objects))
+            )
         violations += [f"{file.stem}: {violation}" for violation in found]
     for file in sorted(rendered.glob("operators/*.yaml")):
         objects = [one for one in yaml.safe_load_all(file.read_text()) if one]
@@ -76,6 +85,20 @@ def of_files(tree):
         for rule in group["rules"]:
             if f"### {rule['alert']}\n" not in manual:
                 yield f"docs/operations.md has no section {rule['alert']}"
+    gateway = yaml.safe_load((tree / "base/gateway/deployment.yaml").read_text())
+    cores = (
+        float(gateway["spec"]["template"]["spec"]["containers"][0]["resources"]["requests"]["cpu"].removesuffix("m"))
+        / 1000
+    )
+    scaler = yaml.safe_load((tree / "base/gateway/horizontal-pod-autoscaler.yaml").read_text())
+    share = scaler["spec"]["metrics"][0]["resource"]["target"]["averageUtilization"] / 100
+    if f"> {share} * {cores}\n" not in rules_by_name(rules)["GatewaysAtTheirLimit"]["expr"] + "\n":
+        yield f"the alert GatewaysAtTheirLimit does not compare with what the autoscaler aims for: {share} * {cores}"
+    if (
+        f'job=\\"gateway\\"}}[1m])) / {cores}"'
+        not in (tree / "components/grafana/dashboards/operation.json").read_text()
+    ):
+        yield f"the dashboard Operation does not compare with what a gateway requests: {cores}"
     uids = set()
     for file in sorted((tree / "components").glob("*/dashboards/*.json")):
         dashboard = json.loads(file.read_text())
@@ -87,11 +110,21 @@ def of_files(tree):
             yield f"{file.name}: two panels have the same id"
 
 
+def rules_by_name(rules):
+    return {rule["alert"]: rule for group in rules["groups"] for rule in group["rules"]}
+
+
 def of_texts(tree):
     """Images that come without a registry are found by the workspace's version, which is the tag that Nix gives them; and a
     variable that no program reads would set nothing, without a word."""
     root = Path(__file__).resolve().parents[2]
     version = re.search(r'^version = "(.+)"$', (root / "Cargo.toml").read_text(), re.MULTILINE)[1]
+    for document in sorted(
+        [*(root / "docs").glob("*.md"), *root.glob("*.md"), tree / "README.md", *root.glob("locust/*.md")]
+    ):
+        for named in re.findall(r"\bcomponents/([a-z0-9-]+)", document.read_text()):
+            if not (tree / "components" / named).is_dir():
+                yield f"{document.name} names components/{named}, which is not there"
     known = set(re.findall(r"^\| `(\w+)` \|", (root / "docs/configuration.md").read_text(), re.MULTILINE))
     for folder in ("base", "components", "overlays"):
         for file in sorted((tree / folder).rglob("*.yaml")):
@@ -101,6 +134,17 @@ def of_texts(tree):
                     yield f"{where}: {image} has the tag {tag}, and the workspace's version is {version}"
             for variable in sorted(set(re.findall(r"\bBLACKFRIDAY_\w+", text)) - known):
                 yield f"{where}: no program reads {variable}: see docs/configuration.md"
+
+
+def of_version(tree, objects):
+    """Every object says which version it is of; no selector does, which could not change."""
+    version = re.search(r'^version = "(.+)"$', (tree.parent / "Cargo.toml").read_text(), re.MULTILINE)[1]
+    for one in objects:
+        if one["metadata"].get("labels", {}).get("app.kubernetes.io/version") != version.replace("+", "_"):
+            yield f"{one['kind']} {one['metadata']['name']} does not say its version"
+        selector = one.get("spec", {}).get("selector") or {}
+        if "app.kubernetes.io/version" in json.dumps(selector):
+            yield f"{one['kind']} {one['metadata']['name']} selects by version"
 
 
 def of_objects(objects):
@@ -114,6 +158,11 @@ def of_objects(objects):
             found = of_service(one, objects)
         elif one["kind"] == "VirtualMachine":
             found = of_machine(one, names)
+        elif one["kind"] == "RabbitmqCluster":
+            found = of_rabbitmq(one, names)
+        elif one["kind"] == "KubeVirt":
+            gates = one["spec"]["configuration"]["developerConfiguration"]["disabledFeatureGates"]
+            found = [] if "ImageVolume" in gates else ["mounts disks as image volumes, which not every cluster can"]
         elif one["kind"] == "Ingress":
             found = of_ingress(one)
         elif one["kind"] == "ServiceAccount":
@@ -167,6 +216,10 @@ def of_container(container):
         for what in ("cpu", "memory"):
             if what not in resources.get(which, {}):
                 yield f"has no {what} in {which}"
+    words = " ".join(container.get("command", []) + container.get("args", []))
+    for variable in container.get("env", []):
+        if "secretKeyRef" in variable.get("valueFrom", {}) and f"$({variable['name']})" in words:
+            yield f"has the secret {variable['name']} on its command line"
     context = container.get("securityContext", {})
     if context.get("allowPrivilegeEscalation") is not False:
         yield "may gain privileges"
@@ -258,37 +311,171 @@ def of_machine(machine, names):
         yield "has a data disk without its serial"
 
 
+def of_rabbitmq(cluster, names):
+    spec = cluster["spec"]
+    yield from of_image(spec["image"])
+    volumes = spec["override"]["statefulSet"]["spec"]["template"]["spec"]["volumes"]
+    for secret in (spec["tls"]["secretName"], *(volume["secret"]["secretName"] for volume in volumes)):
+        if ("Secret", namespace(cluster), secret) not in names:
+            yield f"wants the Secret {secret}, which is not there"
+    if spec["resources"]["requests"]["memory"] != spec["resources"]["limits"]["memory"]:
+        yield "asks for less memory than it may use, by which it sets its own limit"
+
+
 def of_ingress(ingress):
     if ingress["spec"].get("ingressClassName") != "nginx":
         yield "is not of class nginx"
     for rule in ingress["spec"]["rules"]:
-        if not rule.get("host"):
+        if not rule.get("host") and not ingress["metadata"]["name"].endswith("-any-host"):
             yield "answers to every host"
 
 
 def of_partitions(objects):
     """A consumer without a partition would have nothing to do."""
-    partitions = None
-    limits = {}
+    partitions = {}
+    consumers = {"consumer": "ventas", "kafka-consumer": "clima"}
+    limits = []
     for one in objects:
         name, kind = one["metadata"]["name"], one["kind"]
-        if (kind, name) == ("KafkaTopic", "ventas"):
-            partitions = one["spec"]["partitions"]
+        if kind == "KafkaTopic":
+            partitions[name] = one["spec"]["partitions"]
         elif (kind, name) == ("Job", "kafka-setup"):
-            for container in one["spec"]["template"]["spec"]["containers"]:
-                arguments = container["args"]
-                if arguments[arguments.index("--topic") + 1] == "ventas":
-                    partitions = int(arguments[arguments.index("--partitions") + 1])
-        elif (kind, name) == ("Deployment", "consumer"):
-            limits["replicas"] = one["spec"].get("replicas", 1)
-        elif (kind, name) == ("ScaledObject", "consumer"):
-            limits["maxReplicaCount of KEDA"] = one["spec"]["maxReplicaCount"]
-    if partitions is None:
-        yield "nothing makes the topic ventas"
-        return
-    for what, count in limits.items():
-        if count > partitions:
-            yield f"consumer: {what} {count} is more than the {partitions} partitions of ventas"
+            pod = one["spec"]["template"]["spec"]
+            for arguments in (container["args"] for container in pod["initContainers"] + pod["containers"]):
+                if "--create" in arguments:
+                    topic = arguments[arguments.index("--topic") + 1]
+                    partitions[topic] = int(arguments[arguments.index("--partitions") + 1])
+        elif kind == "Deployment" and name in consumers:
+            limits.append((name, "replicas", one["spec"].get("replicas", 1)))
+        elif kind == "ScaledObject" and name in consumers:
+            limits.append((name, "maxReplicaCount of KEDA", one["spec"]["maxReplicaCount"]))
+        elif kind == "HorizontalPodAutoscaler" and name in consumers:
+            limits.append((name, "maxReplicas", one["spec"]["maxReplicas"]))
+    for name, what, count in limits:
+        topic = consumers[name]
+        if topic not in partitions:
+            yield f"nothing makes the topic {topic}"
+        elif count > partitions[topic]:
+            yield f"{name}: {what} {count} is more than the {partitions[topic]} partitions of {topic}"
+
+
+def of_weather(objects):
+    """Each topic of a store has one log to be counted from: two would count on top of each other."""
+    names = {one["metadata"]["name"] for one in objects if one["kind"] == "Deployment"}
+    settings = {one["metadata"]["name"].rsplit("-", 1)[0]: one["data"] for one in objects if one["kind"] == "ConfigMap"}
+    if "rabbit-consumer" in names and settings["consumer-config"].get("BLACKFRIDAY_CONSUMER_TOPICS") != "ventas":
+        yield "consumer and rabbit-consumer both count weather into Valkey, out of two logs"
+    gateway = settings["gateway-config"]
+    if "rabbit-writer" in names and gateway.get("BLACKFRIDAY_GATEWAY_UPSTREAM") == "writer":
+        for log in ("KAFKA", "RABBITMQ"):
+            variable = f"BLACKFRIDAY_WEATHER_{log}_TARGET"
+            if gateway.get(variable) != settings["relay-config"][variable]:
+                yield f"gateways send weather elsewhere than relays do: {variable}"
+    keyed = settings.get("kafka-writer-config", {}).get("BLACKFRIDAY_TOPIC_WEATHER_KEYED_PARTITIONS", "1")
+    if "kafka-writer" in names and keyed != "2":
+        yield "kafka-writer leaves a partition of clima without reports, all of which have a key"
+
+
+def of_scalers(objects):
+    """What scales a workload is alone in it: the manifests do not say how many, and nothing else scales it."""
+    scaled = {}
+    for one in objects:
+        if one["kind"] in ("HorizontalPodAutoscaler", "ScaledObject"):
+            scaled.setdefault((namespace(one), one["spec"]["scaleTargetRef"]["name"]), []).append(one["kind"])
+    for one in objects:
+        scalers = scaled.pop((namespace(one), one["metadata"]["name"]), None) if one["kind"] == "Deployment" else None
+        if scalers and "replicas" in one["spec"]:
+            yield f"Deployment {one['metadata']['name']} has replicas of its own, and {scalers[0]}"
+        if scalers and len(scalers) > 1:
+            yield f"Deployment {one['metadata']['name']} is scaled by {' and '.join(scalers)}"
+    for space, name in scaled:
+        yield f"something scales {space}/{name}, which is not there"
+
+
+def of_restarts(objects):
+    """A pod that reads a Secret says in an annotation what was in it, so that it is replaced when that changes."""
+    secrets = {(namespace(one), one["metadata"]["name"]): one["data"] for one in objects if one["kind"] == "Secret"}
+    for one in objects:
+        if one["kind"] not in ("Deployment", "StatefulSet", "RabbitmqCluster"):
+            continue
+        if one["kind"] == "RabbitmqCluster":
+            described = one["spec"]["override"]["statefulSet"]["spec"]["template"]
+            read = {one["spec"]["tls"]["secretName"]: None}
+        else:
+            described = template(one)
+            read = secrets_read(described["spec"])
+        for secret, keys in read.items():
+            data = secrets.get((namespace(one), secret), {})
+            lines = sorted(
+                f"{key} {hashlib.sha256(base64.b64decode(value)).hexdigest()}\n"
+                for key, value in data.items()
+                if keys is None or key in keys
+            )
+            wanted = hashlib.sha256("".join(lines).encode()).hexdigest()[:16]
+            if described.get("metadata", {}).get("annotations", {}).get(f"blackfriday/secret-{secret}") != wanted:
+                yield f"{one['kind']} {one['metadata']['name']} goes on with an old Secret {secret} after a change"
+
+
+def secrets_read(pod):
+    """Each Secret by name, with the keys that are mounted, or None for all."""
+    read = {}
+    for volume in pod.get("volumes", []):
+        sources = [source["secret"] for source in volume.get("projected", {}).get("sources", []) if "secret" in source]
+        for source in [volume["secret"]] if "secret" in volume else sources:
+            keys = [item["key"] for item in source["items"]] if "items" in source else None
+            read[source.get("secretName") or source["name"]] = keys
+    return read
+
+
+def of_entries(objects):
+    """Where clients come in, nobody believes what they say of identities and deadlines."""
+    settings = {one["metadata"]["name"]: one["data"] for one in objects if one["kind"] == "ConfigMap" and "data" in one}
+    backends = set()
+    for one in objects:
+        if one["kind"] == "Ingress":
+            for rule in one["spec"]["rules"]:
+                backends |= {path["backend"]["service"]["name"] for path in rule["http"]["paths"]}
+        elif one["kind"] == "HTTPRoute":
+            backends |= {ref["name"] for rule in one["spec"]["rules"] for ref in rule["backendRefs"]}
+    for one in objects:
+        if one["kind"] != "Deployment" or one["metadata"]["name"] not in backends:
+            continue
+        for container in template(one)["spec"]["containers"]:
+            given = {}
+            for source in container.get("envFrom", []):
+                given |= settings.get(source.get("configMapRef", {}).get("name"), {})
+            given |= variables(container)
+            if given.get("BLACKFRIDAY_RELAY_TRUST_HOPS") == "true":
+                yield f"Deployment {one['metadata']['name']} trusts clients as if they were hops"
+
+
+def of_hosts(objects):
+    """A certificate is for the name that its Ingress answers to."""
+    hosts = {}
+    for one in objects:
+        if one["kind"] == "Ingress":
+            for tls in one["spec"].get("tls", []):
+                hosts[namespace(one), tls["secretName"]] = {rule["host"] for rule in one["spec"]["rules"]}
+    for one in objects:
+        if one["kind"] == "Certificate":
+            wanted = hosts.pop((namespace(one), one["spec"]["secretName"]), set())
+            if wanted != set(one["spec"]["dnsNames"]):
+                yield f"Certificate {one['metadata']['name']} is for {one['spec']['dnsNames']}, its Ingress for {wanted}"
+    for space, secret in hosts:
+        yield f"nothing makes the certificate {space}/{secret}"
+
+
+def of_workloads(objects):
+    """Locust sells what was pushed, by its digest."""
+    for one in objects:
+        if one["kind"] == "Deployment" and one["metadata"]["name"].startswith("locust-"):
+            workload = variables(template(one)["spec"]["containers"][0]).get("BLACKFRIDAY_WORKLOAD", "")
+            if not re.fullmatch(r"oci://[^/]+/blackfriday/workload@sha256:[0-9a-f]{64}", workload):
+                yield f"Deployment {one['metadata']['name']} does not pull its workload by digest: {workload}"
+
+
+def variables(container):
+    return {variable["name"]: variable.get("value") for variable in container.get("env", [])}
 
 
 def namespace(one):

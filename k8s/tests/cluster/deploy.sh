@@ -39,6 +39,7 @@ deploy() {
     "$tree/generate.sh"
     kubectl apply --server-side -k "$tree/base/namespaces"
     kubectl -n kafka delete job kafka-setup --ignore-not-found
+    kubectl -n rabbitmq delete job rabbitmq-setup --ignore-not-found
     kubectl apply --server-side --force-conflicts -k "$tree/overlays/plain"
 }
 
@@ -48,9 +49,11 @@ if [[ -n $CLUSTER_IMAGES ]]; then bring_images; fi
 began=$SECONDS
 deploy
 everything_ready 600
-if kubectl -n kafka get job kafka-setup >/dev/null 2>&1; then
-    kubectl -n kafka wait --for=condition=Complete job/kafka-setup --timeout=300s
-fi
+for log in kafka rabbitmq; do
+    if kubectl -n $log get job $log-setup >/dev/null 2>&1; then
+        kubectl -n $log wait --for=condition=Complete job/$log-setup --timeout=300s
+    fi
+done
 await 60 "Sentinels name a primary" test -n "$(primary)"
 if [[ -n $CLUSTER_COMPONENTS ]]; then seen "With$CLUSTER_COMPONENTS:"; fi
 seen "everything is ready after $((SECONDS - began)) s; the primary is $(primary)."

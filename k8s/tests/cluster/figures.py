@@ -1,4 +1,4 @@
-"""Prints the figures of a result for a shell to read. usage: figures.py load|proof FILE"""
+"""Prints the figures of a result for a shell to read. usage: figures.py load|proof|weather FILE"""
 
 import json
 import sys
@@ -30,5 +30,10 @@ def proof(result):
     ]
 
 
+def weather(rows):
+    (row,) = rows
+    return [row["reportes_clima"], row["reportes_clima_redis"]]
+
+
 with open(sys.argv[2]) as file:
-    print(*{"load": load, "proof": proof}[sys.argv[1]](json.load(file)))
+    print(*{"load": load, "proof": proof, "weather": weather}[sys.argv[1]](json.load(file)))

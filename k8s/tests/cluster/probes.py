@@ -1,6 +1,6 @@
 """Pods that try each server from each client's place in the network, and what came of them.
 
-usage: probes.py make IMAGE | over <PODS | table PODS | judge PODS
+usage: probes.py count | make IMAGE FIRST COUNT | over <PODS | table PODS... | judge PODS...
 The variable PROBES_COMPONENTS names the overlay's components.
 
 Each pod has a client's labels and a container for each server. What connects is `blackfriday-load`, which ends with 69 if
@@ -17,6 +17,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import arrows
 
 COMPONENTS = {"base", *os.environ["PROBES_COMPONENTS"].split()}
+if any(component.startswith("rabbitmq-") for component in COMPONENTS):
+    COMPONENTS.add("rabbitmq-common")
 KAFKA = "blackfriday-kafka-bootstrap" if "kafka-strimzi" in COMPONENTS else "kafka-0.kafka"
 # By arrows.txt's names. Each has a client that is let in, so that a refusal is not merely its absence.
 SERVERS = {
@@ -27,6 +29,13 @@ SERVERS = {
     "valkey/sentinel 26379/TCP": "sentinel-0.sentinel.valkey",
     "valkey/valkey 6379/TCP": "valkey-0.valkey",
 }
+if "clima" in COMPONENTS:
+    SERVERS |= {
+        "blackfriday/kafka-writer 50052/TCP": "kafka-writer.blackfriday",
+        "blackfriday/rabbit-writer 50051/TCP": "rabbit-writer.blackfriday",
+        "rabbitmq/clima-rabbit 5551/TCP": "clima-rabbit-server-0.clima-rabbit-nodes.rabbitmq",
+        "redis/redis 6379/TCP": "redis-0.redis.redis",
+    }
 # The last of each namespace is in no arrow at all.
 CLIENTS = [
     *(f"blackfriday/{name}" for name in ("gateway", "relay", "writer", "consumer", "dashboard", "verify", "stranger")),
@@ -34,12 +43,18 @@ CLIENTS = [
     *(f"valkey/{name}" for name in ("valkey", "sentinel", "stranger")),
     "monitoring/stranger",
 ]
+if "clima" in COMPONENTS:
+    CLIENTS += [
+        *(f"blackfriday/{log}-{role}" for log in ("kafka", "rabbit") for role in ("writer", "consumer")),
+        *(f"rabbitmq/{name}" for name in ("clima-rabbit", "rabbitmq-setup", "stranger")),
+        *(f"redis/{name}" for name in ("redis", "stranger")),
+    ]
 UNREACHABLE = 69
 RESTRICTED = {"allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]}}
 
 
-def make(image):
-    pods = [pod(client, image) for client in CLIENTS]
+def make(image, first, count):
+    pods = [pod(client, image) for client in CLIENTS[first : first + count]]
     json.dump({"apiVersion": "v1", "kind": "List", "items": pods}, sys.stdout)
 
 
@@ -87,7 +102,7 @@ def container_name(server):
 
 
 def over(pods):
-    return len(pods) == len(CLIENTS) and all(len(tries(one)) == len(SERVERS) for one in pods)
+    return len(pods) > 0 and all(len(tries(one)) == len(SERVERS) for one in pods)
 
 
 def tries(one):
@@ -145,10 +160,12 @@ def judge(pods):
 
 if __name__ == "__main__":
     command = sys.argv[1]
-    if command == "make":
-        make(sys.argv[2])
+    if command == "count":
+        print(len(CLIENTS))
+    elif command == "make":
+        make(sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))
     elif command == "over":
         sys.exit(not over(json.load(sys.stdin)["items"]))
     else:
-        listed = json.loads(Path(sys.argv[2]).read_text())["items"]
+        listed = [one for file in sys.argv[2:] for one in json.loads(Path(file).read_text())["items"]]
         {"table": print_table, "judge": judge}[command](listed)

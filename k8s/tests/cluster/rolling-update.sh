@@ -6,11 +6,13 @@
 
 failed=0
 names=()
+reports=()
 
-# replace NAMESPACE KIND/NAME SECONDS: within a load of so many seconds.
+# replace NAMESPACE KIND/NAME SECONDS [ARGUMENT OF LOAD...]: within a load of so many seconds.
 replace() {
     local namespace=$1 what=$2 seconds=$3 name=${2#*/} began took
-    load_begin "update-$name" --rate "$rate" --duration "${seconds}s"
+    shift 3
+    load_begin "update-$name" --rate "$rate" --duration "${seconds}s" "$@"
     began=$SECONDS
     kubectl --namespace "$namespace" rollout restart "$what" >/dev/null
     await "$((seconds + 60))" "$name is replaced" rolled_out "$namespace" "$what"
@@ -18,7 +20,7 @@ replace() {
     load_end "update-$name"
     table "| $name | $took | $accepted | $refused | $unknown | $p99 | $longest |"
     failed=$((failed + refused + unknown + not_sent))
-    names+=("update-$name")
+    if (($# > 0)); then reports+=("update-$name"); else names+=("update-$name"); fi
 }
 
 table "| what | replaced in s | accepted | refused | unknown | p99 ms | max ms |" && table "|---|---|---|---|---|---|---|"
@@ -27,6 +29,10 @@ for service in gateway relay writer-a writer-b consumer dashboard; do
 done
 replace valkey statefulset/sentinel 70
 if there_is valkey statefulset/valkey; then replace valkey statefulset/valkey 90; fi
-seen "${#names[@]} workloads replaced under $rate sales a second; $failed requests failed."
+if has_weather; then
+    for service in {kafka,rabbit}-{writer,consumer}; do replace blackfriday "deployment/$service" 30 --route input; done
+fi
+seen "$((${#names[@]} + ${#reports[@]})) workloads replaced under $rate sales or reports a second; $failed requests failed."
 prove "${names[@]}"
+if has_weather; then prove_weather "${reports[@]}"; fi
 ((failed == 0)) || fail "$failed requests failed"
