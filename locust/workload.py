@@ -70,7 +70,8 @@ def load(source: str) -> Workload:
 
     A registry is asked over TLS, with the certificates in BLACKFRIDAY_REGISTRY_CA if that names a file, and as the user
     of BLACKFRIDAY_REGISTRY_USERNAME if that is set, with the password in the file BLACKFRIDAY_REGISTRY_PASSWORD_FILE or in
-    BLACKFRIDAY_REGISTRY_PASSWORD. Plain HTTP is spoken only with BLACKFRIDAY_REGISTRY_PLAIN_HTTP=true.
+    BLACKFRIDAY_REGISTRY_PASSWORD; otherwise as the user that the file config.json in the folder DOCKER_CONFIG has for it.
+    Plain HTTP is spoken only with BLACKFRIDAY_REGISTRY_PLAIN_HTTP=true.
     """
     if source.startswith("oci://"):
         return Workload(_pull(source))
@@ -97,10 +98,9 @@ def _pull(source: str) -> bytes:
 def _get(host: str, path: str, accept: str) -> bytes:
     plain = os.environ.get("BLACKFRIDAY_REGISTRY_PLAIN_HTTP") == "true"
     request = urllib.request.Request(f"{'http' if plain else 'https'}://{host}{path}", headers={"Accept": accept})
-    user = os.environ.get("BLACKFRIDAY_REGISTRY_USERNAME")
-    if user:
-        secret = f"{user}:{_password()}"
-        request.add_unredirected_header("Authorization", "Basic " + base64.b64encode(secret.encode()).decode())
+    login = _login(host)
+    if login:
+        request.add_unredirected_header("Authorization", f"Basic {login}")
     context = None if plain else ssl.create_default_context(cafile=os.environ.get("BLACKFRIDAY_REGISTRY_CA"))
     try:
         with urllib.request.urlopen(request, timeout=TIMEOUT_S, context=context) as answer:
@@ -110,6 +110,18 @@ def _get(host: str, path: str, accept: str) -> bytes:
     if len(body) > MAX_BYTES:
         raise WorkloadError(f"{host}{path}: larger than {MAX_BYTES} bytes")
     return body
+
+
+def _login(host: str) -> str | None:
+    """User and password, as a registry wants them told."""
+    user = os.environ.get("BLACKFRIDAY_REGISTRY_USERNAME")
+    if user:
+        return base64.b64encode(f"{user}:{_password()}".encode()).decode()
+    path = os.path.join(os.environ.get("DOCKER_CONFIG", ""), "config.json")
+    if not os.path.isabs(path) or not os.path.exists(path):
+        return None
+    with open(path, encoding="utf-8") as file:
+        return json.load(file).get("auths", {}).get(host, {}).get("auth")
 
 
 def _password() -> str:
