@@ -13,13 +13,11 @@ let
   zot = pkgs.callPackage ./packages/zot.nix { };
   # By these, demo and tests find the servers.
   servers = {
-    BLACKFRIDAY_KAFKA_HOME = kafka.home;
+    BLACKFRIDAY_KAFKA_HOME = "${kafka.home}";
+    BLACKFRIDAY_RABBITMQ_HOME = "${pkgs.rabbitmq-server}";
+    BLACKFRIDAY_REDIS_SERVER = lib.getExe' pkgs.redis "redis-server";
     BLACKFRIDAY_VALKEY_SERVER = lib.getExe' pkgs.valkey "valkey-server";
     JAVA_HOME = "${kafka.java}";
-  };
-  # The tests also count into Redis, which nothing of ours runs with.
-  testServers = servers // {
-    BLACKFRIDAY_REDIS_SERVER = lib.getExe' pkgs.redis "redis-server";
   };
 
   workspace = pkgs.callPackage ./packages/workspace.nix { inherit craneLib source; };
@@ -52,8 +50,8 @@ let
         programs
         locust
         zot
+        servers
         ;
-      servers = testServers;
     };
   shells = {
     # The guides call blackfriday by its name. Its programs are for Linux.
@@ -100,8 +98,8 @@ in
       apps
       kafka
       locust
+      servers
       ;
-    servers = testServers;
     shell = shells.default;
     outputs = lib.attrNames (packages // apps // shells);
   };

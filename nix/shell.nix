@@ -2,7 +2,7 @@
 {
   craneLib,
   workspace,
-  # Variables that say where Kafka, Java, Valkey and Redis are.
+  # Variables that say where Kafka, Java, RabbitMQ, Valkey and Redis are.
   servers,
   # The product's own.
   programs,

@@ -31,8 +31,10 @@ in
       ../k8s/base
       ../k8s/components
       ../k8s/overlays
-      # The page that names every problem.
+      # The pages that name every problem and every fault.
       ../docs/http-api.md
+      ../docs/faults.md
+      ../docs/keys.md
     ]
   );
   nix = of [
@@ -49,6 +51,7 @@ in
     ../k8s/generate.sh
     ../k8s/tests
     ../locust
+    ../crates/e2e/tests/openapi
   ];
   # And what they are compared with.
   manifests = of [

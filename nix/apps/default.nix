@@ -4,7 +4,7 @@
   programs,
   images,
   disk,
-  # Where Kafka, Java and Valkey are, as variables.
+  # Where Kafka, Java, RabbitMQ, Valkey and Redis are, as variables.
   servers,
   zot,
   outputs,

@@ -24,6 +24,6 @@ writeShellApplication {
     component=''${BLACKFRIDAY_IMAGES_COMPONENT:-k8s/generated/images}
     mkdir -p "$component"
     ${lib.concatMapStrings push archives}
-    blackfriday workload push "$registry/blackfriday/workload:${version}" ${workload}
+    blackfriday workload push "$registry/blackfriday/workload:${version}" ${workload} --reference-file "$component/workload"
   '';
 }

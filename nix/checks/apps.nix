@@ -14,8 +14,9 @@ runCommand "apps" { } ''
   brings ${apps.verify.program} </dev/null
   brings ${apps.zot.program} <<<zot
   names ${apps.demo.program} >found
-  grep -x kafka-jars found
-  grep -x valkey found
-  if grep -x zot found; then echo "demo brings a registry along"; exit 1; fi
+  for server in kafka-home valkey redis rabbitmq-server; do
+    grep -qx "$server" found || { echo "demo does not bring $server along, but:"; cat found; exit 1; }
+  done
+  if grep -qx zot found; then echo "demo brings a registry along"; exit 1; fi
   touch $out
 ''

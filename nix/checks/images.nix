@@ -9,6 +9,8 @@ let
   ours = lib.removeAttrs images [
     "kafka"
     "locust"
+    "rabbitmq"
+    "redis"
     "valkey"
   ];
   look = name: image: ''

@@ -1,11 +1,11 @@
-# Every test, with the real Kafka, Valkey and Redis on the sandbox's loopback. Left out are the page in a browser, which
-# a sandbox has no fonts and no namespaces for, the tables of the configuration, which have a check of their own, and what
-# wants a registry.
+# Every test, with the real Kafka, RabbitMQ, Valkey and Redis on the sandbox's loopback. Left out are the page in a
+# browser, which a sandbox has no fonts and no namespaces for, the tables of the configuration, which have a check of their
+# own, and what wants a registry, schemathesis, libfaketime or clients in Go and Python.
 {
   lib,
   craneLib,
   rust,
-  # Variables that say where Kafka, Java, Valkey and Redis are.
+  # Variables that say where Kafka, Java, RabbitMQ, Valkey and Redis are.
   servers,
 }:
 craneLib.cargoNextest (
@@ -16,7 +16,7 @@ craneLib.cargoNextest (
     preCheck = "cargo build --locked --workspace --bins --tests";
     cargoNextestExtraArgs = lib.escapeShellArgs [
       "-E"
-      "not (binary(/^(artifact|image|reference|registry)$/) | package(blackfriday-cluster) & test(/^doctor::registry::/) | package(blackfriday-gateway) & test(/^catalogue::a_catalogue_is_pulled/) | package(blackfriday-dashboard) & test(/^(connection|page)::/))"
+      "not (binary(/^(artifact|grpc_clients|image|openapi|reference|registry)$/) | package(blackfriday-cluster) & test(/^doctor::registry::/) | package(blackfriday-gateway) & test(/^catalogue::a_catalogue_is_pulled/) | package(blackfriday-stack) & test(/^a_child_can_have_a_clock_of_its_own_which_is_moved_while_it_runs$/) | package(blackfriday-lab) & test(/^a_short_run_of_every_kind_holds$/) | package(blackfriday-dashboard) & test(/^(connection|page)::|_page_has_/))"
     ];
   }
 )

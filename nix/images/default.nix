@@ -43,5 +43,7 @@ in
 
   valkey = pkgs.callPackage ./valkey.nix { inherit image valkey; };
   kafka = pkgs.callPackage ./kafka.nix { inherit image version kafka; };
+  rabbitmq = pkgs.callPackage ./rabbitmq.nix { inherit image version; };
+  redis = pkgs.callPackage ./redis.nix { inherit image version; };
   locust = pkgs.callPackage ./locust.nix { inherit image version locust; };
 }

@@ -1,6 +1,7 @@
 # Locust with our locustfile, as master, worker or alone.
 {
   lib,
+  cacert,
   locust,
   runCommand,
   image,
@@ -18,6 +19,8 @@ image {
   name = "locust";
   description = "Locust with the traffic of a black friday";
   contents = [ locust ];
+  # For a workload out of a registry that a public authority vouches for.
+  env.SSL_CERT_FILE = "${cacert}/etc/ssl/certs/ca-bundle.crt";
   entrypoint = [
     (lib.getExe locust)
     "--locustfile"

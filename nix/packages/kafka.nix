@@ -12,11 +12,6 @@ let
     mkdir -p $out/opt/kafka
     cp -r ${apacheKafka}/libs $out/opt/kafka/libs
   '';
-in
-{
-  inherit version jars;
-  # As BLACKFRIDAY_KAFKA_HOME wants it: libs/ is inside.
-  home = "${jars}/opt/kafka";
   # As JAVA_HOME wants it: bin/java is inside.
   java = jre_minimal.override {
     # That of a desktop is linked with GTK.
@@ -37,4 +32,13 @@ in
       "jdk.crypto.ec"
     ];
   };
+in
+{
+  inherit version jars java;
+  # As BLACKFRIDAY_KAFKA_HOME wants it: libs/ is inside, and what makes a start cheap.
+  home = runCommand "kafka-home-${version}" { JAVA_HOME = "${java}"; } ''
+    mkdir $out
+    ln -s ${jars}/opt/kafka/libs $out/libs
+    bash ${../../tools/kafka/quick-start.sh} $out $out/quick-start
+  '';
 }

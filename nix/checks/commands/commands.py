@@ -31,8 +31,13 @@ OUTSIDE = {
     "sudo": "",
     # The machine's daemon.
     "docker": "`docker`",
+    # A client's own, by which types are made of proto files, and writers called.
+    "grpcurl": "`grpcurl`",
+    "protoc": "`protoc`",
     # It updates itself, and holds the user's account.
     "gcloud": "`gcloud`",
+    # What peers of other kinds are built with is theirs; none of ours needs it.
+    "mvn": "Maven",
 }
 
 # Commands that run another: their options that take a word, and how many words come before the command.

@@ -11,7 +11,7 @@ readonly VALKEY_PORT=6379 SENTINEL_PORT=26379 READINESS_PORT=8080
 say() { echo "valkey-vm: $*" >/dev/console; }
 
 # Nothing has been started yet, so the power may go at once. The message is there for someone at the console, and the
-# next boot reads the configuration anew.
+# next boot reads the configuration again.
 refuse() {
     say "REFUSED: $*"
     say "powering off in 5 seconds"

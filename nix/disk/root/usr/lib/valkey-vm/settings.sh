@@ -26,7 +26,7 @@ write_valkey() {
         cat /usr/lib/valkey-vm/valkey.conf
         # Before the disk of the AOF or the machine's memory is full, writes are refused with an error.
         awk '/^MemTotal:/ { printf "maxmemory %dkb\n", $2 * 0.6 }' /proc/meminfo
-        echo "primaryauth $1"
+        echo "masterauth $1"
         if present announce; then
             endpoint "$(value announce)" "$VALKEY_PORT" announce |
                 while read -r host port; do printf 'replica-announce-ip %s\nreplica-announce-port %s\n' "$host" "$port"; done
@@ -35,7 +35,7 @@ write_valkey() {
 }
 
 # Whoever is not named in users.acl has the password and may do everything. The readiness port has a user of its own,
-# whose password is made anew at each boot.
+# with a new password at each boot.
 write_users() {
     local probe
     probe=$(head -c 24 /dev/urandom | sha256sum | cut -c 1-48)
