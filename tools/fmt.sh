@@ -24,6 +24,8 @@ shell_scripts() {
 }
 
 cargo fmt --all "${rust[@]}"
+# A workspace of its own.
+cargo fmt --manifest-path fuzz/Cargo.toml "${rust[@]}"
 shell_scripts | xargs shfmt "${shell[@]}"
 ruff format --quiet --no-cache "${python[@]}" .
 if command -v nixfmt >/dev/null; then

@@ -50,7 +50,7 @@ setup_promtool() {
         return
     fi
     say "fetching promtool"
-    unpack prometheus "$tools/prometheus" "$PROMTOOL_BY_HAND"
+    unpack "$tools/prometheus" "$PROMTOOL_BY_HAND" prometheus
     hash -r
     has promtool || die "$EX_UNAVAILABLE" "what was fetched does not run. $PROMTOOL_BY_HAND"
 }

@@ -1,10 +1,13 @@
 # shellcheck shell=bash
-# Kafka's jars, Valkey's and Redis's servers and an OCI registry, under .tools; nothing of the system is changed. Sourced by ./dev.
+# Kafka's jars, the servers of RabbitMQ, Valkey and Redis, an OCI registry and libfaketime, under .tools; nothing of the
+# system is changed. Sourced by ./dev.
 #
 # crates/stack looks for them in the same order: a variable, PATH, .tools.
 
 readonly OLDEST_VALKEY=8
 readonly REGISTRY_BY_HAND="an OCI registry is wanted: zot or docker-registry on PATH, or named in BLACKFRIDAY_ZOT"
+readonly FAKETIME_BY_HAND="libfaketime 0.9.10 or newer is wanted: installed as a package, or its libfaketimeMT.so.1 named in BLACKFRIDAY_LIBFAKETIME"
+readonly RABBITMQ_BY_HAND="RabbitMQ 3.10 or newer is wanted: rabbitmq-server on PATH, or its home in BLACKFRIDAY_RABBITMQ_HOME"
 readonly REDIS_BY_HAND="Redis 7 or newer is wanted: redis-server on PATH, or named in BLACKFRIDAY_REDIS_SERVER"
 readonly VALKEY_BY_HAND="Valkey $OLDEST_VALKEY or newer is wanted: on PATH, or named in BLACKFRIDAY_VALKEY_SERVER"
 
@@ -25,6 +28,18 @@ setup_kafka() {
     rm -rf "$tools/kafka"
     mv "$fresh" "$tools/kafka"
     stamp kafka "$root/tools/kafka/pom.xml"
+}
+
+# Tests start Kafka so often that making this pays after ten of them. A Kafka from elsewhere is left as it is.
+setup_quick_start() {
+    local quick_start=$tools/kafka/quick-start sources=("$root"/tools/kafka/{pom.xml,quick-start.sh})
+    if [[ ! -d $tools/kafka/libs ]] || { [[ -d $quick_start ]] && stamped quick-start "${sources[@]}"; }; then
+        return
+    fi
+    say "preparing quick starts of Kafka"
+    rm -rf "$quick_start"
+    logged "$root/tools/kafka/quick-start.sh" "$tools/kafka" "$quick_start"
+    stamp quick-start "${sources[@]}"
 }
 
 have_valkey() {
@@ -123,18 +138,49 @@ install_libraries_of_valkey() {
     apt_install $libraries
 }
 
+have_rabbitmq() {
+    [[ -n ${BLACKFRIDAY_RABBITMQ_HOME:-} ]] || has rabbitmq-server ||
+        "$tools/rabbitmq/erlang/bin/erl" -version >/dev/null 2>&1
+}
+
+# Out of the packages, with the Erlang that belongs to it: installed, both would be services that run.
+setup_rabbitmq() {
+    if have_rabbitmq; then
+        return
+    fi
+    say "fetching RabbitMQ"
+    has apt-get || die "$EX_UNAVAILABLE" "$RABBITMQ_BY_HAND"
+    apt_update
+    local erlang fresh=$tools/rabbitmq.new
+    mapfile -t erlang < <(erlang_of_rabbitmq)
+    unpack "$fresh" "$RABBITMQ_BY_HAND" rabbitmq-server "${erlang[@]}"
+    rm -rf "$tools/rabbitmq"
+    mv "$fresh"/usr/lib/rabbitmq/lib/rabbitmq_server-* "$tools/rabbitmq"
+    mv "$fresh/usr/lib/erlang" "$tools/rabbitmq/erlang"
+    rm -rf "$fresh"
+    # It says where Debian installs it.
+    # shellcheck disable=SC2016 # for the script itself to expand
+    sed -i -E 's|ROOTDIR="?/usr/lib/erlang"?$|ROOTDIR=$(cd "$(dirname "$0")/.." \&\& pwd -P)|' "$tools/rabbitmq/erlang/bin/erl"
+    have_rabbitmq || die "$EX_UNAVAILABLE" "what was fetched does not run. $RABBITMQ_BY_HAND"
+}
+
+erlang_of_rabbitmq() {
+    apt-cache depends --recurse --no-{recommends,suggests,conflicts,breaks,replaces,enhances} rabbitmq-server |
+        grep '^erlang-'
+}
+
 have_redis() {
     [[ -n ${BLACKFRIDAY_REDIS_SERVER:-} ]] || has redis-server ||
         "$tools/redis/usr/bin/redis-server" --version >/dev/null 2>&1
 }
 
-# What counts into Valkey counts into Redis, too: the tests of the store try both.
+# What counts into Valkey counts into Redis, too.
 setup_redis() {
     if have_redis; then
         return
     fi
     say "fetching Redis"
-    unpack redis-tools "$tools/redis" "$REDIS_BY_HAND"
+    unpack "$tools/redis" "$REDIS_BY_HAND" redis-tools
     # One program under three names; this one is in the package of the service.
     ln -sf redis-check-rdb "$tools/redis/usr/bin/redis-server"
     have_redis || die "$EX_UNAVAILABLE" "what was fetched does not run. $REDIS_BY_HAND"
@@ -151,6 +197,22 @@ setup_registry() {
         return
     fi
     say "fetching an OCI registry"
-    unpack docker-registry "$tools/registry" "$REGISTRY_BY_HAND"
+    unpack "$tools/registry" "$REGISTRY_BY_HAND" docker-registry
     have_registry || die "$EX_UNAVAILABLE" "what was fetched does not run. $REGISTRY_BY_HAND"
+}
+
+have_faketime() {
+    [[ -n ${BLACKFRIDAY_LIBFAKETIME:-} ]] ||
+        compgen -G "/usr/lib/*/faketime/libfaketimeMT.so.1" >/dev/null ||
+        compgen -G "$tools/faketime/usr/lib/*/faketime/libfaketimeMT.so.1" >/dev/null
+}
+
+# Faults put a program's clock wrong.
+setup_faketime() {
+    if have_faketime; then
+        return
+    fi
+    say "fetching libfaketime"
+    unpack "$tools/faketime" "$FAKETIME_BY_HAND" libfaketime
+    have_faketime || die "$EX_UNAVAILABLE" "what was fetched has no such library. $FAKETIME_BY_HAND"
 }

@@ -45,7 +45,7 @@ missing() {
     if [[ $purpose == test ]]; then
         need openssl openssl has openssl
         need chromium chromium has_chromium
-        have_checkers || need "python3 with venv" "python3 python3-venv" has_venv
+        { have_checkers && have_clients; } || need "python3 with venv" "python3 python3-venv" has_venv
     fi
 }
 
@@ -130,17 +130,20 @@ apt_install() {
     logged as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@"
 }
 
-# unpack PACKAGE FOLDER BY_HAND: Debian's package into a folder of ours; the system does not learn of it.
+# unpack FOLDER BY_HAND PACKAGE...: Debian's packages into a folder of ours; the system does not learn of them.
 unpack() {
-    local package=$1 folder=$2 by_hand=$3
+    local folder=$1 by_hand=$2 package
+    shift 2
     has apt-get || die "$EX_UNAVAILABLE" "$by_hand"
     rm -rf "$folder" "$tools/apt"
     mkdir -p "$tools/apt/packages"
     apt_update
     # As ourselves and not as apt's own user, who may not write here.
-    (cd "$tools/apt/packages" && apt-get -o APT::Sandbox::User= download -qq "$package" >&2) ||
+    (cd "$tools/apt/packages" && apt-get -o APT::Sandbox::User= download -qq "$@" >&2) ||
         die "$EX_UNAVAILABLE" "this release does not have it. $by_hand"
-    dpkg-deb --extract "$tools/apt/packages/$package"_*.deb "$folder"
+    for package in "$tools"/apt/packages/*.deb; do
+        dpkg-deb --extract "$package" "$folder"
+    done
     rm -rf "$tools/apt"
 }
 
