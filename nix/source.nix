@@ -66,6 +66,7 @@ in
   # Everything that is to be read, and what it tells to start.
   docs = of [
     (fileset.difference (fileset.fileFilter (file: file.hasExt "md") root) ../nix)
+    ../LICENSE
     ../dev
     ../k8s/generate.sh
     ../k8s/tests

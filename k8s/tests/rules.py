@@ -120,7 +120,7 @@ def of_texts(tree):
     root = Path(__file__).resolve().parents[2]
     version = re.search(r'^version = "(.+)"$', (root / "Cargo.toml").read_text(), re.MULTILINE)[1]
     for document in sorted(
-        [*(root / "docs").glob("*.md"), *root.glob("*.md"), tree / "README.md", *root.glob("locust/*.md")]
+        [*(root / "docs").rglob("*.md"), *root.glob("*.md"), tree / "README.md", *root.glob("locust/*.md")]
     ):
         for named in re.findall(r"\bcomponents/([a-z0-9-]+)", document.read_text()):
             if not (tree / "components" / named).is_dir():

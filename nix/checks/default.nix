@@ -61,6 +61,7 @@ in
       outputs
       ;
   };
+  translations = pkgs.callPackage ./translations.nix { inherit source; };
   nix = pkgs.callPackage ./nix.nix { inherit source; };
   manifests = pkgs.callPackage ./manifests.nix { inherit source; };
   scripts = pkgs.callPackage ./scripts.nix { inherit source; };
