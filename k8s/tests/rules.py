@@ -15,6 +15,7 @@ from pathlib import Path
 import yaml
 
 import arrows
+import helm
 import permissions
 
 WORKLOADS = ("Deployment", "StatefulSet", "Job", "CronJob")
@@ -37,6 +38,8 @@ def main():
                 + list(of_workloads(objects))
                 + list(of_hosts(objects))
             )
+            if "grafana-helm" in components(folder):
+                found += list(helm.compare(tree, objects))
         violations += [f"{file.stem}: {violation}" for violation in found]
     for file in sorted(rendered.glob("operators/*.yaml")):
         objects = [one for one in yaml.safe_load_all(file.read_text()) if one]
