@@ -63,7 +63,7 @@ def faults(root, pages):
     pairs = {}
     for page in pages:
         english = first_link(page)
-        if not isinstance(english, pathlib.Path) or not english.is_file():
+        if not isinstance(english, pathlib.Path) or not (english.is_file() and english.is_relative_to(root)):
             yield page, 1, "its first link does not lead to the English page"
         elif first_link(english) != page:
             yield english, 1, f"its first link does not lead to {page.relative_to(root)}"
@@ -142,7 +142,7 @@ def difference(kind, ours, theirs):
     if ours[1] != theirs[1]:
         return f"the {kind} is {ours[1] or 'unnamed'}, not {theirs[1] or 'unnamed'}"
     if kind == "block":
-        lines = itertools.zip_longest(ours[2], theirs[2], fillvalue="")
+        lines = itertools.zip_longest(ours[2], theirs[2], fillvalue=None)
         return next(f"the block has {one!r}, not {other!r}" for one, other in lines if one != other)
     for name, here, there in zip(("code", "links", "numbers"), ours[2:], theirs[2:]):
         if here != there:
