@@ -410,6 +410,8 @@ image_fields() {
 images:
   - kind: VirtualMachine
     path: spec/template/spec/volumes[]/containerDisk/image
+  - kind: RabbitmqCluster
+    path: spec/image
 YAML
 }
 

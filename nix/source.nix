@@ -49,6 +49,7 @@ in
     ../.ci
     ../nix
     ../k8s/generate.sh
+    ../k8s/mirror.sh
     ../k8s/tests
     ../locust
     ../crates/e2e/tests/openapi
@@ -69,6 +70,7 @@ in
     ../LICENSE
     ../dev
     ../k8s/generate.sh
+    ../k8s/mirror.sh
     ../k8s/tests
   ];
   toml = lib.importTOML ../Cargo.toml;

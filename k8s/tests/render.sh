@@ -5,7 +5,7 @@
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-images=(gateway relay writer consumer dashboard verify load valkey-config kafka valkey rabbitmq redis valkey-disk locust)
+images=(gateway relay writer consumer dashboard verify load valkey-config kafka valkey rabbitmq redis valkey-disk locust grafana)
 python=${PYTHON:-python3}
 out=
 
@@ -100,6 +100,28 @@ done < <(grep -v '^#' "$here/combinations.txt")
 for folder in "$work"/k8s/overlays/* "$work"/k8s/operators/kubevirt-cr*; do
     "${kustomize[@]}" "$folder" >"$out/$(basename "$folder").yaml"
 done
+
+# Mirrored, an overlay has every image from our registry. The clients are made up.
+mkdir "$work/bin"
+cat >"$work/bin/skopeo" <<SH
+#!$BASH
+: >"\${!##oci-archive:}"
+SH
+cat >"$work/bin/blackfriday" <<SH
+#!$BASH
+# image push ARCHIVE REFERENCE --name NAME --kustomize FOLDER
+printf '  - name: "%s"\n    newName: "%s"\n    digest: sha256:%s\n' "\$6" "\${4%:*}" "\$(printf %s "\$4" | sha256sum | cut -d ' ' -f 1)" \\
+    >>"\$8/kustomization.yaml"
+SH
+chmod +x "$work/bin/skopeo" "$work/bin/blackfriday"
+cp -r "$work/k8s" "$work/mirrored"
+PATH="$work/bin:$PATH" "$work/mirrored/mirror.sh" --registry registry.test:5000 everything-machines 2>/dev/null
+"$work/mirrored/generate.sh" --registry registry.test:5000 --domain shop.test
+foreign=$("${kustomize[@]}" "$work/mirrored/overlays/everything-machines" | grep -E '^ *(- )?image: ' | grep -v ' registry\.test:5000/.*@sha256:' || true)
+[[ -z $foreign ]] || {
+    echo "render: mirror.sh leaves images of others: $foreign" >&2
+    exit 1
+}
 
 # What we change in the releases of operators, seen on something of their shape.
 mkdir -p "$out/operators"
