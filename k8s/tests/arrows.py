@@ -22,7 +22,13 @@ def compare(tree, objects, components):
 
 def read(file, wanted):
     lines = (line.split() for line in file.read_text().splitlines() if line and not line.startswith("#"))
-    return {(one, end, port) for when, start, end, port in lines if when in wanted for one in each(start)}
+    return {(one, end, port) for when, start, end, port in lines if is_brought(when, wanted) for one in each(start)}
+
+
+def is_brought(when, wanted):
+    """`A!B` is A without B."""
+    name, _, without = when.partition("!")
+    return name in wanted and without not in wanted
 
 
 def each(start):

@@ -30,6 +30,8 @@ let
         workload = ../../crates/workload/assets/black-friday.toml;
       }
     );
+  # No overlay has Grafana's, which is large: who takes it pushes it.
+  usual = lib.attrValues (lib.removeAttrs images [ "grafana" ]);
   push = withImages ./push.nix;
   deploy = withImages ./deploy.nix;
   # A command of ours, with the variables of what it starts, and of nothing else. Our own may be set otherwise by who calls;
@@ -62,14 +64,12 @@ in
   inherit demo;
   default = demo;
   deploy = deploy "deploy" "Bring everything into a Kubernetes cluster, wait until it works, prove it" (
-    lib.attrValues images ++ disk
+    usual ++ disk
   );
-  deploy-plain = deploy "deploy-plain" "The same without the disk of the VM" (lib.attrValues images);
+  deploy-plain = deploy "deploy-plain" "The same without the disk of the VM" usual;
   load = command "load" "load" { } "Send sales at a fixed rate or as fast as they are answered";
-  push = push "push" "Push every image, the disk and the workload to a registry" (
-    lib.attrValues images ++ disk
-  );
-  push-plain = push "push-plain" "The same without the disk of the VM" (lib.attrValues images);
+  push = push "push" "Push the images, the disk and the workload to a registry" (usual ++ disk);
+  push-plain = push "push-plain" "The same without the disk of the VM" usual;
   reproduce = app "Build everything twice, compare, print a table of digests" (
     pkgs.callPackage ./reproduce.nix { inherit outputs; }
   );

@@ -7,6 +7,7 @@
 }:
 let
   ours = lib.removeAttrs images [
+    "grafana"
     "kafka"
     "locust"
     "rabbitmq"

@@ -46,4 +46,5 @@ in
   rabbitmq = pkgs.callPackage ./rabbitmq.nix { inherit image version; };
   redis = pkgs.callPackage ./redis.nix { inherit image version; };
   locust = pkgs.callPackage ./locust.nix { inherit image version locust; };
+  grafana = pkgs.callPackage ./grafana.nix { inherit image version; };
 }

@@ -4,6 +4,8 @@
   name,
   version,
   description,
+  # Of what is inside.
+  license ? "Apache-2.0",
   contents,
   entrypoint,
   env ? { },
@@ -27,7 +29,7 @@ dockerTools.buildLayeredImage {
       "org.opencontainers.image.title" = "blackfriday ${name}";
       "org.opencontainers.image.description" = description;
       "org.opencontainers.image.version" = version;
-      "org.opencontainers.image.licenses" = "Apache-2.0";
+      "org.opencontainers.image.licenses" = license;
     };
   };
 }

@@ -18,6 +18,7 @@ image {
   inherit version;
   name = "locust";
   description = "Locust with the traffic of a black friday";
+  license = "MIT AND Apache-2.0";
   contents = [ locust ];
   # For a workload out of a registry that a public authority vouches for.
   env.SSL_CERT_FILE = "${cacert}/etc/ssl/certs/ca-bundle.crt";

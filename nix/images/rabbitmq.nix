@@ -12,6 +12,7 @@ image {
   inherit version;
   name = "rabbitmq";
   description = "RabbitMQ ${rabbitmq-server.version}: rabbitmq-server, rabbitmqctl, rabbitmq-diagnostics";
+  license = "MPL-2.0";
   contents = [
     coreutils
     dockerTools.binSh

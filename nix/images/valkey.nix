@@ -4,6 +4,7 @@ image {
   name = "valkey";
   inherit (valkey) version;
   description = "Valkey: valkey-server, valkey-sentinel, valkey-cli";
+  license = "BSD-3-Clause";
   contents = [ valkey ];
   entrypoint = [ "/bin/valkey-server" ];
   ports = [
