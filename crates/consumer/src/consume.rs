@@ -1,7 +1,7 @@
 //! The loop in which everything happens that changes which partitions are counted, and where.
 //!
 //! A partition goes its own way from its start to its stop; what waits for something, a leader, dead letters, an operator,
-//! waits in a task of its own. Only the store is common to all: the batches that are ready are applied in one round trip.
+//! waits in a task of its own. Only the store is common to all: the batches that are ready are applied in one step.
 //!
 //! - **Epochs.** Each start of a partition gets the next number, and its task, its batches and its applies carry it. What
 //!   comes back under an older one belongs to a start that was given up, and is dropped: nothing has to be called back.

@@ -1,4 +1,4 @@
-//! Second stage: what was folded is applied to the store, all partitions that are ready in one round trip.
+//! Second stage: what was folded is applied to the store, all partitions that are ready in one step.
 
 use std::time::Duration;
 

@@ -2,6 +2,8 @@
 //!
 //! Numbers that may pass 2^53 travel as decimal strings, because Lua's numbers are floating-point.
 
+use std::collections::BTreeSet;
+
 use blackfriday_event::{
     Category, CountedKey, IDEMPOTENCY_WINDOW_MS, IdempotencyKey, KeyWindow, PricePoint, ProductId, SaleTally,
     WeatherReport, WeatherTally, digest_from_hex, digest_to_hex,
@@ -84,8 +86,8 @@ struct WireSales {
     max: String,
     categories: Vec<WireCategory>,
     seconds: Vec<String>,
-    #[serde(flatten)]
-    keys: WireKeys,
+    /// Of each partition.
+    places: Vec<WireKeys>,
 }
 
 #[derive(Serialize)]
@@ -102,8 +104,7 @@ struct WireCategory {
 struct WireWeather {
     countries: Vec<String>,
     reports: Vec<[String; 4]>,
-    #[serde(flatten)]
-    keys: WireKeys,
+    places: [WireKeys; 1],
 }
 
 #[derive(Serialize)]
@@ -115,25 +116,52 @@ struct WireKeys {
 
 /// The function call that applies a batch.
 pub(crate) fn command(keys: &Keys, config: &StoreConfig, batch: &Batch) -> Cmd {
-    let mut names = keys.of_place(&batch.topic, batch.partition);
-    let place = place(config, &batch.topic, batch.partition, batch.from, batch.to);
-    let last = batch.last.map(LastRecord::to_text).unwrap_or_default();
-    let mut command = cmd("FCALL");
     match &batch.tally {
-        BatchTally::Sales(tally) => {
-            names.extend(keys.of_sales());
-            command.arg(&FUNCTIONS.apply_sales).arg(names.len()).arg(names).arg(&place).arg(last);
-            command.arg(config.history_len).arg(config.series_seconds).arg(config.series_ttl_s);
-            command.arg(json(&WireSales::of(tally, &batch.keys)));
-        }
+        BatchTally::Sales(tally) => sales(keys, config, &[batch], tally),
         BatchTally::Weather(tally) => {
+            let mut names = keys.of_place(&batch.topic, batch.partition);
             names.extend([keys.country_counts(), keys.total_messages()]);
             names.extend(tally.reports.iter().map(|report| keys.weather(report)));
-            command.arg(&FUNCTIONS.apply_weather).arg(names.len()).arg(names).arg(&place).arg(last);
+            let mut command = cmd("FCALL");
+            command.arg(&FUNCTIONS.apply_weather).arg(names.len()).arg(names);
+            command.arg(schema(config)).arg(&batch.place());
             command.arg(u64::from(config.weather_ttl_s) * 1000);
             command.arg(json(&WireWeather::of(tally, &batch.keys)));
+            command
         }
     }
+}
+
+/// The function call that applies batches of several partitions in one step, all or none: what several of them touch is
+/// written once. None if it is one batch, if they are not all of the sales of one topic, or if two are of one partition:
+/// both would find its position as it was.
+pub(crate) fn command_of_all(keys: &Keys, config: &StoreConfig, batches: &[Batch]) -> Option<Cmd> {
+    let (first, others) = batches.split_first().filter(|(_, others)| !others.is_empty())?;
+    let partitions: BTreeSet<_> = batches.iter().map(|batch| batch.partition).collect();
+    if partitions.len() < batches.len() {
+        return None;
+    }
+    let BatchTally::Sales(tally) = &first.tally else { return None };
+    let mut all = SaleTally::clone(tally);
+    for batch in others {
+        match &batch.tally {
+            BatchTally::Sales(tally) if batch.topic == first.topic => all.merge(tally),
+            _ => return None,
+        }
+    }
+    Some(sales(keys, config, &batches.iter().collect::<Vec<_>>(), &all))
+}
+
+fn sales(keys: &Keys, config: &StoreConfig, batches: &[&Batch], tally: &SaleTally) -> Cmd {
+    let of_places = batches.iter().flat_map(|batch| keys.of_place(&batch.topic, batch.partition));
+    let names: Vec<_> = of_places.chain(keys.of_sales()).collect();
+    let mut command = cmd("FCALL");
+    command.arg(&FUNCTIONS.apply_sales).arg(names.len()).arg(names).arg(schema(config));
+    for batch in batches {
+        command.arg(&batch.place());
+    }
+    command.arg(config.history_len).arg(config.series_seconds).arg(config.series_ttl_s);
+    command.arg(json(&WireSales::of(tally, batches.iter().map(|batch| &batch.keys))));
     command
 }
 
@@ -142,8 +170,8 @@ pub(crate) fn stop(keys: &Keys, config: &StoreConfig, at: (&str, i32, i64), reas
     let (topic, partition, position) = at;
     let names = keys.of_place(topic, partition);
     let mut command = cmd("FCALL");
-    command.arg(&FUNCTIONS.stop).arg(names.len()).arg(names);
-    command.arg(&place(config, topic, partition, position, position)).arg(reason);
+    command.arg(&FUNCTIONS.stop).arg(names.len()).arg(names).arg(schema(config));
+    command.arg(&place(topic, partition, position, position, None)).arg(reason);
     command
 }
 
@@ -152,21 +180,31 @@ pub(crate) fn resume(keys: &Keys, config: &StoreConfig, at: (&str, i32), from: i
     let (topic, partition) = at;
     let names = keys.of_place(topic, partition);
     let mut command = cmd("FCALL");
-    command.arg(&FUNCTIONS.resume).arg(names.len()).arg(names);
-    command.arg(&place(config, topic, partition, from, to));
+    command.arg(&FUNCTIONS.resume).arg(names.len()).arg(names).arg(schema(config));
+    command.arg(&place(topic, partition, from, to, None));
     command
 }
 
-/// The arguments that every function takes first.
-fn place(config: &StoreConfig, topic: &str, partition: i32, from: i64, to: i64) -> [String; 5] {
-    let schema: Vec<_> =
-        config.schema().into_iter().flat_map(|(name, value)| [name.to_owned(), value]).collect();
-    let begun = Keys::begun_field(topic, partition);
-    [partition.to_string(), begun, from.to_string(), to.to_string(), json(&schema)]
+impl Batch {
+    fn place(&self) -> [String; 5] {
+        place(&self.topic, self.partition, self.from, self.to, self.last)
+    }
+}
+
+/// What every function takes first, names and values in turns, as JSON.
+fn schema(config: &StoreConfig) -> String {
+    let schema = config.schema().into_iter().flat_map(|(name, value)| [name.to_owned(), value]);
+    json(&schema.collect::<Vec<_>>())
+}
+
+/// The arguments that a function takes for a partition.
+fn place(topic: &str, partition: i32, from: i64, to: i64, last: Option<LastRecord>) -> [String; 5] {
+    let last = last.map(LastRecord::to_text).unwrap_or_default();
+    [partition.to_string(), Keys::begun_field(topic, partition), from.to_string(), to.to_string(), last]
 }
 
 impl WireSales {
-    fn of(tally: &SaleTally, keys: &KeyWindow) -> Self {
+    fn of<'a>(tally: &SaleTally, keys: impl Iterator<Item = &'a KeyWindow>) -> Self {
         let (min, max) =
             tally.price_range().map(|(min, max)| (min.to_string(), max.to_string())).unwrap_or_default();
         Self {
@@ -178,7 +216,7 @@ impl WireSales {
                 .iter()
                 .flat_map(|(second, sales)| [second.to_string(), sales.to_string()])
                 .collect(),
-            keys: WireKeys::of(keys),
+            places: keys.map(WireKeys::of).collect(),
         }
     }
 }
@@ -215,7 +253,7 @@ impl WireWeather {
                 .flat_map(|(country, n)| [country.clone(), n.to_string()])
                 .collect(),
             reports: tally.reports.iter().map(report).collect(),
-            keys: WireKeys::of(keys),
+            places: [WireKeys::of(keys)],
         }
     }
 }

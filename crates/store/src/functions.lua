@@ -104,14 +104,15 @@ local function check_both(key, value, other, expected)
   end
 end
 
--- The keys that every call needs, in this order, before its own.
-local function place_keys(KEYS)
+-- The keys that a call needs for a partition, in this order; those of the first are its first.
+local PLACE_KEYS = 7
+local function place_keys(KEYS, nth)
+  local before = ((nth or 1) - 1) * PLACE_KEYS
   return {
-    position = KEYS[1], last = KEYS[2], stopped = KEYS[3], begun = KEYS[4], schema = KEYS[5],
-    idempotency = KEYS[6], events = KEYS[7],
+    position = KEYS[before + 1], last = KEYS[before + 2], stopped = KEYS[before + 3], begun = KEYS[before + 4],
+    schema = KEYS[before + 5], idempotency = KEYS[before + 6], events = KEYS[before + 7],
   }
 end
-local PLACE_KEYS = 7
 
 -- `schema` is names and values in turns. Nothing else can be there while it is not.
 local function check_schema(KEYS, keys, schema)
@@ -158,8 +159,14 @@ local function check_begun(keys)
   return old
 end
 
--- What every call checks of the keys that it begins and ends with. Returns the stored position.
+-- What every call checks of the keys that it begins and ends with, and of what it would write there. Returns the stored
+-- position.
 local function check_place(KEYS, keys, place, schema)
+  for _, name in ipairs({ 'partition', 'from', 'to' }) do
+    if not string.find(place[name] or '', '^%d+$') then
+      error({ err = 'ARGUMENT ' .. name .. ' is ' .. string.sub(place[name] or 'missing', 1, 60) .. ', not a number' })
+    end
+  end
   for _, key in ipairs({ keys.position, keys.last, keys.stopped, keys.begun }) do check_key(key, 'hash') end
   permit('HDEL', keys.begun, '0')
   check_schema(KEYS, keys, schema)
@@ -218,27 +225,31 @@ local function forget(keys, newest, added, window)
   remove('HDEL', keys.events, forgotten)
 end
 
--- `tally.keys` is times and keys in turns, `tally.events` the counted events in the same order; `newest` is the newest time
+-- `of.keys` is times and keys in turns, `of.events` the counted events in the same order; `newest` is the newest time
 -- before them.
-local function remember(keys, tally, newest)
+local function remember(keys, of, newest)
   local events = {}
-  for at, event in ipairs(tally.events) do
-    events[2 * at - 1], events[2 * at] = tally.keys[2 * at], event
-    newest = math.max(newest or 0, tonumber(tally.keys[2 * at - 1]))
+  for at, event in ipairs(of.events) do
+    events[2 * at - 1], events[2 * at] = of.keys[2 * at], event
+    newest = math.max(newest or 0, tonumber(of.keys[2 * at - 1]))
   end
   write_pairs('HSET', keys.events, events)
-  write_pairs('ZADD', keys.idempotency, tally.keys)
-  if newest then forget(keys, newest, #tally.events, tally.keys_window_ms) end
+  write_pairs('ZADD', keys.idempotency, of.keys)
+  if newest then forget(keys, newest, #of.events, of.keys_window_ms) end
 end
 
--- What all applies end with.
-local function advance(keys, place, schema, last, old)
-  table.insert(schema, place.begun_field)
-  table.insert(schema, '1')
+-- What all applies end with. The notes go last, after every partition has its position.
+local function advance(keys, places, schema, old)
+  for _, place in ipairs(places) do
+    table.insert(schema, place.begun_field)
+    table.insert(schema, '1')
+  end
   redis.call('HSET', keys.schema, unpack(schema))
-  if last ~= '' then redis.call('HSET', keys.last, place.partition, last) end
-  redis.call('HSET', keys.position, place.partition, place.to)
-  table.insert(old, place.partition .. ':' .. place.to)
+  for _, place in ipairs(places) do
+    if place.last ~= '' then redis.call('HSET', keys.last, place.partition, place.last) end
+    redis.call('HSET', keys.position, place.partition, place.to)
+    table.insert(old, place.partition .. ':' .. place.to)
+  end
   remove('HDEL', keys.begun, old)
 end
 
@@ -406,8 +417,8 @@ local function expire(keys, now, seconds)
   for category = 1, 4 do redis.call('PEXPIREAT', keys.history_of[category], at) end
 end
 
-local function sale_keys(KEYS)
-  local first = PLACE_KEYS
+local function sale_keys(KEYS, places)
+  local first = places * PLACE_KEYS
   local four = function(at) return { KEYS[first + at], KEYS[first + at + 1], KEYS[first + at + 2], KEYS[first + at + 3] } end
   return {
     max = KEYS[first + 1], min = KEYS[first + 2], reports = KEYS[first + 3], ranking = KEYS[first + 4],
@@ -417,37 +428,49 @@ local function sale_keys(KEYS)
   }
 end
 
--- Partition, its name in the schema, from, to.
-local function place_of(ARGV)
-  return { partition = ARGV[1], begun_field = ARGV[2], from = ARGV[3], to = ARGV[4] }
+-- Schema, then of each partition: its number, its name in the schema, from, to, last record or ''.
+local PLACE_ARGS = 5
+local function place_of(ARGV, nth)
+  local before = 1 + ((nth or 1) - 1) * PLACE_ARGS
+  return {
+    partition = ARGV[before + 1], begun_field = ARGV[before + 2], from = ARGV[before + 3], to = ARGV[before + 4],
+    last = ARGV[before + 5],
+  }
 end
 
--- KEYS: those of `place_keys`, then the counters in the order of `sale_keys`.
--- ARGV: those of `place_of`, schema, last record or '', history length, seconds of the series, seconds to live or 0, tally
--- as JSON.
--- Returns {1, to} if it was applied, {0, stored position} if it was refused, {2, reason} if the partition is stopped.
+-- One step for partitions of one topic: all of them, or none.
+-- KEYS: those of `place_keys` of each partition, then the counters in the order of `sale_keys`.
+-- ARGV: those of `place_of` of each partition, then history length, seconds of the series, seconds to live or 0, tally as
+-- JSON, which has the idempotency keys of each partition.
+-- Returns {1, to} if it was applied, {0, stored position} if a partition was refused, {2, reason} if one is stopped.
 local function apply_sales(KEYS, ARGV)
-  local keys, place, schema = place_keys(KEYS), place_of(ARGV), cjson.decode(ARGV[5])
-  local refused, old = refuse(KEYS, keys, place, schema)
-  if refused then return refused end
-  local tally, counters, expiring = cjson.decode(ARGV[10]), sale_keys(KEYS), ARGV[9] ~= '0'
-  local newest = check_keys(keys)
+  local schema, tally = cjson.decode(ARGV[1]), cjson.decode(ARGV[#ARGV])
+  local length, seconds, to_live = tonumber(ARGV[#ARGV - 3]), tonumber(ARGV[#ARGV - 2]), ARGV[#ARGV - 1]
+  local places, keys, old, newest = {}, {}, nil, {}
+  for nth = 1, #tally.places do
+    places[nth], keys[nth] = place_of(ARGV, nth), place_keys(KEYS, nth)
+    local refused, notes = refuse(KEYS, keys[nth], places[nth], schema)
+    if refused then return refused end
+    old = old or notes
+    newest[nth] = check_keys(keys[nth])
+  end
+  local counters, expiring = sale_keys(KEYS, #places), to_live ~= '0'
   local stored = read_sales(counters, tally, expiring)
-  begin(keys, place)
+  for nth, place in ipairs(places) do begin(keys[nth], place) end
   if tally.max ~= '' then
     widen(counters, stored, tally)
     local sums = {}
     for at = 1, 4 do
       if tally.categories[at].sales ~= '0' then
-        add_category(counters, at, tally.categories[at], stored, sums, tonumber(ARGV[7]))
+        add_category(counters, at, tally.categories[at], stored, sums, length)
       end
     end
-    add_seconds(counters.series, tally.seconds, stored, tonumber(ARGV[8]))
-    if expiring then expire(counters, stored.now, ARGV[9]) end
+    add_seconds(counters.series, tally.seconds, stored, seconds)
+    if expiring then expire(counters, stored.now, to_live) end
   end
-  remember(keys, tally, newest)
-  advance(keys, place, schema, ARGV[6], old)
-  return { 1, place.to }
+  for nth = 1, #places do remember(keys[nth], tally.places[nth], newest[nth]) end
+  advance(keys[1], places, schema, old)
+  return { 1, places[1].to }
 end
 
 local function check_weather(KEYS, by_country, total, tally)
@@ -467,10 +490,10 @@ local function check_weather(KEYS, by_country, total, tally)
 end
 
 -- KEYS: those of `place_keys`, reports by country, total of reports, then one per report.
--- ARGV: those of `place_of`, schema, last record or '', milliseconds to live of a report, tally as JSON.
+-- ARGV: those of `place_of`, milliseconds to live of a report, tally as JSON.
 -- Returns as `apply_sales`.
 local function apply_weather(KEYS, ARGV)
-  local keys, place, schema = place_keys(KEYS), place_of(ARGV), cjson.decode(ARGV[5])
+  local keys, place, schema = place_keys(KEYS), place_of(ARGV), cjson.decode(ARGV[1])
   local refused, old = refuse(KEYS, keys, place, schema)
   if refused then return refused end
   local by_country, total, tally = KEYS[PLACE_KEYS + 1], KEYS[PLACE_KEYS + 2], cjson.decode(ARGV[8])
@@ -488,27 +511,27 @@ local function apply_weather(KEYS, ARGV)
     redis.call('HSET', key, 'description', report[2], 'country', report[3], 'weather', report[4], 'timestamp', report[1])
     redis.call('PEXPIREAT', key, string.format('%.0f', tonumber(report[1]) + tonumber(ARGV[7])))
   end
-  remember(keys, tally, newest)
-  advance(keys, place, schema, ARGV[6], old)
+  remember(keys, tally.places[1], newest)
+  advance(keys, { place }, schema, old)
   return { 1, place.to }
 end
 
 -- Marks a partition as stopped, for good, if its position is the given one.
--- KEYS: those of `place_keys`. ARGV: those of `place_of`, schema, reason.
+-- KEYS: those of `place_keys`. ARGV: those of `place_of`, reason.
 local function stop(KEYS, ARGV)
   local keys, place = place_keys(KEYS), place_of(ARGV)
-  local refused = refuse(KEYS, keys, place, cjson.decode(ARGV[5]))
+  local refused = refuse(KEYS, keys, place, cjson.decode(ARGV[1]))
   if refused then return refused end
-  redis.call('HSET', keys.stopped, place.partition, ARGV[6])
+  redis.call('HSET', keys.stopped, place.partition, ARGV[7])
   return { 1, place.to }
 end
 
 -- Moves a position, and takes the mark of a stop and the last record's identity away. The partition is stopped from the
 -- first write to the last: a part of this counts nothing, and can be resumed again. Idempotency keys of records that come
 -- again under other offsets stay counted: the empty key's event says below which offset.
--- KEYS: those of `place_keys`. ARGV: those of `place_of`, schema.
+-- KEYS: those of `place_keys`. ARGV: those of `place_of`, without a last record.
 local function resume(KEYS, ARGV)
-  local keys, place, schema = place_keys(KEYS), place_of(ARGV), cjson.decode(ARGV[5])
+  local keys, place, schema = place_keys(KEYS), place_of(ARGV), cjson.decode(ARGV[1])
   local stored = check_place(KEYS, keys, place, schema)
   for _, key in ipairs({ keys.stopped, keys.last }) do permit('HDEL', key, '0') end
   check_key(keys.events, 'hash')
@@ -520,7 +543,7 @@ local function resume(KEYS, ARGV)
   if tonumber(place.to) < tonumber(place.from) and has_keys then
     redis.call('HSET', keys.events, '', string.format('%.0f', math.max(tonumber(below), tonumber(place.from))))
   end
-  advance(keys, place, schema, '', old)
+  advance(keys, { place }, schema, old)
   redis.call('HDEL', keys.last, place.partition)
   redis.call('HDEL', keys.stopped, place.partition)
   return { 1, place.to }

@@ -151,8 +151,9 @@ impl Store {
         window::read(what, &self.keys, wanted, answers, &pipeline)
     }
 
-    /// Applies batches in one round trip. Each is applied or refused on its own; the worst error of any is returned, and
-    /// then the positions show which of the others were applied.
+    /// Applies batches. Those of the sales of one topic are tried in one step, all or none, in which each key is written
+    /// once; where that is refused, each is applied or refused on its own, in one round trip: the worst error of any is
+    /// returned, and then the positions show which of the others were applied.
     ///
     /// # Errors
     /// Valkey is away (the outcome is not known: the same batch may be applied again, and is refused if it was applied
@@ -161,11 +162,21 @@ impl Store {
         if batches.is_empty() {
             return Ok(Vec::new());
         }
+        let what = "apply a batch";
+        if let Some(of_all) = apply::command_of_all(&self.keys, &self.config, batches) {
+            match self.call_one(what, of_all).await {
+                Ok(Outcome::Applied) => return Ok(vec![Outcome::Applied; batches.len()]),
+                // Nothing was changed; whose trouble it is, each shows on its own.
+                Ok(_) => {}
+                Err(error) if error.is_retryable() => return Err(error),
+                Err(_) => {}
+            }
+        }
         let mut pipeline = pipe();
         for batch in batches {
             pipeline.add_command(apply::command(&self.keys, &self.config, batch));
         }
-        self.call("apply a batch", &pipeline).await
+        self.call(what, &pipeline).await
     }
 
     /// What is asked for, all at one instant. A number asks for as many products of each ranking, and for all prices.

@@ -2,13 +2,14 @@
 
 use blackfriday_event::{Category, EventId, IdempotencyKey, Sale};
 use blackfriday_stack::ValkeyKind;
-use blackfriday_store::{LastRecord, Outcome, StoreConfig, StoreError, StoredPartition};
+use blackfriday_store::{Batch, LastRecord, Outcome, StoreConfig, StoreError, StoredPartition};
 
 use crate::setup::{CONFIG, Counted, START_MS, Setup, batch, batches, last_record, sale, timestamp};
 
 on_both! {
     the_last_record_changes_in_one_step_with_the_position,
     a_stopped_partition_counts_nothing_until_it_is_resumed,
+    partitions_are_counted_in_one_step_and_a_refused_one_holds_up_no_other,
     a_partition_that_was_never_counted_can_be_stopped_and_resumed,
     the_mark_of_a_stop_is_no_difference_if_it_says_what_is_known,
     a_resume_leaves_no_differences,
@@ -43,6 +44,46 @@ fn stop(setup: &Setup, position: i64, reason: &str) -> Outcome {
 
 pub(crate) fn resume(setup: &Setup, from: i64, to: i64) -> Outcome {
     setup.runtime.block_on(setup.store.resume("ventas", 0, from, to)).expect("answers")
+}
+
+/// One call, which touches each key once; and if that is refused, each by itself.
+fn partitions_are_counted_in_one_step_and_a_refused_one_holds_up_no_other(kind: ValkeyKind) {
+    let setup = Setup::new(kind);
+    let sales = |at: u128| [sale(Category::Ropa, "P-1", 2 * at), keyed(&format!("k{at}"), "P-2", 1)];
+    let each = [0_i32, 1, 2].map(|at| (at, sales(u128::try_from(at).expect("small"))));
+    let apply = |from: usize| {
+        let parts: Vec<_> = each.iter().map(|(at, sales)| (*at, from, &sales[from..])).collect();
+        setup.runtime.block_on(batches(&setup.store, &parts))
+    };
+    // What loads the functions is no call of them.
+    assert_eq!(stop(&setup, 9, "no"), Outcome::Refused { stored: 0 });
+    let calls = || {
+        let stats = setup.runtime.block_on(setup.valkey.command(&["INFO", "commandstats"])).expect("answers");
+        let calls = stats.lines().find_map(|line| line.strip_prefix("cmdstat_fcall:calls=")?.split(',').next());
+        calls.and_then(|calls| calls.parse::<u64>().ok()).unwrap_or(0)
+    };
+    let before = calls();
+    let outcomes = setup.runtime.block_on(setup.store.apply(&apply(0))).expect("applies");
+    assert_eq!((outcomes, calls() - before), (vec![Outcome::Applied; 3], 1));
+    let mut model = setup.store.model();
+    for (at, sales) in &each {
+        for (offset, sale) in (0..).zip(sales) {
+            sale.record(&mut model, *at, offset);
+        }
+        model.advance("ventas", *at, 2);
+    }
+    assert_eq!(model.compare(&setup.dump(), START_MS), []);
+
+    let twice = [batch(&setup.store, 2, &sales(7)[..1]), batch(&setup.store, 2, &sales(7)[..1])];
+    let outcomes = setup.runtime.block_on(setup.store.apply(&twice)).expect("answers");
+    assert_eq!(outcomes, [Outcome::Applied, Outcome::Refused { stored: 3 }]);
+
+    assert_eq!(stop(&setup, 3, "no"), Outcome::Applied);
+    let next = |partition: i32, from: usize| Batch { partition, ..batch(&setup.store, from, &sales(9)[..1]) };
+    let mixed = [next(0, 3), next(1, 7), next(2, 2)];
+    let outcomes = setup.runtime.block_on(setup.store.apply(&mixed)).expect("answers");
+    let stopped = Outcome::Stopped { reason: "no".to_owned() };
+    assert_eq!(outcomes, [stopped, Outcome::Refused { stored: 2 }, Outcome::Applied]);
 }
 
 fn the_last_record_changes_in_one_step_with_the_position(kind: ValkeyKind) {

@@ -15,6 +15,8 @@ on_both! {
     any_suffix_of_the_effects_may_be_replayed_twice_on_any_earlier_state,
     half_a_transaction_before_the_same_events_changes_nothing,
     nothing_is_counted_on_top_of_half_a_transaction,
+    nothing_is_counted_on_top_of_half_a_step_of_several_partitions,
+    half_a_step_of_several_partitions_before_the_same_events_changes_nothing,
     half_a_resume_counts_nothing_and_can_be_resumed_again,
     a_server_that_restarts_with_an_old_file_ends_in_the_same_place,
 }
@@ -56,6 +58,14 @@ fn apply<E: Counted>(setup: &Setup, partition: i32, events: &[E], from: usize, t
     assert_eq!(setup.apply(&batch).expect("applies"), Outcome::Applied);
 }
 
+/// Applies the sales between two offsets of several partitions in one step.
+fn together(setup: &Setup, parts: &[(i32, &[Sale], usize, usize)]) {
+    let parts: Vec<_> = parts.iter().map(|(at, sales, from, to)| (*at, *from, &sales[*from..*to])).collect();
+    let all = setup.runtime.block_on(batches(&setup.store, &parts));
+    let outcomes = setup.runtime.block_on(setup.store.apply(&all)).expect("applies");
+    assert_eq!(outcomes, vec![Outcome::Applied; parts.len()]);
+}
+
 fn batch_of<E: Counted>(setup: &Setup, partition: i32, events: &[E], from: usize, to: usize) -> Batch {
     let part = [(partition, from, &events[from..to])];
     setup.runtime.block_on(batches(&setup.store, &part)).remove(0)
@@ -81,6 +91,9 @@ fn count_all_kinds(setup: &Setup) {
     resume(setup, 12, 3);
     apply(setup, 1, &one, 3, 5);
     apply(setup, 0, &weather, 4, 9);
+    let two = sales(2, 9);
+    together(setup, &[(1, &one, 5, 9), (2, &two, 0, 4)]);
+    together(setup, &[(2, &two, 4, 9), (1, &one, 9, 12)]);
 }
 
 /// For every cut: what came before it, and then twice all that comes from any place at or before it.
@@ -201,6 +214,73 @@ fn tear_and_go_on(bench: &Bench) {
         apply(&bench.setup, 1, &sales(1, 3), 0, 3);
         assert_eq!(further.compare(&bench.setup.dump(), START_MS), []);
         assert!(!bench.setup.dump().contains_key("empezado:ventas"), "what is of no meaning is tidied up");
+    }
+}
+
+/// As of one partition: the notes of all come first, and go last.
+fn nothing_is_counted_on_top_of_half_a_step_of_several_partitions(kind: ValkeyKind) {
+    tear_several_and_go_on(&Bench::new(kind));
+}
+
+fn tear_several_and_go_on(bench: &Bench) {
+    let (zero, one) = (sales(0, 16), sales(1, 12));
+    let base = |setup: &Setup| together(setup, &[(0, &zero, 0, 6), (1, &one, 0, 4)]);
+    let start = bench.effects(base);
+    let whole = bench.effects(|setup| {
+        base(setup);
+        together(setup, &[(0, &zero, 6, 16), (1, &one, 4, 12)]);
+    });
+    let step = &whole[start.len()..];
+    for cut in 1..step.len() - 1 {
+        bench.replay(&[&start, &step[..cut]]);
+        let stored = bench.setup.runtime.block_on(bench.setup.store.partitions("ventas")).expect("answers");
+        if [(0, 16), (1, 12)].iter().all(|(partition, to)| stored[partition].next == *to) {
+            continue;
+        }
+        for (partition, events) in [(0, &zero), (1, &one)] {
+            let from = usize::try_from(stored[&partition].next).expect("small");
+            let rest = |setup: &Setup| batch_of(setup, partition, events, from, events.len());
+            refuses(bench, rest, "empezado:ventas");
+        }
+        refuses(bench, |setup| batch_of(setup, 2, &sales(2, 3), 0, 3), "empezado:ventas");
+    }
+}
+
+/// However they are counted again: together, by themselves, in either order, in other cuts.
+fn half_a_step_of_several_partitions_before_the_same_events_changes_nothing(kind: ValkeyKind) {
+    tear_several_and_count_again(&Bench::new(kind));
+}
+
+fn tear_several_and_count_again(bench: &Bench) {
+    let (zero, one) = (sales(0, 16), sales(1, 12));
+    let base = |setup: &Setup| together(setup, &[(0, &zero, 0, 6), (1, &one, 0, 4)]);
+    let start = bench.effects(base);
+    let counted = |again: &dyn Fn(&Setup)| {
+        bench.effects(|setup| {
+            base(setup);
+            again(setup);
+        })
+    };
+    let all = |setup: &Setup| together(setup, &[(0, &zero, 6, 16), (1, &one, 4, 12)]);
+    let whole = counted(&all);
+    bench.replay(&[&whole]);
+    let end = bench.digest();
+    let step = &whole[start.len()..];
+    let alone = |setup: &Setup| {
+        apply(setup, 0, &zero, 6, 16);
+        apply(setup, 1, &one, 4, 12);
+    };
+    let the_other_first = |setup: &Setup| {
+        apply(setup, 1, &one, 4, 9);
+        together(setup, &[(1, &one, 9, 12), (0, &zero, 6, 7)]);
+        apply(setup, 0, &zero, 7, 16);
+    };
+    for again in [&all as &dyn Fn(&Setup), &alone, &the_other_first] {
+        let again = counted(again);
+        for cut in 0..=step.len() {
+            bench.replay(&[&start, &step[..cut], &again[start.len()..]]);
+            assert_eq!(bench.digest(), end, "torn after {cut}");
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use crate::setup::{CONFIG, Counted, START_MS, Setup, batch, batches, offset, rep
 
 on_both! {
     a_spoiled_key_is_an_error_and_nothing_changes,
+    a_position_that_is_no_offset_is_an_error_and_nothing_changes,
     a_key_that_is_gone_beside_the_others_is_an_error_and_nothing_changes,
     a_store_that_was_emptied_is_counted_from_the_beginning,
     what_was_changed_by_hand_is_named,
@@ -44,6 +45,24 @@ fn model(store: &Store) -> blackfriday_store::model::State {
     model.advance("ventas", 0, 1);
     model.advance("clima", 0, 1);
     model
+}
+
+/// Before anything is written: half of a call would leave counters that belong to no position.
+fn a_position_that_is_no_offset_is_an_error_and_nothing_changes(kind: ValkeyKind) {
+    let setup = Setup::with(kind, &[("enable-debug-command", "yes")], |_| {});
+    begin(&setup);
+    let before = everything(&setup);
+    let [sales, weather] = two_batches(&setup, 1);
+    for good in [sales, weather] {
+        let partition = Batch { partition: -1, ..good.clone() };
+        let to = Batch { to: -7, ..good };
+        for (name, bad) in [("partition", partition), ("to", to)] {
+            let error = setup.apply(&bad).expect_err("no number");
+            let cause = std::error::Error::source(&error).expect("the server's answer").to_string();
+            assert!(cause.contains(&format!("{name} is -")) && !error.is_retryable(), "{cause}");
+            assert_eq!(everything(&setup), before, "{name}");
+        }
+    }
 }
 
 fn a_spoiled_key_is_an_error_and_nothing_changes(kind: ValkeyKind) {
