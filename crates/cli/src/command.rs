@@ -2,7 +2,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use blackfriday_cluster::{deploy, doctor};
-use blackfriday_lab::{bench, chaos, soak};
+use blackfriday_lab::{bench, chaos, experiment, soak};
 use blackfriday_telemetry::TelemetryConfig;
 use blackfriday_terminal::output;
 use blackfriday_terminal::process::{self, stopped_by_signals};
@@ -43,6 +43,8 @@ pub enum Command {
     /// One of the bare parts.
     #[command(hide = true, subcommand)]
     BenchPart(bench::Part),
+    /// Compare logs, stores, ways and numbers of services by measuring, and write the report.
+    Lab(experiment::Arguments),
     /// Send at a steady rate for a long time, and say whether anything grows.
     Soak(soak::Arguments),
     /// Compare what was acknowledged with what is in the broker and what is counted.
@@ -100,6 +102,7 @@ async fn dispatch(command: Command) -> Result<bool> {
         Command::Chaos(arguments) => chaos::run(arguments, &stopped_by_signals()).await,
         Command::Bench(arguments) => bench::run(arguments, &stopped_by_signals()).await,
         Command::BenchPart(part) => bench::run_part(part).await,
+        Command::Lab(arguments) => experiment::run(arguments, &stopped_by_signals()).await,
         Command::Soak(arguments) => soak::run(arguments, &stopped_by_signals()).await,
         Command::Verify(arguments) => compare::run(*arguments).await,
         Command::Tail(arguments) => tail::run(arguments).await.map(|()| true),

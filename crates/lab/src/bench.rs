@@ -8,6 +8,7 @@
 
 mod client;
 mod field;
+mod freshness;
 mod measure;
 mod part;
 mod report;
@@ -27,11 +28,12 @@ use blackfriday_stack::ValkeyKind;
 use blackfriday_terminal::failure::Usage;
 use blackfriday_terminal::output;
 
-use self::field::{Field, Setup};
-use self::measure::{Bench, Measure};
+pub(crate) use self::field::{Acks, Field, Setup};
+pub(crate) use self::measure::{Bench, Demand, Measure};
 pub use self::part::{Part, run as run_part};
 use self::report::Report;
 pub use self::subject::Subject;
+pub(crate) use self::traffic::Traffic;
 use crate::told::written;
 
 /// Measures every way from HTTP into a counted number, and the bare parts that limit it.
@@ -111,7 +113,7 @@ async fn report(arguments: &Arguments) -> Result<Report<'_>> {
     let subjects = arguments.subjects()?;
     output::note("starting the servers and the services");
     let field = Field::start(&arguments.setup()).await?;
-    let mut bench = Bench { field, arguments, accepted: 0 };
+    let mut bench = Bench { field, demand: arguments.demand(), accepted: 0 };
     for subject in subjects.iter().filter(|subject| subject.is_driven()) {
         output::note(format_args!("warming up: {}", subject.title()));
         bench.measure(*subject, arguments.warm_up).await?;
@@ -135,7 +137,19 @@ impl Arguments {
             StoreKind::Valkey => ValkeyKind::Valkey,
             StoreKind::Redis => ValkeyKind::Redis,
         };
-        Setup { log: self.log, store, partitions: self.partitions, peer: self.peer.clone() }
+        let peer = self.peer.clone();
+        Setup { log: self.log, store, partitions: self.partitions, peer, ..Setup::default() }
+    }
+
+    fn demand(&self) -> Demand {
+        Demand {
+            connections: self.connections,
+            batch_connections: self.batch_connections,
+            batch: self.batch,
+            rate: self.rate.map(|Rate(rate)| rate),
+            products: self.products,
+            ..Demand::default()
+        }
     }
 
     fn subjects(&self) -> Result<Vec<Subject>> {

@@ -1,6 +1,7 @@
 //! What is measured and proved about the running system.
 //!
-//! [`mod@bench`] measures every way through the services next to the bare parts that limit it.
+//! [`mod@bench`] measures every way through the services next to the bare parts that limit it, and [`experiment`] compares
+//! variants of the system by it and writes the report.
 //!
 //! [`chaos`] runs every service as a process of its own on real servers, loads it, breaks it by a seeded schedule of faults,
 //! and judges what clients were told against the logs and the stores. [`soak`] sends at a steady rate for a long time, and says
@@ -13,6 +14,7 @@ pub mod assignment;
 pub mod bench;
 pub mod chaos;
 mod client;
+pub mod experiment;
 mod load;
 mod processes;
 mod programs;

@@ -19,6 +19,8 @@ pub enum Service {
     Consumer,
     /// Shares the partitions with it.
     SecondConsumer,
+    /// One more.
+    FurtherConsumer(u8),
     /// Read API and page.
     Dashboard,
     /// Weather into Kafka.
@@ -37,15 +39,32 @@ impl Service {
         [Self::WriterA, Self::WriterB, Self::Consumer, Self::Relay, Self::Gateway, Self::Dashboard];
     /// Every process of a pipeline whose gateway writes into the log itself, in the order in which they start.
     pub const ONE_HOP: [Self; 3] = [Self::Consumer, Self::Gateway, Self::Dashboard];
-    /// Every process of the three ways into the log at once, in the order in which they start.
-    pub const WAYS: [Self; 7] = [
+    /// Every process of the three ways into the log at once but the consumers, in the order in which they start.
+    pub const WAYS: [Self; 6] =
+        [Self::WriterA, Self::WriterB, Self::Relay, Self::Gateway, Self::WriterGateway, Self::LogGateway];
+    /// As many consumers as a topic has partitions by default in a cluster.
+    pub const CONSUMERS: [Self; 6] = [
+        Self::Consumer,
+        Self::SecondConsumer,
+        Self::FurtherConsumer(3),
+        Self::FurtherConsumer(4),
+        Self::FurtherConsumer(5),
+        Self::FurtherConsumer(6),
+    ];
+    /// Both.
+    pub const WAYS_AND_CONSUMERS: [Self; 12] = [
         Self::WriterA,
         Self::WriterB,
-        Self::Consumer,
         Self::Relay,
         Self::Gateway,
         Self::WriterGateway,
         Self::LogGateway,
+        Self::Consumer,
+        Self::SecondConsumer,
+        Self::FurtherConsumer(3),
+        Self::FurtherConsumer(4),
+        Self::FurtherConsumer(5),
+        Self::FurtherConsumer(6),
     ];
     /// Every process of a pipeline into both logs, in the order in which they start.
     pub const BOTH: [Self; 7] = [
@@ -89,7 +108,11 @@ impl Service {
             Self::LogGateway => "gateway to log",
             Self::Relay | Self::SecondRelay => "relay",
             Self::WriterA | Self::WriterB | Self::KafkaWriter | Self::RabbitWriter => "writer",
-            Self::Consumer | Self::SecondConsumer | Self::KafkaConsumer | Self::RabbitConsumer => "consumer",
+            Self::Consumer
+            | Self::SecondConsumer
+            | Self::FurtherConsumer(_)
+            | Self::KafkaConsumer
+            | Self::RabbitConsumer => "consumer",
             Self::Dashboard => "dashboard",
         }
     }
@@ -100,9 +123,11 @@ impl Service {
             Self::Gateway | Self::WriterGateway | Self::LogGateway => "blackfriday-gateway",
             Self::Relay | Self::SecondRelay => "blackfriday-relay",
             Self::WriterA | Self::WriterB | Self::KafkaWriter | Self::RabbitWriter => "blackfriday-writer",
-            Self::Consumer | Self::SecondConsumer | Self::KafkaConsumer | Self::RabbitConsumer => {
-                "blackfriday-consumer"
-            }
+            Self::Consumer
+            | Self::SecondConsumer
+            | Self::FurtherConsumer(_)
+            | Self::KafkaConsumer
+            | Self::RabbitConsumer => "blackfriday-consumer",
             Self::Dashboard => "blackfriday-dashboard",
         }
     }
@@ -116,7 +141,11 @@ impl Service {
                 Some("BLACKFRIDAY_WRITER_LISTEN")
             }
             Self::Dashboard => Some("BLACKFRIDAY_DASHBOARD_LISTEN"),
-            Self::Consumer | Self::SecondConsumer | Self::KafkaConsumer | Self::RabbitConsumer => None,
+            Self::Consumer
+            | Self::SecondConsumer
+            | Self::FurtherConsumer(_)
+            | Self::KafkaConsumer
+            | Self::RabbitConsumer => None,
         }
     }
 }

@@ -103,6 +103,12 @@ impl Kafka {
         &self.bootstrap
     }
 
+    /// The version of Kafka that runs, where its jars say it.
+    #[must_use]
+    pub fn version(&self) -> Option<String> {
+        self.installation.version()
+    }
+
     /// The node's id: 1, or its number in a cluster.
     #[must_use]
     pub fn id(&self) -> i32 {

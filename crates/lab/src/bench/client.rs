@@ -133,12 +133,12 @@ async fn sleep_until_due(meant: Instant) {
     }
 }
 
-fn histogram() -> Result<Histogram<u64>> {
+pub(super) fn histogram() -> Result<Histogram<u64>> {
     Histogram::new_with_bounds(1, 60_000_000, 3).context("a histogram")
 }
 
 /// One request and its answer's status.
-async fn exchange(stream: &TcpStream, request: &[u8], buffer: &mut Vec<u8>) -> Result<u16> {
+pub(super) async fn exchange(stream: &TcpStream, request: &[u8], buffer: &mut Vec<u8>) -> Result<u16> {
     let mut rest = request;
     while !rest.is_empty() {
         match stream.try_write(rest) {

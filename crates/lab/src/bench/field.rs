@@ -1,12 +1,13 @@
 use std::net::SocketAddr;
 use std::process::Command;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use blackfriday_broker::{Admin, EventLog, LogConfig, TopicSpec};
 use blackfriday_stack::{
-    Kafka, KafkaOptions, Process, RabbitMq, RabbitMqOptions, Valkey, ValkeyKind, ValkeyOptions, eventually,
-    free_port,
+    Kafka, KafkaCluster, KafkaClusterOptions, KafkaOptions, Process, RabbitMq, RabbitMqOptions, Valkey,
+    ValkeyGroup, ValkeyGroupOptions, ValkeyKind, ValkeyOptions, eventually, free_port,
 };
 use blackfriday_verify::create::{self, Shape};
 
@@ -21,50 +22,101 @@ const COUNT_LIMIT: Duration = Duration::from_secs(120);
 const KAFKA_HEAP_MIB: u32 = 1024;
 
 /// The servers, every service, and what they are held against; each a process.
-pub(super) struct Field {
-    pub(super) processes: Processes,
-    pub(super) log: Server,
-    pub(super) store: Valkey,
+pub(crate) struct Field {
+    pub(crate) processes: Processes,
+    pub(crate) log: Server,
+    /// Where it is counted.
+    pub(crate) store: Arc<Valkey>,
+    /// The store's replica and Sentinels.
+    group: Option<ValkeyGroup>,
+    consumers: &'static [Service],
+    acks: Acks,
     handler: (SocketAddr, Process),
     peer: Option<(SocketAddr, Process)>,
     scratch: tempfile::TempDir,
 }
 
 /// The log's server.
-pub(super) enum Server {
+pub(crate) enum Server {
     Kafka(Box<Kafka>),
+    Cluster(KafkaCluster),
     RabbitMq(Box<RabbitMq>),
 }
 
+/// When Kafka acknowledges a bare producer's record; our services know one answer to that.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Acks {
+    /// As soon as every replica in sync has it.
+    #[default]
+    All,
+    /// As soon as the leader has it.
+    One,
+}
+
 /// What runs.
-#[derive(Debug, Clone)]
-pub(super) struct Setup {
-    pub(super) log: EventLog,
-    pub(super) store: ValkeyKind,
-    pub(super) partitions: i32,
-    pub(super) peer: Option<String>,
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Setup {
+    pub(crate) log: EventLog,
+    /// Brokers of Kafka; of three, two must have a record before it is acknowledged.
+    pub(crate) brokers: usize,
+    pub(crate) acks: Acks,
+    pub(crate) store: ValkeyKind,
+    /// Directives of the store.
+    pub(crate) store_config: &'static [(&'static str, &'static str)],
+    /// Whether the store has a replica and Sentinels.
+    pub(crate) with_replica: bool,
+    pub(crate) partitions: i32,
+    /// 1 or 2.
+    pub(crate) writers: usize,
+    /// Variables of every service.
+    pub(crate) environment: &'static [(&'static str, &'static str)],
+    pub(crate) peer: Option<String>,
+    /// Two of the same but for this have servers of their own.
+    pub(crate) apart: &'static str,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            log: EventLog::Kafka,
+            brokers: 1,
+            acks: Acks::All,
+            store: ValkeyKind::Valkey,
+            store_config: &[],
+            with_replica: false,
+            partitions: 6,
+            writers: 2,
+            environment: &[],
+            peer: None,
+            apart: "",
+        }
+    }
 }
 
 impl Field {
     /// Starts everything, and waits until it serves.
-    pub(super) async fn start(setup: &Setup) -> Result<Self> {
-        let store = ValkeyOptions { kind: setup.store, ..ValkeyOptions::default() };
-        let (log, store) =
-            tokio::try_join!(Server::start(setup.log), async { Ok(Valkey::start_with(store).await?) })?;
-        create::make(&log.config(), &Shape { partitions: setup.partitions, ..Shape::default() }).await?;
+    pub(crate) async fn start(setup: &Setup) -> Result<Self> {
+        let (log, store) = tokio::try_join!(Server::start(setup), store(setup))?;
+        let (store, group) = store;
+        let replication = i32::try_from(setup.brokers)?;
+        let shape = Shape { partitions: setup.partitions, replication, ..Shape::default() };
+        create::make(&log.config(), &shape).await?;
         let own = TopicSpec {
             name: TOPIC.to_owned(),
             partitions: setup.partitions,
-            replication: 1,
+            replication,
             ..TopicSpec::default()
         };
         Admin::new(&log.config())?.create_topics(&[own]).await?;
         let scratch = tempfile::tempdir().context("make a folder")?;
         let handler = handler(&scratch)?;
         let peer = setup.peer.as_deref().map(|command| peer(command, &log, &scratch)).transpose()?;
-        let processes = services(&log, store.url())?;
-        let mut field = Self { processes, log, store, handler, peer, scratch };
-        field.processes.start_all().await?;
+        let url = group.as_ref().map_or_else(|| store.url().to_owned(), ValkeyGroup::url);
+        let processes = services(setup, &log, &url)?;
+        let consumers = &Service::CONSUMERS[..0];
+        let acks = setup.acks;
+        let mut field = Self { processes, log, store, group, consumers, acks, handler, peer, scratch };
+        field.start_services().await?;
         for (address, process) in std::iter::once(&field.handler).chain(&field.peer) {
             let listens = async || tokio::net::TcpStream::connect(address).await.is_ok();
             let listening = eventually(START_LIMIT, listens).await;
@@ -73,11 +125,48 @@ impl Field {
         Ok(field)
     }
 
-    pub(super) fn handler(&self) -> SocketAddr {
+    async fn start_services(&mut self) -> Result<()> {
+        for service in Service::WAYS {
+            self.processes.spawn(service)?;
+        }
+        self.spawn_consumers(1)?;
+        for service in self.running() {
+            self.processes.wait_ready(service, true).await?;
+        }
+        Ok(())
+    }
+
+    /// Starts so many consumers, 6 at the most.
+    pub(crate) fn spawn_consumers(&mut self, count: usize) -> Result<()> {
+        self.consumers = Service::CONSUMERS.get(..count).context("6 consumers at the most")?;
+        self.consumers.iter().try_for_each(|consumer| self.processes.spawn(*consumer))
+    }
+
+    /// Ends every consumer, and waits for it.
+    pub(crate) async fn stop_consumers(&mut self) -> Result<()> {
+        for consumer in self.consumers {
+            self.processes.terminate(*consumer).await?;
+        }
+        Ok(())
+    }
+
+    fn running(&self) -> impl Iterator<Item = Service> + use<> {
+        Service::WAYS.into_iter().chain(self.consumers.iter().copied())
+    }
+
+    /// As a bare producer is told it.
+    pub(crate) fn acks(&self) -> &'static str {
+        match self.acks {
+            Acks::All => "all",
+            Acks::One => "1",
+        }
+    }
+
+    pub(crate) fn handler(&self) -> SocketAddr {
         self.handler.0
     }
 
-    pub(super) fn peer(&self) -> Result<SocketAddr> {
+    pub(crate) fn peer(&self) -> Result<SocketAddr> {
         self.peer.as_ref().map(|(address, _)| *address).context("no --peer")
     }
 
@@ -85,10 +174,15 @@ impl Field {
     pub(super) fn watched(&self) -> Result<Watched> {
         let mut watched = Watched::default();
         watched.add_self("client");
-        watched.add("log", self.log.pid().context("the log runs")?);
+        for pid in self.log.pids() {
+            watched.add("log", pid.context("the log runs")?);
+        }
         watched.add("store", self.store.pid().context("the store runs")?);
-        for service in self.processes.services() {
-            watched.add(service.short_name(), self.processes.pid(*service)?);
+        if let Some(group) = &self.group {
+            watched.add("replica", group.servers()[1].pid().context("the replica runs")?);
+        }
+        for service in self.running() {
+            watched.add(service.short_name(), self.processes.pid(service)?);
         }
         watched.add("handler", self.handler.1.pid());
         if let Some((_, peer)) = &self.peer {
@@ -97,14 +191,24 @@ impl Field {
         Ok(watched)
     }
 
+    /// Names and versions of the servers.
+    pub(crate) async fn versions(&self) -> Result<Vec<String>> {
+        let info = self.store.command(&["INFO", "server"]).await?;
+        let store = ["valkey_version:", "redis_version:"].into_iter().find_map(|name| {
+            let version = info.lines().find_map(|line| line.strip_prefix(name))?;
+            Some(format!("{} {}", if name.starts_with('v') { "Valkey" } else { "Redis" }, version.trim()))
+        });
+        Ok([self.log.version().await?, store.context("the store tells no version")?].into())
+    }
+
     /// Sales that the store has counted.
-    pub(super) async fn counted(&self) -> Result<u64> {
+    pub(crate) async fn counted(&self) -> Result<u64> {
         let counts = self.store.command(&["HVALS", "reportes:total"]).await?;
         counts.lines().map(|line| line.parse::<u64>().context("a count")).sum()
     }
 
     /// Waits until so many are counted, and no more.
-    pub(super) async fn until_counted(&self, sales: u64) -> Result<()> {
+    pub(crate) async fn until_counted(&self, sales: u64) -> Result<()> {
         let are_there = async || self.counted().await.is_ok_and(|counted| counted >= sales);
         let reached = eventually(COUNT_LIMIT, are_there).await;
         let counted = self.counted().await?;
@@ -114,7 +218,7 @@ impl Field {
     }
 
     /// Runs a bare part of this program to its end; what it says.
-    pub(super) async fn part(&self, arguments: &[&str]) -> Result<serde_json::Value> {
+    pub(crate) async fn part(&self, arguments: &[&str]) -> Result<serde_json::Value> {
         let mut command = tokio::process::Command::new(std::env::current_exe()?);
         command.arg("bench-part").args(arguments).kill_on_drop(true);
         let output = command.output().await.context("run a part")?;
@@ -123,7 +227,7 @@ impl Field {
     }
 
     /// What every service has logged.
-    pub(super) fn logs(&self) -> String {
+    pub(crate) fn logs(&self) -> String {
         let logs = self.processes.services().iter().map(|service| self.processes.log(*service));
         logs.chain([std::fs::read_to_string(self.scratch.path().join("peer.log")).unwrap_or_default()])
             .collect()
@@ -131,12 +235,20 @@ impl Field {
 }
 
 impl Server {
-    async fn start(log: EventLog) -> Result<Self> {
-        Ok(match log {
+    async fn start(setup: &Setup) -> Result<Self> {
+        let of_kafka = KafkaOptions { for_load: true, heap_mib: KAFKA_HEAP_MIB, ..KafkaOptions::default() };
+        Ok(match setup.log {
+            EventLog::Kafka if setup.brokers == 1 => {
+                Self::Kafka(Box::new(Kafka::start_with(of_kafka).await?))
+            }
             EventLog::Kafka => {
-                let options =
-                    KafkaOptions { for_load: true, heap_mib: KAFKA_HEAP_MIB, ..KafkaOptions::default() };
-                Self::Kafka(Box::new(Kafka::start_with(options).await?))
+                let options = KafkaClusterOptions {
+                    brokers: setup.brokers,
+                    replication: setup.brokers,
+                    each: of_kafka,
+                    ..KafkaClusterOptions::default()
+                };
+                Self::Cluster(KafkaCluster::start_with(options).await?)
             }
             EventLog::RabbitMq => {
                 let options = RabbitMqOptions { for_load: true, ..RabbitMqOptions::default() };
@@ -145,47 +257,80 @@ impl Server {
         })
     }
 
-    pub(super) fn config(&self) -> LogConfig {
-        match self {
-            Self::Kafka(kafka) => LogConfig::kafka_at(kafka.bootstrap()),
-            Self::RabbitMq(rabbitmq) => LogConfig::rabbitmq_at(rabbitmq.address()),
+    pub(crate) fn config(&self) -> LogConfig {
+        match (self, self.brokers()) {
+            (Self::RabbitMq(rabbitmq), _) => LogConfig::rabbitmq_at(rabbitmq.address()),
+            (_, brokers) => LogConfig::kafka_at(brokers.unwrap_or_default()),
         }
     }
 
     /// Kafka's bootstrap servers.
-    pub(super) fn brokers(&self) -> Option<&str> {
+    pub(crate) fn brokers(&self) -> Option<String> {
         match self {
-            Self::Kafka(kafka) => Some(kafka.bootstrap()),
+            Self::Kafka(kafka) => Some(kafka.bootstrap().to_owned()),
+            Self::Cluster(cluster) => Some(cluster.bootstrap()),
             Self::RabbitMq(_) => None,
         }
     }
 
-    fn pid(&self) -> Option<u32> {
+    async fn version(&self) -> Result<String> {
+        let kafka = |kafka: &Kafka| {
+            let version = kafka.version().context("Kafka's jars tell no version")?;
+            Ok(format!("Kafka {version}"))
+        };
         match self {
-            Self::Kafka(kafka) => kafka.pid(),
-            Self::RabbitMq(rabbitmq) => rabbitmq.pid(),
+            Self::Kafka(node) => kafka(node),
+            Self::Cluster(cluster) => kafka(cluster.nodes().first().context("a cluster has nodes")?),
+            Self::RabbitMq(rabbitmq) => {
+                Ok(format!("RabbitMQ {}", rabbitmq.rabbitmqctl(&["version"]).await?.trim()))
+            }
+        }
+    }
+
+    fn pids(&self) -> Vec<Option<u32>> {
+        match self {
+            Self::Kafka(kafka) => vec![kafka.pid()],
+            Self::Cluster(cluster) => cluster.nodes().iter().map(Kafka::pid).collect(),
+            Self::RabbitMq(rabbitmq) => vec![rabbitmq.pid()],
         }
     }
 
     fn environment(&self) -> (&'static str, String) {
-        match self {
-            Self::Kafka(kafka) => ("BLACKFRIDAY_KAFKA_BROKERS", kafka.bootstrap().to_owned()),
-            Self::RabbitMq(rabbitmq) => ("BLACKFRIDAY_RABBITMQ_SERVERS", rabbitmq.address()),
+        match (self, self.brokers()) {
+            (Self::RabbitMq(rabbitmq), _) => ("BLACKFRIDAY_RABBITMQ_SERVERS", rabbitmq.address()),
+            (_, brokers) => ("BLACKFRIDAY_KAFKA_BROKERS", brokers.unwrap_or_default()),
         }
     }
 }
 
+async fn store(setup: &Setup) -> Result<(Arc<Valkey>, Option<ValkeyGroup>)> {
+    let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+    let config: Vec<_> = setup.store_config.iter().map(own).collect();
+    let options = ValkeyOptions { kind: setup.store, config: config.clone(), ..ValkeyOptions::default() };
+    let store = Arc::new(Valkey::start_with(options).await?);
+    let group = if setup.with_replica {
+        let options = ValkeyGroupOptions { kind: setup.store, config, ..ValkeyGroupOptions::default() };
+        Some(ValkeyGroup::around(Arc::clone(&store), options).await?)
+    } else {
+        None
+    };
+    Ok((store, group))
+}
+
 /// Every service with its defaults: a gateway for each way, and behind them the same relay and writers.
-fn services(log: &Server, store: &str) -> Result<Processes> {
-    let all = &Service::WAYS;
+fn services(setup: &Setup, log: &Server, store: &str) -> Result<Processes> {
+    let all = &Service::WAYS_AND_CONSUMERS;
     let mut processes = Processes::new(all)?;
     let (name, value) = log.environment();
     processes.set(all, name, &value);
     processes.set(all, "BLACKFRIDAY_EVENT_LOG", log.config().log.name());
     processes.set(all, "BLACKFRIDAY_VALKEY_URL", store);
+    for (name, value) in setup.environment {
+        processes.set(all, name, value);
+    }
     let writers = [Service::WriterA, Service::WriterB].map(|writer| processes.address(writer).to_string());
     let to_writers = [Service::Relay, Service::WriterGateway];
-    processes.set(&to_writers, "BLACKFRIDAY_WRITER_TARGET", &writers.join(","));
+    processes.set(&to_writers, "BLACKFRIDAY_WRITER_TARGET", &writers[..setup.writers].join(","));
     processes.set(&[Service::Relay], "BLACKFRIDAY_RELAY_TRUST_HOPS", "true");
     let relay = format!("http://{}", processes.address(Service::Relay));
     processes.set(&[Service::Gateway], "BLACKFRIDAY_RELAY_URL", &relay);

@@ -7,15 +7,16 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use hdrhistogram::Histogram;
 use serde_json::Value;
 
 use super::client::{Answered, Plan, request, send};
 use super::field::Field;
+use super::freshness;
 use super::part::TOPIC;
 use super::subject::Subject;
 use super::traffic::Traffic;
 use super::usage::Used;
-use super::{Arguments, Rate};
 use crate::service::Service;
 
 /// Different requests, which are sent in turn.
@@ -24,26 +25,61 @@ const BATCHES: usize = 20;
 
 /// What was measured.
 #[derive(Debug, Clone)]
-pub(super) struct Measure {
-    pub(super) sales: u64,
-    pub(super) took: Duration,
+pub(crate) struct Measure {
+    pub(crate) sales: u64,
+    pub(crate) took: Duration,
     /// Milliseconds: half of the requests, and 99 of 100, were answered within.
-    pub(super) latency_ms: Option<[f64; 2]>,
+    pub(crate) latency_ms: Option<[f64; 2]>,
+    /// Milliseconds from a sale's answer until half of the sales, and 99 of 100, were readable in the store.
+    pub(crate) freshness_ms: Option<[f64; 2]>,
     /// CPU microseconds a sale, of each process that did anything.
-    pub(super) cpu_us: BTreeMap<&'static str, f64>,
-    pub(super) resident_mib: BTreeMap<&'static str, u64>,
+    pub(crate) cpu_us: BTreeMap<&'static str, f64>,
+    pub(crate) resident_mib: BTreeMap<&'static str, u64>,
+}
+
+/// What is sent.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Demand {
+    /// Connections of single sales.
+    pub(crate) connections: u16,
+    /// Connections of batches.
+    pub(crate) batch_connections: u16,
+    /// Sales in a batch.
+    pub(crate) batch: u64,
+    /// Sales a second; without it as many as are answered.
+    pub(crate) rate: Option<f64>,
+    /// Products that are sold.
+    pub(crate) products: u64,
+    /// Whether it is told how long a sale takes to be readable, too.
+    pub(crate) with_freshness: bool,
+    /// Consumers that count what was accepted until then, from nothing.
+    pub(crate) consumers: usize,
+}
+
+impl Default for Demand {
+    fn default() -> Self {
+        Self {
+            connections: 64,
+            batch_connections: 16,
+            batch: 500,
+            rate: None,
+            products: 400,
+            with_freshness: false,
+            consumers: 1,
+        }
+    }
 }
 
 /// Measures one subject after the other in the same field.
-pub(super) struct Bench<'a> {
-    pub(super) field: Field,
-    pub(super) arguments: &'a Arguments,
+pub(crate) struct Bench {
+    pub(crate) field: Field,
+    pub(crate) demand: Demand,
     /// Sales that the services accepted so far.
-    pub(super) accepted: u64,
+    pub(crate) accepted: u64,
 }
 
-impl Bench<'_> {
-    pub(super) async fn measure(&mut self, subject: Subject, lasts: Duration) -> Result<Measure> {
+impl Bench {
+    pub(crate) async fn measure(&mut self, subject: Subject, lasts: Duration) -> Result<Measure> {
         match subject {
             Subject::Handler => self.drive(subject, self.field.handler(), lasts).await,
             Subject::Peer => self.drive(subject, self.field.peer()?, lasts).await,
@@ -53,10 +89,10 @@ impl Bench<'_> {
             }
             Subject::Log | Subject::LogBatch => self.count(subject, Service::LogGateway, lasts).await,
             Subject::Producer => {
-                let (seconds, products) = (lasts.as_secs().to_string(), self.arguments.products.to_string());
-                self.part(&["producer", self.brokers()?, &seconds, &products]).await
+                let (seconds, products) = (lasts.as_secs().to_string(), self.demand.products.to_string());
+                self.part(&["producer", &self.brokers()?, &seconds, &products, self.field.acks()]).await
             }
-            Subject::Consumer => self.part(&["consumer", self.brokers()?, "ventas"]).await,
+            Subject::Consumer => self.part(&["consumer", &self.brokers()?, "ventas"]).await,
             Subject::Backlog => self.backlog().await,
         }
     }
@@ -65,12 +101,22 @@ impl Bench<'_> {
     async fn count(&mut self, subject: Subject, gateway: Service, lasts: Duration) -> Result<Measure> {
         let watched = self.field.watched()?;
         let before = watched.used()?;
-        let answered = send(self.plan(subject, self.field.processes.address(gateway), lasts)).await?;
+        let to = self.field.processes.address(gateway);
+        let sending = send(self.plan(subject, to, lasts));
+        let (answered, freshness) = if self.demand.with_freshness {
+            let (answered, freshness) =
+                tokio::try_join!(sending, freshness::sample(&self.field.store, to, lasts))?;
+            (answered, Some(freshness))
+        } else {
+            (sending.await?, None)
+        };
         ensure!(answered.refused == 0, "{} requests were refused:\n{}", answered.refused, self.field.logs());
         let resident_mib = watched.resident_mib();
-        self.accepted += answered.accepted;
+        self.accepted += answered.accepted + freshness.as_ref().map_or(0, Histogram::len);
         self.field.until_counted(self.accepted).await?;
-        Measure::of(&answered, &before, &watched.used()?, resident_mib)
+        let mut measure = Measure::of(&answered, &before, &watched.used()?, resident_mib)?;
+        measure.freshness_ms = freshness.map(|freshness| quantiles(&freshness));
+        Ok(measure)
     }
 
     /// Sends to something that counts nothing.
@@ -98,6 +144,7 @@ impl Bench<'_> {
             sales: records,
             took: Duration::from_secs_f64(took),
             latency_ms: None,
+            freshness_ms: None,
             cpu_us,
             resident_mib,
         })
@@ -105,10 +152,10 @@ impl Bench<'_> {
 
     /// Stops the consumer, empties the store, and takes the time until a new one has counted everything.
     async fn backlog(&mut self) -> Result<Measure> {
-        self.field.processes.terminate(Service::Consumer).await?;
+        self.field.stop_consumers().await?;
         self.field.store.command(&["FLUSHALL"]).await?;
         let began = Instant::now();
-        self.field.processes.spawn(Service::Consumer)?;
+        self.field.spawn_consumers(self.demand.consumers)?;
         let watched = self.field.watched()?;
         let mut before = watched.used()?;
         // What it has used since it began is its own.
@@ -117,26 +164,27 @@ impl Bench<'_> {
         let took = began.elapsed();
         let cpu_us = per_sale(&before, &watched.used()?, self.accepted);
         let resident_mib = watched.resident_mib();
-        Ok(Measure { sales: self.accepted, took, latency_ms: None, cpu_us, resident_mib })
+        let (latency_ms, freshness_ms) = (None, None);
+        Ok(Measure { sales: self.accepted, took, latency_ms, freshness_ms, cpu_us, resident_mib })
     }
 
     fn plan(&self, subject: Subject, to: SocketAddr, lasts: Duration) -> Plan {
-        let mut traffic = Traffic::of(self.arguments.products);
+        let mut traffic = Traffic::of(self.demand.products);
         let (connections, sales) = if subject.is_batch() {
-            (self.arguments.batch_connections, self.arguments.batch)
+            (self.demand.batch_connections, self.demand.batch)
         } else {
-            (self.arguments.connections, 1)
+            (self.demand.connections, 1)
         };
         let requests: Vec<_> = if subject.is_batch() {
             (0..BATCHES).map(|_| request("/ventas", to, &traffic.batch(sales))).collect()
         } else {
             (0..BODIES).map(|_| request("/venta", to, &traffic.sale())).collect()
         };
-        let rate = self.arguments.rate.map(|Rate(rate)| rate / f64::from(u32::try_from(sales).unwrap_or(1)));
+        let rate = self.demand.rate.map(|rate| rate / f64::from(u32::try_from(sales).unwrap_or(1)));
         Plan { to, requests: Arc::from(requests), sales, connections: connections.into(), lasts, rate }
     }
 
-    fn brokers(&self) -> Result<&str> {
+    fn brokers(&self) -> Result<String> {
         self.field.log.brokers().with_context(|| format!("{TOPIC} is in Kafka"))
     }
 }
@@ -149,32 +197,38 @@ impl Measure {
         resident_mib: BTreeMap<&'static str, u64>,
     ) -> Result<Self> {
         ensure!(answered.accepted > 0, "nothing was accepted");
-        #[expect(clippy::cast_precision_loss, reason = "microseconds of a run are far below 2^53")]
-        let ms = |quantile| answered.latencies.value_at_quantile(quantile) as f64 / 1000.0;
         Ok(Self {
             sales: answered.accepted,
             took: answered.took,
-            latency_ms: Some([ms(0.5), ms(0.99)]),
+            latency_ms: Some(quantiles(&answered.latencies)),
+            freshness_ms: None,
             cpu_us: per_sale(before, after, answered.accepted),
             resident_mib,
         })
     }
 
     #[expect(clippy::cast_precision_loss, reason = "fewer sales than 2^53")]
-    pub(super) fn sales_per_s(&self) -> f64 {
+    pub(crate) fn sales_per_s(&self) -> f64 {
         self.sales as f64 / self.took.as_secs_f64()
     }
 
-    pub(super) fn to_json(&self) -> Value {
+    pub(crate) fn to_json(&self) -> Value {
         serde_json::json!({
             "sales": self.sales,
             "seconds": self.took.as_secs_f64(),
             "sales_per_s": self.sales_per_s(),
             "latency_ms": self.latency_ms.map(|[p50, p99]| serde_json::json!({"p50": p50, "p99": p99})),
+            "freshness_ms": self.freshness_ms.map(|[p50, p99]| serde_json::json!({"p50": p50, "p99": p99})),
             "cpu_us_per_sale": self.cpu_us,
             "resident_mib": self.resident_mib,
         })
     }
+}
+
+/// Milliseconds out of microseconds: the median, and the 99th of 100.
+#[expect(clippy::cast_precision_loss, reason = "microseconds of a run are far below 2^53")]
+fn quantiles(us: &Histogram<u64>) -> [f64; 2] {
+    [0.5, 0.99].map(|quantile| us.value_at_quantile(quantile) as f64 / 1000.0)
 }
 
 fn per_sale(before: &Used, after: &Used, sales: u64) -> BTreeMap<&'static str, f64> {

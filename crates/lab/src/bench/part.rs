@@ -54,6 +54,9 @@ pub enum Part {
         seconds: u64,
         /// Of so many products.
         products: u64,
+        /// Who must have a record before it is acknowledged: `all` replicas in sync, as in the writer, or the leader, `1`.
+        #[arg(value_parser = ["all", "1"])]
+        acks: String,
     },
     /// Reads a topic to its end, and counts its bytes.
     Consumer {
@@ -71,8 +74,8 @@ pub enum Part {
 pub async fn run(part: Part) -> Result<bool> {
     match part {
         Part::Handler { listen } => handle(listen).await?,
-        Part::Producer { brokers, seconds, products } => {
-            tokio::task::spawn_blocking(move || produce(&brokers, seconds, products)).await??;
+        Part::Producer { brokers, seconds, products, acks } => {
+            tokio::task::spawn_blocking(move || produce(&brokers, seconds, products, &acks)).await??;
         }
         Part::Consumer { brokers, topic } => {
             tokio::task::spawn_blocking(move || consume(&brokers, &topic)).await??;
@@ -151,9 +154,13 @@ impl ProducerContext for Acknowledged {
     }
 }
 
-fn produce(brokers: &str, seconds: u64, products: u64) -> Result<()> {
-    let settings =
+fn produce(brokers: &str, seconds: u64, products: u64, acks: &str) -> Result<()> {
+    let mut settings =
         kafka::producer_settings(&kafka::KafkaConfig::new(brokers), &kafka::ProducerConfig::default());
+    if acks == "1" {
+        // Idempotence wants all of them.
+        settings.set("enable.idempotence", "false").set("acks", acks);
+    }
     let producer: ThreadedProducer<Acknowledged> =
         settings.create_with_context(Acknowledged::default()).context("a producer")?;
     let payloads: Vec<_> = (0..PAYLOADS).map(|at| payload(at, products)).collect::<Result<_>>()?;

@@ -7,9 +7,6 @@ use super::Arguments;
 use super::measure::Measure;
 use super::subject::Subject;
 
-/// Whose time counts as the services' own.
-const SERVICES: [&str; 7] =
-    ["gateway", "gateway to writers", "gateway to log", "relay", "writer", "consumer", "handler"];
 const HEAD: [&str; 9] = [
     "what",
     "sales/s",
@@ -72,7 +69,8 @@ impl Report<'_> {
             .map(|rounds| median(rounds.iter().map(Measure::sales_per_s)));
         let cpu = cpu(rounds);
         let sum = |names: &[&str]| names.iter().filter_map(|name| cpu.get(name)).sum::<f64>();
-        let own: f64 = sum(&SERVICES) + sum(&["peer", "part"]);
+        let own: f64 = sum(&Subject::SERVICES)
+            + sum(&["gateway to writers", "gateway to log", "handler", "peer", "part"]);
         let others = format!("{:.1}, {:.1}", sum(&["log"]), sum(&["store"]));
         let each = cpu.iter().filter(|(name, us)| **us >= LEAST_US && !["log", "store"].contains(*name));
         let each: Vec<_> = each.map(|(name, us)| format!("{name} {us:.1}")).collect();

@@ -26,8 +26,11 @@ pub enum Subject {
 }
 
 impl Subject {
+    /// Whose time counts as the services' own.
+    pub(crate) const SERVICES: [&str; 4] = ["gateway", "relay", "writer", "consumer"];
+
     /// Each once, in the order of a round.
-    pub(super) const ALL: [Self; 11] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::Handler,
         Self::Peer,
         Self::Relay,
@@ -42,7 +45,7 @@ impl Subject {
     ];
 
     /// As it is called in the table.
-    pub(super) const fn title(self) -> &'static str {
+    pub(crate) const fn title(self) -> &'static str {
         match self {
             Self::Handler => "bare handler",
             Self::Peer => "peer",
@@ -59,17 +62,17 @@ impl Subject {
     }
 
     /// Whether it is held against Kafka's own client.
-    pub(super) const fn needs_kafka(self) -> bool {
+    pub(crate) const fn needs_kafka(self) -> bool {
         matches!(self, Self::Producer | Self::Consumer | Self::Peer)
     }
 
     /// Whether it is sent requests, and for as long as one likes.
-    pub(super) const fn is_driven(self) -> bool {
+    pub(crate) const fn is_driven(self) -> bool {
         !matches!(self, Self::Producer | Self::Consumer | Self::Backlog)
     }
 
     /// Whether a request has many sales.
-    pub(super) const fn is_batch(self) -> bool {
+    pub(crate) const fn is_batch(self) -> bool {
         matches!(self, Self::RelayBatch | Self::WriterBatch | Self::LogBatch)
     }
 }

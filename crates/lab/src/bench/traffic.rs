@@ -5,18 +5,18 @@ const SEED: u64 = 17;
 const CATEGORIES: [&str; 4] = ["Electronica", "Ropa", "Hogar", "Belleza"];
 
 /// Sales as clients write them, drawn from so many products.
-pub(super) struct Traffic {
+pub(crate) struct Traffic {
     products: u64,
     state: u64,
 }
 
 impl Traffic {
-    pub(super) fn of(products: u64) -> Self {
+    pub(crate) fn of(products: u64) -> Self {
         Self { products, state: SEED }
     }
 
     /// One sale.
-    pub(super) fn sale(&mut self) -> String {
+    pub(crate) fn sale(&mut self) -> String {
         let product = self.below(self.products);
         let category = CATEGORIES[usize::try_from(product % 4).unwrap_or(0)];
         let (cents, units) = (100 + self.below(99_900), 1 + self.below(5));
@@ -28,7 +28,7 @@ impl Traffic {
     }
 
     /// So many in an array.
-    pub(super) fn batch(&mut self, sales: u64) -> String {
+    pub(crate) fn batch(&mut self, sales: u64) -> String {
         let mut body = String::from("[");
         for at in 0..sales {
             let comma = if at == 0 { "" } else { "," };

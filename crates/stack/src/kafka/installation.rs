@@ -51,6 +51,12 @@ impl Installation {
         self.quick_start(FEATURES)
     }
 
+    /// As the jar of its clients is named, which every distribution has.
+    pub(super) fn version(&self) -> Option<String> {
+        let names = fs::read_dir(self.home.join("libs")).ok()?.flatten();
+        names.filter_map(|entry| version(entry.file_name().to_str()?)).next()
+    }
+
     fn quick_start(&self, file: &str) -> Option<PathBuf> {
         Some(self.home.join(QUICK_START).join(file)).filter(|path| path.is_file())
     }
@@ -73,6 +79,11 @@ fn find_home() -> Result<PathBuf, StackError> {
 /// The script is in `<home>/bin`, perhaps behind a symbolic link.
 fn home_of(script: &Path) -> Option<PathBuf> {
     Some(fs::canonicalize(script).ok()?.parent()?.parent()?.to_owned())
+}
+
+fn version(jar: &str) -> Option<String> {
+    let version = jar.strip_prefix("kafka-clients-")?.strip_suffix(".jar")?;
+    version.starts_with(|first: char| first.is_ascii_digit()).then(|| version.to_owned())
 }
 
 fn has_jars(home: &Path) -> bool {

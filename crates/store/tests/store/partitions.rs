@@ -59,7 +59,8 @@ fn partitions_are_counted_in_one_step_and_a_refused_one_holds_up_no_other(kind: 
     assert_eq!(stop(&setup, 9, "no"), Outcome::Refused { stored: 0 });
     let calls = || {
         let stats = setup.runtime.block_on(setup.valkey.command(&["INFO", "commandstats"])).expect("answers");
-        let calls = stats.lines().find_map(|line| line.strip_prefix("cmdstat_fcall:calls=")?.split(',').next());
+        let calls =
+            stats.lines().find_map(|line| line.strip_prefix("cmdstat_fcall:calls=")?.split(',').next());
         calls.and_then(|calls| calls.parse::<u64>().ok()).unwrap_or(0)
     };
     let before = calls();

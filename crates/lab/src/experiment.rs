@@ -1,0 +1,113 @@
+//! Questions that are answered by measuring, and the report that is written out of the answers.
+//!
+//! An experiment (`declared`) has variants that differ in one thing. Each variant has servers and services of its own, which run
+//! side by side, idle but for the one whose turn it is; rounds go through them forwards and backwards in turns, so that what
+//! slows the machine down for a while slows all of them. The result (`outcome`) is a file, written after every round: a run
+//! that was stopped goes on where it was. A difference is called one only if its interval (`interval`) says so.
+//!
+//! Invariant: what a report says is in the results, as numbers or as a difference that they show.
+
+mod declared;
+mod interval;
+mod outcome;
+mod plot;
+mod report;
+mod run;
+mod value;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Result;
+use blackfriday_service::Shutdown;
+use blackfriday_terminal::failure::Interrupted;
+use clap::ValueEnum as _;
+
+pub use self::declared::Experiment;
+
+const QUICK_ROUNDS: u32 = 2;
+const QUICK_DURATION: Duration = Duration::from_secs(2);
+
+/// Compares by measuring: logs, stores, ways, numbers of writers and consumers.
+#[derive(clap::Args, Debug)]
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = "Examples:\n  \
+    blackfriday lab hops logs stores\n  \
+    blackfriday lab --quick hops\n  \
+    blackfriday lab report\n\n\
+    Build with --release: a debug build measures itself.\n\
+    Exit code 0 if everything was measured and everything that was accepted was counted once, 69 if a program or a server is missing."
+)]
+pub struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+    /// What to measure; everything without it.
+    #[arg(value_name = "EXPERIMENT")]
+    experiments: Vec<Experiment>,
+    /// Rounds; in each of them every variant has its turn.
+    #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    rounds: u32,
+    /// Length of a turn.
+    #[arg(long, default_value = "5s", value_parser = humantime::parse_duration)]
+    duration: Duration,
+    /// Before the first round each variant runs for so long, which is thrown away.
+    #[arg(long, default_value = "8s", value_parser = humantime::parse_duration)]
+    warm_up: Duration,
+    /// Two rounds of two seconds.
+    #[arg(long, conflicts_with_all = ["rounds", "duration"])]
+    quick: bool,
+    /// Where results are kept; what is there already in whole is not measured again.
+    #[arg(long, value_name = "DIR", default_value = "lab")]
+    out: PathBuf,
+    /// Measure again what is there already.
+    #[arg(long)]
+    again: bool,
+}
+
+/// What is done with results.
+#[derive(clap::Subcommand, Debug)]
+enum Command {
+    /// Write a report out of a template and results, with a plot of each figure.
+    Report(report::Arguments),
+}
+
+/// How long it is measured.
+#[derive(Debug, Clone, Copy)]
+struct Length {
+    rounds: u32,
+    duration: Duration,
+    warm_up: Duration,
+}
+
+/// Carries the command out; true once everything is measured or written.
+///
+/// # Errors
+/// A program or a server is missing, a sale was refused or not counted once, a result cannot be read or written, or a signal
+/// came first.
+pub async fn run(arguments: Arguments, shutdown: &Shutdown) -> Result<bool> {
+    if let Some(Command::Report(report)) = &arguments.command {
+        report::write(report)?;
+        return Ok(true);
+    }
+    tokio::select! {
+        measured = run::all(&arguments) => measured.map(|()| true),
+        () = shutdown.begun() => Err(Interrupted.into()),
+    }
+}
+
+impl Arguments {
+    fn chosen(&self) -> Vec<Experiment> {
+        if self.experiments.is_empty() {
+            Experiment::value_variants().to_vec()
+        } else {
+            self.experiments.clone()
+        }
+    }
+
+    fn length(&self) -> Length {
+        let (rounds, duration) =
+            if self.quick { (QUICK_ROUNDS, QUICK_DURATION) } else { (self.rounds, self.duration) };
+        Length { rounds, duration, warm_up: self.warm_up.min(duration * 4) }
+    }
+}

@@ -1,0 +1,398 @@
+//! What an experiment has shown, as it is kept in a file.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::fs;
+use std::path::PathBuf;
+use std::thread::available_parallelism;
+use std::time::SystemTime;
+
+use anyhow::{Context as _, Result, ensure};
+use blackfriday_terminal::failure::Usage;
+use blackfriday_terminal::file;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use super::Length;
+use super::declared::Experiment;
+use super::interval::{Ratio, median};
+use crate::bench::{Measure, Subject, Traffic};
+use crate::program;
+
+/// What is measured.
+const PROGRAMS: [&str; 5] =
+    ["blackfriday", "blackfriday-gateway", "blackfriday-relay", "blackfriday-writer", "blackfriday-consumer"];
+/// As many sales as a client repeats in turns.
+const DIGESTED_SALES: u64 = 1_000;
+
+/// What an experiment has shown.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Outcome {
+    pub(super) experiment: String,
+    pub(super) question: String,
+    /// What measures it again.
+    pub(super) command: String,
+    /// When the last round ended (RFC 3339).
+    pub(super) finished: String,
+    pub(super) version: String,
+    /// SHA-256 of the programs, one after the other.
+    pub(super) programs: String,
+    /// SHA-256 of the first thousand sales of each number of products that is sent.
+    pub(super) workload: String,
+    pub(super) machine: Machine,
+    pub(super) servers: Vec<String>,
+    pub(super) turn_s: f64,
+    pub(super) rounds: u32,
+    pub(super) variants: Vec<VariantOutcome>,
+    pub(super) differences: Vec<Difference>,
+}
+
+/// Where it was measured.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Machine {
+    pub(super) processor: String,
+    pub(super) cores: usize,
+    pub(super) memory_mib: u64,
+    pub(super) kernel: String,
+}
+
+/// What one of the variants has shown.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct VariantOutcome {
+    pub(super) name: String,
+    pub(super) median: BTreeMap<String, f64>,
+    /// Each metric of each round.
+    pub(super) rounds: Vec<BTreeMap<String, f64>>,
+}
+
+/// How a variant compares with the first one.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Difference {
+    pub(super) variant: String,
+    pub(super) against: String,
+    pub(super) metric: String,
+    #[serde(flatten)]
+    pub(super) ratio: Ratio,
+    /// Whether the interval excludes 1.
+    pub(super) differs: bool,
+}
+
+/// Where a result is kept.
+#[derive(Debug, Clone)]
+pub(super) struct Path(PathBuf);
+
+impl Path {
+    pub(super) fn of(folder: &std::path::Path, experiment: Experiment) -> Self {
+        Self(folder.join(format!("{}.json", experiment.name())))
+    }
+
+    /// What is there, if anything.
+    pub(super) fn read(&self) -> Result<Option<Outcome>> {
+        match fs::read_to_string(&self.0) {
+            Ok(text) => {
+                let read = serde_json::from_str(&text);
+                read.map(Some).with_context(|| format!("{self} is not a result: --again measures anew"))
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error).with_context(|| format!("read {self}")),
+        }
+    }
+
+    pub(super) fn write(&self, outcome: &Outcome) -> Result<()> {
+        let text = serde_json::to_string_pretty(outcome)? + "\n";
+        file::replace(&self.0, &text).with_context(|| format!("write {self}"))
+    }
+}
+
+impl fmt::Display for Path {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.display().fmt(f)
+    }
+}
+
+impl Outcome {
+    /// Goes on with what has begun, or begins.
+    ///
+    /// # Errors
+    /// What has begun was measured otherwise: other programs, another machine, or turns of another length.
+    pub(super) fn begin(
+        experiment: Experiment,
+        length: Length,
+        programs: &str,
+        begun: Option<Self>,
+    ) -> Result<Self> {
+        let variants = experiment.variants();
+        let name = experiment.name();
+        let (rounds, turn_s) = (length.rounds, length.duration.as_secs_f64());
+        let turn = humantime::format_duration(length.duration);
+        let fresh = Self {
+            command: format!("blackfriday lab {name} --rounds {rounds} --duration {turn}"),
+            experiment: name,
+            question: experiment.question(),
+            finished: String::new(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            programs: programs.to_owned(),
+            workload: workload(variants.iter().map(|variant| variant.demand.products)),
+            machine: Machine::this()?,
+            servers: Vec::new(),
+            turn_s,
+            rounds: 0,
+            variants: variants.iter().map(|variant| VariantOutcome::empty(variant.name)).collect(),
+            differences: Vec::new(),
+        };
+        let Some(begun) = begun else { return Ok(fresh) };
+        let fits = |begun: &Self| {
+            begun.programs == fresh.programs
+                && begun.machine == fresh.machine
+                && begun.turn_s.to_bits() == fresh.turn_s.to_bits()
+                && begun.names().eq(fresh.names())
+        };
+        let is_whole = begun.rounds >= rounds;
+        ensure!(
+            is_whole || fits(&begun),
+            Usage(format!(
+                "the result of {} has {} of {rounds} rounds, of other programs, another machine or other turns: --again measures anew",
+                fresh.experiment, begun.rounds
+            ))
+        );
+        Ok(Self { command: fresh.command, ..begun })
+    }
+
+    fn names(&self) -> impl Iterator<Item = &str> {
+        self.variants.iter().map(|variant| variant.name.as_str())
+    }
+
+    /// Adds a round: a measure of each variant, in their order.
+    pub(super) fn add(&mut self, measures: impl Iterator<Item = Measure>) -> Result<()> {
+        for (variant, measure) in self.variants.iter_mut().zip(measures) {
+            variant.rounds.push(metrics(&measure));
+        }
+        self.rounds += 1;
+        self.finished = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
+        ensure!(
+            self.variants.iter().all(|variant| variant.rounds.len() == self.rounds as usize),
+            "a round has a measure of each variant"
+        );
+        Ok(())
+    }
+
+    /// Draws the conclusions from all rounds.
+    pub(super) fn conclude(&mut self) -> Result<()> {
+        for variant in &mut self.variants {
+            variant.median =
+                variant.metrics().map(|metric| (metric.clone(), variant.median_of(&metric))).collect();
+        }
+        let (first, others) = self.variants.split_first().context("an experiment has variants")?;
+        let differences = others.iter().flat_map(|variant| variant.differences(first));
+        self.differences = differences.collect();
+        Ok(())
+    }
+
+    pub(super) fn variant(&self, name: &str) -> Option<&VariantOutcome> {
+        self.variants.iter().find(|variant| variant.name == name)
+    }
+}
+
+impl VariantOutcome {
+    fn empty(name: &str) -> Self {
+        Self { name: name.to_owned(), median: BTreeMap::new(), rounds: Vec::new() }
+    }
+
+    /// Those that every round has.
+    fn metrics(&self) -> impl Iterator<Item = String> + use<> {
+        let first = self.rounds.first().cloned().unwrap_or_default();
+        let all = self.rounds.clone();
+        first.into_keys().filter(move |metric| all.iter().all(|round| round.contains_key(metric)))
+    }
+
+    /// The metric in each round.
+    pub(super) fn values<'a>(&'a self, metric: &'a str) -> impl Iterator<Item = f64> + 'a {
+        self.rounds.iter().filter_map(move |round| round.get(metric).copied())
+    }
+
+    fn median_of(&self, metric: &str) -> f64 {
+        median(self.values(metric))
+    }
+
+    fn differences(&self, against: &Self) -> Vec<Difference> {
+        let of = |metric: String| {
+            let pairs: Vec<_> = self.values(&metric).zip(against.values(&metric)).collect();
+            let whole = pairs.len() == self.rounds.len();
+            let ratio = Ratio::of(&pairs).filter(|_| whole)?;
+            let (variant, against) = (self.name.clone(), against.name.clone());
+            Some(Difference { variant, against, metric, ratio, differs: ratio.is_a_difference() })
+        };
+        self.metrics().filter_map(of).collect()
+    }
+}
+
+impl Machine {
+    fn this() -> Result<Self> {
+        let read = |path: &str| fs::read_to_string(path).with_context(|| format!("read {path}"));
+        let (processors, memory) = (read("/proc/cpuinfo")?, read("/proc/meminfo")?);
+        let named = |text: &str, name: &str| {
+            let line = text.lines().find(|line| line.starts_with(name))?;
+            Some(line.split_once(':')?.1.trim().to_owned())
+        };
+        let kib = named(&memory, "MemTotal").and_then(|size| size.split(' ').next()?.parse::<u64>().ok());
+        Ok(Self {
+            processor: named(&processors, "model name").unwrap_or_else(|| std::env::consts::ARCH.to_owned()),
+            cores: available_parallelism()?.get(),
+            memory_mib: kib.context("MemTotal in /proc/meminfo")? / 1024,
+            kernel: read("/proc/sys/kernel/osrelease")?.trim().to_owned(),
+        })
+    }
+}
+
+/// Each by its name; what a process does not use at all is 0, and has no ratio.
+fn metrics(measure: &Measure) -> BTreeMap<String, f64> {
+    let mut metrics = BTreeMap::from([("sales_per_s".to_owned(), measure.sales_per_s())]);
+    let times =
+        [("p50_ms", "p99_ms", measure.latency_ms), ("fresh_p50_ms", "fresh_p99_ms", measure.freshness_ms)];
+    for (half, most, ms) in times {
+        for (name, ms) in [half, most].into_iter().zip(ms.into_iter().flatten()) {
+            metrics.insert(name.to_owned(), ms);
+        }
+    }
+    let mut services = 0.0;
+    for (process, us) in &measure.cpu_us {
+        // The three gateways are one in each way that is measured.
+        let process = if process.starts_with("gateway") { "gateway" } else { process };
+        *metrics.entry(format!("cpu_us.{process}")).or_default() += us;
+        if Subject::SERVICES.contains(&process) {
+            services += us;
+        }
+    }
+    metrics.insert("cpu_us".to_owned(), services);
+    for (process, mib) in &measure.resident_mib {
+        #[expect(clippy::cast_precision_loss, reason = "fewer MiB than 2^53")]
+        metrics.insert(format!("mib.{}", process.replace(' ', "-")), *mib as f64);
+    }
+    metrics.into_iter().map(|(name, value)| (name, rounded(value))).collect()
+}
+
+/// To thousandths: what is more exact is noise.
+fn rounded(value: f64) -> f64 {
+    (value * 1000.0).round() / 1000.0
+}
+
+/// SHA-256 of what is measured.
+///
+/// # Errors
+/// One of the programs is missing.
+pub(super) fn programs() -> Result<String> {
+    let mut sha = Sha256::new();
+    for name in PROGRAMS {
+        let path = program(name)?;
+        sha.update(fs::read(&path).with_context(|| format!("read {}", path.display()))?);
+    }
+    Ok(hex(&sha.finalize()))
+}
+
+fn workload(products: impl Iterator<Item = u64>) -> String {
+    let mut each: Vec<_> = products.collect();
+    each.dedup();
+    let mut sha = Sha256::new();
+    for products in each {
+        let mut traffic = Traffic::of(products);
+        (0..DIGESTED_SALES).for_each(|_| sha.update(traffic.sale()));
+    }
+    hex(&sha.finalize())
+}
+
+fn hex(digest: &[u8]) -> String {
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A result as a test or a reader makes it.
+#[cfg(test)]
+pub(super) fn example(name: &str, variants: &[(&str, &[f64])]) -> Outcome {
+    let round =
+        |value: &f64| BTreeMap::from([("sales_per_s".to_owned(), *value), ("p99_ms".to_owned(), 7.25)]);
+    let mut outcome = Outcome {
+        experiment: name.to_owned(),
+        question: "which is more".to_owned(),
+        command: format!("blackfriday lab {name}"),
+        finished: "2026-11-27T00:00:00Z".to_owned(),
+        version: "0.2.0".to_owned(),
+        programs: "00".to_owned(),
+        workload: "00".to_owned(),
+        machine: Machine { processor: "Z80".to_owned(), cores: 2, memory_mib: 64, kernel: "6.1".to_owned() },
+        servers: vec!["Kafka 4.3.1".to_owned()],
+        turn_s: 5.0,
+        rounds: 0,
+        variants: variants
+            .iter()
+            .map(|(name, values)| VariantOutcome {
+                name: (*name).to_owned(),
+                median: BTreeMap::new(),
+                rounds: values.iter().map(round).collect(),
+            })
+            .collect(),
+        differences: Vec::new(),
+    };
+    outcome.rounds = u32::try_from(variants[0].1.len()).expect("few rounds");
+    outcome.conclude().expect("variants");
+    outcome
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    const LENGTH: Length =
+        Length { rounds: 6, duration: Duration::from_secs(5), warm_up: Duration::from_secs(1) };
+
+    #[test]
+    fn a_difference_is_one_only_if_the_rounds_agree() {
+        let outcome = example(
+            "logs",
+            &[
+                ("kafka", &[100.0, 102.0, 98.0]),
+                ("rabbitmq", &[50.0, 52.0, 49.0]),
+                ("same", &[101.0, 99.0, 99.0]),
+            ],
+        );
+        let of = |variant: &str| {
+            let found = outcome.differences.iter();
+            found.clone().find(|one| one.variant == variant && one.metric == "sales_per_s").expect("one")
+        };
+        assert!(of("rabbitmq").differs && of("rabbitmq").ratio.median < 0.6);
+        assert!(!of("same").differs, "{:?}", of("same"));
+        assert_eq!(outcome.variant("kafka").expect("it").median["sales_per_s"], 100.0);
+    }
+
+    #[test]
+    fn a_result_is_read_as_it_was_written_and_one_that_is_none_is_named() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = Path::of(folder.path(), Experiment::Logs);
+        assert_eq!(path.read().expect("nothing"), None);
+        let outcome = example("logs", &[("kafka", &[1.0, 2.0]), ("rabbitmq", &[1.0, 3.0])]);
+        path.write(&outcome).expect("written");
+        assert_eq!(path.read().expect("a result"), Some(outcome));
+        fs::write(folder.path().join("logs.json"), "{}").expect("written");
+        let refusal = path.read().expect_err("no result").to_string();
+        assert!(refusal.contains("logs.json") && refusal.contains("--again"), "{refusal}");
+    }
+
+    #[test]
+    fn what_was_measured_otherwise_is_not_gone_on_with() {
+        let begun = example("logs", &[("kafka", &[1.0, 2.0]), ("rabbitmq", &[1.0, 3.0])]);
+        let begin = |begun| Outcome::begin(Experiment::Logs, LENGTH, "00", begun);
+        let refusal = begin(Some(begun)).expect_err("another machine");
+        assert!(refusal.to_string().contains("2 of 6 rounds"), "{refusal}");
+        let fresh = begin(None).expect("a result");
+        let same = Outcome { rounds: 2, ..fresh.clone() };
+        assert_eq!(begin(Some(same)).expect("goes on").rounds, 2);
+        let other = Outcome { rounds: 2, programs: "01".to_owned(), ..fresh.clone() };
+        begin(Some(other)).expect_err("other programs");
+        let whole = Outcome { rounds: 6, programs: "01".to_owned(), ..fresh };
+        assert_eq!(begin(Some(whole)).expect("it is there").rounds, 6);
+    }
+}

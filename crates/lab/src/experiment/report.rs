@@ -1,0 +1,395 @@
+//! A report out of a template and results: `{{…}}` in the template is replaced by what the results say.
+//!
+//! | placeholder | is replaced by |
+//! |---|---|
+//! | `{{logs.rabbitmq.sales_per_s}}` | the median of the rounds |
+//! | `{{logs.rabbitmq/kafka.sales_per_s}}` | the ratio of the two, and its interval |
+//! | `{{veredicto logs.rabbitmq/kafka.sales_per_s}}` | whether it is more, less, or nothing that was shown |
+//! | `{{tabla logs sales_per_s p99_ms}}` | a table of medians, by variant |
+//! | `{{figura logs sales_per_s}}` | the plot of a metric |
+//! | `{{maquina logs}}`, `{{orden logs}}`, `{{versiones logs}}`, `{{fecha logs}}` | where, how, with which servers and when it was measured |
+//! | `{{diferencias}}` | a table of every difference that was shown |
+//!
+//! Numbers with a unit are only in results: a template that has one by itself is refused.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, anyhow, bail, ensure};
+use blackfriday_terminal::failure::Usage;
+use blackfriday_terminal::{file, output};
+
+use super::interval::Ratio;
+use super::outcome::{Outcome, VariantOutcome};
+use super::plot::{Theme, svg};
+use super::value::{plain, title, with_unit};
+
+const OPEN: &str = "{{";
+const CLOSE: &str = "}}";
+/// What a number in a sentence is counted in, when somebody measured it.
+const UNITS: [&str; 8] = ["ms", "µs", "s", "%", "MiB", "GiB", "ventas/s", "veces"];
+
+/// Writes a report out of a template and results.
+#[derive(clap::Args, Debug)]
+pub(super) struct Arguments {
+    /// The folder of results; pictures are written into it, too.
+    #[arg(long, value_name = "DIR", default_value = "docs/lab")]
+    results: PathBuf,
+    /// The template.
+    #[arg(long, value_name = "FILE", default_value = "docs/lab/informe.plantilla.md")]
+    template: PathBuf,
+    /// The report.
+    #[arg(long, value_name = "FILE", default_value = "docs/informe.md")]
+    out: PathBuf,
+    /// Write nothing, and fail if anything would change.
+    #[arg(long)]
+    check: bool,
+}
+
+/// What a report consists of, by file.
+type Files = BTreeMap<PathBuf, String>;
+
+/// Writes the report and its pictures, or compares them with what is there.
+pub(super) fn write(arguments: &Arguments) -> Result<()> {
+    let template = fs::read_to_string(&arguments.template)
+        .with_context(|| format!("read {}", arguments.template.display()))?;
+    let results = results(&arguments.results)?;
+    let files = render(&template, &results, arguments)
+        .with_context(|| format!("in {}", arguments.template.display()))?;
+    for (path, text) in &files {
+        if !arguments.check {
+            file::replace(path, text).with_context(|| format!("write {}", path.display()))?;
+            continue;
+        }
+        let there = fs::read_to_string(path).with_context(|| format!("read {}", path.display()))?;
+        ensure!(
+            there == *text,
+            "{} is not what the results say: `blackfriday lab report` writes it",
+            path.display()
+        );
+    }
+    output::note(format_args!("{} files of {} results", files.len(), results.len()));
+    Ok(())
+}
+
+fn results(folder: &Path) -> Result<BTreeMap<String, Outcome>> {
+    let mut results = BTreeMap::new();
+    for entry in fs::read_dir(folder).with_context(|| format!("read {}", folder.display()))? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "json") {
+            let read = serde_json::from_str(&fs::read_to_string(&path)?);
+            let outcome: Outcome = read.with_context(|| format!("{} is not a result", path.display()))?;
+            results.insert(outcome.experiment.clone(), outcome);
+        }
+    }
+    ensure!(!results.is_empty(), Usage(format!("there is no result in {}", folder.display())));
+    Ok(results)
+}
+
+fn render(template: &str, results: &BTreeMap<String, Outcome>, arguments: &Arguments) -> Result<Files> {
+    let mut writer = Writer { results, arguments, pictures: BTreeSet::new() };
+    let mut report = String::new();
+    let mut is_code = false;
+    for (at, line) in template.lines().enumerate() {
+        if line.trim_start().starts_with("```") {
+            is_code = !is_code;
+        }
+        if !is_code {
+            no_number(line).with_context(|| format!("line {}", at + 1))?;
+        }
+        let line = writer.line(line).with_context(|| format!("line {}", at + 1))?;
+        report.push_str(&line);
+        report.push('\n');
+    }
+    let mut files = Files::from([(arguments.out.clone(), report)]);
+    for (experiment, metric) in &writer.pictures {
+        for theme in Theme::ALL {
+            let picture = svg(&results[experiment], metric, theme)?;
+            files.insert(arguments.results.join(picture_name(experiment, metric, theme)), picture);
+        }
+    }
+    Ok(files)
+}
+
+/// A number with a unit that no result has.
+fn no_number(line: &str) -> Result<()> {
+    let mut text = String::new();
+    let mut rest = line;
+    // Neither code nor placeholders.
+    while let Some(at) = rest.find(['`', '{']) {
+        let (before, found) = rest.split_at(at);
+        text.push_str(before);
+        let (open, close) = if found.starts_with('`') { ("`", "`") } else { (OPEN, CLOSE) };
+        let inside = found.strip_prefix(open).and_then(|inside| Some((inside, inside.find(close)?)));
+        match inside {
+            Some((inside, end)) => rest = &inside[end + close.len()..],
+            None => rest = found.get(1..).unwrap_or_default(),
+        }
+        text.push(' ');
+    }
+    text.push_str(rest);
+    let words: Vec<_> = text.split([' ', '\u{a0}', '\u{202f}']).collect();
+    for (at, word) in words.iter().enumerate() {
+        let word = word.trim_matches(|edge: char| !edge.is_alphanumeric() && edge != '%' && edge != 'µ');
+        let digits = word.trim_end_matches(|end: char| !end.is_ascii_digit());
+        let is_number = word.starts_with(|first: char| first.is_ascii_digit()) && !digits.is_empty();
+        if !is_number {
+            continue;
+        }
+        let next = words.get(at + 1).map_or("", |next| next.trim_end_matches(['.', ',', ';', ':', ')']));
+        let unit = if word.len() > digits.len() { &word[digits.len()..] } else { next };
+        ensure!(!UNITS.contains(&unit), "{digits} {unit} is in no result: name the placeholder that has it");
+    }
+    Ok(())
+}
+
+struct Writer<'a> {
+    results: &'a BTreeMap<String, Outcome>,
+    arguments: &'a Arguments,
+    /// Experiment and metric of each plot.
+    pictures: BTreeSet<(String, String)>,
+}
+
+impl Writer<'_> {
+    fn line(&mut self, line: &str) -> Result<String> {
+        let mut text = String::new();
+        let mut rest = line;
+        while let Some((before, behind)) = rest.split_once(OPEN) {
+            let (inside, after) = behind.split_once(CLOSE).context("{{ without }}")?;
+            text.push_str(before);
+            text.push_str(&self.placeholder(inside.trim()).with_context(|| format!("{{{{{inside}}}}}"))?);
+            rest = after;
+        }
+        text.push_str(rest);
+        Ok(text)
+    }
+
+    fn placeholder(&mut self, text: &str) -> Result<String> {
+        let words: Vec<_> = text.split_whitespace().collect();
+        match words.as_slice() {
+            ["diferencias"] => Ok(self.differences()),
+            ["tabla", experiment, metrics @ ..] if !metrics.is_empty() => {
+                table(self.result(experiment)?, metrics)
+            }
+            ["figura", experiment, metric] => self.figure(experiment, metric),
+            ["maquina", experiment] => {
+                let machine = &self.result(experiment)?.machine;
+                let (cores, mib) = (machine.cores, machine.memory_mib);
+                let (processor, kernel) = (&machine.processor, &machine.kernel);
+                Ok(format!("{processor}, {cores} núcleos, {mib} MiB de memoria, Linux {kernel}"))
+            }
+            ["orden", experiment] => Ok(format!("`{}`", self.result(experiment)?.command)),
+            ["versiones", experiment] => Ok(self.result(experiment)?.servers.join(", ")),
+            ["fecha", experiment] => {
+                let finished = &self.result(experiment)?.finished;
+                Ok(finished.split('T').next().unwrap_or_default().to_owned())
+            }
+            ["veredicto", path] => Ok(verdict(&self.ratio(path)?.0).to_owned()),
+            [path] => self.value(path),
+            _ => bail!("it is none of the placeholders that `blackfriday lab report --help` names"),
+        }
+    }
+
+    fn result(&self, experiment: &str) -> Result<&Outcome> {
+        self.results.get(experiment).with_context(|| format!("there is no result of {experiment}"))
+    }
+
+    /// A median, or a ratio with its interval.
+    fn value(&self, path: &str) -> Result<String> {
+        if path.contains('/') {
+            let (ratio, _) = self.ratio(path)?;
+            return Ok(interval(&ratio));
+        }
+        let (outcome, variant, metric) = self.path(path)?;
+        Ok(with_unit(metric, median(find(outcome, variant)?, metric)?))
+    }
+
+    /// Of two variants; `true` if it is in the result as it stands.
+    fn ratio(&self, path: &str) -> Result<(Ratio, bool)> {
+        let (outcome, variants, metric) = self.path(path)?;
+        let (variant, against) = variants.split_once('/').context("two variants, as in a/b")?;
+        let kept = outcome.differences.iter().find(|difference| {
+            difference.variant == variant && difference.against == against && difference.metric == metric
+        });
+        if let Some(kept) = kept {
+            return Ok((kept.ratio, true));
+        }
+        let values =
+            |name: &str| Ok::<_, anyhow::Error>(find(outcome, name)?.values(metric).collect::<Vec<_>>());
+        let pairs: Vec<_> = values(variant)?.into_iter().zip(values(against)?).collect();
+        let ratio = Ratio::of(&pairs).with_context(|| format!("{metric} of {variants} has no ratio"))?;
+        Ok((ratio, false))
+    }
+
+    /// Experiment, variant or two, and metric.
+    fn path<'p>(&self, path: &'p str) -> Result<(&Outcome, &'p str, &'p str)> {
+        let mut parts = path.splitn(3, '.');
+        let (Some(experiment), Some(variant), Some(metric)) = (parts.next(), parts.next(), parts.next())
+        else {
+            bail!("it is not experiment.variant.metric");
+        };
+        Ok((self.result(experiment)?, variant, metric))
+    }
+
+    fn figure(&mut self, experiment: &str, metric: &str) -> Result<String> {
+        self.result(experiment)?;
+        self.pictures.insert((experiment.to_owned(), metric.to_owned()));
+        let out = self.arguments.out.parent().unwrap_or(Path::new(""));
+        let folder = self.arguments.results.strip_prefix(out).unwrap_or(&self.arguments.results);
+        let at = |theme| folder.join(picture_name(experiment, metric, theme)).display().to_string();
+        Ok(format!(
+            "<picture><source media=\"(prefers-color-scheme: dark)\" srcset=\"{}\"><img src=\"{}\" alt=\"{}: {}\"></picture>",
+            at(Theme::Dark),
+            at(Theme::Light),
+            experiment,
+            title(metric)
+        ))
+    }
+
+    fn differences(&self) -> String {
+        let mut text = String::from(
+            "| experimento | variante | contra | métrica | razón (intervalo del 95 %) |\n|---|---|---|---|---|\n",
+        );
+        let all = self.results.values().flat_map(|outcome| {
+            outcome.differences.iter().filter(|one| one.differs).map(|one| (&outcome.experiment, one))
+        });
+        for (experiment, one) in all.filter(|(_, one)| is_about_the_system(&one.metric)) {
+            // Writing into a string cannot fail.
+            writeln!(
+                text,
+                "| `{experiment}` | `{}` | `{}` | {} | {} |",
+                one.variant,
+                one.against,
+                title(&one.metric),
+                interval(&one.ratio)
+            )
+            .ok();
+        }
+        text.pop();
+        text
+    }
+}
+
+/// What the measuring itself used says nothing about the system.
+fn is_about_the_system(metric: &str) -> bool {
+    !metric.ends_with(".client") && !metric.ends_with(".handler")
+}
+
+fn table(outcome: &Outcome, metrics: &[&str]) -> Result<String> {
+    let mut text = String::from("| variante |");
+    for (at, metric) in metrics.iter().enumerate() {
+        let range = if at == 0 { " (de mín. a máx.)" } else { "" };
+        write!(text, " {}{range} |", title(metric)).ok();
+    }
+    write!(text, "\n|---|{}", "---:|".repeat(metrics.len())).ok();
+    for variant in &outcome.variants {
+        write!(text, "\n| `{}` |", variant.name).ok();
+        for (at, metric) in metrics.iter().enumerate() {
+            let middle = plain(median(variant, metric)?);
+            if at == 0 {
+                let low = variant.values(metric).fold(f64::MAX, f64::min);
+                let high = variant.values(metric).fold(0.0, f64::max);
+                write!(text, " {middle} ({} a {}) |", plain(low), plain(high)).ok();
+            } else {
+                write!(text, " {middle} |").ok();
+            }
+        }
+    }
+    Ok(text)
+}
+
+fn find<'a>(outcome: &'a Outcome, variant: &str) -> Result<&'a VariantOutcome> {
+    outcome.variant(variant).with_context(|| format!("{} has no variant {variant}", outcome.experiment))
+}
+
+fn median(variant: &VariantOutcome, metric: &str) -> Result<f64> {
+    variant.median.get(metric).copied().ok_or_else(|| anyhow!("{} has no {metric}", variant.name))
+}
+
+fn interval(ratio: &Ratio) -> String {
+    format!("{} ({} a {})", plain(ratio.median), plain(ratio.low), plain(ratio.high))
+}
+
+fn verdict(ratio: &Ratio) -> &'static str {
+    match ratio {
+        _ if !ratio.is_a_difference() => "sin diferencia demostrable",
+        _ if ratio.median > 1.0 => "más",
+        _ => "menos",
+    }
+}
+
+fn picture_name(experiment: &str, metric: &str, theme: Theme) -> String {
+    format!("{experiment}-{metric}-{}.svg", theme.name())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::outcome::example;
+    use super::*;
+
+    fn rendered(template: &str) -> Result<String> {
+        let arguments = Arguments {
+            results: "docs/lab".into(),
+            template: "t".into(),
+            out: "docs/informe.md".into(),
+            check: false,
+        };
+        let logs = example(
+            "logs",
+            &[("kafka", &[28_000.0, 29_000.0, 28_500.0]), ("rabbitmq", &[14_000.0, 14_500.0, 14_250.0])],
+        );
+        let same = example("stores", &[("valkey", &[100.0, 99.0, 101.0]), ("redis", &[99.0, 101.0, 100.0])]);
+        let results = [logs, same].map(|outcome| (outcome.experiment.clone(), outcome)).into();
+        render(template, &results, &arguments).map(|files| files[&arguments.out].clone())
+    }
+
+    fn refused(template: &str) -> String {
+        format!("{:#}", rendered(template).expect_err("a refusal"))
+    }
+
+    #[test]
+    fn placeholders_become_what_the_results_say() {
+        let of = |template: &str| rendered(template).expect("a report").trim_end().to_owned();
+        assert_eq!(of("hay {{logs.kafka.sales_per_s}}."), "hay 28\u{a0}500 ventas/s.");
+        assert_eq!(of("{{logs.rabbitmq/kafka.sales_per_s}}"), "0.50 (0.50 a 0.50)");
+        assert_eq!(of("{{ veredicto logs.rabbitmq/kafka.sales_per_s }}"), "menos");
+        assert_eq!(of("{{veredicto logs.kafka/rabbitmq.sales_per_s}}"), "más");
+        assert_eq!(of("{{veredicto stores.redis/valkey.sales_per_s}}"), "sin diferencia demostrable");
+        assert_eq!(
+            of("{{orden logs}}: {{versiones logs}}, {{fecha logs}}"),
+            "`blackfriday lab logs`: Kafka 4.3.1, 2026-11-27"
+        );
+        let table = of("{{tabla logs sales_per_s p99_ms}}");
+        assert!(table.contains("| `rabbitmq` | 14\u{a0}250 (14\u{a0}000 a 14\u{a0}500) | 7.25 |"), "{table}");
+        let differences = of("{{diferencias}}");
+        assert!(differences.contains("| `logs` | `rabbitmq` | `kafka` | ventas/s |"), "{differences}");
+        assert!(!differences.contains("stores"), "{differences}");
+        let figure = of("{{figura logs sales_per_s}}");
+        assert!(figure.contains("src=\"lab/logs-sales_per_s-light.svg\""), "{figure}");
+    }
+
+    #[test]
+    fn what_no_result_has_is_refused_by_its_line() {
+        assert!(refused("x\n{{logs.pulsar.sales_per_s}}").contains("line 2"));
+        assert!(refused("{{logs.pulsar.sales_per_s}}").contains("logs has no variant pulsar"));
+        assert!(refused("{{hops.relay.p99_ms}}").contains("there is no result of hops"));
+        assert!(refused("{{logs.kafka.p77_ms}}").contains("kafka has no p77_ms"));
+        assert!(refused("{{logs.kafka").contains("{{ without }}"));
+        assert!(refused("{{cuadro logs}}").contains("placeholders"));
+    }
+
+    #[test]
+    fn a_number_with_a_unit_must_come_from_a_result() {
+        for number in
+            ["tarda 12 ms.", "un 30 % más", "el 30% más", "7.5 µs", "2.4 veces más", "20\u{a0}000 ventas/s"]
+        {
+            assert!(refused(number).contains("is in no result"), "{number}");
+        }
+        for fine in ["el puerto 50051", "`200 ms` es el valor", "3 brokers", "{{logs.kafka.p99_ms}}, 2 s2"] {
+            rendered(fine).unwrap_or_else(|error| panic!("{fine}: {error:#}"));
+        }
+        rendered("```\nsleep 5 s\n```").expect("code");
+    }
+}
