@@ -33,6 +33,10 @@ pub struct ProducerConfig {
     #[arg(long = "kafka-linger-ms", env = "BLACKFRIDAY_KAFKA_LINGER_MS", default_value_t = 0,
           value_parser = clap::value_parser!(u32).range(0..=1_000))]
     pub linger_ms: u32,
+    /// Requests of records on the way to one broker; more wait, and are sent fuller. Idempotence allows 5.
+    #[arg(id = "kafka_max_in_flight", long = "kafka-max-in-flight", env = "BLACKFRIDAY_KAFKA_MAX_IN_FLIGHT", default_value_t = 5,
+          value_parser = clap::value_parser!(u32).range(1..=5))]
+    pub max_in_flight: u32,
     /// Records in the producer's queue; one more is refused.
     #[arg(long = "kafka-queue-max-records", env = "BLACKFRIDAY_KAFKA_QUEUE_MAX_RECORDS", default_value_t = 200_000,
           value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
@@ -51,6 +55,7 @@ impl Default for ProducerConfig {
         Self {
             message_timeout_ms: 300_000,
             linger_ms: 0,
+            max_in_flight: 5,
             queue_max_records: 200_000,
             queue_max_kib: 65_536,
             record_max_bytes: 1_000_000,

@@ -164,6 +164,7 @@ pub fn producer_settings(kafka: &KafkaConfig, producer: &ProducerConfig) -> rdka
         .set("message.timeout.ms", producer.message_timeout_ms.to_string())
         // Default 5 ms; requests arrive in batches already, so little is won by waiting longer.
         .set("linger.ms", producer.linger_ms.to_string())
+        .set("max.in.flight.requests.per.connection", producer.max_in_flight.to_string())
         // The limits of the queue: over them a record is refused, memory stays flat.
         .set("queue.buffering.max.messages", producer.queue_max_records.to_string())
         .set("queue.buffering.max.kbytes", producer.queue_max_kib.to_string())

@@ -37,6 +37,8 @@ pub enum Experiment {
     Persistence,
     /// A record acknowledged by all replicas in sync, or by the leader alone, in a cluster of three brokers.
     Acks,
+    /// Requests of records on the way to Kafka at once: 5, 2 and 1.
+    InFlight,
     /// One writer against two.
     Writers,
     /// A backlog counted by 1, 2, 3 and 6 consumers.
@@ -108,6 +110,7 @@ impl Experiment {
                 let of = |acks| Setup { brokers: 3, acks, ..Setup::default() };
                 varied(Subject::Producer, Demand::default(), [("all", of(Acks::All)), ("one", of(Acks::One))])
             }
+            Self::InFlight => varied(Subject::Log, Demand::default(), in_flight()),
             Self::Writers => {
                 let of = |writers| Setup { writers, ..Setup::default() };
                 varied(Subject::Writer, Demand::default(), [("one", of(1)), ("two", of(2))])
@@ -175,6 +178,14 @@ fn persistence() -> [(&'static str, Setup); 3] {
         ("everysec", of(&[])),
         ("always", of(&[("appendfsync", "always")])),
         ("off", of(&[("appendonly", "no")])),
+    ]
+}
+
+fn in_flight() -> [(&'static str, Setup); 3] {
+    [
+        ("f5", Setup::default()),
+        ("f2", with(&[("BLACKFRIDAY_KAFKA_MAX_IN_FLIGHT", "2")])),
+        ("f1", with(&[("BLACKFRIDAY_KAFKA_MAX_IN_FLIGHT", "1")])),
     ]
 }
 
