@@ -15,6 +15,7 @@ use crate::{
 /// A pause of the broker is noticed within this time, on a busy machine.
 const NOTICED: Duration = Duration::from_secs(6);
 const QUEUE: u32 = 100;
+const BETWEEN_BATCHES: Duration = Duration::from_millis(1);
 
 #[tokio::test]
 async fn what_is_refused_while_the_broker_hangs_was_not_written() -> Result<()> {
@@ -189,7 +190,8 @@ async fn a_stream_that_is_deleted_while_it_is_written_to_leaves_no_record_withou
     let writing = async {
         loop {
             deliveries.push(producer.publish_batch(vec![record("ventas", 0, 1); 50]));
-            tokio::task::yield_now().await;
+            // As fast as a processor can would be a test of how long a flooded broker needs to delete anything.
+            tokio::time::sleep(BETWEEN_BATCHES).await;
         }
     };
     tokio::select! {
