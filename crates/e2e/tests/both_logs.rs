@@ -193,6 +193,7 @@ async fn faults_of_the_second_log_and_store_under_load_lose_nothing() -> Result<
     let sales = pipeline.load("ventas", &each)?;
     counts_grow(&pipeline).await?;
 
+    pipeline.redis.on_disk().await?;
     pipeline.redis.checkpoint()?;
     let client = Client { pipeline: &pipeline, told: RefCell::default() };
     rabbitmq_is_killed(&client).await?;

@@ -163,7 +163,7 @@ impl Valkey {
         self.server.remove_data()
     }
 
-    /// Copies the data as it is on disk now, in place of an earlier copy.
+    /// Copies the data as it is on disk now, in place of an earlier copy. [`Valkey::on_disk`] waits for what was answered last.
     ///
     /// # Errors
     /// The data cannot be copied.

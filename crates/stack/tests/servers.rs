@@ -63,6 +63,7 @@ async fn valkey_keeps_what_it_acknowledged() {
 async fn valkey_can_be_rolled_back() {
     let valkey = Valkey::start().await.expect("starts");
     set(&valkey, "key", "old").await;
+    valkey.on_disk().await.expect("written");
     valkey.checkpoint().expect("copied");
     set(&valkey, "key", "new").await;
     valkey.roll_back().expect("copied back");

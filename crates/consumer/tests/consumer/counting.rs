@@ -32,6 +32,7 @@ async fn the_store_is_what_the_log_adds_up_to() -> Result<()> {
     bench.counts_exactly().await?;
 
     // The store goes back in time, with its counters: a stale replica is promoted.
+    bench.valkey.on_disk().await?;
     bench.valkey.checkpoint()?;
     bench.publish_sales(30).await?;
     bench.counts_exactly().await?;

@@ -11,10 +11,25 @@ use crate::proxy::Values;
 
 /// Of each command that only takes time. At such a pace the server answers several times a second.
 const PAUSE_US: u64 = 100;
+const WRITTEN_LIMIT: Duration = Duration::from_secs(30);
+const NOTHING_WAITS: &str = "aof_buffer_length:0";
 /// Changes nothing: whoever writes after it selects its database again.
 const IDLE_COMMAND: &[u8] = b"*2\r\n$6\r\nSELECT\r\n$1\r\n0\r\n";
 
 impl Valkey {
+    /// Waits until everything that the server has answered is in its file: while an earlier part is still being synced, it puts
+    /// the next write off for up to 2 s.
+    ///
+    /// # Errors
+    /// Not within 30 s.
+    pub async fn on_disk(&self) -> Result<(), StackError> {
+        let is_written = async || {
+            let told = self.command(&["INFO", "persistence"]).await;
+            told.is_ok_and(|told| told.lines().any(|line| line.trim() == NOTHING_WAITS))
+        };
+        crate::eventually(WRITTEN_LIMIT, is_written).await
+    }
+
     /// Kills the server and cuts at least `bytes` from the end of its append-only file, in the middle of a command, as a machine
     /// does that loses power while it writes. By default the server drops the rest of that command when it starts, with the
     /// transaction it belongs to; with `aof-load-truncated no` it does not start. Returns how many bytes were cut.

@@ -59,6 +59,7 @@ impl Bench {
     }
 
     fn file(&self) -> Vec<u8> {
+        self.source.runtime.block_on(self.source.valkey.on_disk()).expect("written");
         let told = self.source.run(&["CONFIG", "GET", "dir"]);
         let folder = Path::new(told.lines().next_back().expect("a folder")).join("appendonlydir");
         let files = fs::read_dir(&folder).expect("the folder").map(|file| file.expect("a file").path());

@@ -347,6 +347,7 @@ fn a_server_that_restarts_with_an_old_file_ends_in_the_same_place(kind: ValkeyKi
     let setup = Setup::new(kind);
     apply(&setup, 0, &events, 0, 7);
     apply(&setup, 0, &weather, 0, 4);
+    setup.runtime.block_on(setup.valkey.on_disk()).expect("written");
     setup.valkey.checkpoint().expect("copied");
     let count_on = || {
         apply(&setup, 0, &events, 7, 16);
