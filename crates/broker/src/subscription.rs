@@ -13,7 +13,7 @@ pub struct BatchLimits {
     pub max_records: usize,
     /// Bytes of payload in a batch, give or take one record.
     pub max_bytes: usize,
-    /// From the first record of a batch to its end.
+    /// From the first record of a batch to its end, at the longest: the batches of all partitions are handed on together.
     pub max_wait: Duration,
 }
 

@@ -27,6 +27,7 @@ async fn partitions_are_read_from_where_they_are_told_to_be() -> Result<()> {
 
     batches_are_cut_at_their_limits(&kafka).await?;
     a_batch_waits_for_more_as_long_as_it_may(&kafka, &producer).await?;
+    batches_that_wait_are_handed_on_together(&kafka, &producer).await?;
     partitions_come_and_go(&kafka, &producer).await?;
     headers_are_read_as_far_as_wanted(&kafka, &producer).await?;
     starting_over_begins_exactly_there(&kafka, &producer).await?;
@@ -69,6 +70,25 @@ async fn a_batch_waits_for_more_as_long_as_it_may(kafka: &Kafka, producer: &Prod
     let batch = next_batch(&mut patient).await?;
     assert_eq!((batch.from, batch.to, batch.records.len()), (0, 3, 3));
     assert!((wait..wait * 2).contains(&began.elapsed()), "{:?}", began.elapsed());
+    Ok(())
+}
+
+/// When one of them has waited for long enough: the other one's own time is not over then.
+async fn batches_that_wait_are_handed_on_together(kafka: &Kafka, producer: &Producer) -> Result<()> {
+    create_topic(kafka, "pair", 2).await?;
+    let wait = Duration::from_secs(4);
+    let mut subscription = Subscription::open(&config(kafka), BatchLimits { max_wait: wait, ..LATE }, false)?;
+    for at in 0..2 {
+        subscription.start(TopicPartition::new("pair", at), 0, 1);
+    }
+    publish(producer, "pair", 0, 0..1).await?;
+    tokio::time::sleep(wait / 2).await;
+    let began = Instant::now();
+    publish(producer, "pair", 1, 0..1).await?;
+    let mut both = [next_batch(&mut subscription).await?, next_batch(&mut subscription).await?];
+    both.sort_by_key(|batch| batch.partition.partition);
+    assert_eq!(both.map(|batch| (batch.partition.partition, batch.to)), [(0, 1), (1, 1)]);
+    assert!(began.elapsed() < wait, "{:?}", began.elapsed());
     Ok(())
 }
 

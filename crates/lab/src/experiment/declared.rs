@@ -47,7 +47,7 @@ pub enum Experiment {
     Partitions,
     /// A hundred, ten thousand and a million products.
     Products,
-    /// 1, 64, 1,000 and 8,000 connections.
+    /// 1, 64 and 1,000 connections.
     Connections,
     /// How long the consumer waits for a fuller batch, at 5,000 sales a second.
     BatchWait,
@@ -131,7 +131,7 @@ impl Experiment {
             }
             Self::Connections => demanded(
                 Subject::Log,
-                [("c1", 1), ("c64", 64), ("c1000", 1_000), ("c8000", 8_000)]
+                [("c1", 1), ("c64", 64), ("c1000", 1_000)]
                     .map(|(name, connections)| (name, Demand { connections, ..Demand::default() })),
             ),
             Self::BatchWait => varied(Subject::Log, steady(), batch_waits()),

@@ -255,13 +255,15 @@ impl Poller {
         self.events.blocking_send(event).is_ok()
     }
 
-    /// Sends every batch that is full or old enough; false once the receiver is gone.
+    /// Sends every batch that is full, and all of them once one is old enough: what is counted together costs the store less.
+    /// False once the receiver is gone.
     fn send_ripe(&mut self) -> bool {
-        for open in self.open.values_mut() {
-            let Some(since) = open.since else { continue };
+        let is_ripe = |since: Instant| since.elapsed() >= self.limits.max_wait;
+        let all = self.open.values().filter_map(|open| open.since).any(is_ripe);
+        for open in self.open.values_mut().filter(|open| open.since.is_some()) {
             let full =
                 open.batch.records.len() >= self.limits.max_records || open.bytes >= self.limits.max_bytes;
-            if full || since.elapsed() >= self.limits.max_wait {
+            if full || all {
                 let next = RecordBatch {
                     partition: open.batch.partition.clone(),
                     epoch: open.batch.epoch,

@@ -44,9 +44,14 @@ impl Cut {
         full.then(|| self.take())
     }
 
-    /// The batch, if it waited for long enough.
-    pub(super) fn ripe(&mut self, limits: &BatchLimits) -> Option<RecordBatch> {
-        self.due(limits.max_wait).is_some_and(|due| due <= Instant::now()).then(|| self.take())
+    /// The batch, if it covers anything.
+    pub(super) fn begun(&mut self) -> Option<RecordBatch> {
+        self.since.is_some().then(|| self.take())
+    }
+
+    /// Whether it waited for long enough.
+    pub(super) fn is_ripe(&self, limits: &BatchLimits) -> bool {
+        self.due(limits.max_wait).is_some_and(|due| due <= Instant::now())
     }
 
     /// When it is to be handed on; never while it covers nothing.
