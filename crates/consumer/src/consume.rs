@@ -6,8 +6,8 @@
 //! - **Epochs.** Each start of a partition gets the next number, and its task, its batches and its applies carry it. What
 //!   comes back under an older one belongs to a start that was given up, and is dropped: nothing has to be called back.
 //! - **`biased`.** Events are taken in the order in which they stand in the `select!`. A change of assignment comes first, since
-//!   what follows may be void after it, and new records come last: while the log is far ahead there is always a batch, and it
-//!   would keep everything else waiting.
+//!   what follows may be void after it, and new records come after all of that: while the log is far ahead there is always a
+//!   batch, and it would keep everything else waiting.
 //! - **`releases`.** The group gives a revoked partition to its next owner when its [`Release`] is dropped. One that is
 //!   revoked during an apply is held until that apply has ended: otherwise the next owner would read a position that is
 //!   about to change, and its first batch would be refused.
@@ -132,8 +132,13 @@ impl Consumer {
     async fn consume(&mut self, membership: &mut Membership, context: &Context) -> Result<(), Error> {
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        // Whether all that was there to be read has been read.
+        let mut gathered = false;
         loop {
-            self.apply_ready();
+            // Batches that come together are applied together: for each partition one, or all that there are.
+            if gathered || self.ready.len() >= self.owned.len() {
+                self.apply_ready();
+            }
             tokio::select! {
                 biased;
                 () = context.shutdown.begun() => return Ok(()),
@@ -158,11 +163,16 @@ impl Consumer {
                     self.compare(looked.map_err(|_| Error::Died("look"))?)?;
                 }
                 _ = tick.tick() => self.tick(membership),
-                // Last, see above.
+                // After all that may void it, see above.
                 event = self.subscription.next(), if self.ready.len() < MAX_READY => {
                     self.read(event.ok_or(Error::Died("fetch thread"))?);
                 }
+                () = std::future::ready(()), if !gathered => {
+                    gathered = true;
+                    continue;
+                }
             }
+            gathered = false;
         }
     }
 
