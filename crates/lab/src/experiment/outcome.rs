@@ -215,7 +215,7 @@ impl VariantOutcome {
     }
 
     fn median_of(&self, metric: &str) -> f64 {
-        median(self.values(metric))
+        rounded(median(self.values(metric)))
     }
 
     fn differences(&self, against: &Self) -> Vec<Difference> {

@@ -277,7 +277,12 @@ fn is_about_the_system(metric: &str) -> bool {
     !metric.ends_with(".client") && !metric.ends_with(".handler")
 }
 
+/// What a variant has no process for is a dash; what none of them has is an error.
 fn table(outcome: &Outcome, metrics: &[&str]) -> Result<String> {
+    for metric in metrics {
+        let has = |variant: &VariantOutcome| variant.median.contains_key(*metric);
+        ensure!(outcome.variants.iter().any(has), "{} has no {metric}", outcome.experiment);
+    }
     let mut text = String::from("| variante |");
     for (at, metric) in metrics.iter().enumerate() {
         let range = if at == 0 { " (de mín. a máx.)" } else { "" };
@@ -287,7 +292,11 @@ fn table(outcome: &Outcome, metrics: &[&str]) -> Result<String> {
     for variant in &outcome.variants {
         write!(text, "\n| `{}` |", variant.name).ok();
         for (at, metric) in metrics.iter().enumerate() {
-            let middle = plain(median(variant, metric)?);
+            let Some(middle) = variant.median.get(*metric) else {
+                text.push_str(" – |");
+                continue;
+            };
+            let middle = plain(*middle);
             if at == 0 {
                 let low = variant.values(metric).fold(f64::MAX, f64::min);
                 let high = variant.values(metric).fold(0.0, f64::max);
@@ -341,7 +350,10 @@ mod tests {
             &[("kafka", &[28_000.0, 29_000.0, 28_500.0]), ("rabbitmq", &[14_000.0, 14_500.0, 14_250.0])],
         );
         let same = example("stores", &[("valkey", &[100.0, 99.0, 101.0]), ("redis", &[99.0, 101.0, 100.0])]);
-        let results = [logs, same].map(|outcome| (outcome.experiment.clone(), outcome)).into();
+        let mut uneven = example("uneven", &[("alone", &[1.0]), ("two", &[1.0])]);
+        uneven.variants[1].rounds[0].insert("cpu_us.replica".to_owned(), 3.0);
+        uneven.conclude().expect("variants");
+        let results = [logs, same, uneven].map(|outcome| (outcome.experiment.clone(), outcome)).into();
         render(template, &results, &arguments).map(|files| files[&arguments.out].clone())
     }
 
@@ -366,6 +378,9 @@ mod tests {
         let differences = of("{{diferencias}}");
         assert!(differences.contains("| `logs` | `rabbitmq` | `kafka` | ventas/s |"), "{differences}");
         assert!(!differences.contains("stores"), "{differences}");
+        let alone = of("{{tabla uneven sales_per_s cpu_us.replica}}");
+        assert!(alone.contains("| `alone` | 1.00 (1.00 a 1.00) | – |"), "{alone}");
+        assert!(alone.contains("| `two` | 1.00 (1.00 a 1.00) | 3.00 |"), "{alone}");
         let figure = of("{{figura logs sales_per_s}}");
         assert!(figure.contains("src=\"lab/logs-sales_per_s-light.svg\""), "{figure}");
     }
@@ -377,6 +392,7 @@ mod tests {
         assert!(refused("{{hops.relay.p99_ms}}").contains("there is no result of hops"));
         assert!(refused("{{logs.kafka.p77_ms}}").contains("kafka has no p77_ms"));
         assert!(refused("{{logs.kafka").contains("{{ without }}"));
+        assert!(refused("{{tabla logs cpu_us.replica}}").contains("logs has no cpu_us.replica"));
         assert!(refused("{{cuadro logs}}").contains("placeholders"));
     }
 
