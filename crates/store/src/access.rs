@@ -79,14 +79,18 @@ pub struct ValkeyAccess {
         requires = "valkey_certificate"
     )]
     pub key: Option<PathBuf>,
-    /// How the settings that name files are written: other than here where a process has the flags of a second server.
+    /// How these settings are written: other than here where a process has the flags of a second server.
     #[arg(skip)]
-    pub files: FileSettings,
+    pub names: SettingNames,
 }
 
-/// The settings that name files, as they are written on the command line, for errors about the files.
+/// The settings as they are written on the command line, for errors about them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct FileSettings {
+pub struct SettingNames {
+    /// Of [`ValkeyAccess::username`].
+    pub username: &'static str,
+    /// Of [`ValkeyAccess::sentinel_username`].
+    pub sentinel_username: &'static str,
     /// Of [`ValkeyAccess::password_file`].
     pub password: &'static str,
     /// Of [`ValkeyAccess::sentinel_password_file`].
@@ -99,9 +103,11 @@ pub struct FileSettings {
     pub key: &'static str,
 }
 
-impl Default for FileSettings {
+impl Default for SettingNames {
     fn default() -> Self {
         Self {
+            username: "--valkey-username",
+            sentinel_username: "--valkey-sentinel-username",
             password: "--valkey-password-file",
             sentinel_password: "--valkey-sentinel-password-file",
             ca: "--valkey-ca",
@@ -114,14 +120,14 @@ impl Default for FileSettings {
 impl ValkeyAccess {
     /// A client of a server with data.
     pub(crate) fn of_server(&self, at: &Endpoint, url: &ValkeyUrl) -> Result<Client, ConnectionError> {
-        let password = secret(self.password.as_ref(), self.password_file.as_deref(), self.files.password)?;
+        let password = secret(self.password.as_ref(), self.password_file.as_deref(), self.names.password)?;
         self.client(at, with(url.login.clone(), self.username.as_deref(), password), url.tls)
     }
 
     /// A client of a Sentinel.
     pub(crate) fn of_sentinel(&self, at: &Endpoint, url: &ValkeyUrl) -> Result<Client, ConnectionError> {
         let (text, file) = (self.sentinel_password.as_ref(), self.sentinel_password_file.as_deref());
-        let password = secret(text, file, self.files.sentinel_password)?;
+        let password = secret(text, file, self.names.sentinel_password)?;
         let login = RedisConnectionInfo::default().set_skip_set_lib_name();
         self.client(at, with(login, self.sentinel_username.as_deref(), password), url.tls)
     }
@@ -148,7 +154,7 @@ impl ValkeyAccess {
                 .map(|path| SettingFile::new(option, path).read().map_err(ConnectionError::File))
                 .transpose()
         };
-        let named = self.files;
+        let named = self.names;
         let ca = file(&self.ca, named.ca)?;
         if ca.as_deref().is_some_and(|pem| !holds_a_certificate(pem)) {
             let source = (ErrorKind::InvalidClientConfig, "no certificate").into();

@@ -7,6 +7,7 @@ use redis::{FromRedisValue, Pipeline, cmd};
 use tokio::sync::{Mutex, watch};
 use tokio::time::timeout;
 
+use crate::access::SettingNames;
 use crate::address::{Endpoint, Place};
 use crate::config::ValkeyConfig;
 use crate::dial::{is_primary, open, timed_out};
@@ -66,6 +67,11 @@ impl Connection {
             }
         };
         Ok(Self { config: config.clone(), route, live: Mutex::default() })
+    }
+
+    /// How the settings are written that led here.
+    pub(crate) fn names(&self) -> &SettingNames {
+        &self.config.access.names
     }
 
     /// Sends a pipeline, which must not be empty, in one round trip. A connection that breaks, or that leads to a server

@@ -155,7 +155,7 @@ async fn query_all<T: FromRedisValue>(
 }
 
 async fn query<T: FromRedisValue>(connection: &Connection, pipeline: &Pipeline) -> Result<T, StoreError> {
-    connection.query(pipeline).await.map_err(|error| StoreError::new(WHAT, error))
+    connection.query(pipeline).await.map_err(|error| StoreError::new(WHAT, error, connection.names()))
 }
 
 fn parse<T: FromRedisValue>(answer: &redis::Value) -> Result<T, StoreError> {

@@ -12,6 +12,8 @@ use std::path::PathBuf;
 use blackfriday_telemetry::access::FileError;
 use redis::{Arg, ErrorKind, ParsingError, Pipeline, RedisError, ServerError};
 
+use crate::access::SettingNames;
+
 /// What Valkey answers while it is loading, a replica, cut off from its primary or its disk, busy or out of memory. All of
 /// it passes without a change to the store.
 const PASSING: [&str; 9] =
@@ -50,8 +52,10 @@ pub enum StoreError {
         what: &'static str,
         /// Valkey, or one of the Sentinels.
         who: String,
+        /// Of what kind the refusal is.
+        denial: Denial,
         /// The settings that may be wrong.
-        check: &'static str,
+        check: String,
         /// The refusal.
         #[source]
         source: RedisError,
@@ -126,13 +130,13 @@ impl StoreError {
         !matches!(self, Self::Refused { .. } | Self::WrongKey { .. } | Self::Malformed { .. })
     }
 
-    pub(crate) fn new(what: &'static str, error: ConnectionError) -> Self {
+    pub(crate) fn new(what: &'static str, error: ConnectionError, names: &SettingNames) -> Self {
         match error {
-            ConnectionError::Server(source) => Self::of_server(what, source),
+            ConnectionError::Server(source) => Self::of_server(what, source, names),
             ConnectionError::Sentinel { sentinel, source } => match Denial::of(&source) {
                 Some(denial) => {
                     let who = format!("the Sentinel {sentinel}");
-                    Self::Denied { what, who, check: denial.check_at_sentinel(), source }
+                    Self::Denied { what, who, denial, check: denial.check_at_sentinel(names), source }
                 }
                 // Whatever else it answers, it is not about our data.
                 None => Self::Away { what, source },
@@ -145,8 +149,13 @@ impl StoreError {
     }
 
     /// Of a pipeline of reads, which name their keys first: the key that is to blame, if one is.
-    pub(crate) fn of_read(what: &'static str, error: ConnectionError, pipeline: &Pipeline) -> Self {
-        let error = Self::new(what, error);
+    pub(crate) fn of_read(
+        what: &'static str,
+        error: ConnectionError,
+        pipeline: &Pipeline,
+        names: &SettingNames,
+    ) -> Self {
+        let error = Self::new(what, error, names);
         let Self::Refused { source, .. } = &error else { return error };
         let answers = source.clone().into_server_errors().unwrap_or_default();
         let mut hopeless = answers.iter().filter(|(_, answer)| is_hopeless(answer));
@@ -174,12 +183,14 @@ impl StoreError {
     }
 
     /// The worst of what went wrong: in a pipeline, one command may have to wait and another be hopeless.
-    fn of_server(what: &'static str, source: RedisError) -> Self {
+    fn of_server(what: &'static str, source: RedisError, names: &SettingNames) -> Self {
         let denial = Denial::of(&source);
         let answers = source.clone().into_server_errors().unwrap_or_default();
         match denial {
             _ if answers.iter().any(|(_, answer)| is_hopeless(answer)) => Self::Refused { what, source },
-            Some(denial) => Self::Denied { what, who: "Valkey".to_owned(), check: denial.check(), source },
+            Some(denial) => {
+                Self::Denied { what, who: "Valkey".to_owned(), denial, check: denial.check(names), source }
+            }
             None if !answers.is_empty() => Self::NotNow { what, source },
             None if source.kind() == ErrorKind::InvalidClientConfig => Self::Refused { what, source },
             None if is_connection(&source) => Self::Away { what, source },
@@ -199,9 +210,12 @@ pub(crate) enum ConnectionError {
 
 /// Why the server refused us.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Denial {
+pub enum Denial {
+    /// User or password.
     Login,
+    /// What the user may do.
     Permission,
+    /// A certificate, ours or the server's.
     Certificate,
 }
 
@@ -259,18 +273,18 @@ impl Denial {
         }
     }
 
-    fn check(self) -> &'static str {
+    fn check(self, names: &SettingNames) -> String {
         match self {
-            Self::Login => "--valkey-username and --valkey-password-file",
-            Self::Permission => "the user's ACL",
-            Self::Certificate => "--valkey-ca, --valkey-certificate and --valkey-key",
+            Self::Login => format!("{} and {}", names.username, names.password),
+            Self::Permission => "the user's ACL".to_owned(),
+            Self::Certificate => format!("{}, {} and {}", names.ca, names.certificate, names.key),
         }
     }
 
-    fn check_at_sentinel(self) -> &'static str {
+    fn check_at_sentinel(self, names: &SettingNames) -> String {
         match self {
-            Self::Login => "--valkey-sentinel-username and --valkey-sentinel-password-file",
-            Self::Permission | Self::Certificate => self.check(),
+            Self::Login => format!("{} and {}", names.sentinel_username, names.sentinel_password),
+            Self::Permission | Self::Certificate => self.check(names),
         }
     }
 }

@@ -49,11 +49,11 @@ mod snapshot;
 mod store;
 mod window;
 
-pub use access::{FileSettings, ValkeyAccess};
+pub use access::{SettingNames, ValkeyAccess};
 pub use address::{UrlParser, ValkeyUrl};
 pub use apply::{Batch, BatchTally, LastRecord, Outcome};
 pub use config::{StoreConfig, ValkeyConfig};
-pub use error::StoreError;
+pub use error::{Denial, StoreError};
 pub use model::{Conflict, Difference, Recorded, Value};
 pub use part::Part;
 pub use partitions::StoredPartition;

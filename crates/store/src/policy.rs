@@ -6,7 +6,7 @@
 use redis::pipe;
 
 use crate::connection::Connection;
-use crate::error::StoreError;
+use crate::error::{Denial, StoreError};
 
 const WHAT: &str = "ask Valkey what it does when it is full";
 
@@ -43,8 +43,8 @@ async fn info(connection: &Connection) -> Result<Option<String>, StoreError> {
     ask.cmd("INFO").arg("memory");
     match connection.query::<(String,)>(&ask).await {
         Ok((info,)) => Ok(Some(info)),
-        Err(error) => match StoreError::new(WHAT, error) {
-            StoreError::Denied { check: "the user's ACL", .. } | StoreError::Refused { .. } => Ok(None),
+        Err(error) => match StoreError::new(WHAT, error, connection.names()) {
+            StoreError::Denied { denial: Denial::Permission, .. } | StoreError::Refused { .. } => Ok(None),
             error => Err(error),
         },
     }

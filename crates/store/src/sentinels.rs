@@ -134,7 +134,7 @@ impl ValkeyConfig {
                 Sentinels::new(sentinels.clone(), name.clone()).named(self).await
             }
         };
-        let named = named.map_err(|error| StoreError::new("ask the Sentinels", error))?;
+        let named = named.map_err(|error| StoreError::new("ask the Sentinels", error, &self.access.names))?;
         Ok(named.map(|Endpoint { host, port }| (host, port)))
     }
 }

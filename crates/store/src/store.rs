@@ -34,8 +34,8 @@ impl Store {
     /// # Errors
     /// A file that the settings name cannot be read, or is not what it should be.
     pub fn new(valkey: &ValkeyConfig, config: &StoreConfig) -> Result<Self, StoreError> {
-        let connection =
-            Connection::new(valkey).map_err(|error| StoreError::new("read Valkey's settings", error))?;
+        let connection = Connection::new(valkey)
+            .map_err(|error| StoreError::new("read Valkey's settings", error, &valkey.access.names))?;
         Ok(Self {
             connection: Arc::new(connection),
             keys: Arc::new(Keys::new(&valkey.key_prefix)),
@@ -58,7 +58,7 @@ impl Store {
     /// # Errors
     /// It does not, or is not.
     pub async fn ping(&self) -> Result<(), StoreError> {
-        self.connection.ping().await.map_err(|error| StoreError::new("ping", error))
+        self.connection.ping().await.map_err(|error| StoreError::new("ping", error, self.connection.names()))
     }
 
     /// Whether Valkey throws keys away when its memory is full: a store that it may do that to is not to be counted into.
@@ -242,7 +242,7 @@ impl Store {
             }
             answered => answered,
         }
-        .map_err(|error| StoreError::new(what, error))?;
+        .map_err(|error| StoreError::new(what, error, self.connection.names()))?;
         answers.into_iter().map(|answer| outcome(what, answer)).collect()
     }
 
@@ -250,7 +250,7 @@ impl Store {
         let mut load = pipe();
         load.cmd("FUNCTION").arg("LOAD").arg("REPLACE").arg(&FUNCTIONS.source).ignore();
         let loaded: Result<(), _> = self.connection.query(&load).await;
-        loaded.map_err(|error| StoreError::new("load the functions", error))?;
+        loaded.map_err(|error| StoreError::new("load the functions", error, self.connection.names()))?;
         tracing::info!(function = FUNCTIONS.apply_sales, "the functions are loaded into Valkey");
         Ok(())
     }
@@ -262,7 +262,7 @@ impl Store {
             Err(error) if is_full(&error) => self.connection.query(reads).await,
             answered => answered,
         };
-        answers.map_err(|error| StoreError::of_read(what, error, reads))
+        answers.map_err(|error| StoreError::of_read(what, error, reads, self.connection.names()))
     }
 
     async fn query<T: FromRedisValue>(
@@ -270,7 +270,10 @@ impl Store {
         what: &'static str,
         pipeline: &Pipeline,
     ) -> Result<T, StoreError> {
-        self.connection.query(pipeline).await.map_err(|error| StoreError::of_read(what, error, pipeline))
+        self.connection
+            .query(pipeline)
+            .await
+            .map_err(|error| StoreError::of_read(what, error, pipeline, self.connection.names()))
     }
 }
 

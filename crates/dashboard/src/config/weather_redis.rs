@@ -3,10 +3,12 @@
 
 use std::path::PathBuf;
 
-use blackfriday_store::{FileSettings, UrlParser, ValkeyAccess, ValkeyConfig, ValkeyUrl};
+use blackfriday_store::{SettingNames, UrlParser, ValkeyAccess, ValkeyConfig, ValkeyUrl};
 use blackfriday_telemetry::access::Secret;
 
-const FILES: FileSettings = FileSettings {
+const NAMES: SettingNames = SettingNames {
+    username: "--weather-redis-username",
+    sentinel_username: "--weather-redis-username",
     password: "--weather-redis-password-file",
     sentinel_password: "--weather-redis-password-file",
     ca: "--weather-redis-ca",
@@ -78,9 +80,27 @@ impl WeatherRedis {
             ca,
             certificate,
             key,
-            files: FILES,
+            names: NAMES,
             ..ValkeyAccess::default()
         };
         Some(ValkeyConfig { url: url?, access, ..valkey.clone() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Args as _;
+
+    use super::*;
+
+    #[test]
+    fn errors_name_flags_that_there_are() {
+        let command = WeatherRedis::augment_args(clap::Command::new("dashboard"));
+        let SettingNames { username, sentinel_username, password, sentinel_password, ca, certificate, key } =
+            NAMES;
+        for name in [username, sentinel_username, password, sentinel_password, ca, certificate, key] {
+            let is_there = |flag: &clap::Arg| flag.get_long().is_some_and(|long| name == format!("--{long}"));
+            assert!(command.get_arguments().any(is_there), "{name}");
+        }
     }
 }

@@ -27,11 +27,13 @@ fn a_password_file_is_read_again_for_each_connection(kind: ValkeyKind) {
     fs::write(&file, "wrong\n").expect("written");
     let setup = Setup::with(kind, &[("requirepass", "secret")], |config| {
         config.access.password_file = Some(file.clone());
+        // As for a second server, whose flags have other names.
+        config.access.names.username = "--other-username";
     });
     let apply = || setup.runtime.block_on(apply(&setup.store, 0));
     let error = apply().expect_err("the wrong password");
     assert!(matches!(error, StoreError::Denied { .. }) && error.is_retryable(), "{error:?}");
-    assert!(error.to_string().contains("--valkey-password-file"), "{error}");
+    assert!(error.to_string().contains("--other-username and --valkey-password-file"), "{error}");
     assert!(!format!("{error:?}").contains("wrong\""), "{error:?}");
     fs::remove_file(&file).expect("removed");
     let error = apply().expect_err("no file");
