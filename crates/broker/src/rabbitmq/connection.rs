@@ -68,7 +68,7 @@ impl Connection {
     /// Connects and logs in.
     ///
     /// # Errors
-    /// The server is not there, does not let us in, or takes more than 6 s for it.
+    /// The server is not there, refuses the login, or takes more than 6 s for it.
     pub(super) async fn open(
         dial: &Dial,
         address: &str,
@@ -95,7 +95,7 @@ impl Connection {
         Ok(Self(Arc::new(Open { peer, shared })))
     }
 
-    /// Connects to the first of the servers that lets us in.
+    /// Connects to the first of the servers that takes the login.
     ///
     /// # Errors
     /// None does; the error is the last one's, or that of one whose error somebody has to mend.

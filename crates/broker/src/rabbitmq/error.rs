@@ -32,7 +32,7 @@ pub(super) enum LinkError {
     Connect { address: String, reason: String },
     #[error("cannot agree on TLS with {address}: {reason}")]
     Tls { address: String, reason: String },
-    #[error("{address} does not let us in as {user}: {code}")]
+    #[error("{address} refuses the login of {user}: {code}")]
     Login { address: String, user: String, code: Code },
     #[error("{address} does not speak the stream protocol with us: {reason}")]
     Handshake { address: String, reason: String },

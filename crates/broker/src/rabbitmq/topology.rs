@@ -52,7 +52,7 @@ impl Locator {
     /// A connection to ask over.
     ///
     /// # Errors
-    /// No server lets us in.
+    /// No server takes the login.
     pub(super) async fn connection(&self) -> Result<Connection, LinkError> {
         let mut current = self.current.lock().await;
         if let Some(connection) = current.as_ref().filter(|connection| connection.ended().is_none()) {

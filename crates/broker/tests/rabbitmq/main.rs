@@ -2,7 +2,6 @@
 
 mod access;
 mod admin;
-mod bench;
 mod foreign;
 mod identity;
 mod log;
