@@ -12,6 +12,7 @@ mod freshness;
 mod measure;
 mod part;
 mod report;
+mod server;
 mod subject;
 mod traffic;
 mod usage;

@@ -9,10 +9,12 @@
 
 mod declared;
 mod interval;
+mod origin;
 mod outcome;
 mod plot;
 mod report;
 mod run;
+mod unmeasured;
 mod value;
 
 use std::path::PathBuf;
@@ -27,6 +29,7 @@ pub use self::declared::Experiment;
 
 const QUICK_ROUNDS: u32 = 2;
 const QUICK_DURATION: Duration = Duration::from_secs(2);
+const QUICK_WARM_UP: Duration = Duration::from_secs(2);
 
 /// Compares by measuring: logs, stores, ways, numbers of writers and consumers.
 #[derive(clap::Args, Debug)]
@@ -54,8 +57,8 @@ pub struct Arguments {
     /// Before the first round each variant runs for so long, which is thrown away.
     #[arg(long, default_value = "8s", value_parser = humantime::parse_duration)]
     warm_up: Duration,
-    /// Two rounds of two seconds.
-    #[arg(long, conflicts_with_all = ["rounds", "duration"])]
+    /// Two rounds of two seconds, after two seconds that are thrown away.
+    #[arg(long, conflicts_with_all = ["rounds", "duration", "warm_up"])]
     quick: bool,
     /// Where results are kept; what is there already in whole is not measured again.
     #[arg(long, value_name = "DIR", default_value = "lab")]
@@ -106,8 +109,9 @@ impl Arguments {
     }
 
     fn length(&self) -> Length {
-        let (rounds, duration) =
-            if self.quick { (QUICK_ROUNDS, QUICK_DURATION) } else { (self.rounds, self.duration) };
-        Length { rounds, duration, warm_up: self.warm_up.min(duration * 4) }
+        if self.quick {
+            return Length { rounds: QUICK_ROUNDS, duration: QUICK_DURATION, warm_up: QUICK_WARM_UP };
+        }
+        Length { rounds: self.rounds, duration: self.duration, warm_up: self.warm_up }
     }
 }

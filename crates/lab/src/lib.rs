@@ -16,6 +16,7 @@ pub mod chaos;
 mod client;
 pub mod experiment;
 mod load;
+mod median;
 mod processes;
 mod programs;
 mod service;

@@ -4,23 +4,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use blackfriday_broker::{Admin, EventLog, LogConfig, TopicSpec};
+use blackfriday_broker::{Admin, EventLog, TopicSpec};
 use blackfriday_stack::{
-    Kafka, KafkaCluster, KafkaClusterOptions, KafkaOptions, Process, RabbitMq, RabbitMqOptions, Valkey,
-    ValkeyGroup, ValkeyGroupOptions, ValkeyKind, ValkeyOptions, eventually, free_port,
+    Process, Valkey, ValkeyGroup, ValkeyGroupOptions, ValkeyKind, ValkeyOptions, eventually, free_port,
 };
 use blackfriday_verify::create::{self, Shape};
 
 use super::part::TOPIC;
+use super::server::Server;
 use super::usage::Watched;
 use crate::processes::Processes;
 use crate::service::Service;
 
 const START_LIMIT: Duration = Duration::from_secs(60);
 const COUNT_LIMIT: Duration = Duration::from_secs(120);
-/// The log's heap: enough that its collector is not what is measured.
-const KAFKA_HEAP_MIB: u32 = 1024;
-
 /// The servers, every service, and what they are held against; each a process.
 pub(crate) struct Field {
     pub(crate) processes: Processes,
@@ -34,13 +31,6 @@ pub(crate) struct Field {
     handler: (SocketAddr, Process),
     peer: Option<(SocketAddr, Process)>,
     scratch: tempfile::TempDir,
-}
-
-/// The log's server.
-pub(crate) enum Server {
-    Kafka(Box<Kafka>),
-    Cluster(KafkaCluster),
-    RabbitMq(Box<RabbitMq>),
 }
 
 /// When Kafka acknowledges a bare producer's record; our services know one answer to that.
@@ -231,75 +221,6 @@ impl Field {
         let logs = self.processes.services().iter().map(|service| self.processes.log(*service));
         logs.chain([std::fs::read_to_string(self.scratch.path().join("peer.log")).unwrap_or_default()])
             .collect()
-    }
-}
-
-impl Server {
-    async fn start(setup: &Setup) -> Result<Self> {
-        let of_kafka = KafkaOptions { for_load: true, heap_mib: KAFKA_HEAP_MIB, ..KafkaOptions::default() };
-        Ok(match setup.log {
-            EventLog::Kafka if setup.brokers == 1 => {
-                Self::Kafka(Box::new(Kafka::start_with(of_kafka).await?))
-            }
-            EventLog::Kafka => {
-                let options = KafkaClusterOptions {
-                    brokers: setup.brokers,
-                    replication: setup.brokers,
-                    each: of_kafka,
-                    ..KafkaClusterOptions::default()
-                };
-                Self::Cluster(KafkaCluster::start_with(options).await?)
-            }
-            EventLog::RabbitMq => {
-                let options = RabbitMqOptions { for_load: true, ..RabbitMqOptions::default() };
-                Self::RabbitMq(Box::new(RabbitMq::start_with(options).await?))
-            }
-        })
-    }
-
-    pub(crate) fn config(&self) -> LogConfig {
-        match (self, self.brokers()) {
-            (Self::RabbitMq(rabbitmq), _) => LogConfig::rabbitmq_at(rabbitmq.address()),
-            (_, brokers) => LogConfig::kafka_at(brokers.unwrap_or_default()),
-        }
-    }
-
-    /// Kafka's bootstrap servers.
-    pub(crate) fn brokers(&self) -> Option<String> {
-        match self {
-            Self::Kafka(kafka) => Some(kafka.bootstrap().to_owned()),
-            Self::Cluster(cluster) => Some(cluster.bootstrap()),
-            Self::RabbitMq(_) => None,
-        }
-    }
-
-    async fn version(&self) -> Result<String> {
-        let kafka = |kafka: &Kafka| {
-            let version = kafka.version().context("Kafka's jars tell no version")?;
-            Ok(format!("Kafka {version}"))
-        };
-        match self {
-            Self::Kafka(node) => kafka(node),
-            Self::Cluster(cluster) => kafka(cluster.nodes().first().context("a cluster has nodes")?),
-            Self::RabbitMq(rabbitmq) => {
-                Ok(format!("RabbitMQ {}", rabbitmq.rabbitmqctl(&["version"]).await?.trim()))
-            }
-        }
-    }
-
-    fn pids(&self) -> Vec<Option<u32>> {
-        match self {
-            Self::Kafka(kafka) => vec![kafka.pid()],
-            Self::Cluster(cluster) => cluster.nodes().iter().map(Kafka::pid).collect(),
-            Self::RabbitMq(rabbitmq) => vec![rabbitmq.pid()],
-        }
-    }
-
-    fn environment(&self) -> (&'static str, String) {
-        match (self, self.brokers()) {
-            (Self::RabbitMq(rabbitmq), _) => ("BLACKFRIDAY_RABBITMQ_SERVERS", rabbitmq.address()),
-            (_, brokers) => ("BLACKFRIDAY_KAFKA_BROKERS", brokers.unwrap_or_default()),
-        }
     }
 }
 

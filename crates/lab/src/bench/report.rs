@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::Arguments;
 use super::measure::Measure;
 use super::subject::Subject;
+use crate::median::median;
 
 const HEAD: [&str; 9] = [
     "what",
@@ -101,13 +102,6 @@ fn cpu(rounds: &[Measure]) -> BTreeMap<&'static str, f64> {
     names.map(|name| (name, of(name))).collect()
 }
 
-/// The lower one of two in the middle.
-fn median(values: impl Iterator<Item = f64>) -> f64 {
-    let mut sorted: Vec<_> = values.collect();
-    sorted.sort_by(f64::total_cmp);
-    sorted.get(sorted.len().saturating_sub(1) / 2).copied().unwrap_or_default()
-}
-
 fn rounded(rate: f64) -> String {
     #[expect(
         clippy::cast_possible_truncation,
@@ -116,16 +110,4 @@ fn rounded(rate: f64) -> String {
     )]
     let hundreds = (rate / 100.0).round() as u64;
     grouped(hundreds * 100)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_median_is_in_the_middle_whatever_the_order() {
-        assert_eq!(median([3.0, 1.0, 2.0].into_iter()), 2.0);
-        assert_eq!(median([4.0, 1.0, 2.0, 3.0].into_iter()), 2.0);
-        assert_eq!(median([7.0].into_iter()), 7.0);
-    }
 }

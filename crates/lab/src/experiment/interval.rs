@@ -4,6 +4,8 @@ use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
+use crate::median::median;
+
 /// The same rounds have the same interval, whenever it is computed.
 const SEED: u64 = 18;
 const SAMPLES: usize = 10_000;
@@ -42,18 +44,6 @@ impl Ratio {
     }
 }
 
-/// The one in the middle, or the mean of the two.
-pub(super) fn median(values: impl Iterator<Item = f64>) -> f64 {
-    let mut sorted: Vec<_> = values.collect();
-    sorted.sort_by(f64::total_cmp);
-    let middle = sorted.len() / 2;
-    match sorted.len() {
-        0 => 0.0,
-        even if even % 2 == 0 => f64::midpoint(sorted[middle - 1], sorted[middle]),
-        _ => sorted[middle],
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -80,11 +70,5 @@ mod tests {
             "{ratio:?}"
         );
         assert_eq!(Ratio::of(&pairs), Some(ratio));
-    }
-
-    #[test]
-    fn a_median_is_in_the_middle() {
-        assert_eq!(median([3.0, 1.0, 2.0].into_iter()), 2.0);
-        assert_eq!(median([4.0, 1.0, 2.0, 3.0].into_iter()), 2.5);
     }
 }

@@ -4,26 +4,19 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
 use std::path::PathBuf;
-use std::thread::available_parallelism;
 use std::time::SystemTime;
 
 use anyhow::{Context as _, Result, ensure};
 use blackfriday_terminal::failure::Usage;
 use blackfriday_terminal::file;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 
 use super::Length;
 use super::declared::Experiment;
-use super::interval::{Ratio, median};
-use crate::bench::{Measure, Subject, Traffic};
-use crate::program;
-
-/// What is measured.
-const PROGRAMS: [&str; 5] =
-    ["blackfriday", "blackfriday-gateway", "blackfriday-relay", "blackfriday-writer", "blackfriday-consumer"];
-/// As many sales as a client repeats in turns.
-const DIGESTED_SALES: u64 = 1_000;
+use super::interval::Ratio;
+use super::origin::{Machine, workload};
+use crate::bench::{Measure, Subject};
+use crate::median::median;
 
 /// What an experiment has shown.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -46,16 +39,6 @@ pub(super) struct Outcome {
     pub(super) rounds: u32,
     pub(super) variants: Vec<VariantOutcome>,
     pub(super) differences: Vec<Difference>,
-}
-
-/// Where it was measured.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Machine {
-    pub(super) processor: String,
-    pub(super) cores: usize,
-    pub(super) memory_mib: u64,
-    pub(super) kernel: String,
 }
 
 /// What one of the variants has shown.
@@ -230,24 +213,6 @@ impl VariantOutcome {
     }
 }
 
-impl Machine {
-    fn this() -> Result<Self> {
-        let read = |path: &str| fs::read_to_string(path).with_context(|| format!("read {path}"));
-        let (processors, memory) = (read("/proc/cpuinfo")?, read("/proc/meminfo")?);
-        let named = |text: &str, name: &str| {
-            let line = text.lines().find(|line| line.starts_with(name))?;
-            Some(line.split_once(':')?.1.trim().to_owned())
-        };
-        let kib = named(&memory, "MemTotal").and_then(|size| size.split(' ').next()?.parse::<u64>().ok());
-        Ok(Self {
-            processor: named(&processors, "model name").unwrap_or_else(|| std::env::consts::ARCH.to_owned()),
-            cores: available_parallelism()?.get(),
-            memory_mib: kib.context("MemTotal in /proc/meminfo")? / 1024,
-            kernel: read("/proc/sys/kernel/osrelease")?.trim().to_owned(),
-        })
-    }
-}
-
 /// Each by its name; what a process does not use at all is 0, and has no ratio.
 fn metrics(measure: &Measure) -> BTreeMap<String, f64> {
     let mut metrics = BTreeMap::from([("sales_per_s".to_owned(), measure.sales_per_s())]);
@@ -278,34 +243,6 @@ fn metrics(measure: &Measure) -> BTreeMap<String, f64> {
 /// To thousandths: what is more exact is noise.
 fn rounded(value: f64) -> f64 {
     (value * 1000.0).round() / 1000.0
-}
-
-/// SHA-256 of what is measured.
-///
-/// # Errors
-/// One of the programs is missing.
-pub(super) fn programs() -> Result<String> {
-    let mut sha = Sha256::new();
-    for name in PROGRAMS {
-        let path = program(name)?;
-        sha.update(fs::read(&path).with_context(|| format!("read {}", path.display()))?);
-    }
-    Ok(hex(&sha.finalize()))
-}
-
-fn workload(products: impl Iterator<Item = u64>) -> String {
-    let mut each: Vec<_> = products.collect();
-    each.dedup();
-    let mut sha = Sha256::new();
-    for products in each {
-        let mut traffic = Traffic::of(products);
-        (0..DIGESTED_SALES).for_each(|_| sha.update(traffic.sale()));
-    }
-    hex(&sha.finalize())
-}
-
-fn hex(digest: &[u8]) -> String {
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// A result as a test or a reader makes it.

@@ -9,9 +9,9 @@ use plotters::prelude::{
 };
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use super::interval::median;
 use super::outcome::Outcome;
 use super::value;
+use crate::median::median;
 
 const SIZE: (u32, u32) = (640, 320);
 /// Room above the highest bar, for its number.

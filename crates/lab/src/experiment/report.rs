@@ -24,15 +24,24 @@ use blackfriday_terminal::{file, output};
 use super::interval::Ratio;
 use super::outcome::{Outcome, VariantOutcome};
 use super::plot::{Theme, svg};
+use super::unmeasured;
 use super::value::{plain, title, with_unit};
 
-const OPEN: &str = "{{";
-const CLOSE: &str = "}}";
-/// What a number in a sentence is counted in, when somebody measured it.
-const UNITS: [&str; 8] = ["ms", "µs", "s", "%", "MiB", "GiB", "ventas/s", "veces"];
+pub(super) const OPEN: &str = "{{";
+pub(super) const CLOSE: &str = "}}";
+/// As `--help` says it; the module's documentation says what each becomes.
+const PLACEHOLDERS: &str = "Placeholders of a template:\n  \
+    {{logs.rabbitmq.sales_per_s}}                   the median of the rounds\n  \
+    {{logs.rabbitmq/kafka.sales_per_s}}             the ratio of two variants, with its interval\n  \
+    {{veredicto logs.rabbitmq/kafka.sales_per_s}}   more, less, or nothing that was shown\n  \
+    {{tabla logs sales_per_s p99_ms}}               a table of medians, by variant\n  \
+    {{figura logs sales_per_s}}                     the plot of a metric\n  \
+    {{maquina logs}} {{orden logs}} {{versiones logs}} {{fecha logs}}   where, how, with what, when\n  \
+    {{diferencias}}                                 every difference that was shown";
 
 /// Writes a report out of a template and results.
 #[derive(clap::Args, Debug)]
+#[command(after_help = PLACEHOLDERS)]
 pub(super) struct Arguments {
     /// The folder of results; pictures are written into it, too.
     #[arg(long, value_name = "DIR", default_value = "docs/lab")]
@@ -97,7 +106,7 @@ fn render(template: &str, results: &BTreeMap<String, Outcome>, arguments: &Argum
             is_code = !is_code;
         }
         if !is_code {
-            no_number(line).with_context(|| format!("line {}", at + 1))?;
+            unmeasured::refuse(line).with_context(|| format!("line {}", at + 1))?;
         }
         let line = writer.line(line).with_context(|| format!("line {}", at + 1))?;
         report.push_str(&line);
@@ -111,38 +120,6 @@ fn render(template: &str, results: &BTreeMap<String, Outcome>, arguments: &Argum
         }
     }
     Ok(files)
-}
-
-/// A number with a unit that no result has.
-fn no_number(line: &str) -> Result<()> {
-    let mut text = String::new();
-    let mut rest = line;
-    // Neither code nor placeholders.
-    while let Some(at) = rest.find(['`', '{']) {
-        let (before, found) = rest.split_at(at);
-        text.push_str(before);
-        let (open, close) = if found.starts_with('`') { ("`", "`") } else { (OPEN, CLOSE) };
-        let inside = found.strip_prefix(open).and_then(|inside| Some((inside, inside.find(close)?)));
-        match inside {
-            Some((inside, end)) => rest = &inside[end + close.len()..],
-            None => rest = found.get(1..).unwrap_or_default(),
-        }
-        text.push(' ');
-    }
-    text.push_str(rest);
-    let words: Vec<_> = text.split([' ', '\u{a0}', '\u{202f}']).collect();
-    for (at, word) in words.iter().enumerate() {
-        let word = word.trim_matches(|edge: char| !edge.is_alphanumeric() && edge != '%' && edge != 'µ');
-        let digits = word.trim_end_matches(|end: char| !end.is_ascii_digit());
-        let is_number = word.starts_with(|first: char| first.is_ascii_digit()) && !digits.is_empty();
-        if !is_number {
-            continue;
-        }
-        let next = words.get(at + 1).map_or("", |next| next.trim_end_matches(['.', ',', ';', ':', ')']));
-        let unit = if word.len() > digits.len() { &word[digits.len()..] } else { next };
-        ensure!(!UNITS.contains(&unit), "{digits} {unit} is in no result: name the placeholder that has it");
-    }
-    Ok(())
 }
 
 struct Writer<'a> {

@@ -5,7 +5,8 @@ use blackfriday_terminal::output;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::declared::{Experiment, Variant};
-use super::outcome::{Outcome, Path, programs};
+use super::origin::programs;
+use super::outcome::{Outcome, Path};
 use super::{Arguments, Length};
 use crate::bench::{Bench, Demand, Field, Measure, Setup, Subject};
 
