@@ -19,6 +19,7 @@ mod reports;
 mod scheduling;
 mod security;
 mod subscription;
+mod turns;
 
 pub use admin::Admin;
 pub use config::{KafkaConfig, ProducerConfig};

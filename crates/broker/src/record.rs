@@ -22,6 +22,13 @@ pub struct OutgoingRecord {
     pub headers: Vec<(&'static str, Vec<u8>)>,
 }
 
+impl OutgoingRecord {
+    /// What it takes of a producer's queue.
+    pub(crate) fn bytes(&self) -> usize {
+        self.payload.len() + self.key.as_ref().map_or(0, Vec::len)
+    }
+}
+
 /// Where an acknowledged record is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Position {

@@ -13,7 +13,7 @@ use super::config::KafkaConfig;
 use super::deliveries::Deliveries;
 use super::fate::of_client_error;
 use super::lifeline::Lifeline;
-use crate::delivery::Slot;
+use super::turns::Sent;
 use crate::error::PublishError;
 
 /// How long a topic that took no batch is sent single records, since the last batch that it did not take.
@@ -70,13 +70,13 @@ impl Alone {
     pub(super) fn send(
         &self,
         message: &BorrowedMessage<'_>,
-        slot: Box<Slot>,
-    ) -> Result<(), (PublishError, Box<Slot>)> {
+        sent: Box<Sent>,
+    ) -> Result<(), (PublishError, Box<Sent>)> {
         let Some(client) = self.get_or_make() else {
-            return Err((PublishError::Unavailable, slot));
+            return Err((PublishError::Unavailable, sent));
         };
         self.narrow.note(message.topic());
-        let mut again = BaseRecord::<[u8], [u8], Box<Slot>>::with_opaque_to(message.topic(), slot)
+        let mut again = BaseRecord::<[u8], [u8], Box<Sent>>::with_opaque_to(message.topic(), sent)
             .partition(message.partition())
             .payload(message.payload().unwrap_or_default())
             .timestamp(message.timestamp().to_millis().unwrap_or_default());

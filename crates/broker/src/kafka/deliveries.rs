@@ -10,16 +10,16 @@ use rdkafka::producer::ProducerContext;
 
 use super::fate::{not_the_records_fault, of_delivery_error};
 use super::reports::hear;
+use super::turns::{Sent, Turns};
 use crate::availability::Availability;
 use crate::complaints::Complaints;
-use crate::delivery::Slot;
 use crate::error::PublishError;
 use crate::faults::Faults;
 use crate::record::Position;
 
 /// Sends a record once more, by itself. Returns its place if it cannot, and why; then it was not written.
 pub(super) type SendAgain =
-    Arc<dyn Fn(&BorrowedMessage<'_>, Box<Slot>) -> Result<(), (PublishError, Box<Slot>)> + Send + Sync>;
+    Arc<dyn Fn(&BorrowedMessage<'_>, Box<Sent>) -> Result<(), (PublishError, Box<Sent>)> + Send + Sync>;
 
 /// Receives a client's events. Clones share it.
 #[derive(Clone)]
@@ -37,6 +37,7 @@ pub(super) struct Events {
     pub(super) hint: SyncSender<()>,
     pub(super) faults: Arc<Faults>,
     pub(super) complaints: Complaints,
+    pub(super) turns: Arc<Turns>,
 }
 
 impl Deliveries {
@@ -57,31 +58,41 @@ impl ClientContext for Deliveries {
 }
 
 impl ProducerContext for Deliveries {
-    type DeliveryOpaque = Box<Slot>;
+    type DeliveryOpaque = Box<Sent>;
 
-    fn delivery(&self, result: &DeliveryResult<'_>, slot: Box<Slot>) {
+    fn delivery(&self, result: &DeliveryResult<'_>, mut sent: Box<Sent>) {
+        let turn = sent.turn.take();
+        self.conclude(result, sent);
+        if let Some(turn) = turn {
+            self.events.turns.done(turn);
+        }
+    }
+}
+
+impl Deliveries {
+    fn conclude(&self, result: &DeliveryResult<'_>, sent: Box<Sent>) {
         let faults = &self.events.faults;
-        let (outcome, slot) = match result {
+        let (outcome, sent) = match result {
             Ok(message) => {
                 faults.taken(message.topic());
-                (Ok(Position { partition: message.partition(), offset: Some(message.offset()) }), slot)
+                (Ok(Position { partition: message.partition(), offset: Some(message.offset()) }), sent)
             }
             Err((error, message)) => match (of_delivery_error(error, message), &self.again) {
-                (PublishError::TooLarge, Some(send_again)) => match send_again(message, slot) {
+                (PublishError::TooLarge, Some(send_again)) => match send_again(message, sent) {
                     Ok(()) => return,
-                    Err((refused, slot)) => (Err(refused), slot),
+                    Err((refused, sent)) => (Err(refused), sent),
                 },
                 (refused, _) => {
                     if let Some(reason) = not_the_records_fault(error) {
                         faults.refused(message.topic(), reason);
                     }
-                    (Err(refused), slot)
+                    (Err(refused), sent)
                 }
             },
         };
         if !matches!(outcome, Err(PublishError::OutcomeUnknown | PublishError::Unavailable)) {
-            slot.batch.progress.told();
+            sent.slot.batch.progress.told();
         }
-        slot.fill(outcome);
+        sent.slot.fill(outcome);
     }
 }

@@ -8,19 +8,18 @@ use std::sync::{Arc, Weak};
 use std::thread;
 use std::time::Duration;
 
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::metadata::Metadata;
-use rdkafka::producer::{BaseRecord, Producer as _, ThreadedProducer};
+use rdkafka::error::RDKafkaErrorCode;
+use rdkafka::metadata::MetadataTopic;
+use rdkafka::producer::Producer as _;
 use tokio::sync::watch;
 
 use super::alone::Alone;
 use super::client::Client;
 use super::config::{KafkaConfig, ProducerConfig};
 use super::deliveries::{Deliveries, Events, SendAgain};
-use super::fate::of_client_error;
-use super::headers;
 use super::lifeline::Lifeline;
 use super::monitor::{PROBE_TIMEOUT, watch_broker};
+use super::turns::{Turns, hand};
 use crate::availability::Availability;
 use crate::complaints::Complaints;
 use crate::delivery::{Batch, BatchDelivery, Outcome, Slot};
@@ -39,6 +38,7 @@ pub struct Producer {
     progress: Arc<Progress>,
     faults: Arc<Faults>,
     complaints: Complaints,
+    turns: Arc<Turns>,
 }
 
 impl Producer {
@@ -65,23 +65,28 @@ impl Producer {
         let (hint, hints) = sync_channel(1);
         let config = producer_settings(kafka, producer);
         let complaints = Complaints::default();
+        let turns = Arc::new(Turns::new(producer));
         let events = Events {
             availability: availability.clone(),
             hint,
             faults: Arc::clone(&faults),
             complaints: complaints.clone(),
+            turns: Arc::clone(&turns),
         };
         let alone = Arc::new(Alone::new(kafka, &config, Deliveries::of(events.clone(), None)));
         let again = Arc::clone(&alone);
-        let again: SendAgain = Arc::new(move |message, slot| again.send(message, slot));
+        let again: SendAgain = Arc::new(move |message, sent| again.send(message, sent));
         let client = Arc::new(Client::new(config, Deliveries::of(events, Some(again)))?);
+        turns.lead_to(&client);
 
-        let probed = Probed { client: Arc::downgrade(&client), alone: Arc::downgrade(&alone), topics };
+        let (asked, second) = (Arc::downgrade(&client), Arc::downgrade(&alone));
+        let probed = Probed { client: asked, alone: second, turns: Arc::clone(&turns), topics };
         let (seen, judged, lifeline) = (availability.clone(), Arc::clone(&faults), Lifeline::new(kafka));
         let monitor = move || watch_broker(&seen, &hints, || probed.look(&lifeline, &judged));
         let named = thread::Builder::new().name("kafka-monitor".to_owned());
         named.spawn(monitor).map_err(BrokerError::Thread)?;
-        Ok(Self { client, alone, availability, progress: Arc::new(Progress::new()), faults, complaints })
+        let progress = Arc::new(Progress::new());
+        Ok(Self { client, alone, availability, progress, faults, complaints, turns })
     }
 
     /// Why topics take no records, although the broker is there. Follows the changes.
@@ -111,16 +116,18 @@ impl Producer {
         let batch = Batch::new(&self.progress, records.len());
         let available = self.availability.is_available() && self.progress.admits();
         let current = self.client.current();
+        let mut handing = self.turns.hand_over(&current);
         for (at, record) in records.into_iter().enumerate() {
-            let alone = self.alone.takes(&record.topic);
-            let client = alone.as_ref().unwrap_or(&current);
-            let slot = Box::new(Slot { batch: Arc::clone(&batch), at });
+            let slot = Slot { batch: Arc::clone(&batch), at };
             if !available || self.faults.reason(&record.topic).is_some() {
                 slot.fill(Err(PublishError::Unavailable));
-            } else if let Err((error, slot)) = send(client, &record, slot) {
-                slot.fill(Err(of_client_error(&error)));
+            } else if let Some(alone) = self.alone.takes(&record.topic) {
+                hand(&alone, &record, slot);
+            } else {
+                handing.add(record, slot);
             }
         }
+        handing.finish();
         BatchDelivery(batch)
     }
 
@@ -137,11 +144,20 @@ impl Producer {
     /// # Errors
     /// Records were still on their way at the limit.
     pub async fn flush(&self, limit: Duration) -> Result<(), BrokerError> {
-        let (client, alone) = (self.client.current(), Arc::clone(&self.alone));
+        let (client, alone, turns) =
+            (self.client.current(), Arc::clone(&self.alone), Arc::clone(&self.turns));
         let flush = move || {
             let began = std::time::Instant::now();
-            client.flush(limit)?;
-            alone.current().map_or(Ok(()), |alone| alone.flush(limit.saturating_sub(began.elapsed())))
+            let left = || limit.saturating_sub(began.elapsed());
+            // What waited comes after what was on its way.
+            loop {
+                client.flush(left())?;
+                if turns.is_idle() || left().is_zero() {
+                    break;
+                }
+                thread::sleep(Duration::from_millis(1));
+            }
+            alone.current().map_or(Ok(()), |alone| alone.flush(left()))
         };
         let flushed = tokio::task::spawn_blocking(flush).await;
         let failed = |source| BrokerError::Ask { what: "the last acknowledgements", source };
@@ -171,8 +187,6 @@ pub fn producer_settings(kafka: &KafkaConfig, producer: &ProducerConfig) -> rdka
         .set("message.max.bytes", producer.record_max_bytes.to_string())
         // The Java client's partitioner, so that any producer puts a key on the same partition; the default is CRC32.
         .set("partitioner", "murmur2_random")
-        // Records without a key stay on one partition for this long, which makes fuller batches (default 10).
-        .set("sticky.partitioning.linger.ms", "2")
         // Cheapest of the codecs in CPU; records of one topic look alike.
         .set("compression.type", "lz4")
         // Larger than librdkafka's 1 MB default would only delay a batch.
@@ -184,6 +198,7 @@ pub fn producer_settings(kafka: &KafkaConfig, producer: &ProducerConfig) -> rdka
 struct Probed {
     client: Weak<Client>,
     alone: Weak<Alone>,
+    turns: Arc<Turns>,
     topics: Vec<Destination>,
 }
 
@@ -203,7 +218,11 @@ impl Probed {
             let metadata =
                 lifeline.watch(asked, asked.fetch_metadata(Some(&destination.topic), PROBE_TIMEOUT));
             let Ok(metadata) = metadata else { break };
-            let (partitions, reason) = judge(destination, &metadata);
+            let found = metadata.topics().iter().find(|found| found.name() == destination.topic);
+            if let Some(found) = found {
+                self.turns.looked(found);
+            }
+            let (partitions, reason) = judge(destination, found);
             faults.looked(&destination.topic, reason);
             any_is_there |= partitions > 0;
         }
@@ -212,8 +231,7 @@ impl Probed {
 }
 
 /// How many partitions there are, and why the topic cannot be written to.
-fn judge(destination: &Destination, metadata: &Metadata) -> (usize, Option<String>) {
-    let found = metadata.topics().iter().find(|found| found.name() == destination.topic);
+fn judge(destination: &Destination, found: Option<&MetadataTopic>) -> (usize, Option<String>) {
     let partitions = found.map_or(0, |found| found.partitions().len());
     let error = found.and_then(|found| found.error()).map(RDKafkaErrorCode::from);
     // A topic that is being made has no leader for a moment, and no partitions.
@@ -223,24 +241,6 @@ fn judge(destination: &Destination, metadata: &Metadata) -> (usize, Option<Strin
         None => destination.lacks(partitions),
     };
     (partitions, reason)
-}
-
-fn send(
-    client: &ThreadedProducer<Deliveries>,
-    record: &OutgoingRecord,
-    slot: Box<Slot>,
-) -> Result<(), (KafkaError, Box<Slot>)> {
-    let mut outgoing = BaseRecord::<[u8], [u8], Box<Slot>>::with_opaque_to(&record.topic, slot)
-        .payload(&record.payload)
-        .timestamp(record.timestamp_ms)
-        .headers(headers::of_outgoing(record));
-    if let Some(key) = &record.key {
-        outgoing = outgoing.key(key);
-    }
-    if let Some(partition) = record.partition {
-        outgoing = outgoing.partition(partition);
-    }
-    client.send(outgoing).map_err(|(error, record)| (error, record.delivery_opaque))
 }
 
 #[cfg(test)]
