@@ -1,8 +1,7 @@
 use blackfriday_intake::WritersError;
 use blackfriday_publish::PublisherError;
 use blackfriday_service::Failure;
-
-use crate::catalogue::CatalogueError;
+use blackfriday_workload::SourceError;
 
 /// Why the gateway ends.
 #[derive(Debug, thiserror::Error)]
@@ -18,7 +17,7 @@ pub enum Error {
     Publisher(#[source] PublisherError),
     /// What may be sold is not known.
     #[error("cannot read the catalogue (see --catalogue)")]
-    Catalogue(#[source] CatalogueError),
+    Catalogue(#[source] SourceError),
 }
 
 impl Error {

@@ -13,7 +13,7 @@ mod log;
 mod relay;
 mod routes;
 
-pub use catalogue::{CatalogueConfig, CatalogueError};
+pub use catalogue::CatalogueConfig;
 pub use config::{Config, UpstreamKind};
 pub use error::Error;
 pub use routes::{document, run};

@@ -18,7 +18,7 @@ mod source;
 mod tests;
 mod worker;
 
-use blackfriday_registry::RegistryError;
+use blackfriday_workload::SourceError;
 
 pub use arguments::Arguments;
 pub use plan::Plan;
@@ -26,7 +26,7 @@ pub use report::Report;
 pub use run::{run, send};
 pub use source::SourceArguments;
 
-/// The exit code of a load that could not get its workload from a registry.
+/// The exit code of a load that could not get its workload.
 pub fn exit_code(error: &anyhow::Error) -> Option<u8> {
-    error.downcast_ref().map(RegistryError::exit_code)
+    error.downcast_ref().map(SourceError::exit_code)
 }

@@ -1,14 +1,7 @@
-use std::convert::Infallible;
-use std::path::{Path, PathBuf};
-use std::str::FromStr;
-
-use anyhow::{Context, Result};
-use blackfriday_registry::{AccessArguments, reference};
-use blackfriday_terminal::failure::Usage;
+use anyhow::Result;
+use blackfriday_registry::AccessArguments;
 use blackfriday_terminal::output;
-use blackfriday_workload::{Workload, artifact};
-
-const SCHEME: &str = "oci://";
+use blackfriday_workload::{Source, Workload};
 
 /// Which workload, and where from.
 #[derive(clap::Args, Debug, Clone, Default)]
@@ -20,48 +13,18 @@ pub struct SourceArguments {
     access: AccessArguments,
 }
 
-/// Where a workload is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Source {
-    File(PathBuf),
-    Registry(String),
-}
-
 impl SourceArguments {
     /// The workload, from where it is.
     ///
     /// # Errors
     /// The file is no workload, or the registry does not give it.
     pub async fn read(&self) -> Result<Workload> {
-        match &self.workload {
-            None => Ok(Workload::black_friday()),
-            Some(Source::File(path)) => file(path),
-            Some(Source::Registry(text)) => {
-                let from = reference(text)?;
-                let folder = tempfile::tempdir().context("make a folder for the workload")?;
-                let target = folder.path().join("workload.toml");
-                let (inspected, workload) = artifact::pull(&self.access.client()?, &from, &target).await?;
-                output::note(format_args!("workload {}", inspected.pinned));
-                Ok(workload)
-            }
+        let Some(source) = &self.workload else { return Ok(Workload::black_friday()) };
+        let workload = source.read(|| self.access.client()).await?;
+        if let Some(pinned) = workload.pinned() {
+            output::note(format_args!("workload {pinned}"));
         }
-    }
-}
-
-fn file(path: &Path) -> Result<Workload> {
-    let wrong = || Usage(format!("--workload {}", path.display()));
-    Workload::parse(&std::fs::read_to_string(path).with_context(wrong)?).with_context(wrong)
-}
-
-impl FromStr for Source {
-    type Err = Infallible;
-
-    fn from_str(text: &str) -> Result<Self, Infallible> {
-        if text.starts_with(SCHEME) {
-            Ok(Self::Registry(text.to_owned()))
-        } else {
-            Ok(Self::File(text.into()))
-        }
+        Ok(workload)
     }
 }
 

@@ -9,6 +9,7 @@ mod arrivals;
 pub mod artifact;
 mod catalogue;
 mod make;
+mod source;
 mod traffic;
 
 /// For the fuzz target: what holds of any manifest, any index and any file.
@@ -23,4 +24,5 @@ pub fn any_artifact(bytes: &[u8]) {
 pub use arrivals::Arrivals;
 pub use catalogue::{Product, Workload, WorkloadError};
 pub use make::{Recipe, make};
+pub use source::{Source, SourceError};
 pub use traffic::Traffic;
