@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use blackfriday_broker::EventLog;
-use blackfriday_dashboard::category_of_student_id;
+use blackfriday_dashboard::{Currency, category_of_student_id};
 use blackfriday_load::{Plan, Report, SourceArguments};
 use blackfriday_service::Shutdown;
 use blackfriday_terminal::failure::Interrupted;
@@ -29,7 +29,7 @@ use tempfile::TempDir;
 use self::path::{Events, Path, StoreKind, paths};
 use self::proofs::Proofs;
 use self::servers::Servers;
-use self::services::Services;
+use self::services::{Page, Services};
 
 /// Starts everything on this machine, sends a flash sale and the weather, proves the counts, cleans up.
 #[derive(clap::Args, Debug)]
@@ -83,6 +83,9 @@ pub struct Arguments {
     /// 8–9 Belleza).
     #[arg(long, value_parser = carnet)]
     carnet: Option<String>,
+    /// The currency of all amounts on the page, an ISO 4217 code such as GTQ; without it they have no unit.
+    #[arg(long, value_name = "CODE")]
+    currency: Option<Currency>,
     #[command(flatten)]
     source: SourceArguments,
 }
@@ -98,7 +101,7 @@ struct Demo {
 pub(crate) async fn run(arguments: Arguments, shutdown: &Shutdown) -> Result<bool> {
     let started = Instant::now();
     let workload = unless(shutdown, arguments.source.read()).await?;
-    let mut demo = unless(shutdown, Demo::start(&arguments)).await?;
+    let mut demo = unless(shutdown, Demo::start(&arguments, &workload)).await?;
     output::line(format_args!("everything runs, after {:.1} s", started.elapsed().as_secs_f64()));
     output::line(format_args!("  the page     http://{}/", demo.services.dashboard));
     for route in demo.routes() {
@@ -135,7 +138,7 @@ async fn send(plan: Option<Arc<Plan>>) -> Result<Option<Report>> {
 }
 
 impl Demo {
-    async fn start(arguments: &Arguments) -> Result<Self> {
+    async fn start(arguments: &Arguments, workload: &Workload) -> Result<Self> {
         let step = progress::steps();
         step.set_message("starting the logs and the stores");
         let paths = arguments.paths();
@@ -147,8 +150,9 @@ impl Demo {
                 topics::make(&servers.log(log)?, &shape).await?;
             }
         }
-        let services =
-            Services::start(&servers, &paths, arguments.one_hop, arguments.carnet.as_deref()).await?;
+        let (carnet, currency) = (arguments.carnet.as_deref(), arguments.currency.as_ref());
+        let page = Page { carnet, currency, workload };
+        let services = Services::start(&servers, &paths, arguments.one_hop, &page).await?;
         step.finish_and_clear();
         let folder = tempfile::tempdir().context("make a folder for the receipts")?;
         Ok(Self { services, servers, paths, folder })

@@ -8,6 +8,9 @@ use blackfriday_service::{HttpLimits, ProcessConfig, ServiceConfig};
 use blackfriday_store::{StoreConfig, ValkeyConfig};
 use clap::Parser;
 
+use crate::currency::Currency;
+use crate::names::NamesConfig;
+
 pub use self::weather_redis::WeatherRedis;
 
 /// Shows the counters in Valkey: a live page and a read API.
@@ -15,7 +18,8 @@ pub use self::weather_redis::WeatherRedis;
 #[command(
     name = "blackfriday-dashboard",
     version,
-    after_help = "Example:\n  blackfriday-dashboard --listen 0.0.0.0:8090 --valkey-url redis://valkey:6379 --carnet 202300007"
+    after_help = "Examples:\n  blackfriday-dashboard --listen 0.0.0.0:8090 --valkey-url redis://valkey:6379 --carnet 202300007\n  \
+                  blackfriday-dashboard --workload friday.toml --currency GTQ"
 )]
 pub struct Config {
     /// Where HTTP is served.
@@ -46,6 +50,13 @@ pub struct Config {
     /// Products in a ranking.
     #[arg(long, env = "BLACKFRIDAY_DASHBOARD_TOP", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub top: u16,
+    /// The currency of all amounts, an ISO 4217 code such as GTQ: shown on the page, and told in the API. Without it amounts
+    /// have no unit.
+    #[arg(long, env = "BLACKFRIDAY_DASHBOARD_CURRENCY", value_name = "CODE")]
+    pub currency: Option<Currency>,
+    /// Names of products.
+    #[command(flatten)]
+    pub names: NamesConfig,
     /// Valkey.
     #[command(flatten)]
     pub valkey: ValkeyConfig,

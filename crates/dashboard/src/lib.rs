@@ -7,9 +7,11 @@
 
 mod api;
 mod config;
+mod currency;
 mod decimal;
 mod events;
 mod live;
+mod names;
 mod openapi;
 mod page;
 mod parameters;
@@ -30,13 +32,17 @@ use blackfriday_service::Context;
 use blackfriday_service::http::{self, HttpMetrics};
 use blackfriday_service::openapi::labels;
 use blackfriday_store::{Store, StoreError};
+use blackfriday_workload::SourceError;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 pub use config::{Config, WeatherRedis, category_of_student_id};
+pub use currency::{Currency, NotACurrency};
+pub use names::NamesConfig;
 
 use self::live::Live;
+use self::names::Names;
 use self::redis::Redis;
 use self::trouble::READ_LIMIT;
 
@@ -57,19 +63,24 @@ pub enum Error {
     /// The second store's address cannot be used.
     #[error("cannot make the client of the weather's Redis")]
     Redis(#[source] StoreError),
+    /// The workload cannot be read.
+    #[error("cannot read the names of products (see --workload)")]
+    Names(#[source] SourceError),
 }
 
 /// Serves until the shutdown begins; event streams end at once then.
 ///
 /// # Errors
-/// A store's address cannot be used. An unreachable Valkey is not an error here: readers are answered 503. Nor is an
-/// unreachable Redis: they are answered without its numbers.
+/// A store's address cannot be used, or the workload is none. An unreachable Valkey is not an error here: readers are answered 503. Nor is an
+/// unreachable Redis or registry: they are answered without its numbers, or without names.
 pub async fn run(config: Config, listener: TcpListener, context: Context) -> Result<(), Error> {
     let store = Store::new(&config.valkey, &config.store).map_err(Error::Store)?;
     let redis = config.weather_redis.server(&config.valkey);
     let redis = redis.map(|redis| Store::new(&redis, &config.store).map_err(Error::Redis)).transpose()?;
     let second = redis.clone().map(Redis::new);
-    let live = Arc::new(Live::new(store.clone(), second, &config, context.shutdown.clone()));
+    let names = Names::default();
+    let live = Live::new(store.clone(), second, names.clone(), &config, context.shutdown.clone());
+    let live = Arc::new(live);
     let is_ready = context.readiness.condition("valkey");
     let mut pings = JoinSet::new();
     pings.spawn(ping(store, move |answers| is_ready.set(answers)));
@@ -80,10 +91,15 @@ pub async fn run(config: Config, listener: TcpListener, context: Context) -> Res
     let poll = tokio::spawn(Arc::clone(&live).poll());
     let (router, described) = openapi::router().split_for_parts();
     let metrics = HttpMetrics::new(&context.registry, labels(described).chain(page::paths()));
-    let router = router.with_state(live).merge(page::router(config.opening(), openapi::document()));
-    http::serve(listener, router, &config.limits, Some(metrics), context.shutdown).await;
+    let router = router.with_state(live).merge(page::router(&config, openapi::document()));
+    let served = tokio::select! {
+        // First, so that a wrong file is told before anybody is served.
+        biased;
+        Err(never) = names.read(&config.names) => Err(Error::Names(never)),
+        () = http::serve(listener, router, &config.limits, Some(metrics), context.shutdown) => Ok(()),
+    };
     poll.abort();
-    Ok(())
+    served
 }
 
 /// Says again and again whether a server answers.

@@ -13,6 +13,8 @@ use tokio::sync::watch;
 use tokio::time::sleep;
 
 use crate::config::Config;
+use crate::currency::Currency;
+use crate::names::Names;
 use crate::redis::Redis;
 use crate::seats::{Full, Seat, Seats};
 use crate::shared::Shared;
@@ -45,6 +47,8 @@ pub(crate) struct Counts {
 /// The way to the store, shared by all requests.
 pub(crate) struct Live {
     snapshots: Shared,
+    names: Names,
+    currency: Option<Currency>,
     answers: BodyBudget,
     interval: Duration,
     seats: Seats,
@@ -60,9 +64,17 @@ pub(crate) struct Viewer {
 }
 
 impl Live {
-    pub(crate) fn new(store: Store, redis: Option<Redis>, config: &Config, shutdown: Shutdown) -> Self {
+    pub(crate) fn new(
+        store: Store,
+        redis: Option<Redis>,
+        names: Names,
+        config: &Config,
+        shutdown: Shutdown,
+    ) -> Self {
         Self {
             snapshots: Shared::new(store, redis, config.top.into()),
+            names,
+            currency: config.currency.clone(),
             answers: BodyBudget::new(ANSWERS_KIB),
             interval: config.poll_interval(),
             seats: Seats::new(
@@ -82,7 +94,8 @@ impl Live {
         histories: &[Category],
     ) -> Result<Summary, Arc<ReadError>> {
         let read = self.snapshots.read(top).await?;
-        let mut all = Summary::of(&read, histories);
+        let mut all = Summary::of(&read, histories, &self.names);
+        all.moneda.clone_from(&self.currency);
         if let Some(top) = top {
             all.counters.truncate(top);
         }

@@ -5,15 +5,19 @@ use axum::body::Bytes;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use blackfriday_event::Category;
+
+use crate::config::Config;
+use crate::currency::Currency;
 
 const PAGE: &str = include_str!("../assets/page.html");
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 /// What the page asks for: path, content type, and the file.
-const FILES: [(&str, &str, &str); 4] = [
+const FILES: [(&str, &str, &str); 6] = [
     ("/page.css", "text/css; charset=utf-8", include_str!("../assets/page.css")),
     ("/page.js", SCRIPT, include_str!("../assets/page.js")),
     ("/charts.js", SCRIPT, include_str!("../assets/charts.js")),
+    ("/controls.js", SCRIPT, include_str!("../assets/controls.js")),
+    ("/labels.js", SCRIPT, include_str!("../assets/labels.js")),
     ("/texts.js", SCRIPT, include_str!("../assets/texts.js")),
 ];
 const DOCUMENT: &str = "/openapi.json";
@@ -25,9 +29,14 @@ pub(crate) fn paths() -> impl Iterator<Item = &'static str> {
     ["/", DOCUMENT].into_iter().chain(FILES.map(|(path, ..)| path))
 }
 
-/// The page, which opens on this category, its files, and the OpenAPI document.
-pub(crate) fn router(opening: Category, document: String) -> Router {
-    let page = Bytes::from(PAGE.replace("{{opening}}", opening.name()));
+/// The page as it is configured, its files, and the OpenAPI document.
+pub(crate) fn router(config: &Config, document: String) -> Router {
+    let currency = config.currency.as_ref().map(Currency::to_string).unwrap_or_default();
+    let kept = config.store.series_seconds.to_string();
+    let settings =
+        [("{{opening}}", config.opening().name()), ("{{currency}}", &currency), ("{{kept}}", &kept)];
+    let page = settings.iter().fold(PAGE.to_owned(), |page, (name, value)| page.replace(name, value));
+    let page = Bytes::from(page);
     let document = Bytes::from(document);
     let router = Router::new()
         .route("/", get(move || async move { asset("text/html; charset=utf-8", page) }))

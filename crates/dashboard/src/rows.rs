@@ -3,6 +3,7 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::currency::Currency;
 use crate::schemas;
 use crate::view::{Product, Summary};
 
@@ -34,6 +35,10 @@ pub(crate) struct Totals {
     /// Negative if the clock that accepted the newest sale is ahead.
     #[schema(required = true)]
     frescura_ms: Option<i64>,
+    /// The currency of all amounts, an ISO 4217 code; absent where none is configured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String, required = false, pattern = "^[A-Z]{3}$")]
+    moneda: Option<Currency>,
 }
 
 /// What is said of the weather reports in the second store.
@@ -54,6 +59,13 @@ pub(crate) struct RankedProduct {
     puesto: usize,
     #[schema(min_length = 1)]
     producto_id: String,
+    /// Its name; absent where no workload is configured that has the product.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, min_length = 1)]
+    producto: Option<String>,
+    /// What to write next to a bar: name and id, or the id alone.
+    #[schema(min_length = 1)]
+    etiqueta: String,
     unidades: u64,
 }
 
@@ -65,10 +77,16 @@ pub(crate) struct Extremes {
     categoria: Option<&'static str>,
     #[schema(required = true, min_length = 1)]
     mas_vendido: Option<String>,
+    /// Its name and id, or the id alone.
+    #[schema(required = true, min_length = 1)]
+    mas_vendido_etiqueta: Option<String>,
     #[schema(required = true)]
     mas_vendido_unidades: Option<u64>,
     #[schema(required = true, min_length = 1)]
     menos_vendido: Option<String>,
+    /// Its name and id, or the id alone.
+    #[schema(required = true, min_length = 1)]
+    menos_vendido_etiqueta: Option<String>,
     #[schema(required = true)]
     menos_vendido_unidades: Option<u64>,
 }
@@ -90,6 +108,7 @@ pub(crate) fn totals(all: &Summary) -> [Totals; 1] {
         ultima_venta_ms: counts.ultima_venta_ms,
         leido_ms: all.leido_ms,
         frescura_ms: all.frescura_ms,
+        moneda: all.moneda.clone(),
     }]
 }
 
@@ -97,9 +116,15 @@ pub(crate) fn ranking(products: &[Product]) -> Vec<RankedProduct> {
     let place = |(place, of): (usize, &Product)| RankedProduct {
         puesto: place + 1,
         producto_id: of.producto_id.clone(),
+        producto: of.producto.clone(),
+        etiqueta: label(of),
         unidades: of.unidades,
     };
     products.iter().enumerate().map(place).collect()
+}
+
+fn label(of: &Product) -> String {
+    of.producto.as_ref().map_or_else(|| of.producto_id.clone(), |name| format!("{name} ({})", of.producto_id))
 }
 
 /// Of all first, then by category.
@@ -107,8 +132,10 @@ pub(crate) fn extremes(all: &Summary) -> Vec<Extremes> {
     let row = |categoria, most: &Option<Product>, least: &Option<Product>| Extremes {
         categoria,
         mas_vendido: most.as_ref().map(|of| of.producto_id.clone()),
+        mas_vendido_etiqueta: most.as_ref().map(label),
         mas_vendido_unidades: most.as_ref().map(|of| of.unidades),
         menos_vendido: least.as_ref().map(|of| of.producto_id.clone()),
+        menos_vendido_etiqueta: least.as_ref().map(label),
         menos_vendido_unidades: least.as_ref().map(|of| of.unidades),
     };
     let counts = &all.counters;

@@ -13,6 +13,7 @@ use blackfriday_event::Category;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::currency::Currency;
 use crate::schemas;
 
 /// Everything, at one instant.
@@ -24,6 +25,10 @@ pub(crate) struct Summary {
     /// ahead of this service's.
     #[schema(required = true)]
     pub(crate) frescura_ms: Option<i64>,
+    /// The currency of all amounts, an ISO 4217 code; absent where none is configured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String, required = false, pattern = "^[A-Z]{3}$")]
+    pub(crate) moneda: Option<Currency>,
     #[serde(flatten)]
     pub(crate) counters: Counters,
 }
@@ -113,6 +118,10 @@ pub(crate) struct CategoryFigures {
 pub(crate) struct Product {
     #[schema(min_length = 1)]
     pub(crate) producto_id: String,
+    /// Its name; absent where no workload is configured that has the product.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, min_length = 1)]
+    pub(crate) producto: Option<String>,
     pub(crate) unidades: u64,
 }
 

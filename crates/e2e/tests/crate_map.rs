@@ -23,7 +23,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("relay", &["event", "proto", "intake", "service", "telemetry"]),
     ("writer", &["event", "proto", "publish", "service", "telemetry"]),
     ("consumer", &["event", "proto", "broker", "store", "service", "telemetry"]),
-    ("dashboard", &["event", "store", "service", "telemetry"]),
+    ("dashboard", &["event", "registry", "workload", "store", "service", "telemetry"]),
     ("registry", &["telemetry"]),
     ("workload", &["event", "registry"]),
     ("stack", &[]),

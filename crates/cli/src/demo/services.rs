@@ -1,14 +1,17 @@
 //! The services of every path in this process, on free ports, each stopped in order.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use blackfriday_broker::EventLog;
+use blackfriday_dashboard::Currency;
 use blackfriday_service::{Context, bind};
 use blackfriday_stack::eventually;
 use blackfriday_verify::Topics;
 use blackfriday_verify::create::WEATHER_PARTITIONS;
+use blackfriday_workload::{Source, Workload};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -29,6 +32,14 @@ pub(super) struct Services {
     running: JoinSet<Result<()>>,
 }
 
+/// What the page is told of beside its stores.
+pub(super) struct Page<'a> {
+    pub(super) carnet: Option<&'a str>,
+    pub(super) currency: Option<&'a Currency>,
+    /// What is sold: its products' names are shown.
+    pub(super) workload: &'a Workload,
+}
+
 impl Services {
     /// Starts the services of these paths, from back to front, and waits until each is ready.
     /// With `one_hop` the gateway writes into the log itself: there is neither relay nor writer, and one path.
@@ -36,7 +47,7 @@ impl Services {
         servers: &Servers,
         paths: &[Path],
         one_hop: bool,
-        carnet: Option<&str>,
+        page: &Page<'_>,
     ) -> Result<Self> {
         let [gateway, dashboard] = [listener()?, listener()?];
         let mut services = Self {
@@ -56,7 +67,8 @@ impl Services {
             Ok(blackfriday_gateway::run(config, gateway, context).await?)
         });
 
-        let config: blackfriday_dashboard::Config = configured(&shown(servers, paths, carnet))?;
+        let mut config: blackfriday_dashboard::Config = configured(&shown(servers, paths, page))?;
+        config.names.workload = Some(Source::Read(Arc::new(page.workload.clone())));
         services.spawn("dashboard", |context| async move {
             Ok(blackfriday_dashboard::run(config, dashboard, context).await?)
         });
@@ -185,14 +197,20 @@ fn listener() -> Result<TcpListener> {
 }
 
 /// What the page shows: the store of sales, or Valkey. Next to Valkey's weather that of Redis, where there is any.
-fn shown(servers: &Servers, paths: &[Path], carnet: Option<&str>) -> Vec<String> {
+fn shown(servers: &Servers, paths: &[Path], page: &Page<'_>) -> Vec<String> {
     let of_sales = paths.iter().find(|path| path.events == Events::Sales);
     let store = of_sales.map_or(StoreKind::Valkey, |path| path.store);
     let mut arguments = servers.store_flags(store).to_vec();
     if store == StoreKind::Valkey && paths.iter().any(|path| path.store == StoreKind::Redis) {
         arguments.extend(["--weather-redis-url".to_owned(), servers.url(StoreKind::Redis).to_owned()]);
     }
-    arguments.extend(carnet.iter().flat_map(|carnet| ["--carnet".to_owned(), (*carnet).to_owned()]));
+    let given = [
+        ("--carnet", page.carnet.map(str::to_owned)),
+        ("--currency", page.currency.map(Currency::to_string)),
+    ];
+    for (flag, value) in given {
+        arguments.extend(value.into_iter().flat_map(|value| [flag.to_owned(), value]));
+    }
     arguments
 }
 

@@ -5,6 +5,7 @@ use blackfriday_store::{CategorySnapshot, PriceAt, ProductUnits, SalesAt, Snapsh
 
 use super::{CategoryCounters, CategoryFigures, Counters, Price, Product, Second, Summary, Weather};
 use crate::decimal;
+use crate::names::Names;
 use crate::shared::Read;
 
 /// Decimal places of prices, revenue and averages.
@@ -18,20 +19,22 @@ const COUNTED_AFTER_MS: u64 = 500;
 pub(super) struct Unreadable(Vec<String>);
 
 impl Summary {
-    /// What was read, with the prices of `histories`.
-    pub(crate) fn of(read: &Read, histories: &[Category]) -> Self {
+    /// What was read, with the prices of `histories`, and the products' names as far as they are known.
+    pub(crate) fn of(read: &Read, histories: &[Category], names: &Names) -> Self {
         let leido_ms = read.at.millis();
-        let counters = Counters::of(read, histories);
+        let counters = Counters::of(read, histories, names);
         let frescura_ms = counters.ultima_venta_ms.map(|newest| since(newest, leido_ms));
-        Self { leido_ms, frescura_ms, counters }
+        Self { leido_ms, frescura_ms, moneda: None, counters }
     }
 }
 
 impl Counters {
-    fn of(Read { snapshot, redis, at }: &Read, histories: &[Category]) -> Self {
+    fn of(Read { snapshot, redis, at }: &Read, histories: &[Category], names: &Names) -> Self {
         let mut unreadable = Unreadable::default();
-        let category =
-            |of: &Category| CategoryCounters::of(*of, snapshot, histories.contains(of), &mut unreadable);
+        let product = |of: &ProductUnits| Product::of(of, names);
+        let category = |of: &Category| {
+            CategoryCounters::of(*of, snapshot, histories.contains(of), names, &mut unreadable)
+        };
         let categorias: Vec<_> = Category::ALL.iter().map(category).collect();
         let is_held = |of: &&CategoryFigures| snapshot.categories.contains_key(of.categoria);
         let held = || categorias.iter().map(|of| &of.figures).filter(is_held);
@@ -44,9 +47,9 @@ impl Counters {
             precio_maximo: unreadable.decimal("precio_maximo", any, snapshot.price_max.as_deref(), PLACES),
             precio_minimo: unreadable.decimal("precio_minimo", any, snapshot.price_min.as_deref(), PLACES),
             ultima_venta_ms: snapshot.newest_accepted_at_ms(),
-            mas_vendido: snapshot.most_sold.first().map(Product::of),
-            menos_vendido: snapshot.least_sold.as_ref().map(Product::of),
-            productos: snapshot.most_sold.iter().map(Product::of).collect(),
+            mas_vendido: snapshot.most_sold.first().map(product),
+            menos_vendido: snapshot.least_sold.as_ref().map(product),
+            productos: snapshot.most_sold.iter().map(product).collect(),
             serie: series().collect(),
             ultimo_segundo: last_second(snapshot, at.millis()),
             pico: series().max_by_key(|second| second.ventas),
@@ -69,7 +72,14 @@ impl Counters {
 }
 
 impl CategoryCounters {
-    fn of(category: Category, snapshot: &Snapshot, with_history: bool, unreadable: &mut Unreadable) -> Self {
+    fn of(
+        category: Category,
+        snapshot: &Snapshot,
+        with_history: bool,
+        names: &Names,
+        unreadable: &mut Unreadable,
+    ) -> Self {
+        let product = |of: &ProductUnits| Product::of(of, names);
         let nothing = CategorySnapshot::default();
         let held = snapshot.categories.get(category.name());
         let of = held.unwrap_or(&nothing);
@@ -88,17 +98,18 @@ impl CategoryCounters {
         let historial = with_history.then(|| unreadable.prices(category, &of.history));
         Self {
             figures,
-            mas_vendido: of.most_sold.first().map(Product::of),
-            menos_vendido: of.least_sold.as_ref().map(Product::of),
-            productos: of.most_sold.iter().map(Product::of).collect(),
+            mas_vendido: of.most_sold.first().map(product),
+            menos_vendido: of.least_sold.as_ref().map(product),
+            productos: of.most_sold.iter().map(product).collect(),
             historial,
         }
     }
 }
 
 impl Product {
-    fn of(product: &ProductUnits) -> Self {
-        Self { producto_id: product.product_id.clone(), unidades: product.units }
+    fn of(product: &ProductUnits, names: &Names) -> Self {
+        let producto = names.of(&product.product_id);
+        Self { producto_id: product.product_id.clone(), producto, unidades: product.units }
     }
 }
 

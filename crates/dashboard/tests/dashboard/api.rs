@@ -50,16 +50,21 @@ async fn the_other_routes_are_flat_rows_of_the_same() -> Result<()> {
     ensure!(totals[0]["precio_minimo"] == "0.99" && totals[0]["frescura_ms"].is_u64(), "{totals}");
     ensure!(totals[0]["ventas_por_segundo"] == 0, "these sales are of 2023: {totals}");
     for (path, row, expected) in [
-        ("/api/productos?categoria=ropa&n=1", 0, json!({"puesto": 1, "producto_id": "R-1", "unidades": 3})),
-        ("/api/productos", 2, json!({"puesto": 3, "producto_id": "R-2", "unidades": 1})),
+        (
+            "/api/productos?categoria=ropa&n=1",
+            0,
+            json!({"puesto": 1, "producto_id": "R-1", "etiqueta": "R-1", "unidades": 3}),
+        ),
+        ("/api/productos", 2, json!({"puesto": 3, "producto_id": "R-2", "etiqueta": "R-2", "unidades": 1})),
         ("/api/historial?categoria=Ropa&n=1", 0, json!({"t_ms": 1_700_000_002_000_u64, "precio": "20.00"})),
         ("/api/serie?n=1", 0, json!({"t_ms": 1_700_000_003_000_u64, "ventas": 1})),
         ("/api/clima?n=1", 0, json!({"pais": "Guatemala", "reportes": 3})),
         (
             "/api/extremos",
             1 + Category::Ropa.index(),
-            json!({"categoria": "Ropa", "mas_vendido": "R-1", "mas_vendido_unidades": 3,
-                "menos_vendido": "R-2", "menos_vendido_unidades": 1}),
+            json!({"categoria": "Ropa",
+                "mas_vendido": "R-1", "mas_vendido_etiqueta": "R-1", "mas_vendido_unidades": 3,
+                "menos_vendido": "R-2", "menos_vendido_etiqueta": "R-2", "menos_vendido_unidades": 1}),
         ),
         (
             "/api/categorias",

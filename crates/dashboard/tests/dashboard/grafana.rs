@@ -33,17 +33,42 @@ async fn every_query_of_grafana_finds_what_it_selects() -> Result<()> {
     Ok(())
 }
 
+/// The hidden variable of the dashboards' titles. Where there is no currency it has no value, and titles end before it.
+#[tokio::test]
+async fn the_currency_of_grafana_is_that_of_the_page() -> Result<()> {
+    for file in ["grafana/dashboards/black-friday.json", "grafana-redis/dashboards/black-friday-redis.json"] {
+        let variables = read(file)?["templating"]["list"].clone();
+        let variables = variables.as_array().context("variables")?;
+        let currency = variables.iter().find(|of| of["name"] == "moneda").context("moneda")?;
+        let query = &currency["query"]["infinityQuery"];
+        let path = query["url"].as_str().context("a path")?;
+        ensure!(query["root_selector"] == "#(moneda)#", "the rows that have one: {query}");
+        for (flags, expected) in [(&["--currency", "gtq"][..], Some("GTQ")), (&[], None)] {
+            let (status, rows) = Dashboard::start_with(flags).await?.get(path).await?;
+            let row = rows.as_array().and_then(|rows| rows.first()).context("a row")?;
+            let told = row.get(query["columns"][0]["selector"].as_str().context("a column")?);
+            ensure!(status == 200 && told.and_then(Value::as_str) == expected, "{file}: {rows}");
+            ensure!(expected.is_some() || told.is_none(), "absent, and not null: {rows}");
+        }
+    }
+    Ok(())
+}
+
 /// Of all panels; a second store is not configured here.
 fn queries(files: &[&str]) -> Result<Vec<Value>> {
-    let components = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../k8s/components");
     let mut found = Vec::new();
     for file in files {
-        let dashboard: Value = serde_json::from_str(&fs::read_to_string(components.join(file))?)?;
+        let dashboard = read(file)?;
         let panels = dashboard["panels"].as_array().context("panels")?;
         let targets = panels.iter().filter_map(|panel| panel["targets"].as_array()).flatten();
         found.extend(targets.filter(|target| target["datasource"]["uid"] == "blackfriday-api").cloned());
     }
     Ok(found)
+}
+
+fn read(file: &str) -> Result<Value> {
+    let components = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../k8s/components");
+    Ok(serde_json::from_str(&fs::read_to_string(components.join(file))?)?)
 }
 
 /// The first row that Infinity takes out of an answer: of all, of one by its number, or of one by a member's value.

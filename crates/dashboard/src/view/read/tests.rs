@@ -5,7 +5,8 @@ use super::*;
 
 fn read(snapshot: &Snapshot, now_ms: u64) -> Summary {
     let at = Timestamp::from_millis(now_ms).expect("in range");
-    Summary::of(&Read { snapshot: snapshot.clone(), redis: None, at }, &Category::ALL)
+    let names = Names::from_iter([("R-1", "Camisa azul"), ("R-2", " ")]);
+    Summary::of(&Read { snapshot: snapshot.clone(), redis: None, at }, &Category::ALL, &names)
 }
 
 fn category(sales: &str, units: &str, revenue: &str) -> CategorySnapshot {
@@ -72,6 +73,18 @@ fn what_cannot_be_read_is_named_and_has_no_total() {
     assert_eq!(counts.categoria(Category::Ropa).historial, Some(vec![price]));
     assert_eq!((counts.ventas, counts.unidades, counts.ingresos), (Some(5), None, None));
     assert_eq!(counts.precio_minimo.as_deref(), Some("1.00"));
+}
+
+#[test]
+fn products_have_the_names_that_are_known() {
+    let product = |id: &str| ProductUnits { product_id: id.to_owned(), units: 1 };
+    let most_sold = ["R-1", "R-2", "R-3"].map(product).to_vec();
+    let counts = read(&Snapshot { most_sold, ..Snapshot::default() }, 7_000).counters;
+    let names: Vec<_> = counts.productos.iter().map(|of| of.producto.as_deref()).collect();
+    assert_eq!(names, [Some("Camisa azul"), None, None]);
+    let json = serde_json::to_value(&counts.productos).expect("serializes");
+    assert_eq!(json[0]["producto"], "Camisa azul");
+    assert!(json[2].get("producto").is_none(), "absent, and not null: {json}");
 }
 
 #[test]
