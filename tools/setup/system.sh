@@ -45,6 +45,7 @@ missing() {
     if [[ $purpose == test ]]; then
         need openssl openssl has openssl
         need chromium chromium has_chromium
+        have_axe || need npm npm has npm
         { have_checkers && have_clients; } || need "python3 with venv" "python3 python3-venv" has_venv
     fi
 }

@@ -1,7 +1,8 @@
 // Charts and bars. Drawn as SVG by hand: uPlot and its like draw into a canvas, which no stylesheet, screen reader or test can read.
-import { clock, exactMoment, number, text, timeAxis } from "./texts.js";
+import { writeLabel } from "./labels.js";
+import { clock, exactMoment, number, share, text, timeAxis } from "./texts.js";
 
-const RIGHT = 14, TOP = 22, BOTTOM = 40;
+const RIGHT = 14, TOP = 26, BOTTOM = 40;
 const SECOND = 1000;
 /** Steps of a time axis, in seconds. */
 const TIME_STEPS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600];
@@ -18,7 +19,9 @@ function add(parent, tag, attributes, content) {
 export function roundTicks(low, high, smallest) {
   const rough = Math.max((high - low) / 4, smallest);
   const power = 10 ** Math.floor(Math.log10(rough));
-  const step = Math.max(smallest, [1, 2, 5, 10].find((factor) => factor * power >= rough * 0.999) * power);
+  // A quarter only of what is at least ten of the smallest.
+  const factors = power > smallest * 1.001 ? [1, 2, 2.5, 5, 10] : [1, 2, 5, 10];
+  const step = Math.max(smallest, factors.find((factor) => factor * power >= rough * 0.999) * power);
   const from = Math.floor(low / step + 1e-9), to = Math.max(Math.ceil(high / step - 1e-9), from + 1);
   const ticks = Array.from({ length: to - from + 1 }, (_, n) => (from + n) * step);
   return { ticks, low: from * step, high: to * step };
@@ -74,12 +77,12 @@ function empty(chart, name, words) {
   readable(chart, []);
 }
 
-/** Sales per second: a bar for each second of the last half to three minutes before `now`. Null: not known yet. */
-export function drawSeries(chart, known, now, waiting) {
+/** Sales per second: a bar for each second of the last half minute to `most` seconds before `now`. Null: not known yet. */
+export function drawSeries(chart, known, most, now, waiting) {
   if (!known?.length) return empty(chart, text("series"), known ? waiting : "");
   const last = known[known.length - 1].t_ms;
   const end = Math.ceil((now ?? last + SECOND) / SECOND) * SECOND;
-  const span = Math.min(180 * SECOND, Math.max(30 * SECOND, end - known[0].t_ms));
+  const span = Math.min(most * SECOND, Math.max(30 * SECOND, end - known[0].t_ms));
   const from = end - span;
   const shown = known.filter((point) => point.t_ms >= from && point.t_ms < end);
   const highest = shown.reduce((most, point) => Math.max(most, point.ventas), 0);
@@ -93,7 +96,7 @@ export function drawSeries(chart, known, now, waiting) {
     add(chart, "rect", { class: running ? "mark running" : "mark", x: toX(point.t_ms), y: at, width: Math.max(1, wide * 0.8), height: Math.max(0, area.bottom - at) });
   }
   if (!shown.length) add(chart, "text", { x: (area.left + area.right) / 2, y: (area.top + area.bottom) / 2, "text-anchor": "middle" }, text("quiet"));
-  chart.setAttribute("aria-label", `${text("series")}: ${shown.length ? `${text("peak")} ${number(highest)}` : text("quiet")}`);
+  chart.setAttribute("aria-label", `${text("series")}: ${shown.length ? `${text("highest")} ${number(highest)}` : text("quiet")}`);
   readable(chart, shown.map((point) => ({ x: toX(point.t_ms) + wide * 0.4, y: toY(point.ventas), at: clock(point.t_ms), value: `${number(point.ventas)} ${text("perSecond")}` })));
 }
 
@@ -177,32 +180,33 @@ function tabulate({ points, table }) {
   }).reverse());
 }
 
-/** Cuts the middle out of a long name: where names differ is at their ends. */
-const middleCut = (name) => (name.length > 40 ? `${name.slice(0, 24)}…${name.slice(-14)}` : name);
-
 /**
- * A bar for each of `rows` of name and figures: key and value of one store, or of two, the second one's below the first.
- * Lines that stay are changed in place, so that selected text stays selected.
+ * A bar for each of `rows`: a name, an id below it where that is another, figures (key and value of one store, or of two, the
+ * second one's below the first), and where there is a `whole`, the share of it. Lines that stay are changed in place, so that
+ * selected text stays selected.
  */
-export function drawBars(list, rows, put) {
+export function drawBars(list, rows, put, whole) {
   const highest = Math.max(1, ...rows.flatMap((row) => row.figures.map((of) => of.value ?? 0)));
   list.classList.toggle("two", rows[0]?.figures.length === 2);
+  list.classList.toggle("shares", whole !== undefined);
   const lines = new Map([...list.children].map((line) => [line.dataset.line, line]));
   const wanted = rows.map((row) => {
     const id = row.figures.map((of) => of.key).join(" ");
-    const line = lines.get(id) ?? newLine(id, row.figures);
+    const line = lines.get(id) ?? newLine(id, row.figures, whole !== undefined);
     lines.delete(id);
-    fillLine(line, row, highest, put);
     return line;
   });
   for (const line of lines.values()) line.remove();
   wanted.forEach((line, n) => { if (list.children[n] !== line) list.insertBefore(line, list.children[n] ?? null); });
+  wanted.forEach((line, n) => fillLine(line, rows[n], highest, put, whole));
 }
 
-function newLine(id, figures) {
+function newLine(id, figures, hasShare) {
   const line = document.createElement("li");
   line.dataset.line = id;
-  line.append(document.createElement("span"));
+  const label = document.createElement("div");
+  label.append(document.createElement("span"), Object.assign(document.createElement("small"), { className: "soft" }));
+  line.append(label);
   const bar = add(line, "svg", { viewBox: `0 0 100 ${figures.length}`, preserveAspectRatio: "none", "aria-hidden": "true" });
   figures.forEach(({ key }, n) => {
     add(bar, "rect", { y: n, height: 1, class: n ? "second" : "first" });
@@ -210,19 +214,20 @@ function newLine(id, figures) {
     Object.assign(shown.dataset, { key, f: "number" });
     line.append(shown);
   });
+  if (hasShare) line.append(Object.assign(document.createElement("small"), { className: "soft share" }));
   return line;
 }
 
-function fillLine(line, { name, figures, differs }, highest, put) {
+function fillLine(line, { name, id, figures, differs }, highest, put, whole) {
   line.className = differs ? "row differs" : "row";
-  const label = line.querySelector("span");
-  if (label.title !== name) {
-    label.title = name;
-    label.textContent = middleCut(name);
-  }
+  writeLabel(line.querySelector("span"), name);
+  writeLabel(line.querySelector("small"), id && id !== name ? id : "");
   const bars = line.querySelectorAll("rect"), numbers = line.querySelectorAll("b");
   figures.forEach(({ value }, n) => {
     bars[n].setAttribute("width", ((value ?? 0) / highest) * 100);
     put(numbers[n], value);
   });
+  const part = line.querySelector(".share"), known = figures[0].value ?? null;
+  const words = whole && known !== null ? share(known / whole) : "";
+  if (part && part.textContent !== words) part.textContent = words;
 }

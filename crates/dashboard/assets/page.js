@@ -1,17 +1,22 @@
-// Shows what the server says, and only that: no number is added up or moved between two events.
+// Shows what the server says, and only that: no number is added up or moved between two events. Shares are the one thing that is
+// reckoned here.
 import { drawBars, drawHistory, drawSeries } from "./charts.js";
-import { age, categoryName, language, moment, number, switchLanguage, text, title } from "./texts.js";
+import { addTo, goOn, labelControls, listenToControls, pausedAt, seconds, series } from "./controls.js";
+import { fitLabels, writeLabel } from "./labels.js";
+import { age, categoryName, kept, language, moment, money, number, span, text, title } from "./texts.js";
 
 /** The server sends an event every 2 s at the least. */
 const SILENCE_MS = 6000;
 const CATEGORIES = ["Electronica", "Ropa", "Hogar", "Belleza"];
 const byId = (id) => document.getElementById(id);
+const FORMATS = { number, money, text: String };
 const fold = (name) => name.normalize("NFD").replace(/\p{M}/gu, "").trim().toLowerCase();
 
 const asked = fold(new URLSearchParams(location.search).get("categoria") || "");
 let category = CATEGORIES.find((name) => fold(name) === asked) || document.documentElement.dataset.opening;
 let events = null;
-let latest = null;
+/** What the server said last, and what is shown of it. */
+let newest = null, latest = null;
 /** When the last event came, by the page's clock and by the calendar. */
 let heard = performance.now(), heardAt = null;
 /** The server's clock less the page's. */
@@ -31,7 +36,7 @@ function write(element, words) {
 
 function put(element, value) {
   const missing = value === null || value === undefined;
-  write(element, missing ? "–" : element.dataset.f === "number" ? number(value) : value);
+  write(element, missing ? "–" : FORMATS[element.dataset.f ?? "text"](value));
   if (missing) delete element.dataset.value; else element.dataset.value = value;
 }
 
@@ -75,19 +80,24 @@ function fit() {
 
 function show() {
   const data = figuresOfAll(), chosen = figuresOf(category);
-  for (const element of document.querySelectorAll("main [data-key]:not(.row b)")) {
-    if (!element.dataset.of) put(element, at(data, element.dataset.key));
+  for (const element of document.querySelectorAll("main [data-key]:not(.row b, [data-of], [data-name])")) {
+    put(element, at(data, element.dataset.key));
+  }
+  for (const element of document.querySelectorAll("[data-name]")) {
+    const { name, part } = element.dataset;
+    if (part === undefined) showProduct(element, data[name], name); else showProduct(element, chosen[name], `categorias.${category}.${name}`);
   }
   for (const element of document.querySelectorAll("[data-of]")) {
     element.dataset.key = `categorias.${category}.${element.dataset.of}`;
     put(element, at(chosen, element.dataset.of));
   }
-  const row = (name, key, value) => ({ name, figures: [{ key, value }] });
-  const report = (name) => row(categoryName(name), `reportes.${name}`, figuresOf(name).ventas);
-  const product = (prefix) => (of) => row(of.producto_id, `${prefix}productos.${of.producto_id}`, of.unidades);
-  drawBars(byId("reports"), CATEGORIES.map(report), put);
+  const report = (name) => ({ name: categoryName(name), figures: [{ key: `reportes.${name}`, value: figuresOf(name).ventas }] });
+  const product = (prefix) => ({ producto_id: id, producto, unidades }) =>
+    ({ name: producto ?? id, id, figures: [{ key: `${prefix}productos.${id}`, value: unidades }] });
+  drawBars(byId("reports"), CATEGORIES.map(report), put, data.ventas ?? 0);
   drawBars(byId("top"), (data.productos ?? []).map(product("")), put);
   drawBars(byId("top-of"), (chosen.productos ?? []).map(product(`categorias.${category}.`)), put);
+  write(byId("peak-at"), data.pico ? `(${moment(data.pico.t_ms)})` : "");
   for (const note of document.querySelectorAll(".waiting")) say(note, waits() ? text("waiting") : "");
   showWeather(data.clima ?? {});
   fit();
@@ -95,6 +105,14 @@ function show() {
   say(byId("unreadable"), unreadable.length ? `${text("unreadable")} ${unreadable.map(title).join(", ")}` : "");
   draw();
   tick();
+}
+
+/** A product's name with its id below, or its id alone. */
+function showProduct(element, of, key) {
+  element.dataset.key = `${key}.producto_id`;
+  if (of) element.dataset.value = of.producto_id; else delete element.dataset.value;
+  writeLabel(element, of?.producto ?? of?.producto_id ?? "–");
+  writeLabel(element.nextElementSibling, of?.producto ? of.producto_id : "");
 }
 
 /** The countries; where there is a second store, both stores' side by side, and whether they agree. */
@@ -113,26 +131,26 @@ function showWeather({ paises = [], redis }) {
 /** Whether the store was read, and has no sale. */
 const waits = () => Boolean(latest && latest.ventas === null && latest.ilegibles.length === 0);
 
-/** The server's time, while it is heard. */
-const serverNow = () => (trouble || ahead === null ? null : performance.now() + ahead);
+/** The server's time, while it is heard; that of the pause while there is one. */
+const serverNow = () => (trouble || ahead === null ? null : pausedAt === null ? performance.now() + ahead : pausedAt - performance.timeOrigin + ahead);
 
 function draw() {
   const waiting = waits() ? text("waiting") : text("none");
-  drawSeries(byId("series"), latest?.serie, serverNow(), waiting);
+  drawSeries(byId("series"), latest && series.points, seconds, serverNow(), waiting);
   drawHistory(byId("history"), latest?.categorias?.find((of) => of.categoria === category)?.historial, waiting);
 }
 
 function label() {
   document.documentElement.lang = language;
   for (const element of document.querySelectorAll("[data-t]")) element.textContent = text(element.dataset.t);
+  byId("peak").textContent = `${text("peak")} ${span(kept)}`;
   for (const element of document.querySelectorAll("[data-label]")) element.setAttribute("aria-label", text(element.dataset.label));
   for (const button of byId("chooser").children) {
     button.textContent = categoryName(button.value);
     button.setAttribute("aria-pressed", button.value === category);
   }
   byId("part").textContent = `${text("category")}: ${categoryName(category)}`;
-  byId("language").textContent = text("other");
-  byId("language").lang = language === "es" ? "en" : "es";
+  labelControls();
 }
 
 /** What changes with time alone: ages, and the end of the time axis. */
@@ -141,9 +159,10 @@ function tick() {
     fail("silent");
     listen();
   }
-  const newest = latest?.ultima_venta_ms ?? null;
-  const freshness = !latest && !trouble ? text("connecting") : waits() ? text("waiting")
-    : newest === null || ahead === null ? "–" : age(performance.now() + ahead - newest);
+  const sold = latest?.ultima_venta_ms ?? null;
+  byId("newest").hidden = pausedAt !== null || !latest || waits();
+  const freshness = pausedAt !== null ? `${text("paused")} ${moment(pausedAt)}` : !latest && !trouble ? text("connecting") : waits() ? text("waiting")
+    : sold === null || ahead === null ? "–" : age(performance.now() + ahead - sold);
   write(byId("freshness"), freshness);
   document.body.classList.toggle("stale", trouble !== null);
   document.title = trouble ? `⚠ ${TITLE}` : TITLE;
@@ -179,9 +198,12 @@ function listen() {
     tick();
   });
   stream.addEventListener("resumen", (event) => {
+    // What was not heard meanwhile is asked for.
+    if (trouble || !latest) series.fetch().then(draw);
     trouble = null;
-    latest = hear(event);
-    show();
+    newest = hear(event);
+    series.add(newest.serie);
+    takeNewest();
   });
   stream.onerror = () => {
     fail("lost");
@@ -207,13 +229,20 @@ async function isRefused(url) {
   }
 }
 
+/** Shows what the server said last, unless the page is paused. */
+function takeNewest() {
+  if (pausedAt !== null) return tick();
+  latest = newest;
+  show();
+}
+
 function remember() {
   const query = new URLSearchParams(location.search);
   query.set("categoria", category);
-  query.set("lang", language);
+  addTo(query);
   history.replaceState(null, "", `?${query}`);
   label();
-  show();
+  takeNewest();
 }
 
 for (const name of CATEGORIES) {
@@ -222,16 +251,17 @@ for (const name of CATEGORIES) {
   button.value = name;
   button.addEventListener("click", () => {
     category = name;
+    goOn();
     remember();
     listen();
   });
   byId("chooser").append(button);
 }
-byId("language").addEventListener("click", () => {
-  switchLanguage();
-  remember();
-});
-new ResizeObserver(draw).observe(document.body);
+listenToControls(remember, () => series.fetch().then(draw));
+new ResizeObserver(() => {
+  draw();
+  fitLabels();
+}).observe(document.body);
 setInterval(tick, 500);
 label();
 show();

@@ -2,10 +2,11 @@
 
 const TEXTS = {
   es: {
-    other: "English", freshness: "Última venta contada:", connecting: "Conectando…", waiting: "Esperando la primera venta…", all: "Todas las categorías", category: "Categoría",
+    other: "English", state: "Estado", pause: "Pausa", paused: "En pausa desde las", screen: "Pantalla completa", range: "Tiempo que se muestra",
+    theme_auto: "Tema: automático", theme_light: "Tema: claro", theme_dark: "Tema: oscuro", freshness: "Última venta contada:", connecting: "Conectando…", waiting: "Esperando la primera venta…", all: "Todas las categorías", category: "Categoría",
     ventas: "Ventas", unidades: "Unidades", ingresos: "Ingresos", precio_maximo: "Precio más alto", precio_minimo: "Precio más bajo",
-    rate: "Ventas por segundo", peak: "máximo en 15 min", quiet: "sin ventas en este tiempo", table: "Tabla", value: "valor", series: "Ventas por segundo", mas_vendido: "Más vendido", menos_vendido: "Menos vendido",
-    reports: "Ventas por categoría", top: "Productos más vendidos (unidades)", topOf: "Más vendidos de la categoría (unidades)", now: "ahora",
+    rate: "Ventas por segundo", peak: "máximo en", highest: "máximo", quiet: "sin ventas en este tiempo", table: "Tabla", value: "valor", series: "Ventas por segundo", mas_vendido: "Más vendido", menos_vendido: "Menos vendido",
+    reports: "Reportes por categoría", top: "Productos más vendidos (unidades)", topOf: "Más vendidos de la categoría (unidades)", now: "ahora",
     precio_promedio: "Precio promedio", cantidad_promedio: "Cantidad promedio", history: "Historial de precios", clima: "Reportes del clima",
     time: "hora de aceptación", price: "precio", perSecond: "ventas/s", none: "sin ventas en esta categoría",
     lost: "Sin conexión con el servidor.", full: "El servidor no admite más páginas por ahora.", silent: "El servidor no da señales.", ausente: "Valkey no responde.", ilegible: "Valkey tiene datos que no se pueden leer.",
@@ -14,10 +15,11 @@ const TEXTS = {
     categories: { Electronica: "Electrónica", Ropa: "Ropa", Hogar: "Hogar", Belleza: "Belleza" },
   },
   en: {
-    other: "Español", freshness: "Last counted sale:", connecting: "Connecting…", waiting: "Waiting for the first sale…", all: "All categories", category: "Category",
+    other: "Español", state: "State", pause: "Pause", paused: "Paused at", screen: "Full screen", range: "Time shown",
+    theme_auto: "Theme: automatic", theme_light: "Theme: light", theme_dark: "Theme: dark", freshness: "Last counted sale:", connecting: "Connecting…", waiting: "Waiting for the first sale…", all: "All categories", category: "Category",
     ventas: "Sales", unidades: "Units", ingresos: "Revenue", precio_maximo: "Highest price", precio_minimo: "Lowest price",
-    rate: "Sales per second", peak: "peak in 15 min", quiet: "no sales in this time", table: "Table", value: "value", series: "Sales per second", mas_vendido: "Most sold", menos_vendido: "Least sold",
-    reports: "Sales by category", top: "Most sold products (units)", topOf: "Best sellers of the category (units)", now: "now",
+    rate: "Sales per second", peak: "peak in", highest: "highest", quiet: "no sales in this time", table: "Table", value: "value", series: "Sales per second", mas_vendido: "Most sold", menos_vendido: "Least sold",
+    reports: "Reports by category", top: "Most sold products (units)", topOf: "Best sellers of the category (units)", now: "now",
     precio_promedio: "Average price", cantidad_promedio: "Average quantity", history: "Price history", clima: "Weather reports",
     time: "time of acceptance", price: "price", perSecond: "sales/s", none: "no sales in this category",
     lost: "No connection to the server.", full: "The server takes no more pages for now.", silent: "The server is silent.", ausente: "Valkey does not answer.", ilegible: "Valkey holds data that cannot be read.",
@@ -27,6 +29,9 @@ const TEXTS = {
   },
 };
 const LOCALES = { es: "es-GT", en: "en-US" };
+/** An ISO code, or nothing; and for how many seconds the store keeps the sales of each second. */
+const { currency } = document.documentElement.dataset;
+export const kept = Number(document.documentElement.dataset.kept);
 
 const asked = new URLSearchParams(location.search).get("lang") || navigator.language;
 export let language = asked.toLowerCase().startsWith("es") ? "es" : "en";
@@ -41,6 +46,21 @@ export function number(value) {
   const point = digits.formatToParts(1.5).find((part) => part.type === "decimal").value;
   return digits.format(BigInt(whole)) + (fraction === undefined ? "" : point + fraction);
 }
+
+/** An exact amount, with the sign of its currency where that is configured. */
+export function money(value) {
+  if (!currency) return number(value);
+  const [whole, fraction = ""] = String(value).split(".");
+  const places = { minimumFractionDigits: fraction.length, maximumFractionDigits: fraction.length };
+  const format = new Intl.NumberFormat(LOCALES[language], { style: "currency", currency, ...places });
+  return format.formatToParts(BigInt(whole)).map((part) => (part.type === "fraction" ? fraction : part.value)).join("");
+}
+
+/** A part of a whole, in percent. */
+export const share = (part) => new Intl.NumberFormat(LOCALES[language], { style: "percent", minimumFractionDigits: 1, maximumFractionDigits: 1 }).format(part);
+
+/** A length of time. */
+export const span = (seconds) => (seconds % 60 ? `${seconds} s` : `${seconds / 60} min`);
 
 /** How long ago; with a minus if the clock of who accepted it is ahead of the server's. */
 export function age(ms) {

@@ -11,6 +11,7 @@ use chromiumoxide::cdp::browser_protocol::emulation::{
 use chromiumoxide::cdp::browser_protocol::network::{
     EnableParams, EventRequestWillBeSent, SetUserAgentOverrideParams,
 };
+use chromiumoxide::cdp::js_protocol::runtime::EvaluateParams;
 use chromiumoxide::page::ScreenshotParams;
 use chromiumoxide::{Browser, BrowserConfig, Page};
 use futures_util::StreamExt;
@@ -20,11 +21,20 @@ use crate::support::LIMIT;
 
 const CHROMIUM: &str = "/usr/bin/chromium";
 
-/// Numbers on more than one line or wider than their tile, and texts of charts that reach out of them.
+/// Numbers on more than one line or wider than their tile, labels of more than two lines, and texts of charts that reach out of them.
 const CUT: &str = "(() => {
     const big = [...document.querySelectorAll('.big')].filter((of) => of.scrollWidth > of.clientWidth || of.getClientRects().length != 1 || of.offsetHeight > 60);
     const out = [...document.querySelectorAll('.chart text')].filter((of) => of.getBBox().x < 0 || of.getBBox().x + of.getBBox().width > of.ownerSVGElement.clientWidth);
-    return [...big, ...out].map((of) => of.textContent).join(' | ');
+    const lines = (of) => of.scrollHeight / parseFloat(getComputedStyle(of).lineHeight);
+    const long = [...document.querySelectorAll('.row span, .row .soft, [data-name], .id')].filter((of) => lines(of) > 2.1);
+    return [...big, ...out, ...long].map((of) => of.textContent).join(' | ');
+})()";
+
+/// Every rule of axe's for WCAG 2.2 at level AA, and what it calls good practice.
+const RUN_AXE: &str = "(async () => {
+    const tags = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'];
+    const { violations } = await axe.run(document, { runOnly: { type: 'tag', values: tags } });
+    return violations.map((rule) => `${rule.id}: ${rule.nodes.map((node) => node.target.join(' ')).join(', ')}`).join('; ');
 })()";
 
 /// A page in a browser of its own, with the address of everything it asked for.
@@ -86,6 +96,18 @@ impl Tab {
             self.becomes(&format!("{element}.textContent"), Some("–")).await?;
         }
         Ok(())
+    }
+
+    /// What axe finds that shuts somebody out: each rule, and where it is broken.
+    pub(crate) async fn barriers(&self) -> Result<Option<String>> {
+        let axe =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.tools/axe/node_modules/axe-core/axe.min.js");
+        let axe = std::fs::read_to_string(axe).context("axe-core is missing: run ./dev setup")?;
+        self.page.evaluate_expression(axe).await?;
+        let run = EvaluateParams::builder().expression(RUN_AXE).await_promise(true).return_by_value(true);
+        let found: String =
+            self.page.evaluate_expression(run.build().map_err(anyhow::Error::msg)?).await?.into_value()?;
+        Ok(Some(found).filter(|found| !found.is_empty()))
     }
 
     pub(crate) async fn click(&self, selector: &str) -> Result<()> {

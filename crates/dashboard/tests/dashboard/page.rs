@@ -6,6 +6,7 @@ use blackfriday_stack::Proxy;
 use serde_json::Value;
 
 use crate::browser::Tab;
+use crate::names;
 use crate::support::Dashboard;
 
 /// The text of a JSON value, as the page keeps it.
@@ -136,6 +137,130 @@ async fn points_are_read_by_arrow_keys_and_in_a_table() -> Result<()> {
     tab.click("#history + details summary").await?;
     let cells = "[...document.querySelectorAll('#history-table td')].at(-1).textContent";
     tab.becomes(cells, Some("49,999.99")).await?;
+    tab.close().await
+}
+
+#[tokio::test]
+async fn products_have_names_and_amounts_a_currency() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let workload = names::workload(&folder)?;
+    let flags = ["--workload", &workload, "--currency", "GTQ", "--carnet", "3"];
+    let mut dashboard = Dashboard::start_with(&flags).await?;
+    dashboard.count(&names::SALES).await?;
+    let tab = Tab::open(dashboard.address, "/", "es-GT").await?;
+    // The id is the key, below the name.
+    tab.shows("mas_vendido.producto_id", Some("R-1")).await?;
+    let text = |selector: &str| format!("document.querySelector('{selector}').innerText");
+    tab.becomes(&text("[data-name=mas_vendido]"), Some("Camisa azul")).await?;
+    tab.becomes(&text("[data-name=mas_vendido] + .id"), Some("R-1")).await?;
+    tab.becomes(&text("[data-name=menos_vendido]"), Some("R-2")).await?;
+    tab.becomes(&text("[data-name=menos_vendido] + .id"), None).await?;
+    tab.becomes(
+        "document.querySelector('#top-of .row div').innerText.split(/\\s*\\n/).join(' · ')",
+        Some("Camisa azul · R-1"),
+    )
+    .await?;
+    // Between sign and number is a space that no line is broken at, or none.
+    let amount = |selector: &str| format!("{}.replace(/\\s/g, '')", text(selector));
+    tab.becomes(&amount("[data-key=ingresos]"), Some("Q51.50")).await?;
+    tab.becomes(&amount("[data-key=precio_maximo]"), Some("Q20.00")).await?;
+    tab.becomes(&amount("[data-of=precio_promedio]"), Some("Q15.25")).await?;
+    tab.becomes(&text("[data-of=cantidad_promedio]"), Some("2.00")).await?;
+    tab.click("#language").await?;
+    tab.becomes(&amount("[data-key=ingresos]"), Some("GTQ51.50")).await?;
+    tab.close().await
+}
+
+#[tokio::test]
+async fn shares_and_the_span_of_the_peak_are_said() -> Result<()> {
+    let mut dashboard = Dashboard::start().await?;
+    dashboard.count_from(now_ms()? - 10_000, &sales()[..5]).await?;
+    let tab = Tab::open(dashboard.address, "/", "es").await?;
+    tab.shows("ventas", Some("5")).await?;
+    let share =
+        |n| format!("document.querySelectorAll('#reports .share')[{n}].textContent.replace(/\\s/g, '')");
+    for (n, expected) in [(0, "20.0%"), (1, "60.0%"), (2, "20.0%"), (3, "0.0%")] {
+        tab.becomes(&share(n), Some(expected)).await?;
+    }
+    let line = "document.getElementById('peak').parentElement.innerText";
+    tab.becomes(&format!("/^máximo en 15 min: 1 \\(.+:.+:.+\\)$/.test({line})"), Some("true")).await?;
+    tab.close().await
+}
+
+#[tokio::test]
+async fn the_page_pauses_goes_on_and_keeps_its_theme() -> Result<()> {
+    let mut dashboard = Dashboard::start().await?;
+    dashboard.count(&sales()).await?;
+    let tab = Tab::open(dashboard.address, "/", "en-US").await?;
+    tab.shows("ventas", Some("42")).await?;
+    tab.click("#pause").await?;
+    tab.becomes("document.getElementById('freshness').textContent.startsWith('Paused at')", Some("true"))
+        .await?;
+    dashboard.count(&[(Category::Ropa, "R-1", 500, 1)]).await?;
+    // What comes meanwhile is heard, and not shown.
+    tab.value("window.other = new EventSource('/events')").await?;
+    tab.value("window.other.addEventListener('resumen', (event) => { window.told = JSON.parse(event.data).ventas; })").await?;
+    tab.becomes("window.told", Some("43")).await?;
+    tab.shows("ventas", Some("42")).await?;
+    tab.click("#pause").await?;
+    tab.shows("ventas", Some("43")).await?;
+
+    let ground = "getComputedStyle(document.body).backgroundColor";
+    let light = tab.value(ground).await?;
+    tab.click("#theme").await?;
+    tab.becomes(ground, light.as_deref()).await?;
+    tab.click("#theme").await?;
+    tab.becomes(ground, Some("rgb(15, 18, 23)")).await?;
+    tab.becomes("new URLSearchParams(location.search).get('tema')", Some("dark")).await?;
+    tab.close().await
+}
+
+#[tokio::test]
+async fn sales_of_fifteen_minutes_can_be_shown() -> Result<()> {
+    let mut dashboard = Dashboard::start().await?;
+    let now = now_ms()?;
+    dashboard.count_from(now - 600_000, &sales()[..5]).await?;
+    dashboard.count_from(now - 10_000, &sales()[5..10]).await?;
+    let tab = Tab::open(dashboard.address, "/", "es").await?;
+    let bars = "document.querySelectorAll('#series .mark').length";
+    tab.becomes(bars, Some("5")).await?;
+    tab.click("#ranges [value='900']").await?;
+    tab.becomes(bars, Some("10")).await?;
+    // The stream goes on without them.
+    dashboard.count_from(now - 1_000, &[(Category::Ropa, "R-1", 500, 1)]).await?;
+    tab.becomes(bars, Some("11")).await?;
+    tab.click("#ranges [value='180']").await?;
+    tab.becomes(bars, Some("6")).await?;
+    tab.close().await
+}
+
+#[tokio::test]
+async fn nobody_is_shut_out() -> Result<()> {
+    let mut dashboard = Dashboard::start().await?;
+    let proxy = Proxy::to(dashboard.address).await?;
+    let tab = Tab::open(proxy.address(), "/", "es").await?;
+    let barriers = async |state: &str| {
+        for (width, dark) in [(1280, false), (1280, true), (390, false), (390, true)] {
+            tab.resize(width, dark).await?;
+            let found = tab.barriers().await?;
+            ensure!(found.is_none(), "{state}, {width} px, dark {dark}: {found:?}");
+        }
+        anyhow::Ok(())
+    };
+    tab.becomes("document.getElementById('freshness').textContent", Some("Esperando la primera venta…"))
+        .await?;
+    barriers("empty").await?;
+    dashboard.count(&sales()).await?;
+    tab.shows("ventas", Some("42")).await?;
+    tab.click("#series + details summary").await?;
+    barriers("with sales").await?;
+    proxy.refuse().await;
+    proxy.cut();
+    tab.becomes("document.getElementById('banner').hidden", Some("false")).await?;
+    barriers("without a server").await?;
+    // What would be found.
+    tab.value("document.body.append(new Image())").await?;
+    ensure!(tab.barriers().await?.is_some_and(|found| found.starts_with("image-alt")), "axe sees the page");
     tab.close().await
 }
 
