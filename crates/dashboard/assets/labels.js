@@ -3,7 +3,7 @@
 
 const LINES = 2;
 /** Of each label: the whole text, and the width it was cut for. */
-const labels = new Map();
+const labels = new WeakMap();
 
 function cut(letters, kept) {
   const head = Math.ceil(kept * 0.6);
@@ -32,7 +32,10 @@ function fit(element, whole) {
 export function writeLabel(element, whole) {
   const last = labels.get(element), width = element.clientWidth;
   if (last?.whole === whole && last.width === width) return;
-  if (!last) element.addEventListener("click", () => toggle(element));
+  if (!last) {
+    element.classList.add("label");
+    element.addEventListener("click", () => toggle(element));
+  }
   fit(element, whole);
   labels.set(element, { whole, width: element.clientWidth });
 }
@@ -45,7 +48,5 @@ function toggle(element) {
 
 /** Cuts all labels for the room that they have now. */
 export function fitLabels() {
-  for (const [element, { whole }] of labels) {
-    if (element.isConnected) writeLabel(element, whole); else labels.delete(element);
-  }
+  for (const element of document.querySelectorAll(".label")) writeLabel(element, labels.get(element).whole);
 }

@@ -101,6 +101,8 @@ function show() {
   for (const note of document.querySelectorAll(".waiting")) say(note, waits() ? text("waiting") : "");
   showWeather(data.clima ?? {});
   fit();
+  // A column is as wide as its labels: the first were written before the last.
+  fitLabels();
   const unreadable = data.ilegibles ?? [];
   say(byId("unreadable"), unreadable.length ? `${text("unreadable")} ${unreadable.map(title).join(", ")}` : "");
   draw();
@@ -132,7 +134,10 @@ function showWeather({ paises = [], redis }) {
 const waits = () => Boolean(latest && latest.ventas === null && latest.ilegibles.length === 0);
 
 /** The server's time, while it is heard; that of the pause while there is one. */
-const serverNow = () => (trouble || ahead === null ? null : pausedAt === null ? performance.now() + ahead : pausedAt - performance.timeOrigin + ahead);
+function serverNow() {
+  if (trouble || ahead === null) return null;
+  return ahead + (pausedAt === null ? performance.now() : pausedAt - performance.timeOrigin);
+}
 
 function draw() {
   const waiting = waits() ? text("waiting") : text("none");
@@ -153,6 +158,14 @@ function label() {
   labelControls();
 }
 
+/** How old the newest of the numbers is, or why nobody can say. */
+function freshness(sold) {
+  if (pausedAt !== null) return `${text("paused")} ${moment(pausedAt)}`;
+  if (!latest && !trouble) return text("connecting");
+  if (waits()) return text("waiting");
+  return sold === null || ahead === null ? "–" : age(performance.now() + ahead - sold);
+}
+
 /** What changes with time alone: ages, and the end of the time axis. */
 function tick() {
   if (performance.now() - heard > SILENCE_MS) {
@@ -161,9 +174,7 @@ function tick() {
   }
   const sold = latest?.ultima_venta_ms ?? null;
   byId("newest").hidden = pausedAt !== null || !latest || waits();
-  const freshness = pausedAt !== null ? `${text("paused")} ${moment(pausedAt)}` : !latest && !trouble ? text("connecting") : waits() ? text("waiting")
-    : sold === null || ahead === null ? "–" : age(performance.now() + ahead - sold);
-  write(byId("freshness"), freshness);
+  write(byId("freshness"), freshness(sold));
   document.body.classList.toggle("stale", trouble !== null);
   document.title = trouble ? `⚠ ${TITLE}` : TITLE;
   const since = () => (trouble.at === null ? text("nothing") : `${text("asOf")} ${moment(trouble.at)}.`);

@@ -71,8 +71,8 @@ pub enum Error {
 /// Serves until the shutdown begins; event streams end at once then.
 ///
 /// # Errors
-/// A store's address cannot be used, or the workload is none. An unreachable Valkey is not an error here: readers are answered 503. Nor is an
-/// unreachable Redis or registry: they are answered without its numbers, or without names.
+/// A store's address cannot be used, or what should be a workload is none. An unreachable Valkey is not an error here:
+/// readers are answered 503. Nor is an unreachable Redis or registry: they are answered without its numbers, or without names.
 pub async fn run(config: Config, listener: TcpListener, context: Context) -> Result<(), Error> {
     let store = Store::new(&config.valkey, &config.store).map_err(Error::Store)?;
     let redis = config.weather_redis.server(&config.valkey);
@@ -92,10 +92,11 @@ pub async fn run(config: Config, listener: TcpListener, context: Context) -> Res
     let (router, described) = openapi::router().split_for_parts();
     let metrics = HttpMetrics::new(&context.registry, labels(described).chain(page::paths()));
     let router = router.with_state(live).merge(page::router(&config, openapi::document()));
+    let mut reading = JoinSet::new();
+    // In a task of its own: a registry's client takes its time to be made, and nobody waits for names.
+    reading.spawn(names.read(config.names.clone()));
     let served = tokio::select! {
-        // First, so that a wrong file is told before anybody is served.
-        biased;
-        Err(never) = names.read(&config.names) => Err(Error::Names(never)),
+        Some(Ok(Err(never))) = reading.join_next() => Err(Error::Names(never)),
         () = http::serve(listener, router, &config.limits, Some(metrics), context.shutdown) => Ok(()),
     };
     poll.abort();

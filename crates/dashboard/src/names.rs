@@ -41,7 +41,7 @@ impl Names {
     ///
     /// # Errors
     /// With these settings they can never be read.
-    pub(crate) async fn read(&self, config: &NamesConfig) -> Result<(), SourceError> {
+    pub(crate) async fn read(self, config: NamesConfig) -> Result<(), SourceError> {
         let Some(source) = &config.workload else { return Ok(()) };
         loop {
             match source.read(|| config.access.client()).await {

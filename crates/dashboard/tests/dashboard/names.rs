@@ -38,12 +38,22 @@ pub(crate) fn workload(folder: &TempDir) -> Result<String> {
 pub(crate) const SALES: [(Category, &str, u64, i64); 2] =
     [(Category::Ropa, "R-1", 1_050, 3), (Category::Ropa, "R-2", 2_000, 1)];
 
+/// Waits until they are read.
+async fn has_names(dashboard: &Dashboard) -> Result<()> {
+    let named = async || {
+        let answer = dashboard.get("/api/productos").await;
+        answer.is_ok_and(|(_, rows)| rows[0]["producto"] == "Camisa azul")
+    };
+    eventually(LIMIT, named).await.context("names come as soon as they can be read")
+}
+
 #[tokio::test]
 async fn names_and_currency_are_told_where_they_are_known() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let mut dashboard =
         Dashboard::start_with(&["--workload", &workload(&folder)?, "--currency", "gtq"]).await?;
     dashboard.count(&SALES).await?;
+    has_names(&dashboard).await?;
     let (_, all) = dashboard.get("/api/resumen").await?;
     ensure!(all["moneda"] == "GTQ", "{all}");
     let named = json!({"producto_id": "R-1", "producto": "Camisa azul", "unidades": 3});
@@ -94,11 +104,7 @@ async fn a_registry_that_is_away_costs_nothing_but_names() -> Result<()> {
     ensure!(status == 200 && rows[0]["etiqueta"] == "R-1", "{rows}");
 
     proxy.accept().await?;
-    let has_names = async || {
-        let answer = dashboard.get("/api/productos").await;
-        answer.is_ok_and(|(_, rows)| rows[0]["producto"] == "Camisa azul")
-    };
-    eventually(LIMIT, has_names).await.context("names come as soon as the registry gives them")?;
+    has_names(&dashboard).await?;
     server.stop().await?;
     Ok(())
 }

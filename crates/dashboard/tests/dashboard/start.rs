@@ -27,7 +27,6 @@ async fn a_wrong_setting_is_said_on_standard_error_with_its_name() -> Result<()>
         ("--trace-sample-ratio", "BLACKFRIDAY_TRACE_SAMPLE_RATIO", "2"),
         ("--listen", "BLACKFRIDAY_DASHBOARD_LISTEN", "nowhere"),
         ("--currency", "BLACKFRIDAY_DASHBOARD_CURRENCY", "EURO"),
-        ("--workload", "BLACKFRIDAY_DASHBOARD_WORKLOAD", "/nonexistent.toml"),
     ] {
         for mut command in
             [program(), program()].into_iter().zip([true, false]).map(|(mut command, by_flag)| {
