@@ -76,6 +76,20 @@ async fn a_full_server_and_one_that_cannot_save_refuse_to_write_until_they_can()
     }
 }
 
+/// A replica has one that its primary gave it: `chaos --seed 1003 --faults 72 --brokers 3 --store sentinels` met it.
+#[tokio::test]
+async fn snapshots_fail_also_where_there_is_one_already() {
+    for kind in KINDS {
+        let valkey = start(kind).await;
+        set(&valkey, "key", "value").await;
+        valkey.command(&["SAVE"]).await.expect("a snapshot");
+        valkey.break_snapshots().await.expect("further ones fail");
+        assert!(refusal(&valkey).await.starts_with("MISCONF"));
+        valkey.mend_snapshots().await.expect("none is wanted");
+        set(&valkey, "key", "another").await;
+    }
+}
+
 /// It has written what it acknowledged before it tells that it cannot write more: nothing of that is lost.
 #[tokio::test]
 async fn a_disk_that_is_full_stops_a_server_from_writing_until_there_is_room() {

@@ -35,12 +35,16 @@ impl Valkey {
     /// The server cannot be reached, or does not see the failure within 20 s.
     pub async fn break_snapshots(&self) -> Result<(), StackError> {
         let place = self.snapshot();
+        let failed = |action| {
+            let path = place.clone();
+            move |source| StackError::File { action, path, source }
+        };
+        // What a replica was given by its primary, for instance. The append-only file has all of it.
+        if place.is_file() {
+            fs::remove_file(&place).map_err(failed("remove"))?;
+        }
         // No file can take a folder's place, whoever wants it to.
-        fs::create_dir_all(&place).map_err(|source| StackError::File {
-            action: "make",
-            path: place,
-            source,
-        })?;
+        fs::create_dir_all(&place).map_err(failed("make"))?;
         self.set("save", "3600 1").await?;
         self.command(&["BGSAVE"]).await?;
         let has_failed = async || {
