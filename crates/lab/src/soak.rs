@@ -13,6 +13,8 @@ mod report;
 mod samples;
 mod slope;
 
+use std::fs::File;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
@@ -34,7 +36,7 @@ const LATE_LIMIT: Duration = Duration::from_secs(60);
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Examples:\n  \
     blackfriday soak\n  \
-    blackfriday soak --minutes 600 --rate 2000 --json\n\n\
+    blackfriday soak --minutes 600 --rate 2000 --samples samples.jsonl --json\n\n\
     Exit code 0 if every verdict holds, 1 if one does not, 69 if a program or a server is missing or does not start,\n\
     130 if a signal ended it before.")]
 pub struct Arguments {
@@ -44,6 +46,9 @@ pub struct Arguments {
     /// Sales per second, whatever the answers.
     #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     rate: u32,
+    /// Keep what each service took at each look in this file, a line of JSON for each: see docs/soak.md.
+    #[arg(long, value_name = "FILE")]
+    samples: Option<PathBuf>,
     /// Print the result as JSON.
     #[arg(long)]
     json: bool,
@@ -61,11 +66,16 @@ pub async fn run(arguments: Arguments, shutdown: &Shutdown) -> Result<bool> {
 
 async fn report(arguments: &Arguments) -> Result<Report> {
     let begin = Instant::now();
+    let kept = arguments
+        .samples
+        .as_ref()
+        .map(|path| File::create(path).with_context(|| format!("make {}", path.display())));
+    let kept = kept.transpose()?;
     output::note("starting the servers and the services");
     let field = Field::start().await?;
     let page = Page::open(field.dashboard()).await.context("open the page's stream of events")?;
     let total = Duration::from_secs(u64::from(arguments.minutes) * 60);
-    let watch = Watch::start(field.pids()?, total);
+    let watch = Watch::start(field.pids()?, total, kept);
     let (mut loads, mut quarters) = (Vec::new(), Vec::new());
     for number in 1..=QUARTERS {
         let (load, quarter) = carry(&field, arguments.rate, total / QUARTERS, number).await?;
@@ -73,7 +83,7 @@ async fn report(arguments: &Arguments) -> Result<Report> {
         loads.push(load);
         quarters.push(quarter);
     }
-    let grown = watch.finish();
+    let grown = watch.finish()?;
     let seen = page.close();
     output::note("proving the count");
     let proof = field.prove(&loads).await;

@@ -1,8 +1,11 @@
 //! What each service takes over time, from `/proc`: memory, descriptors, threads.
 
+use std::fs::File;
+use std::io::{self, Write as _};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use anyhow::{Context, Result};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval};
@@ -23,8 +26,15 @@ const COUNT_LIMIT: f64 = 2.0;
 
 /// Looks at the services again and again.
 pub(super) struct Watch {
-    seen: Arc<Mutex<Vec<Track>>>,
+    seen: Arc<Mutex<Seen>>,
     looking: JoinHandle<()>,
+}
+
+#[derive(Debug)]
+struct Seen {
+    tracks: Vec<Track>,
+    /// What every look is written into, until it takes no more; then why.
+    kept: Option<io::Result<File>>,
 }
 
 #[derive(Debug)]
@@ -57,17 +67,22 @@ pub(super) struct Measure {
 }
 
 impl Watch {
-    pub(super) fn start(services: Vec<(Service, u32)>, total: Duration) -> Self {
+    /// Each look is kept in this file, too, as soon as it was taken: a line of JSON for each service.
+    pub(super) fn start(services: Vec<(Service, u32)>, total: Duration, kept: Option<File>) -> Self {
         let track = |(service, pid)| Track { service, pid, looks: Vec::new() };
-        let seen = Arc::new(Mutex::new(services.into_iter().map(track).collect()));
+        let tracks = services.into_iter().map(track).collect();
+        let seen = Arc::new(Mutex::new(Seen { tracks, kept: kept.map(Ok) }));
         let looking = tokio::spawn(look(Arc::clone(&seen), total));
         Self { seen, looking }
     }
 
-    pub(super) fn finish(self) -> Vec<Grown> {
+    /// # Errors
+    /// Not every look could be kept.
+    pub(super) fn finish(self) -> Result<Vec<Grown>> {
         self.looking.abort();
-        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        seen.iter().map(Grown::of).collect()
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.kept.take().transpose().context("keep the samples")?;
+        Ok(seen.tracks.iter().map(Grown::of).collect())
     }
 }
 
@@ -77,7 +92,7 @@ impl Drop for Watch {
     }
 }
 
-async fn look(seen: Arc<Mutex<Vec<Track>>>, total: Duration) {
+async fn look(seen: Arc<Mutex<Seen>>, total: Duration) {
     let begin = Instant::now();
     let mut pause = interval((total / LOOKS).max(SHORTEST_PAUSE));
     pause.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -85,11 +100,34 @@ async fn look(seen: Arc<Mutex<Vec<Track>>>, total: Duration) {
         pause.tick().await;
         let at = begin.elapsed().as_secs_f64();
         let (part, hours) = (at / total.as_secs_f64(), at / 3600.0);
-        for track in seen.lock().unwrap_or_else(PoisonError::into_inner).iter_mut() {
+        let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut lines = String::new();
+        for track in &mut seen.tracks {
             // One that has ended is looked at too seldom, which shows.
             if let Ok(taken) = Taken::by(track.pid) {
                 track.looks.push((part, hours, taken));
+                lines += &line(at, track.service, &taken);
             }
+        }
+        seen.keep(&lines);
+    }
+}
+
+/// One look at one service.
+fn line(seconds: f64, service: Service, taken: &Taken) -> String {
+    let Taken { memory_kib, descriptors, threads, .. } = taken;
+    let seconds = (seconds * 1000.0).round() / 1000.0;
+    let line = json!({"seconds": seconds, "service": format!("{service:?}"), "memory_kib": memory_kib,
+                      "descriptors": descriptors, "threads": threads});
+    format!("{line}\n")
+}
+
+impl Seen {
+    fn keep(&mut self, lines: &str) {
+        if let Some(Ok(file)) = &mut self.kept
+            && let Err(error) = file.write_all(lines.as_bytes())
+        {
+            self.kept = Some(Err(error));
         }
     }
 }
@@ -158,7 +196,7 @@ mod tests {
     fn track(memory_kib: impl Fn(u64) -> u64, looks: u64) -> Track {
         let look = |at: u64| {
             let part = f64::from(u32::try_from(at).expect("few")) / 100.0;
-            (part, part / 3.0, Taken { memory_kib: memory_kib(at), descriptors: 20, threads: 4 })
+            (part, part / 3.0, Taken { memory_kib: memory_kib(at), descriptors: 20, ..Taken::default() })
         };
         Track { service: Service::Gateway, pid: 1, looks: (0..looks).map(look).collect() }
     }
@@ -177,5 +215,13 @@ mod tests {
     fn what_ended_early_is_not_flat() {
         let ended = Grown::of(&track(|_| 20_000, 20));
         assert_eq!(ended.faults().len(), 3, "{:?}", ended.faults());
+    }
+
+    #[test]
+    fn a_file_that_takes_nothing_is_told() {
+        let only_read = File::open(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")).expect("it is there");
+        let mut seen = Seen { tracks: Vec::new(), kept: Some(Ok(only_read)) };
+        seen.keep("a line\n");
+        assert!(matches!(seen.kept, Some(Err(_))), "{seen:?}");
     }
 }
