@@ -9,6 +9,8 @@ pub(crate) struct Taken {
     pub(crate) memory_kib: u64,
     pub(crate) descriptors: u64,
     pub(crate) threads: u64,
+    /// Data and heap, resident or not: what `RLIMIT_DATA` is about.
+    pub(crate) data_kib: u64,
 }
 
 impl Taken {
@@ -22,7 +24,8 @@ impl Taken {
         };
         let descriptors =
             fs::read_dir(format!("/proc/{pid}/fd")).context("list the descriptors")?.count() as u64;
-        Ok(Self { memory_kib: of("VmRSS:"), descriptors, threads: of("Threads:") })
+        let (memory_kib, threads, data_kib) = (of("VmRSS:"), of("Threads:"), of("VmData:"));
+        Ok(Self { memory_kib, descriptors, threads, data_kib })
     }
 }
 
@@ -33,7 +36,7 @@ mod tests {
     #[test]
     fn a_process_can_be_looked_at() {
         let own = Taken::by(std::process::id()).expect("runs");
-        assert!(own.memory_kib > 0 && own.descriptors > 0 && own.threads > 0, "{own:?}");
+        assert!(own.memory_kib > 0 && own.descriptors > 0 && own.threads > 0 && own.data_kib > 0, "{own:?}");
         Taken::by(u32::MAX).expect_err("no such process");
     }
 }

@@ -46,6 +46,8 @@ impl Clock {
         command.env("LD_PRELOAD", &self.library).env("FAKETIME_TIMESTAMP_FILE", self.file());
         // It looks into the file once a second; by default every ten.
         command.env("FAKETIME_CACHE_DURATION", "1").env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+        // It takes the waits of this C library for broken, and what it does instead lets those of a Java return at once.
+        command.env("FAKETIME_FORCE_MONOTONIC_FIX", "0");
     }
 
     /// Puts it ahead of the right time by so many seconds, or behind. Processes that run see it within about a second.

@@ -11,6 +11,7 @@ mod state;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 use std::time::Duration;
 
 pub use self::cluster::{KafkaCluster, KafkaClusterOptions};
@@ -18,6 +19,7 @@ use self::installation::Installation;
 use self::member::Member;
 pub use self::secure::{Grant, SecureListener};
 pub use self::state::{Election, PartitionState};
+use crate::clock::Clock;
 use crate::error::StackError;
 use crate::process::Scarce;
 use crate::proxy::{Proxy, Wire};
@@ -46,6 +48,8 @@ pub struct KafkaOptions {
     /// Whether clients reach the plain listener through a proxy, see [`Kafka::proxy`], and are told no other address. Brokers
     /// reach each other without.
     pub behind_proxy: bool,
+    /// The time of day that the broker looks at, if not this machine's.
+    pub clock: Option<Arc<Clock>>,
 }
 
 impl Default for KafkaOptions {
@@ -59,6 +63,7 @@ impl Default for KafkaOptions {
             properties: BTreeMap::new(),
             secure: None,
             behind_proxy: false,
+            clock: None,
         }
     }
 }
@@ -212,6 +217,9 @@ impl Kafka {
         }
         let mut command = self.installation.java(&self.options, self.server.folder());
         command.arg("kafka.Kafka").arg(properties);
+        if let Some(clock) = &self.options.clock {
+            clock.wear(&mut command);
+        }
         self.server.launch(command, READY_LIMIT, async |_| self.serves().await).await
     }
 

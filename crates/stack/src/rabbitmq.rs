@@ -193,6 +193,9 @@ impl RabbitMq {
         self.server.make_data()?;
         let mut command = self.command("rabbitmq-server");
         command.envs(configuration::environment(self)).env("ERL_AFLAGS", self.erl_flags());
+        if let Some(clock) = &self.options.clock {
+            clock.wear(&mut command);
+        }
         let launched = self.server.launch(command, READY_LIMIT, serves).await;
         launched.map_err(|error| with_cause(error, &self.server.latest_log()))
     }

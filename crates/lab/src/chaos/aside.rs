@@ -5,19 +5,18 @@
 //! counted that was not before, and the position stays; `verify` does not hold. Then it is repaired as the operations' page has
 //! it, and counting goes on.
 
+use std::slice;
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow, ensure};
-use blackfriday_broker::{
-    Admin, EventLog, OutgoingRecord, Producer, ProducerConfig, SALES, TopicPartition, Watermarks,
-};
+use anyhow::{Context, Result, ensure};
+use blackfriday_broker::{Admin, EventLog, SALES, TopicPartition, TopicSpec, Watermarks};
 use blackfriday_receipts::Receipts;
 use blackfriday_stack::eventually;
 use blackfriday_verify::create::{self, Shape};
 use blackfriday_verify::{Topics, prove};
 use tokio::time::timeout;
 
-use super::field::Side;
+use super::field::{Log, Side};
 use super::inject::{kafka, record};
 use super::kind::Loss;
 use super::setup::{Setup, StoreKind};
@@ -30,6 +29,8 @@ const VERIFY: Duration = Duration::from_secs(1);
 /// Sales that are counted before, and those that are not.
 const COUNTED: u64 = 200;
 const NOT_COUNTED: u64 = 100;
+/// Of a topic of RabbitMQ that is small: a few of the smallest segments that there are.
+const KEPT_BYTES: u64 = 400_000;
 /// Its one server, and its one partition.
 const ONLY: u32 = 0;
 const PARTITION: i32 = 0;
@@ -43,7 +44,7 @@ struct Aside {
 
 /// Meets a loss, and repairs it; what was not as it should be.
 pub(super) async fn meet(loss: Loss, log: EventLog) -> Result<Vec<String>> {
-    let mut aside = Aside::start(log).await?;
+    let mut aside = Aside::start(loss, log).await?;
     aside.publish(COUNTED).await?;
     aside.is_counted(COUNTED).await?;
     aside.lose(loss).await.with_context(|| format!("{loss:?}"))?;
@@ -68,9 +69,12 @@ pub(super) async fn meet(loss: Loss, log: EventLog) -> Result<Vec<String>> {
 }
 
 impl Aside {
-    async fn start(log: EventLog) -> Result<Self> {
+    async fn start(loss: Loss, log: EventLog) -> Result<Self> {
         let setup = Setup { log, brokers: 1, store: StoreKind::Valkey, clocks: false };
-        let side = Side::start(setup, shape()).await?;
+        let side = Side::start(setup, shape(), None).await?;
+        if (loss, log) == (Loss::Retention, EventLog::RabbitMq) {
+            make_small(&side.log).await?;
+        }
         let mut processes = Processes::new(&Service::ALONE)?;
         side.tell(&mut processes, &Service::ALONE);
         for (name, value) in side.environment() {
@@ -81,18 +85,8 @@ impl Aside {
     }
 
     async fn publish(&mut self, count: u64) -> Result<()> {
-        let producer = Producer::new(&self.side.log.config(), &ProducerConfig::default(), SALES)?;
-        timeout(LIMIT, producer.availability().watch().wait_for(|available| *available)).await??;
-        let record = |number| OutgoingRecord {
-            topic: SALES.into(),
-            partition: Some(PARTITION),
-            payload: record::sale(number),
-            ..OutgoingRecord::default()
-        };
-        let records = (self.published..self.published + count).map(record).collect();
-        for outcome in producer.publish_batch(records).outcomes().await {
-            outcome.map_err(|error| anyhow!("publish: {error:?}"))?;
-        }
+        let sales = (self.published..self.published + count).map(record::sale);
+        record::publish(&self.side.log.config(), SALES, sales.collect()).await?;
         self.published += count;
         Ok(())
     }
@@ -110,11 +104,7 @@ impl Aside {
         let status = self.processes.terminate(Service::Consumer).await?;
         ensure!(status.success(), "the consumer ended with {status}");
         match loss {
-            Loss::Retention => {
-                self.publish(NOT_COUNTED).await?;
-                let servers = self.side.log.bootstrap()?;
-                kafka::delete_before(&servers, SALES, PARTITION, COUNTED + NOT_COUNTED / 2).await
-            }
+            Loss::Retention => timeout(LIMIT, self.let_go()).await.context("the log lets go of nothing")?,
             Loss::Tail => {
                 self.side.log.roll_back()?;
                 self.side.log.restart(ONLY).await?;
@@ -130,6 +120,19 @@ impl Aside {
                 self.publish(COUNTED + NOT_COUNTED).await
             }
         }
+    }
+
+    /// Retention of what is not counted. RabbitMQ has it when there is too much; Kafka is told to.
+    async fn let_go(&mut self) -> Result<()> {
+        if let Log::Kafka(kafka) = &self.side.log {
+            let servers = kafka.bootstrap();
+            self.publish(NOT_COUNTED).await?;
+            return kafka::delete_before(&servers, SALES, PARTITION, COUNTED + NOT_COUNTED / 2).await;
+        }
+        while u64::try_from(self.ends().await?.low)? <= COUNTED {
+            self.publish(10 * NOT_COUNTED).await?;
+        }
+        Ok(())
     }
 
     /// As the operations' page has it.
@@ -189,6 +192,22 @@ impl Aside {
         let partition = TopicPartition::new(SALES, PARTITION);
         Ok(Admin::new(&self.side.log.config())?.watermarks(&partition).await?)
     }
+}
+
+/// In place of the topic that there is, one that RabbitMQ keeps small.
+async fn make_small(log: &Log) -> Result<()> {
+    log.delete_topic(SALES).await?;
+    let spec = TopicSpec {
+        name: SALES.to_owned(),
+        partitions: 1,
+        replication: 1,
+        retention_bytes: Some(KEPT_BYTES),
+        ..TopicSpec::default()
+    };
+    let made = async || {
+        Ok::<_, anyhow::Error>(Admin::new(&log.config())?.create_topics(slice::from_ref(&spec)).await?)
+    };
+    eventually(LIMIT, async || made().await.is_ok()).await.context("a small topic")
 }
 
 fn shape() -> Shape {

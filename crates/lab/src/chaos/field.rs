@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use blackfriday_broker::EventLog;
-use blackfriday_stack::{Proxy, Valkey, Wire as Spoken, eventually};
+use blackfriday_stack::{Clock, Proxy, Valkey, Wire as Spoken, eventually};
 use blackfriday_store::{Store, StoreConfig, ValkeyConfig};
 use blackfriday_verify::create::{self, Shape};
 
@@ -26,7 +26,7 @@ use self::counters::Counters;
 pub(crate) use self::hostile::Hostile;
 pub(crate) use self::log::Log;
 use super::clients::Doors;
-use super::kind::{Role, Wire};
+use super::kind::{Clocked, Role, Wire};
 use super::setup::Setup;
 use crate::processes::Processes;
 use crate::service::Service;
@@ -35,6 +35,8 @@ use crate::service::Service;
 const PARTITIONS: i32 = 4;
 /// A body that grows is there twice for a moment: half of what a gateway takes without this stays within the bound of its memory.
 const BODIES_KIB: &str = "65536";
+/// The allocator takes memory when it is wanted, not a gigabyte at once: so a limit of memory can be reached.
+const MEMORY_WHEN_WANTED: (&str, &str) = ("MIMALLOC_ARENA_EAGER_COMMIT", "0");
 
 /// A log, and the store that counts what it holds.
 #[derive(Debug)]
@@ -65,8 +67,9 @@ impl Field {
     /// Starts everything and waits until all is ready.
     pub(crate) async fn start(setup: Setup) -> Result<Self> {
         let clocks = if setup.clocks { Some(Clocks::new()?) } else { None };
-        let (main, second) =
-            tokio::try_join!(Side::start(setup, shape()), Side::start(setup.second(), shape()))?;
+        let of_log = clocks.as_ref().map(|clocks| Arc::clone(clocks.of(Clocked::Log)));
+        let main = Side::start(setup, shape(), of_log);
+        let (main, second) = tokio::try_join!(main, Side::start(setup.second(), shape(), None))?;
         let mut processes = Processes::new(match second.kind() {
             EventLog::Kafka => &Service::DOUBLED_AND_KAFKA,
             EventLog::RabbitMq => &Service::DOUBLED_AND_RABBITMQ,
@@ -83,6 +86,7 @@ impl Field {
         let relay = format!("http://{}", balancer.address());
         processes.set(&[Service::Gateway], "BLACKFRIDAY_RELAY_URL", &relay);
         processes.set(&[Service::Gateway], "BLACKFRIDAY_INTAKE_MAX_BODIES_KIB", BODIES_KIB);
+        processes.set(&[Service::Gateway], MEMORY_WHEN_WANTED.0, MEMORY_WHEN_WANTED.1);
         let relays_of = Role::Relay.services();
         processes.set(relays_of, "BLACKFRIDAY_RELAY_TRUST_HOPS", "true");
         processes.set(relays_of, "BLACKFRIDAY_WRITER_TARGET", &targets(&into_main));
@@ -171,9 +175,9 @@ impl Field {
 }
 
 impl Side {
-    /// With the topics that there are to be.
-    pub(crate) async fn start(setup: Setup, shape: Shape) -> Result<Self> {
-        let log = async { Ok(Log::start(setup.log, setup.brokers.into()).await?) };
+    /// With the topics that there are to be, and the log at this time of day.
+    pub(crate) async fn start(setup: Setup, shape: Shape, clock: Option<Arc<Clock>>) -> Result<Self> {
+        let log = async { Ok(Log::start(setup.log, setup.brokers.into(), clock).await?) };
         let (log, counters) = tokio::try_join!(log, Counters::start(setup.store))?;
         let shape = Shape { replication: log.replication()?, ..shape };
         create::make(&log.config(), &shape).await?;

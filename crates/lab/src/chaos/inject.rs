@@ -2,6 +2,7 @@
 //!
 //! Invariant: both are bounded in time, and a fault that must be loud is complained about if it is not.
 
+mod clock;
 mod group;
 pub(crate) mod kafka;
 mod log;
@@ -16,12 +17,13 @@ use anyhow::Result;
 
 use super::aside;
 use super::field::Field;
-use super::kind::{Blow, Harm, Kind, Loss, Wire};
+use super::kind::{Blow, Clocked, Harm, Kind, Loss, Wire};
 use super::schedule::Planned;
 
 /// Who does it.
 enum By {
     Process,
+    Clock,
     Log,
     Store,
     Group,
@@ -36,6 +38,7 @@ enum By {
 pub(crate) async fn begin(field: &mut Field, fault: &Planned) -> Result<()> {
     match by(fault.kind) {
         By::Process => process::begin(field, fault).await,
+        By::Clock => clock::begin(field, fault).await,
         By::Log => log::begin(field, fault).await,
         By::Store => store::begin(field, fault).await,
         By::Kafka => kafka::begin(field, fault).await,
@@ -58,6 +61,7 @@ pub(crate) async fn begin(field: &mut Field, fault: &Planned) -> Result<()> {
 pub(crate) async fn heal(field: &mut Field, fault: &Planned) -> Result<()> {
     match by(fault.kind) {
         By::Process => process::heal(field, fault),
+        By::Clock => clock::heal(field, fault).await,
         By::Log => log::heal(field, fault).await,
         By::Store => store::heal(field, fault.kind).await,
         By::Kafka => kafka::heal(field, fault).await,
@@ -78,7 +82,9 @@ fn by(kind: Kind) -> By {
         | Kind::ConsumersGone
         | Kind::RollingRestart
         | Kind::HostileClients
-        | Kind::Clock(_) => By::Process,
+        | Kind::OutOfMemory
+        | Kind::Clock(Clocked::Writer | Clocked::Consumer) => By::Process,
+        Kind::Clock(Clocked::Log) => By::Clock,
         Kind::LogKilled
         | Kind::LogPaused
         | Kind::MajorityKilled
@@ -88,7 +94,7 @@ fn by(kind: Kind) -> By {
         Kind::Second(blow) => By::Second(blow),
         Kind::Loss(loss) => By::Aside(loss),
         Kind::Network(harm, wire) => By::Network(harm, wire),
-        Kind::PrimaryKilled | Kind::StaleReplica => By::Group,
+        Kind::PrimaryKilled | Kind::StaleReplica | Kind::Sentinels(_) => By::Group,
         Kind::StoreKilled
         | Kind::StorePaused
         | Kind::StoreWiped

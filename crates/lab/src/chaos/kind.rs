@@ -85,6 +85,8 @@ pub enum Kind {
     PrimaryKilled,
     /// A replica is promoted that has lost the primary's last seconds.
     StaleReplica,
+    /// Consumers cannot ask the Sentinels for the primary.
+    Sentinels(Absence),
     /// Most of the brokers are killed: no partition has a leader.
     MajorityKilled,
     /// The disk of a broker is full.
@@ -95,6 +97,8 @@ pub enum Kind {
     Clock(Clocked),
     /// Clients want a gateway to run out of memory.
     HostileClients,
+    /// They succeed.
+    OutOfMemory,
     /// Something of the other log, which only reports go to.
     Second(Blow),
     /// A log becomes another one than was counted.
@@ -112,6 +116,15 @@ pub enum Loss {
     Deleted,
 }
 
+/// How the way to the Sentinels is away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Absence {
+    /// Connections break, and new ones are refused.
+    Refused,
+    /// Nothing passes, and nobody is told.
+    Silent,
+}
+
 /// Whose clock is put wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Clocked {
@@ -119,6 +132,8 @@ pub enum Clocked {
     Writer,
     /// One consumer's.
     Consumer,
+    /// The log's, whose time is the one of acceptance.
+    Log,
 }
 
 /// What happens to the other log, its writer and its store.
@@ -240,7 +255,9 @@ impl Kind {
             | Self::StoreDiskFull
             | Self::KeyOverwritten
             | Self::DeadLettersRefused
-            | Self::HostileClients => Part::All,
+            | Self::HostileClients
+            | Self::OutOfMemory
+            | Self::Sentinels(_) => Part::All,
             Self::Network(_, Wire::Log) => Part::Log,
             Self::Network(_, Wire::Store) => Part::Store,
             Self::Network(_, wire) => Part::Wire(wire),
@@ -272,6 +289,7 @@ impl Kind {
             | Self::FunctionsFlushed => Part::Store,
             Self::Clock(Clocked::Writer) => Part::Service(Role::Writer),
             Self::Clock(Clocked::Consumer) => Part::Service(Role::Consumer),
+            Self::Clock(Clocked::Log) => Part::Log,
             Self::Second(_) => Part::Second,
             Self::Loss(_) => Part::Aside,
         }
@@ -284,18 +302,17 @@ impl Kind {
         match self {
             Self::TopicSettings
             | Self::PartitionsAdded
-            | Self::Garbage
-            | Self::Tombstones
-            | Self::LargeRecords
-            | Self::ForeignEvents
             | Self::Transactions
             | Self::DeadLettersRefused
-            | Self::LogDiskFull
-            | Self::Loss(Loss::Retention) => kafka,
+            | Self::LogDiskFull => kafka,
+            // The brokers of a cluster have one clock between them.
+            Self::Clock(Clocked::Log) => setup.brokers == 1,
             Self::TooFewInSync | Self::LeadersMoved | Self::MajorityKilled => kafka && setup.brokers > 2,
             Self::DiskAlarm | Self::MemoryAlarm => !kafka,
             Self::Network(_, Wire::Store) => setup.store != StoreKind::Sentinels,
-            Self::PrimaryKilled | Self::StaleReplica => setup.store == StoreKind::Sentinels,
+            Self::PrimaryKilled | Self::StaleReplica | Self::Sentinels(_) => {
+                setup.store == StoreKind::Sentinels
+            }
             _ => true,
         }
     }

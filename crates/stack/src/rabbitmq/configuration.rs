@@ -1,11 +1,13 @@
 //! The files and the environment of the one node. Each value that differs from RabbitMQ's default says why.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 
 use super::{RabbitMq, local};
 use crate::authority::Identity;
+use crate::clock::Clock;
 use crate::error::StackError;
 use crate::private_file::write_private;
 
@@ -37,6 +39,8 @@ pub struct RabbitMqOptions {
     pub behind_proxy: bool,
     /// Whether the broker may use all processors, rather than one.
     pub for_load: bool,
+    /// The time of day that the broker looks at when it starts, if not this machine's. It does not follow a later jump.
+    pub clock: Option<Arc<Clock>>,
 }
 
 /// A user, and what it may do in the virtual host `/`: regular expressions of names, empty for nothing.

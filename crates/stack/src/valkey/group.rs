@@ -1,5 +1,6 @@
 //! A primary, its replica, and the Sentinels that say which is which.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -79,6 +80,13 @@ impl ValkeyGroup {
     #[must_use]
     pub fn url(&self) -> String {
         let addresses: Vec<_> = self.sentinels.iter().map(Sentinel::address).collect();
+        format!("valkey+sentinel://{}/{}", addresses.join(","), self.name)
+    }
+
+    /// As [`ValkeyGroup::url`], with other addresses of the Sentinels, such as those of proxies before them.
+    #[must_use]
+    pub fn url_by(&self, sentinels: &[SocketAddr]) -> String {
+        let addresses: Vec<_> = sentinels.iter().map(SocketAddr::to_string).collect();
         format!("valkey+sentinel://{}/{}", addresses.join(","), self.name)
     }
 

@@ -14,8 +14,12 @@ const PRIMARY_LIMIT: Duration = Duration::from_secs(40);
 /// The store: one server behind a proxy, or a primary with its replica and three Sentinels, which name the servers themselves.
 #[derive(Debug)]
 pub(crate) enum Counters {
-    One { server: Arc<Valkey>, proxy: Proxy },
-    Group(ValkeyGroup),
+    One {
+        server: Arc<Valkey>,
+        proxy: Proxy,
+    },
+    /// Before each Sentinel is a proxy.
+    Group(ValkeyGroup, Vec<Proxy>),
 }
 
 impl Counters {
@@ -24,7 +28,12 @@ impl Counters {
             StoreKind::Valkey => ValkeyKind::Valkey,
             StoreKind::Redis => ValkeyKind::Redis,
             StoreKind::Sentinels => {
-                return Ok(Self::Group(ValkeyGroup::start_with(ValkeyGroupOptions::default()).await?));
+                let group = ValkeyGroup::start_with(ValkeyGroupOptions::default()).await?;
+                let mut proxies = Vec::new();
+                for sentinel in group.sentinels() {
+                    proxies.push(Proxy::to(sentinel.address()).await?);
+                }
+                return Ok(Self::Group(group, proxies));
             }
         };
         let server = Valkey::start_with(ValkeyOptions { kind, ..ValkeyOptions::default() }).await?;
@@ -36,7 +45,9 @@ impl Counters {
     pub(super) fn url(&self) -> String {
         match self {
             Self::One { proxy, .. } => format!("redis://{}", proxy.address()),
-            Self::Group(group) => group.url(),
+            Self::Group(group, proxies) => {
+                group.url_by(&proxies.iter().map(Proxy::address).collect::<Vec<_>>())
+            }
         }
     }
 
@@ -44,7 +55,7 @@ impl Counters {
     pub(crate) async fn primary(&self) -> Result<Arc<Valkey>> {
         let group = match self {
             Self::One { server, .. } => return Ok(Arc::clone(server)),
-            Self::Group(group) => group,
+            Self::Group(group, _) => group,
         };
         let agreed = eventually(PRIMARY_LIMIT, async || group.primary().await.is_some()).await;
         agreed.context("Sentinels that agree on a primary")?;
@@ -57,7 +68,7 @@ impl Counters {
             Self::One { .. } => {
                 bail!("this fault is one of a primary with its replica, and the store is one server")
             }
-            Self::Group(group) => Ok(group),
+            Self::Group(group, _) => Ok(group),
         }
     }
 
@@ -65,7 +76,15 @@ impl Counters {
     pub(super) fn wires(&self) -> Vec<&Proxy> {
         match self {
             Self::One { proxy, .. } => vec![proxy],
-            Self::Group(_) => Vec::new(),
+            Self::Group(..) => Vec::new(),
+        }
+    }
+
+    /// What its clients reach the Sentinels through.
+    pub(crate) fn sentinel_wires(&self) -> &[Proxy] {
+        match self {
+            Self::One { .. } => &[],
+            Self::Group(_, proxies) => proxies,
         }
     }
 }

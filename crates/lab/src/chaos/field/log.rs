@@ -1,7 +1,9 @@
+use std::sync::Arc;
+
 use anyhow::{Context, Result, bail};
 use blackfriday_broker::{EventLog, LogConfig, rabbitmq};
 use blackfriday_stack::{
-    Kafka, KafkaCluster, KafkaClusterOptions, KafkaOptions, Proxy, RabbitMq, RabbitMqOptions, Scarce,
+    Clock, Kafka, KafkaCluster, KafkaClusterOptions, KafkaOptions, Proxy, RabbitMq, RabbitMqOptions, Scarce,
     StackError,
 };
 
@@ -18,13 +20,18 @@ pub(crate) enum Log {
 }
 
 impl Log {
-    pub(super) async fn start(log: EventLog, brokers: usize) -> Result<Self, StackError> {
+    pub(super) async fn start(
+        log: EventLog,
+        brokers: usize,
+        clock: Option<Arc<Clock>>,
+    ) -> Result<Self, StackError> {
         if log == EventLog::RabbitMq {
-            let options = RabbitMqOptions { behind_proxy: true, ..RabbitMqOptions::default() };
+            let options = RabbitMqOptions { behind_proxy: true, clock, ..RabbitMqOptions::default() };
             let rabbitmq = RabbitMq::start_with(options).await?;
             return Ok(Self::RabbitMq(Box::new(rabbitmq)));
         }
-        let each = KafkaOptions { heap_mib: KAFKA_HEAP_MIB, behind_proxy: true, ..KafkaOptions::default() };
+        let defaults = KafkaOptions::default();
+        let each = KafkaOptions { heap_mib: KAFKA_HEAP_MIB, behind_proxy: true, clock, ..defaults };
         let min_in_sync = brokers / 2 + 1;
         let options = KafkaClusterOptions { brokers, replication: brokers, min_in_sync, each };
         Ok(Self::Kafka(KafkaCluster::start_with(options).await?))

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use blackfriday_broker::{SALES, WEATHER, dead_letter};
+use blackfriday_broker::{LogConfig, SALES, WEATHER, dead_letter};
 use rdkafka::ClientConfig;
 use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer};
 
 use super::{kafka, record};
-use crate::chaos::field::Field;
+use crate::chaos::field::{Field, Log};
 use crate::chaos::kind::Kind;
 
 const LIMIT: Duration = Duration::from_secs(20);
@@ -19,8 +19,13 @@ const RECORDS: u64 = 5;
 const LARGEST_RECORD: &str = "max.message.bytes";
 /// With what Kafka puts around it, just below the limit of a topic: with the headers of a dead letter it is above.
 const LARGEST: usize = 1_048_480;
+/// Likewise of a frame of RabbitMQ.
+const LARGEST_IN_STREAM: usize = 1_048_400;
 
 pub(super) async fn begin(field: &mut Field, kind: Kind) -> Result<()> {
+    if let Log::RabbitMq(_) = field.main.log {
+        return write_streams(&field.main.log.config(), kind).await;
+    }
     let servers = field.main.log.bootstrap()?;
     if kind == Kind::DeadLettersRefused {
         kafka::set(&servers, &dead_letter::topic_of(SALES), &[(LARGEST_RECORD, Some("1"))]).await?;
@@ -38,6 +43,20 @@ pub(super) async fn heal(field: &Field, kind: Kind) -> Result<()> {
             .await?;
     }
     Ok(())
+}
+
+/// A stream knows no transactions, and refuses by nothing that could be set and taken back.
+async fn write_streams(log: &LogConfig, kind: Kind) -> Result<()> {
+    let payloads = |of: &dyn Fn(u64) -> Vec<u8>| (0..RECORDS).map(of).collect();
+    match kind {
+        Kind::Tombstones => record::publish(log, SALES, payloads(&|_| Vec::new())).await,
+        Kind::LargeRecords => record::publish(log, SALES, payloads(&|_| noise(LARGEST_IN_STREAM))).await,
+        Kind::ForeignEvents => {
+            record::publish(log, SALES, payloads(&record::report)).await?;
+            record::publish(log, WEATHER, payloads(&record::sale)).await
+        }
+        _ => record::publish(log, SALES, payloads(&|number| format!("garbage {number}").into_bytes())).await,
+    }
 }
 
 fn write(servers: &str, kind: Kind) -> Result<()> {

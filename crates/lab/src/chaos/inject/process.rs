@@ -7,8 +7,11 @@ use crate::chaos::field::{Clocks, Field, Hostile};
 use crate::chaos::kind::{Clocked, Kind, Role};
 use crate::chaos::schedule::Planned;
 use crate::service::Service;
+use crate::taken::Taken;
 
 const REFUSED_LIMIT: Duration = Duration::from_secs(20);
+/// What a gateway may take beyond what it has: far less than all bodies may.
+const ROOM_BYTES: u64 = 16 << 20;
 const HOUR_S: i64 = 3_600;
 const OFF_S: [i64; 4] = [HOUR_S, -HOUR_S, 48 * HOUR_S, -48 * HOUR_S];
 
@@ -27,6 +30,7 @@ pub(super) async fn begin(field: &mut Field, fault: &Planned) -> Result<()> {
         Kind::RollingRestart => rolling_restart(field).await,
         Kind::Clock(clocked) => put_clock(field, clocked, OFF_S[fault.pick as usize % OFF_S.len()]),
         Kind::HostileClients => exhaust(field).await,
+        Kind::OutOfMemory => run_out(field).await,
         _ => Ok(()),
     }
 }
@@ -39,7 +43,7 @@ pub(super) fn heal(field: &mut Field, fault: &Planned) -> Result<()> {
         Kind::Clock(clocked) => {
             put_clock(field, clocked, 0)?;
             // What waits in it by the wall clock, as Kafka's client does, would wait until the wrong time comes.
-            let wearer = Clocks::wearer(clocked);
+            let wearer = Clocks::wearer(clocked).context("a service")?;
             field.processes.kill(wearer)?;
             field.processes.spawn(wearer)
         }
@@ -47,6 +51,7 @@ pub(super) fn heal(field: &mut Field, fault: &Planned) -> Result<()> {
             field.hostile = None;
             Ok(())
         }
+        Kind::OutOfMemory => start_again(field),
         Kind::ConsumersGone => {
             Role::Consumer.services().iter().try_for_each(|consumer| field.processes.spawn(*consumer))
         }
@@ -87,4 +92,26 @@ async fn exhaust(field: &mut Field) -> Result<()> {
     }
     field.hostile = Some(hostile);
     Ok(())
+}
+
+/// As [`exhaust`], where the memory that it may take is less than its own limit for bodies.
+async fn run_out(field: &mut Field) -> Result<()> {
+    let data = Taken::by(field.processes.pid(Service::Gateway)?)?.data_kib << 10;
+    field.processes.limit(Service::Gateway, Scarce::MemoryBytes, Some(data + ROOM_BYTES))?;
+    field.hostile = Some(Hostile::start(field.processes.address(Service::Gateway)));
+    let has_ended = async || field.processes.ended().iter().any(|(service, _)| *service == Service::Gateway);
+    if eventually(REFUSED_LIMIT, has_ended).await.is_err() {
+        field.complain("the gateway has not reached the limit of its memory".to_owned());
+    }
+    Ok(())
+}
+
+fn start_again(field: &mut Field) -> Result<()> {
+    field.hostile = None;
+    for (service, status) in field.revive()? {
+        if service != Service::Gateway {
+            field.complain(format!("{service:?} ended with {status} while the gateway had no memory"));
+        }
+    }
+    field.processes.limit(Service::Gateway, Scarce::MemoryBytes, None)
 }

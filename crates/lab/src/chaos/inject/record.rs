@@ -1,4 +1,26 @@
-//! Records that are encoded by hand, as somebody else's client does.
+//! Records that are encoded by hand, as somebody else's client does, and how they get into a log.
+
+use std::time::Duration;
+
+use anyhow::{Result, anyhow};
+use blackfriday_broker::{LogConfig, OutgoingRecord, Producer, ProducerConfig};
+use tokio::time::timeout;
+
+const LIMIT: Duration = Duration::from_secs(60);
+/// More than any log takes: it is the log that refuses.
+const RECORD_MAX_BYTES: u32 = 2 << 20;
+
+/// Writes records without keys, as a writer does.
+pub(crate) async fn publish(log: &LogConfig, topic: &str, payloads: Vec<Vec<u8>>) -> Result<()> {
+    let settings = ProducerConfig::default().with_record_max_bytes(RECORD_MAX_BYTES);
+    let producer = Producer::new(log, &settings, topic)?;
+    timeout(LIMIT, producer.availability().watch().wait_for(|available| *available)).await??;
+    let record = |payload| OutgoingRecord { topic: topic.to_owned(), payload, ..OutgoingRecord::default() };
+    for outcome in producer.publish_batch(payloads.into_iter().map(record).collect()).outcomes().await {
+        outcome.map_err(|error| anyhow!("publish into {topic}: {error:?}"))?;
+    }
+    Ok(())
+}
 
 /// A valid weather report.
 pub(crate) fn report(number: u64) -> Vec<u8> {

@@ -1,6 +1,6 @@
 //! Every kind's name, how long it lasts, and what it is.
 
-use super::{Blow, Clocked, Harm, Kind, Loss, Role, Wire};
+use super::{Absence, Blow, Clocked, Harm, Kind, Loss, Role, Wire};
 
 /// What is said of a kind.
 pub(super) struct Row {
@@ -260,6 +260,24 @@ pub(super) const ROWS: &[Row] = &[
         LONG,
         ["A replica is promoted that lacks the last seconds.", "What it lacks is counted again."],
     ),
+    row(
+        Kind::Sentinels(Absence::Refused),
+        "sentinels-cut",
+        LONG,
+        [
+            "Connections of consumers to Sentinels break, and no new one is let in; the primary closes theirs, too.",
+            "Counting waits, and goes on.",
+        ],
+    ),
+    row(
+        Kind::Sentinels(Absence::Silent),
+        "sentinels-stall",
+        LONG,
+        [
+            "Nothing passes between consumers and Sentinels, and neither side is told; the primary closes connections.",
+            "Counting waits, and goes on.",
+        ],
+    ),
     row(Kind::Network(Harm::Cut, Wire::Relays), "relays-cut", SHORT, CUT),
     row(Kind::Network(Harm::Stall, Wire::Relays), "relays-stall", LONG, STALLED),
     row(Kind::Network(Harm::Delay, Wire::Relays), "relays-delay", LONG, DELAYED),
@@ -304,12 +322,30 @@ pub(super) const ROWS: &[Row] = &[
     row(Kind::Clock(Clocked::Writer), "clock-writer", LONG, CLOCK_WRONG),
     row(Kind::Clock(Clocked::Consumer), "clock-consumer", LONG, CLOCK_WRONG),
     row(
+        Kind::Clock(Clocked::Log),
+        "clock-log",
+        LONG,
+        [
+            "The log's server comes back from SIGKILL an hour ahead or behind, and later with the right time.",
+            "Its time is the time of acceptance: counted is once, in the seconds that it names.",
+        ],
+    ),
+    row(
         Kind::HostileClients,
         "hostile-clients",
         LONG,
         [
             "Clients hold more bodies without an end than a gateway has memory for.",
             "It refuses those above its limit, and its memory stays below.",
+        ],
+    ),
+    row(
+        Kind::OutOfMemory,
+        "out-of-memory",
+        LONG,
+        [
+            "A gateway may take little more memory than it has, and clients hold bodies until it wants more.",
+            "It ends, and is started again; what it had in hand is told as unknown.",
         ],
     ),
     row(Kind::Second(Blow::LogKilled), "second-log-killed", SHORT, SECOND_LOG),
