@@ -9,6 +9,8 @@ pub enum Planted {
     RefusalOfWritten,
     /// A sale is acknowledged before the log has it.
     EarlyAcknowledgement,
+    /// A report is told as written into RabbitMQ that was not sent there.
+    OneLogForBoth,
 }
 
 /// Whether this process was told to do it.
@@ -24,6 +26,7 @@ pub fn is_planted(fault: Planted) -> bool {
             Planted::NoPositionCheck => "no-position-check",
             Planted::RefusalOfWritten => "refusal-of-written",
             Planted::EarlyAcknowledgement => "early-acknowledgement",
+            Planted::OneLogForBoth => "one-log-for-both",
         }
 }
 
