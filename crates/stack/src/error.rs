@@ -37,6 +37,20 @@ pub enum StackError {
     /// No free loopback port was found.
     #[error("no free loopback port found")]
     NoPort,
+    /// A port is not free that was asked for.
+    #[error("another process listens on 127.0.0.1:{port}")]
+    PortTaken {
+        /// Its number.
+        port: u16,
+    },
+    /// A folder belongs to another process.
+    #[error("{} is in use by {holder}", folder.display())]
+    InUse {
+        /// The folder.
+        folder: PathBuf,
+        /// Who has it, by its process id where that is known.
+        holder: String,
+    },
     /// A file or folder could not be made, read or removed.
     #[error("{action} {}", path.display())]
     File {

@@ -9,8 +9,9 @@ mod secure;
 mod state;
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, ExitStatus};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,12 +22,15 @@ pub use self::secure::{Grant, SecureListener};
 pub use self::state::{Election, PartitionState};
 use crate::clock::Clock;
 use crate::error::StackError;
+use crate::place::Place;
 use crate::process::Scarce;
 use crate::proxy::{Proxy, Wire};
 use crate::server::{Server, with_free_ports};
 
 const READY_LIMIT: Duration = Duration::from_secs(90);
 const STOP_LIMIT: Duration = Duration::from_secs(60);
+/// Which cluster and node a storage belongs to.
+const IDENTITY: &str = "meta.properties";
 
 /// How a [`Kafka`] is started.
 #[derive(Clone, Debug)]
@@ -68,7 +72,8 @@ impl Default for KafkaOptions {
     }
 }
 
-/// A running, paused or stopped Kafka on a loopback port. Dropping it kills it and removes its data.
+/// A running, paused or stopped Kafka on a loopback port. Dropping it kills it, and removes its data unless a
+/// folder was given.
 #[derive(Debug)]
 pub struct Kafka {
     server: Server,
@@ -93,9 +98,20 @@ impl Kafka {
     /// # Errors
     /// Java or Kafka is not on this machine, or the broker does not start.
     pub async fn start_with(options: KafkaOptions) -> Result<Self, StackError> {
+        Self::start_at(&Place::default(), options).await
+    }
+
+    /// As [`Kafka::start_with`], where it is to be found. A folder's data goes on under its own cluster id.
+    ///
+    /// # Errors
+    /// As [`Kafka::start_with`]; the port is taken, or another process uses the folder.
+    pub async fn start_at(place: &Place, options: KafkaOptions) -> Result<Self, StackError> {
         let installation = Installation::find()?;
         with_free_ports(async || {
-            let kafka = prepare(installation.clone(), Member::alone(&options)?, options.clone()).await?;
+            let server = place.server("kafka").await?;
+            let mut member = Member::alone(&options, place.port)?;
+            member.cluster_id = cluster_id_in(&server.data()).unwrap_or(member.cluster_id);
+            let kafka = prepare(server, installation.clone(), member, options.clone()).await?;
             kafka.launch().await?;
             Ok(kafka)
         })
@@ -130,6 +146,14 @@ impl Kafka {
     #[must_use]
     pub fn pid(&self) -> Option<u32> {
         self.server.running().ok().map(|process| process.pid())
+    }
+
+    /// Waits for as long as it runs.
+    ///
+    /// # Errors
+    /// It is stopped.
+    pub async fn ended(&self) -> Result<ExitStatus, StackError> {
+        Ok(self.server.running()?.ended().await)
     }
 
     /// Stops the broker with SIGTERM and waits until it has ended.
@@ -212,7 +236,7 @@ impl Kafka {
 
     async fn launch(&self) -> Result<(), StackError> {
         let properties = self.server.write("server.properties", &configuration::properties(self)?)?;
-        if !self.server.data().join("meta.properties").exists() {
+        if !self.server.data().join(IDENTITY).exists() {
             self.format(&properties).await?;
         }
         let mut command = self.installation.java(&self.options, self.server.folder());
@@ -247,7 +271,8 @@ impl Kafka {
         let Member { id, cluster_id, .. } = &self.member;
         let identity = format!("version=1\nnode.id={id}\ncluster.id={cluster_id}\n");
         self.server.copy_into_data(features)?;
-        self.server.write("data/meta.properties", &identity).map(drop)
+        self.server.write(IDENTITY, &identity)?;
+        self.server.move_into_data(IDENTITY)
     }
 
     async fn format_by_tool(&self, properties: &PathBuf) -> Result<(), StackError> {
@@ -270,7 +295,14 @@ impl Kafka {
     }
 }
 
+/// Of a storage that was formatted.
+fn cluster_id_in(data: &Path) -> Option<String> {
+    let identity = fs::read_to_string(data.join(IDENTITY)).ok()?;
+    identity.lines().find_map(|line| Some(line.strip_prefix("cluster.id=")?.to_owned()))
+}
+
 async fn prepare(
+    server: Server,
     installation: Installation,
     member: Member,
     options: KafkaOptions,
@@ -281,22 +313,25 @@ async fn prepare(
         false => None,
     };
     let bootstrap = proxy.as_ref().map_or(address, |proxy| proxy.address().to_string());
-    Ok(Kafka { server: Server::new("kafka")?, installation, options, member, proxy, bootstrap })
+    Ok(Kafka { server, installation, options, member, proxy, bootstrap })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::port::PortChoice;
 
     /// The retry with other ports knows this error by its text.
     #[tokio::test]
     async fn a_taken_port_is_told_in_the_log() {
         let taken = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("bind");
         let options = KafkaOptions::default();
-        let mut member = Member::alone(&options).expect("free ports");
+        let mut member = Member::alone(&options, PortChoice::Any).expect("free ports");
         member.ports.broker = taken.local_addr().expect("bound").port();
         let installation = Installation::find().expect("on this machine");
-        let kafka = prepare(installation, member, options).await.expect("a folder");
+        let kafka = prepare(Server::new("kafka").expect("a folder"), installation, member, options)
+            .await
+            .expect("no proxy");
         assert!(crate::server::is_port_taken(&kafka.launch().await.expect_err("taken")));
     }
 

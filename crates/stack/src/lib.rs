@@ -8,7 +8,7 @@
 //!
 //! Invariant: no child outlives its parent. A dropped value kills its process at once; a parent that is killed
 //! takes its children along by `PR_SET_PDEATHSIG`. Data is kept in a temporary folder,
-//! removed on drop, or by the next start if its owner was killed.
+//! removed on drop, or by the next start if its owner was killed; at a [`Place`] with a folder it stays.
 
 mod authority;
 mod certificates;
@@ -19,6 +19,7 @@ mod eventually;
 mod folder;
 mod kafka;
 mod locate;
+mod place;
 mod port;
 mod private_file;
 mod process;
@@ -34,10 +35,12 @@ pub use clients::Clients;
 pub use clock::Clock;
 pub use error::StackError;
 pub use eventually::eventually;
+pub use folder::Folder;
 pub use kafka::{
     Election, Grant, Kafka, KafkaCluster, KafkaClusterOptions, KafkaOptions, PartitionState, SecureListener,
 };
-pub use port::{KeptPort, free_port};
+pub use place::Place;
+pub use port::{KeptPort, PortChoice, free_port};
 pub use process::{Process, Scarce};
 pub use proxy::{Proxy, Wire, kafka_request, request_with};
 pub use rabbitmq::{Alarm, RabbitMq, RabbitMqOptions, RabbitMqUser};

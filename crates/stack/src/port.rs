@@ -1,5 +1,5 @@
 use std::hash::{BuildHasher, RandomState};
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::{Ipv4Addr, SocketAddrV4, TcpListener};
 use std::ops::Range;
 use std::os::fd::OwnedFd;
 
@@ -13,6 +13,37 @@ use crate::error::StackError;
 /// reconnects to a stopped server takes or even connects to its own port.
 const PORTS: Range<u16> = 15_000..32_000;
 const TRIES: usize = 1_000;
+
+/// Where a server listens.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PortChoice {
+    /// On any port that is free.
+    #[default]
+    Any,
+    /// On this one if it is free, else on any.
+    Rather(u16),
+    /// On this one.
+    Only(u16),
+}
+
+impl PortChoice {
+    /// A port of 127.0.0.1 that was free a moment ago.
+    ///
+    /// # Errors
+    /// [`StackError::PortTaken`] if only one was wanted; [`StackError::NoPort`] after 1,000 ports that were all taken.
+    pub fn choose(self) -> Result<u16, StackError> {
+        match self {
+            Self::Rather(port) | Self::Only(port) if can_be_served(port) => Ok(port),
+            Self::Only(port) => Err(StackError::PortTaken { port }),
+            Self::Any | Self::Rather(_) => free_port(),
+        }
+    }
+}
+
+/// As a server tries it: connections that its predecessor has closed, and that linger, are not in the way.
+fn can_be_served(port: u16) -> bool {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok()
+}
 
 /// A port of 127.0.0.1 that was free a moment ago.
 ///
@@ -78,7 +109,7 @@ fn bound(port: u16) -> io::Result<OwnedFd> {
 
 #[cfg(test)]
 mod tests {
-    use std::net::{TcpListener, TcpStream};
+    use std::net::TcpStream;
 
     use super::*;
 
@@ -92,6 +123,19 @@ mod tests {
     fn a_bound_port_is_not_free() {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("bind");
         assert!(!is_free(listener.local_addr().expect("bound").port()));
+    }
+
+    #[test]
+    fn a_port_that_is_taken_is_not_chosen() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("bind");
+        let taken = listener.local_addr().expect("bound").port();
+        let only = PortChoice::Only(taken).choose().expect_err("taken").to_string();
+        assert_eq!(only, format!("another process listens on 127.0.0.1:{taken}"));
+        assert!(PORTS.contains(&PortChoice::Rather(taken).choose().expect("another one")));
+        drop(listener);
+        for choice in [PortChoice::Only(taken), PortChoice::Rather(taken)] {
+            assert_eq!(choice.choose().expect("free"), taken);
+        }
     }
 
     #[test]

@@ -235,7 +235,10 @@ fn die_with_parent(command: &mut Command) {
 
 /// Body of the guard thread: start, say so, wait, reap.
 fn guard(mut command: Command, started: &mpsc::SyncSender<io::Result<Pid>>, life: &Life) {
-    let child = match command.spawn() {
+    let spawned = command.spawn();
+    // With what it holds for the child.
+    drop(command);
+    let child = match spawned {
         Ok(child) => child,
         Err(error) => return started.send(Err(error)).expect("spawn waits for the answer"),
     };

@@ -5,13 +5,14 @@ mod installation;
 mod tool;
 
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, ExitStatus};
 use std::time::Duration;
 
 pub use self::configuration::{RabbitMqOptions, RabbitMqUser};
 use self::installation::Installation;
 pub use self::tool::Alarm;
 use crate::error::StackError;
+use crate::place::Place;
 use crate::port::free_port;
 use crate::process::Scarce;
 use crate::proxy::Proxy;
@@ -22,7 +23,8 @@ const READY_LIMIT: Duration = Duration::from_secs(180);
 const STOP_LIMIT: Duration = Duration::from_secs(60);
 const FIRST_ERRORS: usize = 8;
 
-/// A running, paused or stopped RabbitMQ on loopback ports. Dropping it kills it and removes its data.
+/// A running, paused or stopped RabbitMQ on loopback ports. Dropping it kills it, and removes its data unless a folder was
+/// given.
 ///
 /// User `guest` with password `guest` may do everything in the virtual host `/`.
 #[derive(Debug)]
@@ -60,10 +62,19 @@ impl RabbitMq {
     /// # Errors
     /// RabbitMQ is not on this machine, or the broker does not start.
     pub async fn start_with(options: RabbitMqOptions) -> Result<Self, StackError> {
+        Self::start_at(&Place::default(), options).await
+    }
+
+    /// As [`RabbitMq::start_with`], where it is to be found: the port is that of the stream protocol.
+    ///
+    /// # Errors
+    /// As [`RabbitMq::start_with`]; the port is taken, or another process uses the folder.
+    pub async fn start_at(place: &Place, options: RabbitMqOptions) -> Result<Self, StackError> {
         let installation = Installation::find()?;
         with_free_ports(async || {
-            let ports = Ports::free(&options)?;
-            let rabbitmq = prepare(installation.clone(), ports, options.clone()).await?;
+            let server = place.server("rabbitmq").await?;
+            let ports = Ports { stream: place.port.choose()?, ..Ports::free(&options)? };
+            let rabbitmq = prepare(server, installation.clone(), ports, options.clone()).await?;
             rabbitmq.launch().await?;
             Ok(rabbitmq)
         })
@@ -104,6 +115,14 @@ impl RabbitMq {
     #[must_use]
     pub fn pid(&self) -> Option<u32> {
         self.server.running().ok().map(|process| process.pid())
+    }
+
+    /// Waits for as long as it runs.
+    ///
+    /// # Errors
+    /// It is stopped.
+    pub async fn ended(&self) -> Result<ExitStatus, StackError> {
+        Ok(self.server.running()?.ended().await)
     }
 
     /// Stops the broker with SIGTERM and waits until it has ended.
@@ -230,6 +249,7 @@ fn local(port: u16) -> String {
 }
 
 async fn prepare(
+    server: Server,
     installation: Installation,
     ports: Ports,
     options: RabbitMqOptions,
@@ -238,7 +258,7 @@ async fn prepare(
         true => Some(Proxy::to(local(ports.stream)).await?),
         false => None,
     };
-    let rabbitmq = RabbitMq { server: Server::new("rabbitmq")?, installation, options, ports, proxy };
+    let rabbitmq = RabbitMq { server, installation, options, ports, proxy };
     configuration::write(&rabbitmq)?;
     Ok(rabbitmq)
 }
@@ -271,7 +291,9 @@ mod tests {
         let free = || Ports::free(&options).expect("free ports");
         for ports in [Ports { distribution: port, ..free() }, Ports { stream: port, ..free() }] {
             let installation = Installation::find().expect("on this machine");
-            let rabbitmq = prepare(installation, ports, options.clone()).await.expect("files");
+            let rabbitmq =
+                prepare(Server::new("rabbitmq").expect("a folder"), installation, ports, options.clone());
+            let rabbitmq = rabbitmq.await.expect("files");
             let error = rabbitmq.launch().await.expect_err("taken");
             assert!(crate::server::is_port_taken(&error), "{error}");
         }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::error::StackError;
 use crate::eventually::eventually;
@@ -17,6 +17,9 @@ use crate::process::Process;
 const PORT_TRIES: usize = 5;
 /// In the words of C and Go, and of Erlang, in lower case.
 const PORT_TAKEN: &[&str] = &["address already in use", "eaddrinuse"];
+/// For a server to end whose parent was killed.
+const LEFTOVER_LIMIT: Duration = Duration::from_secs(20);
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// A server's folder and its process, if it runs.
 #[derive(Debug)]
@@ -37,8 +40,21 @@ impl Server {
 
     /// In a folder that stays.
     pub(crate) fn in_folder(name: &'static str, path: &Path) -> Result<Self, StackError> {
-        let folder = Folder::kept(path).map_err(failed("make or lock", path))?;
+        let folder = Folder::kept(path)?;
         Ok(Self { name, process: Mutex::new(None), starts: AtomicU32::new(0), folder })
+    }
+
+    /// As [`Server::in_folder`]; a process that is about to end may have the folder a little longer.
+    pub(crate) async fn in_folder_soon(name: &'static str, path: &Path) -> Result<Self, StackError> {
+        let deadline = Instant::now() + LEFTOVER_LIMIT;
+        loop {
+            match Self::in_folder(name, path) {
+                Err(StackError::InUse { .. }) if Instant::now() < deadline => {
+                    tokio::time::sleep(LOOK_AGAIN).await
+                }
+                result => return result,
+            }
+        }
     }
 
     pub(crate) fn folder(&self) -> &Path {
@@ -59,6 +75,12 @@ impl Server {
     pub(crate) fn make_data(&self) -> Result<(), StackError> {
         let data = self.data();
         fs::create_dir_all(&data).map_err(failed("make", &data))
+    }
+
+    /// A file of this folder: whole or not at all.
+    pub(crate) fn move_into_data(&self, file: &str) -> Result<(), StackError> {
+        let moved = self.data().join(file);
+        fs::rename(self.folder().join(file), &moved).map_err(failed("write", &moved))
     }
 
     /// Under the same name.
@@ -84,8 +106,10 @@ impl Server {
     }
 
     /// A process of the server that is not *the* server, such as the one that formats its storage.
-    pub(crate) fn spawn(&self, command: Command) -> Result<Process, StackError> {
+    pub(crate) fn spawn(&self, mut command: Command) -> Result<Process, StackError> {
         let number = self.starts.fetch_add(1, Ordering::Relaxed);
+        self.put_aside(&self.log(number))?;
+        self.folder.lend_to(&mut command).map_err(failed("lend", self.folder()))?;
         Process::spawn(command, self.log(number))
     }
 
@@ -137,6 +161,14 @@ impl Server {
 
     fn slot(&self) -> MutexGuard<'_, Option<Arc<Process>>> {
         self.process.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A log of an earlier owner, which is kept until the next one: whoever waits for words in a log waits for new ones.
+    fn put_aside(&self, log: &Path) -> Result<(), StackError> {
+        match fs::rename(log, log.with_extension("log.before")) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed("put aside", log)(error)),
+            _ => Ok(()),
+        }
     }
 
     fn log(&self, number: u32) -> PathBuf {

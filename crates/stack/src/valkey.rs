@@ -9,7 +9,7 @@ mod trouble;
 mod wire;
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, ExitStatus};
 use std::time::Duration;
 
 pub use self::group::{ValkeyGroup, ValkeyGroupOptions};
@@ -17,6 +17,7 @@ pub use self::program::ValkeyKind;
 pub use self::sentinel::{Sentinel, SentinelOptions};
 use crate::authority::Identity;
 use crate::error::StackError;
+use crate::place::Place;
 use crate::port::free_port;
 use crate::process::Scarce;
 use crate::server::{Server, with_free_ports};
@@ -37,7 +38,8 @@ pub struct ValkeyOptions {
     pub tls: Option<Identity>,
 }
 
-/// A running, paused or stopped Valkey server on a loopback port. Dropping it kills it and removes its data.
+/// A running, paused or stopped Valkey server on a loopback port. Dropping it kills it, and removes its data unless a folder was
+/// given.
 #[derive(Debug)]
 pub struct Valkey {
     server: Server,
@@ -61,10 +63,19 @@ impl Valkey {
     /// # Errors
     /// No `valkey-server` of version 8 or newer (or `redis-server` of 7) is on this machine, or it does not start.
     pub async fn start_with(options: ValkeyOptions) -> Result<Self, StackError> {
+        Self::start_at(&Place::default(), options).await
+    }
+
+    /// As [`Valkey::start_with`], where it is to be found. A folder's data is loaded first.
+    ///
+    /// # Errors
+    /// As [`Valkey::start_with`]; the port is taken, or another process uses the folder.
+    pub async fn start_at(place: &Place, options: ValkeyOptions) -> Result<Self, StackError> {
         let program = options.kind.find()?;
         with_free_ports(async || {
             let tls_port = options.tls.as_ref().map(|_| free_port()).transpose()?;
-            let valkey = prepare(program.clone(), free_port()?, tls_port, &options)?;
+            let server = place.server("valkey").await?;
+            let valkey = prepare(server, program.clone(), place.port.choose()?, tls_port, &options)?;
             valkey.restart().await?;
             Ok(valkey)
         })
@@ -115,6 +126,20 @@ impl Valkey {
     #[must_use]
     pub fn pid(&self) -> Option<u32> {
         self.server.running().ok().map(|process| process.pid())
+    }
+
+    /// A program that sends it commands, `valkey-cli` or `redis-cli`: next to the server's, else on PATH.
+    #[must_use]
+    pub fn client(&self) -> Option<PathBuf> {
+        program::client_of(&self.program)
+    }
+
+    /// Waits for as long as it runs.
+    ///
+    /// # Errors
+    /// It is stopped.
+    pub async fn ended(&self) -> Result<ExitStatus, StackError> {
+        Ok(self.server.running()?.ended().await)
     }
 
     /// Stops the server with SIGTERM: everything it acknowledged is on disk afterwards.
@@ -232,13 +257,14 @@ impl Valkey {
 }
 
 fn prepare(
+    server: Server,
     program: PathBuf,
     port: u16,
     tls_port: Option<u16>,
     options: &ValkeyOptions,
 ) -> Result<Valkey, StackError> {
     let url = format!("redis://127.0.0.1:{port}");
-    let valkey = Valkey { server: Server::new("valkey")?, program, port, tls_port, url };
+    let valkey = Valkey { server, program, port, tls_port, url };
     valkey.server.write("valkey.conf", &configuration(&valkey, options))?;
     Ok(valkey)
 }
@@ -290,7 +316,8 @@ mod tests {
         let port = taken.local_addr().expect("bound").port();
         let (program, options) =
             (ValkeyKind::Valkey.find().expect("on this machine"), ValkeyOptions::default());
-        let valkey = prepare(program, port, None, &options).expect("files");
+        let valkey =
+            prepare(Server::new("valkey").expect("a folder"), program, port, None, &options).expect("files");
         assert!(crate::server::is_port_taken(&valkey.restart().await.expect_err("taken")));
     }
 }

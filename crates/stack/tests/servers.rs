@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use blackfriday_stack::{Kafka, StackError, Valkey, ValkeyOptions, eventually};
+use blackfriday_stack::{
+    Kafka, KafkaOptions, Place, PortChoice, StackError, Valkey, ValkeyOptions, eventually, free_port,
+};
 use tokio::net::TcpStream;
 
 const SHORT: Duration = Duration::from_millis(200);
@@ -39,6 +41,29 @@ async fn kafka_comes_back_on_the_same_port_after_every_kind_of_end() {
     assert_eq!(kafka.bootstrap(), address);
     drop(kafka);
     assert!(!accepts(&address).await);
+}
+
+/// However it ended, and whoever started it then.
+#[tokio::test]
+async fn a_server_with_a_folder_is_found_again_where_it_was() {
+    let parent = tempfile::tempdir().expect("a folder");
+    let place = |name: &str| Place {
+        folder: Some(parent.path().join(name)),
+        port: PortChoice::Only(free_port().expect("a free port")),
+    };
+    let (of_valkey, of_kafka) = (place("valkey"), place("kafka"));
+    let options = KafkaOptions::default;
+
+    let valkey = Valkey::start_at(&of_valkey, ValkeyOptions::default()).await.expect("starts");
+    let kafka = Kafka::start_at(&of_kafka, options()).await.expect("starts");
+    let (url, bootstrap) = (valkey.url().to_owned(), kafka.bootstrap().to_owned());
+    set(&valkey, "kept", "1").await;
+    drop((valkey, kafka));
+
+    let valkey = Valkey::start_at(&of_valkey, ValkeyOptions::default()).await.expect("starts again");
+    let kafka = Kafka::start_at(&of_kafka, options()).await.expect("its data is of its own cluster");
+    assert_eq!((valkey.url(), kafka.bootstrap()), (&*url, &*bootstrap));
+    assert_eq!(get(&valkey, "kept").await, "1");
 }
 
 #[tokio::test]

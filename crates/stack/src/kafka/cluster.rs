@@ -10,7 +10,7 @@ use super::member::Member;
 use super::{Kafka, KafkaOptions, PartitionState, prepare};
 use crate::error::StackError;
 use crate::eventually::eventually;
-use crate::server::with_free_ports;
+use crate::server::{Server, with_free_ports};
 
 /// Until each knows all, after each serves.
 const ACQUAINTED_LIMIT: Duration = Duration::from_secs(60);
@@ -52,7 +52,7 @@ impl KafkaCluster {
         with_free_ports(async || {
             let mut nodes = Vec::new();
             for member in Member::of_cluster(options.brokers, &each)? {
-                nodes.push(prepare(installation.clone(), member, each.clone()).await?);
+                nodes.push(prepare(Server::new("kafka")?, installation.clone(), member, each.clone()).await?);
             }
             try_join_all(nodes.iter().map(Kafka::launch)).await?;
             let cluster = Self { nodes };

@@ -4,7 +4,7 @@ use std::hash::{BuildHasher, RandomState};
 
 use super::KafkaOptions;
 use crate::error::StackError;
-use crate::port::free_port;
+use crate::port::{PortChoice, free_port};
 
 #[derive(Clone, Debug)]
 pub(super) struct Member {
@@ -28,9 +28,12 @@ pub(super) struct Ports {
 }
 
 impl Member {
-    pub(super) fn alone(options: &KafkaOptions) -> Result<Self, StackError> {
+    pub(super) fn alone(options: &KafkaOptions, broker: PortChoice) -> Result<Self, StackError> {
+        let broker = broker.choose()?;
         let mut members = Self::of_cluster(1, options)?;
-        Ok(members.pop().expect("one was asked for"))
+        let mut alone = members.pop().expect("one was asked for");
+        alone.ports.broker = broker;
+        Ok(alone)
     }
 
     /// So many, with ids from 1 on.

@@ -1,6 +1,6 @@
 //! The two servers, and where their programs are.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::error::StackError;
@@ -14,6 +14,15 @@ pub enum ValkeyKind {
     Valkey,
     /// Redis, version 7 or newer.
     Redis,
+}
+
+/// Both servers speak with the clients of both.
+const CLIENTS: [&str; 2] = ["valkey-cli", "redis-cli"];
+
+/// Next to the server, else on PATH.
+pub(super) fn client_of(server: &Path) -> Option<PathBuf> {
+    let beside = CLIENTS.iter().map(|name| server.with_file_name(name)).find(|path| path.is_file());
+    beside.or_else(|| CLIENTS.iter().find_map(|name| locate::on_path(name)))
 }
 
 impl ValkeyKind {
@@ -93,6 +102,14 @@ impl ValkeyKind {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_client_next_to_the_server_comes_first() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let cli = folder.path().join("redis-cli");
+        std::fs::write(&cli, "").expect("written");
+        assert_eq!(client_of(&folder.path().join("valkey-server")), Some(cli));
+    }
 
     #[test]
     fn each_is_known_by_what_it_says() {
