@@ -10,7 +10,7 @@ use blackfriday_verify::{compare, create as topics, dead_letters, resume, tail};
 use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::failure::LIBRARIES;
-use crate::{demo, reference, registry, workload};
+use crate::{demo, reference, registry, up, workload};
 
 /// Takes a flash sale in, counts it exactly once, and proves it.
 #[derive(Parser, Debug)]
@@ -18,7 +18,17 @@ use crate::{demo, reference, registry, workload};
     name = "blackfriday",
     version,
     after_help = "Examples:\n  blackfriday demo\n  blackfriday load --rate 2000 --duration 30s --receipts run.receipts\n  \
-    blackfriday verify --receipts run.receipts"
+    blackfriday verify --receipts run.receipts\n\n\
+    Exit codes:\n  \
+    0    what was asked for is so\n  \
+    1    it is not: a difference, a sale that was not accepted\n  \
+    64   wrong arguments, or a file that is missing or of another kind\n  \
+    65   a file, or what came from a registry, is damaged\n  \
+    69   a server cannot be reached, is missing, or does not start\n  \
+    70   a defect of blackfriday\n  \
+    74   a file cannot be written\n  \
+    77   a server refuses\n  \
+    130  a signal ended it before it was done"
 )]
 pub struct Cli {
     /// What to do.
@@ -34,6 +44,8 @@ pub struct Cli {
 pub enum Command {
     /// Start everything on this machine, send a flash sale, prove the count, clean up.
     Demo(demo::Arguments),
+    /// Run the whole system on this machine, with data that stays, until a signal.
+    Up(Box<up::Arguments>),
     /// Send sales to a gateway, at a fixed rate or as fast as it answers.
     Load(Box<blackfriday_load::Arguments>),
     /// Break everything by a seeded schedule while clients send, and prove what they were told.
@@ -98,6 +110,7 @@ pub fn reference_table() -> String {
 async fn dispatch(command: Command) -> Result<bool> {
     match command {
         Command::Demo(arguments) => demo::run(arguments, &stopped_by_signals()).await,
+        Command::Up(arguments) => up::run(*arguments, &stopped_by_signals()).await,
         Command::Load(arguments) => blackfriday_load::run(*arguments, &stopped_by_signals()).await,
         Command::Chaos(arguments) => chaos::run(arguments, &stopped_by_signals()).await,
         Command::Bench(arguments) => bench::run(arguments, &stopped_by_signals()).await,

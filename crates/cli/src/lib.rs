@@ -2,10 +2,14 @@
 //! named after.
 
 mod command;
+mod data_folder;
 mod demo;
 mod failure;
+mod pipeline;
 mod reference;
 mod registry;
+mod up;
+mod usual;
 mod workload;
 
 pub use command::{Cli, reference_table, run};

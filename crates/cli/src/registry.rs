@@ -3,12 +3,14 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use blackfriday_service::Shutdown;
 use blackfriday_stack::{OciRegistry, Password, RegistryOptions};
 use blackfriday_telemetry::access::{Secret, SettingFile};
 use blackfriday_terminal::failure::{Unavailable, Usage};
 use blackfriday_terminal::output;
+
+use crate::data_folder::data_folder;
 
 /// Runs a registry on this machine, until Ctrl-C.
 #[derive(clap::Args, Debug)]
@@ -40,7 +42,7 @@ pub struct Arguments {
 pub(crate) async fn run(arguments: Arguments, shutdown: &Shutdown) -> Result<bool> {
     let password = arguments.password_file.as_deref().map(password_in).transpose()?;
     let options = RegistryOptions {
-        folder: Some(arguments.directory.map_or_else(default_directory, Ok)?),
+        folder: Some(arguments.directory.map_or_else(|| data_folder("registry", "--directory"), Ok)?),
         listen: Some(arguments.listen),
         hosts: arguments.host,
         username: arguments.username,
@@ -85,13 +87,6 @@ fn explain(registry: &OciRegistry, password_file: &Path) {
     ] {
         output::line(line);
     }
-}
-
-fn default_directory() -> Result<PathBuf> {
-    let named = |variable| std::env::var_os(variable).map(PathBuf::from).filter(|path| path.is_absolute());
-    let data = named("XDG_DATA_HOME").or_else(|| named("HOME").map(|home| home.join(".local/share")));
-    let data = data.with_context(|| Usage("--directory is wanted: HOME is not set".to_owned()))?;
-    Ok(data.join("blackfriday/registry"))
 }
 
 /// What a line of an htpasswd file and basic authentication can hold.

@@ -14,7 +14,7 @@ use crate::source::SourceArguments;
     Ctrl-C ends the load early; the receipts and the table are complete for what was sent.")]
 pub struct Arguments {
     /// The gateway.
-    #[arg(long, default_value = "http://127.0.0.1:8080")]
+    #[arg(long, env = "BLACKFRIDAY_GATEWAY_URL", default_value = "http://127.0.0.1:8080")]
     pub(crate) url: url::Url,
     /// Where to, and so what: one sale a request, many sales, or one weather report.
     #[arg(long, value_enum, default_value_t = Route::Venta)]

@@ -29,8 +29,10 @@ OUTSIDE = {
     "nix": "Nix",
     # Another user's rights do not come out of a store.
     "sudo": "",
-    # The machine's daemon.
+    # The machine's daemons.
     "docker": "`docker`",
+    "systemctl": "systemd",
+    "journalctl": "systemd",
     # A client's own, by which types are made of proto files, and writers called.
     "grpcurl": "`grpcurl`",
     "protoc": "`protoc`",

@@ -9,7 +9,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use tokio::task::JoinHandle;
 use tokio::time::interval;
 
-use super::path::Events;
+use crate::pipeline::Events;
 
 const REFRESH: Duration = Duration::from_millis(200);
 /// Where there is no terminal, a line this often.
@@ -28,11 +28,25 @@ struct Standing {
     counted: u64,
 }
 
-/// A line that says what is being done.
-pub(super) fn steps() -> ProgressBar {
-    let bar = ProgressBar::new_spinner();
-    bar.enable_steady_tick(Duration::from_millis(100));
-    bar
+/// A line that says what is being done, gone on drop.
+pub(super) struct Steps(ProgressBar);
+
+impl Steps {
+    pub(super) fn new(first: &'static str) -> Self {
+        let bar = ProgressBar::new_spinner().with_message(first);
+        bar.enable_steady_tick(Duration::from_millis(100));
+        Self(bar)
+    }
+
+    pub(super) fn next(&self, step: &'static str) {
+        self.0.set_message(step);
+    }
+}
+
+impl Drop for Steps {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
 }
 
 /// Follows what was accepted, and what the store says was counted.
@@ -62,10 +76,17 @@ pub(super) fn follow(events: Events, number: u64, accepted: Arc<AtomicU64>, stor
 }
 
 impl Progress {
-    pub(super) async fn finish(self) {
+    pub(super) async fn finish(mut self) {
         self.follow.abort();
         // Canceled, as was just asked for.
-        self.follow.await.ok();
+        (&mut self.follow).await.ok();
+    }
+}
+
+/// However the load ends, the screen is whole.
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.follow.abort();
         self.bars.iter().flatten().for_each(ProgressBar::finish_and_clear);
     }
 }
@@ -90,7 +111,7 @@ impl Standing {
 
 fn bars(number: u64) -> [ProgressBar; 2] {
     let all = MultiProgress::new();
-    let template = "  {prefix:9} {bar:40} {human_pos:>9} / {human_len}  {per_sec}  {msg}";
+    let template = "  {prefix:9} {wide_bar} {human_pos:>9} / {human_len}  {msg}";
     let style = ProgressStyle::with_template(template).expect("the template is well formed");
     ["accepted", "counted"]
         .map(|name| all.add(ProgressBar::new(number).with_style(style.clone()).with_prefix(name)))

@@ -8,9 +8,9 @@ use blackfriday_broker::EventLog;
 use blackfriday_receipts::Receipts;
 use blackfriday_terminal::output::{self, grouped};
 use blackfriday_verify::{Agreement, Proof, Topics, agree, prove};
+use serde_json::{Value, json};
 
-use super::path::{Events, Path};
-use super::servers::Servers;
+use crate::pipeline::{Events, Path, Servers};
 
 /// How long counting may take after the load's end.
 const COUNT_LIMIT: Duration = Duration::from_secs(60);
@@ -28,13 +28,13 @@ impl Proofs {
     pub(super) async fn read(servers: &Servers, paths: &[Path], receipts: &[&File]) -> Result<Self> {
         let mut proofs = Self { paths: Vec::new(), logs: None };
         for path in paths {
-            let (log, store) = (servers.log(path.log)?, servers.store(path.store)?);
+            let (log, store) = (servers.log(path.log), servers.store(path.store)?);
             let mut proof = prove(&log, &store, path.topics(), read(receipts)?, COUNT_LIMIT).await?;
             proof.only_these = true;
             proofs.paths.push((*path, proof));
         }
         if paths.iter().any(|path| path.events == Events::Weather) {
-            let [kafka, rabbitmq] = [servers.log(EventLog::Kafka)?, servers.log(EventLog::RabbitMq)?];
+            let [kafka, rabbitmq] = [EventLog::Kafka, EventLog::RabbitMq].map(|log| servers.log(log));
             let weather = read(receipts)?;
             let mut logs = agree([&kafka, &rabbitmq], Topics::WEATHER, weather, COUNT_LIMIT).await?;
             (logs.only_these, logs.with_receipts) = (true, true);
@@ -45,6 +45,16 @@ impl Proofs {
 
     pub(super) fn hold(&self) -> bool {
         self.paths.iter().all(|(_, proof)| proof.holds()) && self.logs.as_ref().is_none_or(Agreement::holds)
+    }
+
+    /// As `--json` prints it.
+    pub(super) fn to_json(&self) -> Value {
+        let path = |(path, proof): &(Path, Proof)| {
+            json!({"path": path.to_string(), "accepted": proof.accepted(), "in_log": proof.in_log(),
+                   "counted": proof.counted(), "proof": proof.to_json(SHOWN)})
+        };
+        let paths: Vec<_> = self.paths.iter().map(path).collect();
+        json!({"paths": paths, "both_logs": self.logs.as_ref().map(|logs| logs.to_json(SHOWN))})
     }
 
     /// One row for each path, then what differs, if anything does.

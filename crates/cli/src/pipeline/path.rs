@@ -5,22 +5,22 @@ use blackfriday_verify::Topics;
 
 /// A way from clients through a log into a store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Path {
-    pub(super) events: Events,
-    pub(super) log: EventLog,
-    pub(super) store: StoreKind,
+pub(crate) struct Path {
+    pub(crate) events: Events,
+    pub(crate) log: EventLog,
+    pub(crate) store: StoreKind,
 }
 
 /// What takes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Events {
+pub(crate) enum Events {
     Sales,
     Weather,
 }
 
 /// Which server counts.
 #[derive(clap::ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum StoreKind {
+pub(crate) enum StoreKind {
     /// Valkey.
     Valkey,
     /// Redis.
@@ -34,30 +34,38 @@ const OF_WEATHER: [Path; 2] = [
 ];
 
 /// The way of sales, if there are any, and those of weather.
-pub(super) fn paths(sales: Option<(EventLog, StoreKind)>, weather: bool) -> Vec<Path> {
+pub(crate) fn paths(sales: Option<(EventLog, StoreKind)>, weather: bool) -> Vec<Path> {
     let of_sales = sales.map(|(log, store)| Path { events: Events::Sales, log, store });
     let of_weather = if weather { &OF_WEATHER[..] } else { &[] };
     of_sales.into_iter().chain(of_weather.iter().copied()).collect()
 }
 
 impl Events {
-    pub(super) fn topics(self) -> Topics {
+    pub(crate) fn topics(self) -> Topics {
         match self {
             Self::Sales => Topics::SALES,
             Self::Weather => Topics::WEATHER,
+        }
+    }
+
+    /// Where the gateway takes them.
+    pub(crate) fn route(self) -> &'static str {
+        match self {
+            Self::Sales => "venta",
+            Self::Weather => "input",
         }
     }
 }
 
 impl Path {
     /// The flag by which a command looks at it.
-    pub(super) fn topics(self) -> Topics {
+    pub(crate) fn topics(self) -> Topics {
         self.events.topics()
     }
 }
 
 impl StoreKind {
-    fn title(self) -> &'static str {
+    pub(crate) fn title(self) -> &'static str {
         match self {
             Self::Valkey => "Valkey",
             Self::Redis => "Redis",
