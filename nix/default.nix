@@ -29,6 +29,7 @@ let
     inherit pkgs;
     inherit (source.toml.workspace.package) version;
     valkey = valkeyStatic;
+    valkeyConfig = programs.valkey-config;
   };
   images = import ./images {
     inherit

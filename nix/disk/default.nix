@@ -5,13 +5,15 @@
   version,
   # Linked with nothing shared: there is no library on the disk.
   valkey,
+  # Our program that writes Valkey's configuration; comes with its libraries.
+  valkeyConfig,
   alpine ? pkgs.callPackage ./alpine.nix { },
   kernel ? pkgs.callPackage ./kernel.nix { inherit (alpine) netboot; },
 }:
 let
   initramfs = pkgs.callPackage ./initramfs.nix {
     inherit (alpine) minirootfs;
-    inherit kernel valkey;
+    inherit kernel valkey valkeyConfig;
     glibc = pkgs.stdenv.cc.libc;
   };
   disk = pkgs.callPackage ./image.nix { inherit kernel initramfs; };

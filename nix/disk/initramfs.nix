@@ -9,6 +9,7 @@
   minirootfs,
   kernel,
   valkey,
+  valkeyConfig,
 }:
 runCommand "valkey-vm-initramfs"
   {
@@ -24,6 +25,7 @@ runCommand "valkey-vm-initramfs"
     files = ./root;
     programs = [
       "${lib.getBin valkey}/bin/valkey-server"
+      (lib.getExe valkeyConfig)
       "${lib.getBin e2fsprogs}/bin/mke2fs"
       "${lib.getBin e2fsprogs}/bin/e2fsck"
     ];

@@ -32,7 +32,7 @@ assemble() {
     find_minirootfs
     find_kernel
     minirootfs=$minirootfs modules=$kernel/modules wanted=$root/nix/disk/modules files=$root/nix/disk/root \
-        programs="$(valkey_server) $(command -v mke2fs) $(command -v e2fsck)" out=$work/initramfs \
+        programs="$(valkey_server) $(valkey_config) $(command -v mke2fs) $(command -v e2fsck)" out=$work/initramfs \
         bash "$root/nix/disk/initramfs.sh"
     kernel=$kernel/vmlinuz initramfs=$work/initramfs boot=/usr/lib/systemd/boot/efi/systemd-bootx64.efi \
         efi_name=BOOTX64.EFI console=ttyS0 out=$work/disk.raw bash "$root/nix/disk/image.sh"
@@ -94,6 +94,14 @@ debian_kernel() {
     mkdir "$kernel"
     cp "$work"/deb/boot/vmlinuz-* "$kernel/vmlinuz"
     cp -r "$work"/deb/lib/modules/* "$kernel/modules"
+}
+
+# Built here, unless one is named.
+valkey_config() {
+    if [[ -z ${BLACKFRIDAY_VALKEY_CONFIG:-} ]]; then
+        (cd "$root" && cargo build --quiet --locked --release -p blackfriday-valkey-config)
+    fi
+    printf '%s\n' "${BLACKFRIDAY_VALKEY_CONFIG:-${CARGO_TARGET_DIR:-$root/target}/release/blackfriday-valkey-config}"
 }
 
 # As tools/setup finds it.

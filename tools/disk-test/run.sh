@@ -145,7 +145,7 @@ sentinels_decide() {
     power_off first
     machine first primary announce=10.0.2.2:6379 sentinel-group=blackfriday "sentinels=10.0.2.2:$port"
     boot_until_ready first
-    said first "the Sentinels' primary: 10.0.2.2 ${ports["second valkey"]}" || fail "the Sentinels were not asked"
+    said first "replica of 10.0.2.2:${ports["second valkey"]}, as the Sentinels of blackfriday say" || fail "the Sentinels were not asked"
     answers $'\n5\n' first "GET promoted" || fail "first does not follow the Sentinels' primary"
     power_off first
     power_off second
@@ -193,18 +193,19 @@ foreign_data_is_left_alone() {
 }
 
 a_wrong_configuration_is_refused() {
+    local config="configuration: /run/valkey/config"
     machine no-config primary
     rm -r "$work/no-config/config"
     refused no-config "no disk with a file system labelled valkey-cfg"
     machine no-password primary
     rm "$work/no-password/config/password"
-    refused no-password "configuration: the file password is missing or empty"
+    refused no-password "$config/password: the file is missing or empty"
     machine short-password primary password=short
-    refused short-password "configuration: password must have 16 to 256 characters"
+    refused short-password "$config/password: 16 to 256 letters"
     machine no-primary replica
-    refused no-primary "configuration: the file primary is missing or empty"
+    refused no-primary "$config/primary: the file is missing or empty"
     machine two-defaults primary 'users.acl=user default on nopass +@all'
-    refused two-defaults "configuration: users.acl may not define default or readiness"
+    refused two-defaults "$config/users.acl: line 1: default and readiness may not be defined here"
 }
 
 find_disk

@@ -1,6 +1,6 @@
-//! Writes the configuration of Valkey's servers and Sentinels on Kubernetes, where their image has no shell to do it.
+//! Writes the configuration of Valkey's servers and Sentinels: in a pod, whose image has no shell to do it, and in the virtual
+//! machine. The files that are read are described in docs/disk.md.
 //!
-//! The files that are read are those of docs/disk.md, with the same meaning and the same checks as in the virtual machine.
 //! Invariant: nothing is written before everything was read and found right, and no error repeats what a file holds.
 
 mod directive;

@@ -13,7 +13,7 @@ use crate::sentinels::{Answer, Group};
 use crate::users;
 use crate::value::{self, Endpoint};
 
-/// As the virtual machine does.
+/// Of questions, before the role that is configured counts.
 const ROUNDS: u32 = 10;
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -32,6 +32,9 @@ pub struct ServerArguments {
     /// Bytes that Valkey may fill; beyond them it refuses writes.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     max_memory_bytes: u64,
+    /// Read the files and say what is wrong with them; ask no Sentinel, and write nothing.
+    #[arg(long)]
+    check: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +47,7 @@ struct Server {
     password: Secret,
     role: Role,
     primary: Option<Endpoint>,
+    readiness: Option<Secret>,
     users: Vec<String>,
     announce: Option<Endpoint>,
     group: Option<Group>,
@@ -51,9 +55,12 @@ struct Server {
 
 pub(crate) async fn run(arguments: &ServerArguments) -> Result<()> {
     let server = Server::read(&Files::in_folder(&arguments.config))?;
+    if arguments.check {
+        return Ok(());
+    }
     let (primary, why) = server.primary().await?;
     output::note(format_args!("valkey-config: {why}"));
-    let users = users::of_server(&server.password, server.users.clone());
+    let users = users::of_server(&server.password, server.readiness.as_ref(), server.users.clone());
     files::write(&arguments.directory, "users.acl", &directive::text(users))?;
     files::write(&arguments.directory, "valkey.conf", &server.conf(arguments, primary.as_ref()))
 }
@@ -66,10 +73,11 @@ impl Server {
             Role::Primary => files.optional("primary", value::server)?,
             Role::Replica => Some(files.required("primary", value::server)?),
         };
+        let readiness = files.optional("readiness-password", value::secret)?;
         let users = files.lines("users.acl", users::given)?.into_iter().flatten().collect();
         let announce = files.optional("announce", value::server)?;
         let group = group(files)?;
-        Ok(Self { password, role, primary, users, announce, group })
+        Ok(Self { password, role, primary, readiness, users, announce, group })
     }
 
     /// The primary, if this server is a replica, and how that was found. A group of Sentinels knows better than the role who
@@ -135,13 +143,14 @@ fn group(files: &Files<'_>) -> Result<Option<Group>> {
     Ok(Some(Group { name, sentinels, password }))
 }
 
-/// What is the same on all servers. As in the virtual machine: `nix/disk/root/usr/lib/valkey-vm/valkey.conf`.
+/// What is the same on all servers.
 fn settings(directory: &Path, data: &Path, max_memory_bytes: u64) -> Vec<String> {
-    let users = directory.join("users.acl");
+    let (users, pid) = (directory.join("users.acl"), directory.join("valkey.pid"));
     vec![
         "port 6379".to_owned(),
         "bind * -::*".to_owned(),
         directive(&["dir", directive::path(data)]),
+        directive(&["pidfile", directive::path(&pid)]),
         directive(&["aclfile", directive::path(&users)]),
         "daemonize no".to_owned(),
         directive(&["logfile", ""]),

@@ -6,11 +6,15 @@ use sha2::{Digest as _, Sha256};
 use crate::value::word;
 
 /// The users of a server's `users.acl`, ours and then the given ones. The user `default` may do everything with the password;
-/// the probe has no password, and may only ask whether the server answers.
-pub(crate) fn of_server(password: &Secret, given: Vec<String>) -> Vec<String> {
+/// a probe without a password may only ask whether the server answers, one with a password also whether its primary does.
+pub(crate) fn of_server(password: &Secret, readiness: Option<&Secret>, given: Vec<String>) -> Vec<String> {
+    let (login, asks) = match readiness {
+        None => ("nopass".to_owned(), "+ping"),
+        Some(password) => (format!("#{}", hash(password)), "+ping +info"),
+    };
     let own = [
         format!("user default on sanitize-payload #{} ~* &* +@all", hash(password)),
-        "user readiness on nopass resetkeys resetchannels -@all +ping".to_owned(),
+        format!("user readiness on {login} resetkeys resetchannels -@all {asks}"),
     ];
     own.into_iter().chain(given).collect()
 }
@@ -107,9 +111,12 @@ mod tests {
     fn passwords_are_kept_as_hashes() {
         let password: Secret = "0123456789abcdef".parse().expect("any text");
         let hash = "#9f9f5111f7b27a781f1f1ddde5ebc2dd2b796bfc7365c9c28b548e564176929f";
-        let users = of_server(&password, vec!["user x on".to_owned()]);
+        let users = of_server(&password, None, vec!["user x on".to_owned()]);
         assert_eq!(users[0], format!("user default on sanitize-payload {hash} ~* &* +@all"));
+        assert_eq!(users[1], "user readiness on nopass resetkeys resetchannels -@all +ping");
         assert_eq!(users[2], "user x on");
+        let users = of_server(&password, Some(&password), Vec::new());
+        assert_eq!(users[1], format!("user readiness on {hash} resetkeys resetchannels -@all +ping +info"));
         let [anybody, peer] = of_sentinel(&password);
         assert_eq!(peer, format!("user peer on {hash} ~* &* +@all"));
         assert!(

@@ -25,6 +25,7 @@ fn arguments(folder: &TempDir) -> ServerArguments {
         directory: folder.path().to_owned(),
         data: "/var/lib/my valkey".into(),
         max_memory_bytes: 322_122_547,
+        check: false,
     }
 }
 
@@ -38,9 +39,10 @@ async fn a_replica_has_all_lines_in_order() {
     let files =
         [("primary", "valkey-0:6380\n"), ("announce", "valkey-1\n"), ("users.acl", "# x\n\nuser x on ~a\n")];
     let folder = folder("replica\n", &files);
-    let users = folder.path().join("users.acl").display().to_string();
+    let [users, pid] =
+        ["users.acl", "valkey.pid"].map(|name| folder.path().join(name).display().to_string());
     let expected = format!(
-        "port 6379\nbind * -::*\ndir \"/var/lib/my valkey\"\naclfile {users}\ndaemonize no\nlogfile \"\"\n\
+        "port 6379\nbind * -::*\ndir \"/var/lib/my valkey\"\npidfile {pid}\naclfile {users}\ndaemonize no\nlogfile \"\"\n\
         appendonly yes\nappendfsync everysec\nsave \"\"\nmaxmemory 322122547\nmaxmemory-policy noeviction\n\
         shutdown-timeout 10\nmasterauth {PASSWORD}\nreplica-announce-ip valkey-1\nreplica-announce-port 6379\n\
         replicaof valkey-0 6380\n"
@@ -57,6 +59,19 @@ async fn a_replica_has_all_lines_in_order() {
 async fn a_primary_is_nobodys_replica_even_if_another_is_named() {
     let conf = conf(&folder("primary", &[("primary", "valkey-0")])).await;
     assert!(conf.ends_with(&format!("masterauth {PASSWORD}\n")), "{conf}");
+}
+
+/// The Sentinel that is named is nobody: who asks it waits for ten rounds.
+#[tokio::test]
+async fn a_check_asks_nobody_and_writes_nothing() {
+    let files = [("sentinels", "127.0.0.1:1"), ("sentinel-group", "g"), ("announce", "valkey-0")];
+    let folder = folder("primary", &files);
+    let check = ServerArguments { check: true, ..arguments(&folder) };
+    tokio::time::timeout(PAUSE, run(&check)).await.expect("at once").expect("right");
+    assert!(!folder.path().join("valkey.conf").exists());
+    fs::write(folder.path().join("readiness-password"), "short").expect("written");
+    let error = run(&check).await.expect_err("too short");
+    assert!(format!("{error:#}").contains("readiness-password: 16 to 256 letters"), "{error:#}");
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ export PATH=/usr/lib/valkey-vm/programs:/usr/sbin:/usr/bin:/sbin:/bin
 # A tmpfs. Only what is in the first two outlives the power: they are disks.
 readonly CONFIG=/run/config DATA=/var/lib/valkey STATE=/run/valkey
 readonly CONFIG_LABEL=valkey-cfg DATA_SERIAL=data DATA_LABEL=valkey-data
-readonly VALKEY_PORT=6379 SENTINEL_PORT=26379 READINESS_PORT=8080
+readonly VALKEY_PORT=6379 READINESS_PORT=8080
 
 say() { echo "valkey-vm: $*" >/dev/console; }
 
@@ -22,6 +22,15 @@ refuse() {
     # poweroff may return before the machine is off.
     sleep 60
     exit 1
+}
+
+# configure [--check]: what Valkey starts from, out of the files that were on the configuration's disk.
+configure() {
+    local memory
+    # The rest is for rewrites of the AOF and the system.
+    memory=$(awk '/^MemTotal:/ { printf "%.0f", $2 * 1024 * 0.6 }' /proc/meminfo)
+    blackfriday-valkey-config server --config "$STATE/config" --directory "$STATE" --data "$DATA" \
+        --max-memory-bytes "$memory" "$@"
 }
 
 # wait_for SECONDS COMMAND...
