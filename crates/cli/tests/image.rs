@@ -156,6 +156,10 @@ async fn an_image_is_pushed_once_and_can_be_pulled() -> Result<()> {
     let uploads = fixture.uploads()?;
     ensure!(uploads >= 5, "three pieces, one, and the configuration: {uploads}");
 
+    let kept = format!("{at}-{}", digest.split_once(':').context("a digest")?.1.get(..12).context("digits")?);
+    let (_, found) = fixture.client()?.manifest(&reference(&kept)?).await?;
+    ensure!(found == digest, "{kept} is {found}");
+
     let [again, told] = fixture.push(0, &[&archive, &at]).await?;
     ensure!(again == pinned && told.contains("0 layers sent") && told.contains("2 already there"), "{told}");
     ensure!(fixture.uploads()? == uploads, "nothing is sent twice");

@@ -11,9 +11,9 @@ use serde::de::DeserializeOwned;
 use crate::archive::{Archive, Section};
 use crate::layer;
 
-const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
-const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
-const LAYER: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
+pub(crate) const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+pub(crate) const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
+pub(crate) const LAYER: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
 
 /// An image as a registry stores it.
 pub(crate) struct Image {
@@ -164,7 +164,7 @@ fn descriptor(media_type: &str, digest: String, size: u64) -> OciDescriptor {
 }
 
 /// `host:5000/a/b` for `host:5000/a/b:1`.
-fn without_tag(reference: &str) -> String {
+pub(crate) fn without_tag(reference: &str) -> String {
     match reference.rsplit_once(':') {
         Some((name, tag)) if !tag.contains('/') => name.to_owned(),
         _ => reference.to_owned(),

@@ -1,5 +1,5 @@
-//! Brings container images into a registry: from the archives that Nix's dockerTools makes, without a daemon and without
-//! unpacking anything.
+//! Brings container images into a registry, without a daemon and without unpacking anything: from the archives that Nix's
+//! dockerTools makes, and from the registries of others.
 //!
 //! Invariant: equal archives give equal digests, on any machine. One chunk of one layer is in memory at a time; what has
 //! to be (un)compressed is in temporary files.
@@ -8,18 +8,22 @@ mod archive;
 mod convert;
 mod kustomize;
 mod layer;
+mod mirror;
 mod push;
 
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use blackfriday_registry::{AccessArguments, RegistryClient, tagged};
+use blackfriday_registry::{Access, AccessArguments, RegistryAuth, RegistryClient, tagged};
 use blackfriday_terminal::failure::DataError;
 use blackfriday_terminal::output;
 
 use crate::archive::Archive;
 use crate::convert::Image;
 use crate::kustomize::Entry;
+
+pub use crate::mirror::{Copied, Mirror, foreign};
 
 /// Brings container images into a registry.
 #[derive(clap::Subcommand, Debug)]
@@ -33,6 +37,12 @@ pub enum Command {
         for wrong arguments, 65 if the file is no image archive, 69 if the registry cannot be\n\
         reached, 77 if it refuses.")]
     Push(PushArguments),
+    /// Copy the images of others that rendered manifests name, and take them from this registry, by digest.
+    #[command(after_help = "Example:\n  \
+        kustomize build k8s/overlays/minikube | blackfriday image mirror registry.example:5000 --kustomize k8s/generated/images\n\n\
+        Prints each copy by digest. `k8s/generate.sh` takes a copy for as long as the manifests name what it is\n\
+        a copy of. Exit codes as of `image push`.")]
+    Mirror(MirrorArguments),
 }
 
 /// What goes where.
@@ -59,12 +69,68 @@ pub struct PushArguments {
     access: AccessArguments,
 }
 
+/// What is copied where.
+#[derive(clap::Args, Debug)]
+pub struct MirrorArguments {
+    /// `host[:port]` of the registry that gets the copies. The manifests come by standard input.
+    registry: String,
+    /// The Kustomize component in which the copies take the images' places.
+    #[arg(long, value_name = "DIR")]
+    kustomize: PathBuf,
+    #[command(flatten)]
+    platform: PlatformArguments,
+    #[command(flatten)]
+    access: AccessArguments,
+}
+
+/// For which machines images are copied.
+#[derive(clap::Args, Debug, Clone)]
+pub struct PlatformArguments {
+    /// The nodes' system and processor, of images that there are for several.
+    #[arg(
+        id = "mirror_platform",
+        long = "mirror-platform",
+        value_name = "OS/ARCH",
+        default_value = "linux/amd64"
+    )]
+    pub platform: String,
+}
+
 /// Carries a command out.
 ///
 /// # Errors
 /// The file is no image archive, or the registry refuses or cannot be reached.
 pub async fn run(command: Command) -> Result<()> {
-    let Command::Push(arguments) = command;
+    match command {
+        Command::Push(arguments) => push_archive(arguments).await,
+        Command::Mirror(arguments) => mirror_all(&arguments).await,
+    }
+}
+
+async fn mirror_all(arguments: &MirrorArguments) -> Result<()> {
+    let mut rendered = String::new();
+    io::stdin().lock().read_to_string(&mut rendered).context(DataError("read the manifests".to_owned()))?;
+    let (from, to) = (makers()?, arguments.access.client()?);
+    let platform = &arguments.platform.platform;
+    let mirror =
+        Mirror { from: &from, to: &to, host: &arguments.registry, platform, component: &arguments.kustomize };
+    for source in foreign(&rendered, &arguments.registry)? {
+        let copied = mirror.copy(&source).await.with_context(|| format!("copy {source}"))?;
+        output::note(format_args!("{source}: {}", copied.sent));
+        output::line(copied.pinned);
+    }
+    Ok(())
+}
+
+/// A client of the registries of others, for what everybody may read.
+///
+/// # Errors
+/// As [`RegistryClient::new`].
+pub fn makers() -> Result<RegistryClient> {
+    Ok(RegistryClient::new(&Access { ca: None, auth: RegistryAuth::Anonymous, plain_http: false })?)
+}
+
+async fn push_archive(arguments: PushArguments) -> Result<()> {
     let to = arguments.to.iter().map(|text| tagged(text)).collect::<Result<Vec<_>, _>>()?;
     if arguments.dry_run {
         describe(&read(arguments.archive).await?);

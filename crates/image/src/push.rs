@@ -16,17 +16,20 @@ use crate::convert::{Blob, Content, Image};
 const PAUSES: ExponentialBuilder =
     ExponentialBuilder::new().with_min_delay(Duration::from_millis(500)).with_max_times(2);
 
+/// Of a digest, as git shortens its own.
+const DIGITS: usize = 12;
+
 /// What a push came to.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Sent {
-    layers: usize,
-    already_there: usize,
-    bytes: u64,
+    pub(crate) layers: usize,
+    pub(crate) already_there: usize,
+    pub(crate) bytes: u64,
 }
 
 /// Sends what the registry lacks, and then the manifest that names it.
 pub(crate) async fn push(registry: &RegistryClient, at: &Reference, image: &Image) -> Result<Sent> {
-    let bar = bar(image);
+    let bar = bar(image.blobs.iter().map(Blob::len).sum());
     let (config, layers) = image.blobs.split_last().expect("an image has a configuration");
     let mut sent = Sent::default();
     for layer in layers {
@@ -42,13 +45,22 @@ pub(crate) async fn push(registry: &RegistryClient, at: &Reference, image: &Imag
     if !registry.has_blob(at, &config.descriptor.digest).await? {
         send(registry, at, config, &bar).await?;
     }
+    // First the name that it keeps: the next push takes the other one away, and a registry may collect what has none.
+    registry.push_manifest(&lasting(at, &image.digest), image.manifest.clone()).await?;
     registry.push_manifest(at, image.manifest.clone()).await?;
     bar.finish_and_clear();
     Ok(sent)
 }
 
+/// `host/path:tag-0123456789ab`, of the digest.
+fn lasting(at: &Reference, digest: &str) -> Reference {
+    let digits: String = digest.chars().skip_while(|c| *c != ':').skip(1).take(DIGITS).collect();
+    let tag = format!("{}-{digits}", at.tag().unwrap_or_default());
+    Reference::with_tag(at.registry().to_owned(), at.repository().to_owned(), tag)
+}
+
 /// A chunked upload cannot be continued by a digest: one that fails is sent again from its start.
-async fn send(
+pub(crate) async fn send(
     registry: &RegistryClient,
     at: &Reference,
     blob: &Blob,
@@ -97,13 +109,13 @@ fn chunk(mut section: Section) -> io::Result<Option<(Bytes, Result<Section, Byte
     Ok((!chunk.is_empty()).then(|| (Bytes::from(chunk), Ok(section))))
 }
 
-fn bar(image: &Image) -> ProgressBar {
+pub(crate) fn bar(bytes: u64) -> ProgressBar {
     if !stderr().is_terminal() {
         return ProgressBar::hidden();
     }
     let template = "  {bar:40} {bytes:>10} / {total_bytes}  {bytes_per_sec}";
     let style = ProgressStyle::with_template(template).expect("the template is well formed");
-    ProgressBar::new(image.blobs.iter().map(Blob::len).sum()).with_style(style)
+    ProgressBar::new(bytes).with_style(style)
 }
 
 impl Blob {

@@ -121,6 +121,21 @@ impl RegistryClient {
     /// # Errors
     /// It is not there, is no manifest, is not what the reference's digest says, or the registry refuses.
     pub async fn find(&self, at: &Reference) -> Result<(Found, String), RegistryError> {
+        let bytes = self.bytes(at).await?;
+        // A media type may be left out: what it is, its members say.
+        let found = match serde_json::from_slice(&bytes) {
+            Ok(index) => Ok(Found::Index(index)),
+            Err(_) => serde_json::from_slice(&bytes).map(|manifest| Found::Manifest(Box::new(manifest))),
+        };
+        let found = found.map_err(|source| RegistryError::Manifest { reference: at.whole(), source })?;
+        Ok((found, digest::sha256(&bytes)))
+    }
+
+    /// As [`RegistryClient::find`], as it came.
+    ///
+    /// # Errors
+    /// It is not there, is not what the reference's digest says, or the registry refuses.
+    pub async fn bytes(&self, at: &Reference) -> Result<Bytes, RegistryError> {
         let failed = |error| RegistryError::from_client("read the manifest of", at, error);
         let accepted = [
             OCI_IMAGE_MEDIA_TYPE,
@@ -129,13 +144,7 @@ impl RegistryClient {
             IMAGE_MANIFEST_LIST_MEDIA_TYPE,
         ];
         let (bytes, _) = self.client.pull_manifest_raw(at, &self.auth, &accepted).await.map_err(failed)?;
-        // A media type may be left out: what it is, its members say.
-        let found = match serde_json::from_slice(&bytes) {
-            Ok(index) => Ok(Found::Index(index)),
-            Err(_) => serde_json::from_slice(&bytes).map(|manifest| Found::Manifest(Box::new(manifest))),
-        };
-        let found = found.map_err(|source| RegistryError::Manifest { reference: at.whole(), source })?;
-        Ok((found, digest::sha256(&bytes)))
+        Ok(bytes)
     }
 
     /// Gives the manifest its name in the registry, as these very bytes.

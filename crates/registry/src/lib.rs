@@ -14,5 +14,5 @@ pub use client::blobs::CHUNK;
 pub use client::{Access, Found, RegistryClient, pinned, reference, tagged};
 pub use error::RegistryError;
 pub use oci_client::Reference;
-pub use oci_client::manifest::{OciDescriptor, OciImageManifest};
+pub use oci_client::manifest::{OciDescriptor, OciImageIndex, OciImageManifest};
 pub use oci_client::secrets::RegistryAuth;
