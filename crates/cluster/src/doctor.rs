@@ -7,12 +7,14 @@ mod addons;
 mod capacity;
 mod clock;
 mod cluster;
+mod dns;
 mod durability;
 mod images;
 mod nodes;
 mod object;
 mod probe;
 mod quantity;
+mod quota;
 mod registry;
 mod render;
 mod report;
@@ -148,9 +150,12 @@ pub(crate) async fn examine(arguments: &DoctorArguments) -> Result<Report> {
 
 fn of_cluster(cluster: &Cluster, objects: &[Object], arguments: &DoctorArguments) -> Vec<Check> {
     let has = |kind: &str| objects.iter().any(|object| object.kind == kind);
-    let ours = objects.iter().filter(|object| object.kind == "Namespace").map(Object::place).collect();
+    let ours = objects.iter().filter(|object| object.kind == "Namespace").map(Object::place);
+    let (ours, needs) = (ours.collect::<BTreeSet<_>>(), capacity::needs(objects));
     let mut checks = vec![nodes::ready(&cluster.nodes)];
-    checks.extend(capacity::checks(&capacity::needs(objects), &cluster.nodes, &cluster.pods, &ours));
+    checks.extend(capacity::checks(&needs, &cluster.nodes, &cluster.pods, &ours));
+    checks.extend(quota::checks(&needs, &ours, &cluster.quotas));
+    checks.extend(dns::check(objects, &cluster.dns, &cluster.pods));
     if has("VirtualMachine") {
         checks.push(nodes::kvm(&cluster.nodes, &cluster.kubevirt, arguments.emulation, &arguments.overlay));
         checks.extend(versions::image_volumes(&cluster.versions, &cluster.nodes, &cluster.kubevirt));
@@ -161,7 +166,7 @@ fn of_cluster(cluster: &Cluster, objects: &[Object], arguments: &DoctorArguments
     }
     checks.extend(addons::ingress(objects, &cluster.ingress_classes, &cluster.pods));
     checks.extend(addons::gateway(objects, &cluster.gateway_classes));
-    checks.extend(addons::storage(objects, &cluster.storage_classes));
+    checks.extend(addons::storage(objects, &cluster.storage_classes, &cluster.nodes));
     checks
 }
 

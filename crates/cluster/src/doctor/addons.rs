@@ -4,10 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
-use super::object::{Answer, Condition, List, Object, Pod};
+use super::object::{Answer, Condition, List, Node, Object, Pod};
 use super::report::Check;
 
 const DEFAULT_CLASS: &str = "storageclass.kubernetes.io/is-default-class";
+const ZONE: &str = "topology.kubernetes.io/zone";
+/// In the older ones who may write an Ingress runs code in the controller, which may read every Secret: CVE-2026-3288 and its like.
+const INGRESS_NGINX: [u64; 3] = [1, 15, 1];
 /// Made by `blackfriday deploy` where they are missing.
 const DEPLOYED: [&str; 3] = ["kafka.strimzi.io", "kubevirt.io", "rabbitmq.com"];
 
@@ -111,8 +114,14 @@ pub(super) fn ingress(
     let remedy = "minikube addons enable ingress     # elsewhere: docs/deploy-gke.md, docs/deploy-plain.md";
     Some(has("ingress", &wanted, classes, remedy, |found| {
         let in_place = |pod: &Pod| pod.metadata.namespace == "ingress-nginx" && pod.status.phase == "Running";
-        let runs = pods.seen("ingress")?.is_none_or(|pods| pods.items.iter().any(in_place));
-        Ok(if runs {
+        let pods = pods.seen("ingress")?.map(|list| list.items.as_slice());
+        let runs = pods.is_none_or(|pods| pods.iter().any(in_place));
+        let old = pods.unwrap_or_default().iter().filter(|pod| in_place(pod)).find_map(outdated);
+        Ok(if let Some(image) = old {
+            let seen =
+                format!("{found}, by {image}, which has known holes: {} is wanted", dotted(&INGRESS_NGINX));
+            Check::warning("ingress", seen, "less docs/deploy-gke.md     # another way in, or upgrade it")
+        } else if runs {
             Check::ok("ingress", found)
         } else {
             let seen = format!(
@@ -121,6 +130,20 @@ pub(super) fn ingress(
             Check::warning("ingress", seen, remedy)
         })
     }))
+}
+
+/// The image of an ingress-nginx that is older than it may be.
+fn outdated(pod: &Pod) -> Option<&str> {
+    let images = pod.spec.containers.iter().map(|container| container.image.as_str());
+    images.filter(|image| image.contains("ingress-nginx/controller")).find(|image| {
+        let tag = image.split_once(":v").map_or("", |(_, tag)| tag.split('@').next().unwrap_or_default());
+        let numbers: Vec<u64> = tag.split('.').map_while(|number| number.parse().ok()).collect();
+        numbers.len() == INGRESS_NGINX.len() && numbers.as_slice() < &INGRESS_NGINX
+    })
+}
+
+fn dotted(version: &[u64]) -> String {
+    version.iter().map(u64::to_string).collect::<Vec<_>>().join(".")
 }
 
 /// By which clients come in, if the overlay has HTTPRoutes.
@@ -156,7 +179,11 @@ fn has(
 }
 
 /// For claims: those that name no class want a default.
-pub(super) fn storage(objects: &[Object], classes: &Answer<List<Object>>) -> Option<Check> {
+pub(super) fn storage(
+    objects: &[Object],
+    classes: &Answer<List<Object>>,
+    nodes: &Answer<List<Node>>,
+) -> Option<Check> {
     let wanted: Vec<_> = objects.iter().flat_map(claims).collect();
     if wanted.is_empty() {
         return None;
@@ -178,6 +205,16 @@ pub(super) fn storage(objects: &[Object], classes: &Answer<List<Object>>) -> Opt
                 Check::ok("storage", "the classes that claims name are there")
             }
             [] => Check::problem("storage", "no default class: claims stay pending", remedy),
+            [one] if binds_anywhere(found, one) && zones(nodes) > 1 => {
+                let seen = format!(
+                    "default class {one} makes a volume before its pod has a node, in whichever zone"
+                );
+                Check::warning(
+                    "storage",
+                    seen,
+                    "kubectl get storageclasses     # one with WaitForFirstConsumer",
+                )
+            }
             [one] => Check::ok("storage", format!("default class {one}")),
             many => {
                 Check::warning("storage", format!("several default classes: {}", many.join(", ")), remedy)
@@ -185,6 +222,16 @@ pub(super) fn storage(objects: &[Object], classes: &Answer<List<Object>>) -> Opt
         })
     };
     Some(check().unwrap_or_else(|denied| denied))
+}
+
+/// Whether volumes of a class are made at once.
+fn binds_anywhere(classes: &[Object], name: &str) -> bool {
+    classes.iter().any(|class| class.metadata.name == name && class.volume_binding_mode == "Immediate")
+}
+
+fn zones(nodes: &Answer<List<Node>>) -> usize {
+    let nodes = nodes.seen("storage").ok().flatten().map(|list| list.items.as_slice()).unwrap_or_default();
+    nodes.iter().filter_map(|node| node.metadata.labels.get(ZONE)).collect::<BTreeSet<_>>().len()
 }
 
 /// The class of each claim that an object makes, if it names one.

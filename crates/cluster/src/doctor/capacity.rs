@@ -14,10 +14,11 @@ const AROUND_A_GUEST: Amount = Amount { cpu_millis: 0, memory: 256 << 20 };
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Need {
     name: String,
-    each: Amount,
+    pub(super) namespace: String,
+    pub(super) each: Amount,
     count: u64,
     /// As many as an autoscaler may make of them.
-    at_most: u64,
+    pub(super) at_most: u64,
     /// They end by themselves: they must fit, but not next to all others.
     ends: bool,
 }
@@ -43,7 +44,9 @@ fn need(object: &Object, all: &[Object]) -> Option<Need> {
         _ => return None,
     };
     let at_most = all.iter().filter(|scaler| scales(scaler, object)).map(most).fold(count, u64::max);
-    Some(Need { name: format!("{} {}", object.kind, object.place()), each, count, at_most, ends })
+    let (name, namespace) =
+        (format!("{} {}", object.kind, object.place()), object.metadata.namespace.clone());
+    Some(Need { name, namespace, each, count, at_most, ends })
 }
 
 fn operators_of(kafka: &Object) -> Amount {

@@ -17,6 +17,9 @@ pub(super) struct Cluster {
     pub(super) nodes: Answer<List<Node>>,
     pub(super) pods: Answer<List<Pod>>,
     pub(super) groups: Answer<Groups>,
+    pub(super) quotas: Answer<List<Object>>,
+    /// Services in the namespace where DNS is.
+    pub(super) dns: Answer<List<Object>>,
     pub(super) metrics: Answer<Object>,
     pub(super) ingress_classes: Answer<List<Object>>,
     pub(super) gateway_classes: Answer<List<Object>>,
@@ -37,6 +40,8 @@ impl Cluster {
             nodes: ask(shell, &["get", "nodes"]).await?,
             pods: ask(shell, &["get", "pods", "--all-namespaces"]).await?,
             groups: ask_raw(shell, "/apis").await?,
+            quotas: ask(shell, &["get", "resourcequotas", "--all-namespaces"]).await?,
+            dns: ask(shell, &["get", "services", "--namespace", "kube-system"]).await?,
             metrics: ask(shell, &["get", "apiservices", "v1beta1.metrics.k8s.io"]).await?,
             ingress_classes: ask(shell, &["get", "ingressclasses"]).await?,
             gateway_classes: ask(shell, &["get", "gatewayclasses.gateway.networking.k8s.io"]).await?,

@@ -27,6 +27,7 @@ pub(super) struct List<T> {
 pub(super) struct Metadata {
     pub(super) name: String,
     pub(super) namespace: String,
+    pub(super) labels: BTreeMap<String, String>,
     pub(super) annotations: BTreeMap<String, String>,
 }
 
@@ -40,6 +41,9 @@ pub(super) struct Object {
     pub(super) metadata: Metadata,
     #[serde(default)]
     pub(super) spec: Value,
+    /// Of a `StorageClass`.
+    #[serde(default)]
+    pub(super) volume_binding_mode: String,
     /// Of a ConfigMap.
     #[serde(default)]
     pub(super) data: Value,

@@ -63,10 +63,13 @@ fn metrics_are_wanted_available() {
 #[test]
 fn clients_come_in_by_a_class_that_is_there() {
     let objects = [object("networking.k8s.io/v1", "Ingress", &json!({"ingressClassName": "nginx"}))];
-    let pod = |namespace: &str| {
-        let pod = json!({"metadata": {"name": "x", "namespace": namespace}, "spec": {}, "status": {"phase": "Running"}});
+    let of_image = |namespace: &str, image: &str| {
+        let spec = json!({"containers": [{"name": "controller", "image": image}]});
+        let pod = json!({"metadata": {"name": "x", "namespace": namespace}, "spec": spec, "status": {"phase": "Running"}});
         Answer::Is(serde_json::from_value(json!({ "items": [pod] })).expect("a pod"))
     };
+    let pod =
+        |namespace: &str| of_image(namespace, "registry.k8s.io/ingress-nginx/controller:v1.15.1@sha256:0");
     let verdict = |classes: &Answer<List<Object>>, pods: &Answer<List<Pod>>| {
         ingress(&objects, classes, pods).expect("it has an Ingress").verdict
     };
@@ -75,6 +78,12 @@ fn clients_come_in_by_a_class_that_is_there() {
     assert_eq!(verdict(&nginx, &pod("elsewhere")), Verdict::Warning);
     assert_eq!(verdict(&classes("IngressClass", &[("gce", false)]), &pod("ingress-nginx")), Verdict::Problem);
     assert_eq!(verdict(&Answer::Absent, &pod("ingress-nginx")), Verdict::Problem);
+    for (version, expected) in
+        [("v1.14.3", Verdict::Warning), ("v1.15.0@sha256:0", Verdict::Warning), ("v1.16.0", Verdict::Ok)]
+    {
+        let image = format!("registry.k8s.io/ingress-nginx/controller:{version}");
+        assert_eq!(verdict(&nginx, &of_image("ingress-nginx", &image)), expected, "{version}");
+    }
     assert_eq!(ingress(&[], &nginx, &pod("x")), None);
 
     let objects = [object("gateway.networking.k8s.io/v1", "Gateway", &json!({"gatewayClassName": "nginx"}))];
@@ -86,16 +95,38 @@ fn clients_come_in_by_a_class_that_is_there() {
 fn claims_want_a_class() {
     let template = json!({"volumeClaimTemplates": [{"spec": {"accessModes": ["ReadWriteOnce"]}}]});
     let objects = [object("apps/v1", "StatefulSet", &template)];
-    let verdict =
-        |named: &[(&str, bool)]| storage(&objects, &classes("StorageClass", named)).expect("a claim").verdict;
+    let verdict = |named: &[(&str, bool)]| {
+        storage(&objects, &classes("StorageClass", named), &Answer::Absent).expect("a claim").verdict
+    };
     assert_eq!(verdict(&[("standard", true), ("fast", false)]), Verdict::Ok);
     assert_eq!(verdict(&[("standard", false)]), Verdict::Problem);
     assert_eq!(verdict(&[("standard", true), ("fast", true)]), Verdict::Warning);
     let volumes = json!({"storage": {"volumes": [{"type": "persistent-claim", "class": "fast"}, {"type": "ephemeral"}]}});
     let pool = [object("kafka.strimzi.io/v1", "KafkaNodePool", &volumes)];
-    let found =
-        |named: &[(&str, bool)]| storage(&pool, &classes("StorageClass", named)).expect("a claim").verdict;
+    let found = |named: &[(&str, bool)]| {
+        storage(&pool, &classes("StorageClass", named), &Answer::Absent).expect("a claim").verdict
+    };
     assert_eq!(found(&[("fast", false)]), Verdict::Ok);
     assert_eq!(found(&[("standard", true)]), Verdict::Problem);
-    assert_eq!(storage(&[], &Answer::Denied), None);
+    assert_eq!(storage(&[], &Answer::Denied, &Answer::Absent), None);
+}
+
+#[test]
+fn a_volume_is_made_where_its_pod_is() {
+    let claim = [object("v1", "PersistentVolumeClaim", &json!({}))];
+    let verdict = |mode: &str, zones: &[&str]| {
+        let annotations = json!({ DEFAULT_CLASS: "true" });
+        let class = json!({
+            "apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "volumeBindingMode": mode,
+            "metadata": {"name": "ssd", "annotations": annotations},
+        });
+        let classes = Answer::Is(serde_json::from_value(json!({ "items": [class] })).expect("classes"));
+        let node = |zone: &&str| json!({"metadata": {"name": zone, "labels": {ZONE: zone}}, "status": {}});
+        let nodes: Vec<_> = zones.iter().map(node).collect();
+        let nodes = Answer::Is(serde_json::from_value(json!({ "items": nodes })).expect("nodes"));
+        storage(&claim, &classes, &nodes).expect("a claim").verdict
+    };
+    assert_eq!(verdict("Immediate", &["a", "a"]), Verdict::Ok);
+    assert_eq!(verdict("Immediate", &["a", "b"]), Verdict::Warning);
+    assert_eq!(verdict("WaitForFirstConsumer", &["a", "b"]), Verdict::Ok);
 }
