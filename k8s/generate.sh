@@ -24,7 +24,8 @@ usage: k8s/generate.sh [--registry HOST[:PORT]] [--domain NAME] [--alert-webhook
   --rollback   take the images that were in use before the last change of them; once more goes forth again
   --out        instead of k8s/generated
 
-Images are those of images/kustomization.yaml in that directory, which `blackfriday image push --kustomize` writes.
+Images are those of images/kustomization.yaml in that directory, which `blackfriday image push --kustomize` and `image mirror`
+write.
 Without it they keep their names and tags, for clusters whose nodes have them already.
 USAGE
 }
@@ -308,8 +309,23 @@ revision() {
 
 # What was pushed, word for word: a component of its own could not say where a virtual machine names its image.
 images() {
-    if [[ -s $out/images/kustomization.yaml ]]; then
-        sed -n '/^images:/,$p' "$out/images/kustomization.yaml"
+    local line taken=true
+    [[ -s $out/images/kustomization.yaml ]] || return 0
+    while IFS= read -r line; do
+        if [[ $line =~ ^'  - name: "'(.*)'"'$ ]]; then taken=$(is_named "${BASH_REMATCH[1]}"); fi
+        if $taken; then printf '%s\n' "$line"; fi
+    done < <(sed -n '/^images:/,$p' "$out/images/kustomization.yaml")
+}
+
+# is_named IMAGE: false for a copy of what no manifest names any more. An older release would take the place of a newer one.
+is_named() {
+    local source
+    source=$([[ ! -s $out/images/mirrored ]] || sed -n "s|^$1 ||p" "$out/images/mirrored")
+    if [[ -z $source ]] || grep -qrF -- "image: $source" "$here/base" "$here/components" "$here/overlays"; then
+        echo true
+    else
+        echo "generate: $1 is taken from its maker: the manifests name another release than was copied (deploy --mirror)" >&2
+        echo false
     fi
 }
 

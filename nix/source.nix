@@ -49,7 +49,7 @@ in
     ../.ci
     ../nix
     ../k8s/generate.sh
-    ../k8s/mirror.sh
+    ../k8s/operators/fetch.sh
     ../k8s/tests
     ../locust
     ../crates/e2e/tests/openapi
@@ -70,7 +70,7 @@ in
     ../LICENSE
     ../dev
     ../k8s/generate.sh
-    ../k8s/mirror.sh
+    ../k8s/operators/fetch.sh
     ../k8s/tests
   ];
   toml = lib.importTOML ../Cargo.toml;

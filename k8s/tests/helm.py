@@ -42,9 +42,9 @@ def of_plugins(tree, values):
     """The same release of Grafana, with the same releases of the plugins."""
     (deployment,) = yaml.safe_load_all((tree / "components/grafana/deployment.yaml").read_text())
     (container,) = deployment["spec"]["template"]["spec"]["containers"]
-    release = re.search(r"/grafana:([0-9.]+)(@|$)", container["image"])[1]
-    if values["image"]["tag"] != release:
-        yield f"helm: Grafana {values['image']['tag']} is not that of components/grafana, {release}"
+    release = re.search(r"/grafana:([0-9.]+)@sha256:(\w+)$", container["image"]).groups()
+    if (values["image"]["tag"], values["image"]["sha"]) != release:
+        yield f"helm: Grafana {values['image']} is not that of components/grafana, {release}"
     patch = yaml.safe_load((tree / "components/grafana-redis/deployment.patch.yaml").read_text())
     (container,) = patch["spec"]["template"]["spec"]["containers"]
     wanted = {entry["name"]: entry["value"] for entry in container["env"]}["GF_PLUGINS_PREINSTALL_SYNC"]

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Renders every overlay and every combination of combinations.txt, and checks them against rules.py. Needs kustomize
-# (or kubectl, which has one inside), openssl and Python 3 with PyYAML (named in PYTHON, if it is not python3), and no
+# (or kubectl, which has one inside), openssl, curl and Python 3 with PyYAML (named in PYTHON, if it is not python3), and no
 # cluster.
 set -euo pipefail
 
@@ -25,7 +25,7 @@ case ${1:-} in
         exit 64
         ;;
 esac
-for program in openssl "$python"; do
+for program in openssl curl "$python"; do
     command -v "$program" >/dev/null || {
         echo "render: $program is missing" >&2
         exit 69
@@ -101,35 +101,53 @@ for folder in "$work"/k8s/overlays/* "$work"/k8s/operators/kubevirt-cr*; do
     "${kustomize[@]}" "$folder" >"$out/$(basename "$folder").yaml"
 done
 
-# Mirrored, an overlay has every image from our registry. The clients are made up.
-mkdir "$work/bin"
-cat >"$work/bin/skopeo" <<SH
-#!$BASH
-: >"\${!##oci-archive:}"
-SH
-cat >"$work/bin/blackfriday" <<SH
-#!$BASH
-# image push ARCHIVE REFERENCE --name NAME --kustomize FOLDER
-printf '  - name: "%s"\n    newName: "%s"\n    digest: sha256:%s\n' "\$6" "\${4%:*}" "\$(printf %s "\$4" | sha256sum | cut -d ' ' -f 1)" \\
-    >>"\$8/kustomization.yaml"
-SH
-chmod +x "$work/bin/skopeo" "$work/bin/blackfriday"
+# As `image mirror` leaves it, an overlay has every image from our registry, and a copy of an older release gives way.
+foreign() { "${kustomize[@]}" "$work/mirrored/overlays/everything-machines" | sed -nE 's/^ *(- )?image: //p' | grep -v '^registry\.test:5000/.*@sha256:' || true; }
 cp -r "$work/k8s" "$work/mirrored"
-PATH="$work/bin:$PATH" "$work/mirrored/mirror.sh" --registry registry.test:5000 everything-machines 2>/dev/null
-"$work/mirrored/generate.sh" --registry registry.test:5000 --domain shop.test
-foreign=$("${kustomize[@]}" "$work/mirrored/overlays/everything-machines" | grep -E '^ *(- )?image: ' | grep -v ' registry\.test:5000/.*@sha256:' || true)
-[[ -z $foreign ]] || {
-    echo "render: mirror.sh leaves images of others: $foreign" >&2
+while read -r image; do
+    name=${image%@*}
+    name=${name%:*}
+    printf '  - name: "%s"\n    newName: "registry.test:5000/%s"\n    digest: %s\n' "$name" "$name" "${image#*@}" \
+        >>"$work/mirrored/generated/images/kustomization.yaml"
+    printf '%s %s\n' "$name" "$image" >>"$work/mirrored/generated/images/mirrored"
+done < <(foreign)
+[[ $(wc -l <"$work/mirrored/generated/images/mirrored") -ge 4 ]] || {
+    echo "render: hardly an image of others is found" >&2
     exit 1
 }
+"$work/mirrored/generate.sh" --registry registry.test:5000 --domain shop.test
+[[ -z $(foreign) ]] || {
+    echo "render: these images are not taken from our registry: $(foreign)" >&2
+    exit 1
+}
+sed -i 's|image: docker.io/prom/prometheus:v|&1|' "$work/mirrored/components/prometheus/stateful-set.yaml"
+"$work/mirrored/generate.sh" --registry registry.test:5000 --domain shop.test 2>/dev/null
+[[ $(foreign) == docker.io/prom/prometheus:v1*@sha256:* ]] || {
+    echo "render: the copy of an older release takes the place of a newer one" >&2
+    exit 1
+}
+
+# A release is taken by its hash, or not at all; what is there already is not fetched again.
+mkdir "$work/operators" "$work/operators/one"
+cp "$here/../operators/fetch.sh" "$work/operators"
+echo release >"$work/release"
+release() { printf 'one  %s  file://%s\n' "$(printf %b "$1" | sha256sum | cut -d ' ' -f 1)" "$2" >"$work/operators/releases"; }
+release 'release\n' "$work/release"
+"$work/operators/fetch.sh" one
+release 'release\n' "$work/nowhere"
+"$work/operators/fetch.sh" one
+release 'another\n' "$work/release"
+if "$work/operators/fetch.sh" one 2>/dev/null || ! cmp --silent "$work/release" "$work/operators/one/release.yaml"; then
+    echo "render: fetch.sh takes a release of another hash" >&2
+    exit 1
+fi
 
 # What we change in the releases of operators, seen on something of their shape.
 mkdir -p "$out/operators"
 for release in "$here"/releases/*.yaml; do
     name=$(basename "$release")
     folder=$work/k8s/operators/${name%.yaml}
-    cp "$release" "$folder"
-    sed -i "s|https://.*/releases/download/.*|$name|" "$folder/kustomization.yaml"
+    cp "$release" "$folder/release.yaml"
     "${kustomize[@]}" "$folder" >"$out/operators/$name"
 done
 "$python" "$here/rules.py" "$work/k8s" "$out"

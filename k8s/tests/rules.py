@@ -23,7 +23,7 @@ WORKLOADS = ("Deployment", "StatefulSet", "Job", "CronJob")
 
 def main():
     tree, rendered = map(Path, sys.argv[1:])
-    violations = list(of_files(tree)) + list(of_texts(tree)) + list(permissions.compare(tree))
+    violations = list(of_files(tree)) + list(of_texts(tree)) + list(of_releases(tree)) + list(permissions.compare(tree))
     for file in sorted(rendered.glob("*.yaml")):
         objects = [one for one in yaml.safe_load_all(file.read_text()) if one]
         folder = tree / "overlays" / file.stem
@@ -47,6 +47,26 @@ def main():
     for violation in violations:
         print(f"rules: {violation}", file=sys.stderr)
     return 1 if violations else 0
+
+
+def of_releases(tree):
+    """Nothing is taken from the network but the releases of operators, and these by their hashes."""
+    lines = [
+        line.split() for line in (tree / "operators/releases").read_text().splitlines() if not line.startswith("#")
+    ]
+    named = {line[0] for line in lines if len(line) == 3 and re.fullmatch("[0-9a-f]{64}", line[1])}
+    if len(named) != len(lines):
+        yield "operators/releases: a line is not a name, a SHA-256 and an address, or a name is there twice"
+    wanting = set()
+    for file in sorted(tree.rglob("kustomization.yaml")):
+        listed = yaml.safe_load(file.read_text())
+        for entry in listed.get("resources", []) + listed.get("components", []):
+            if re.match(r"https?:|git|[\w.-]+\.\w+/", entry):
+                yield f"{file.relative_to(tree)} takes {entry} from the network, without a hash"
+            if entry == "release.yaml":
+                wanting.add(file.parent.name)
+    if wanting != named:
+        yield f"operators/releases has {sorted(named)}, and folders want {sorted(wanting)}"
 
 
 def of_operator(name, objects):
@@ -235,9 +255,11 @@ def of_container(container):
 def of_image(image):
     if image.startswith("blackfriday/"):
         yield f"has no digest: generate.sh or render.sh does not know {image}"
-    elif "@sha256:" not in image and not re.search(r":[^/:]+$", image):
-        yield f"has an image without a tag: {image}"
-    elif image.endswith(":latest"):
+    elif not re.search(r"@sha256:[0-9a-f]{64}$", image):
+        yield f"has an image without a digest: {image}"
+    elif not image.startswith("registry.test:5000/") and not re.search(r":[^/:@]+@", image):
+        yield f"has an image of others without a tag beside its digest: {image}"
+    elif ":latest" in image:
         yield f"has the tag latest: {image}"
 
 

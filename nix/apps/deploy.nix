@@ -4,6 +4,7 @@
 {
   lib,
   writeShellApplication,
+  curl,
   kubectl,
   kustomize,
   openssl,
@@ -19,6 +20,7 @@ writeShellApplication {
   inherit name;
   runtimeInputs = [
     programs.blackfriday
+    curl
     kubectl
     kustomize
     openssl

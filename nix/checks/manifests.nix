@@ -1,6 +1,7 @@
 # Every overlay and combination of k8s/ renders, and what is rendered keeps the rules of k8s/tests/rules.py.
 {
   runCommand,
+  curl,
   kustomize,
   openssl,
   python3,
@@ -9,6 +10,7 @@
 runCommand "manifests"
   {
     nativeBuildInputs = [
+      curl
       kustomize
       openssl
       (python3.withPackages (python: [ python.pyyaml ]))

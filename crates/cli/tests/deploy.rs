@@ -75,6 +75,7 @@ async fn operators_come_before_what_they_work_on_and_those_of_others_are_left_al
         .is(0, &["http://dashboard.blackfriday.test/", "k8s/generated/secrets/grafana-admin"])?;
     let asked = fixture.asked()?;
     let order = [
+        "bash k8s/operators/fetch.sh strimzi",
         "kustomize build k8s/operators/strimzi",
         "get customresourcedefinitions.apiextensions.k8s.io kafkas",
         "get deployments.apps strimzi-cluster-operator",
@@ -97,7 +98,7 @@ async fn operators_come_before_what_they_work_on_and_those_of_others_are_left_al
     fixture.json("get crd *", &json!({"metadata": {"name": "theirs", "labels": {}}}))?;
     fixture.local("minikube").await?.is(0, &["strimzi is there and not by this command"])?;
     let asked = fixture.asked()?;
-    ensure!(!asked.iter().any(|line| line.contains("build k8s/operators/")), "{asked:#?}");
+    ensure!(!asked.iter().any(|line| line.contains("k8s/operators/")), "{asked:#?}");
     Ok(())
 }
 
@@ -119,25 +120,109 @@ async fn a_dry_run_asks_nobody_and_needs_nothing() -> Result<()> {
     Ok(())
 }
 
-/// Whatever a run asks kubectl and kustomize for, the dry run has printed.
+const DEPLOY: &[&str] = &["--no-push", "--skip-preflight", "--yes"];
+const DELETE: &[&str] = &["--delete", "--data", "--yes"];
+
+/// Whatever a run asks kubectl, kustomize and our scripts for, the dry run has printed. Gives what was asked.
+async fn printed_before(
+    fixture: &Fixture,
+    overlay: &str,
+    arguments: &[&str],
+    code: i32,
+) -> Result<Vec<String>> {
+    let dry = fixture.deploy(overlay, &[arguments, &["--dry-run"]].concat()).await?;
+    let printed: BTreeSet<_> = dry.said.lines().flat_map(|line| line.split(" | ")).map(bare).collect();
+    ensure!(fixture.asked()?.is_empty(), "a dry run asks");
+    fixture.deploy(overlay, arguments).await?.is(code, &[])?;
+    let asked = fixture.asked()?;
+    ensure!(asked.len() > 5, "{asked:#?}");
+    let hidden: Vec<_> = asked.iter().filter(|line| !printed.contains(&bare(line))).collect();
+    ensure!(hidden.is_empty(), "{overlay} {arguments:?}: {hidden:#?} are not in\n{}", dry.said);
+    Ok(asked)
+}
+
 #[tokio::test]
 async fn what_is_asked_was_printed() -> Result<()> {
-    let deploy: &[&str] = &["--no-push", "--skip-preflight", "--yes"];
-    let delete: &[&str] = &["--delete", "--data", "--yes"];
     for (overlay, arguments) in
-        [("plain", deploy), ("minikube", deploy), ("plain", delete), ("minikube", delete)]
+        [("plain", DEPLOY), ("minikube", DEPLOY), ("plain", DELETE), ("minikube", DELETE)]
     {
         let fixture = Fixture::new()?;
         // As the printed commands call it.
         fixture.json("-n kafka get kafka blackfriday*", &json!({"status": {"clusterId": "ID"}}))?;
-        let dry = fixture.deploy(overlay, &[arguments, &["--dry-run"]].concat()).await?;
-        let printed: BTreeSet<_> = dry.said.lines().flat_map(|line| line.split(" | ")).map(bare).collect();
-        fixture.deploy(overlay, arguments).await?.is(0, &[])?;
-        let asked = fixture.asked()?;
-        ensure!(asked.len() > 5, "{asked:#?}");
-        let hidden: Vec<_> = asked.iter().filter(|line| !printed.contains(&bare(line))).collect();
-        ensure!(hidden.is_empty(), "{overlay} {arguments:?}: {hidden:#?} are not in\n{}", dry.said);
+        printed_before(&fixture, overlay, arguments, 0).await?;
     }
+    Ok(())
+}
+
+/// Namespaces are missing, Kafka's passwords are new, Kafka is made over an old log.
+#[tokio::test]
+async fn what_is_asked_only_at_times_was_printed_too() -> Result<()> {
+    let fixture = Fixture::new()?;
+    let secret = object("Secret", "kafka", "kafka-credentials");
+    let setup = object("Job", "kafka", "kafka-setup");
+    fixture.render(&[secret.clone(), setup.clone()])?;
+    fixture.local("plain").await?.is(0, &[])?;
+    fixture.asked()?;
+    let mut changed = secret;
+    changed["data"] = json!({"writer": "bmV3"});
+    fixture.render(&[changed, setup])?;
+    let asked = printed_before(&fixture, "plain", DEPLOY, 0).await?;
+    position(&asked, "delete job kafka-setup")?;
+
+    let fixture = Fixture::new()?;
+    fixture.json("get namespaces*", &json!({"kind": "List", "items": []}))?;
+    fixture.answer("-n kafka get kafka blackfriday*", 0, "")?;
+    fixture.json("-n kafka get configmap kafka-cluster-id*", &json!({"data": {"id": "ID"}}))?;
+    fixture.json("annotate --local*", &object("Kafka", "kafka", "blackfriday"))?;
+    let asked = printed_before(&fixture, "minikube", DEPLOY, 0).await?;
+    position(&asked, "kustomize build k8s/base/namespaces")?;
+    position(&asked, "--subresource=status")?;
+    Ok(())
+}
+
+/// What is wrong is asked for: pods, events, operators, and the log of the container that crashed.
+#[tokio::test]
+async fn questions_about_faults_were_printed_too() -> Result<()> {
+    let crashing = |name: &str, label: &str| {
+        json!({"kind": "Pod", "metadata": {"name": "POD", "namespace": name, "uid": "p", "labels": {label: "blackfriday"}},
+            "spec": {}, "status": {"phase": "Running", "containerStatuses": [{"name": "CONTAINER", "image": "i",
+                "restartCount": 1, "state": {"waiting": {"reason": "CrashLoopBackOff"}},
+                "lastState": {"terminated": {"exitCode": 1, "reason": "Error"}}}]}})
+    };
+    let late = &[DEPLOY, &["--timeout", "100ms"]].concat();
+    let fixture = Fixture::new()?;
+    fixture.json("*get kafkas.kafka.strimzi.io*", &object("Kafka", "kafka", "blackfriday"))?;
+    let pods = fixture::list(&[crashing("kafka", "strimzi.io/cluster")]);
+    fixture.json("*-n kafka get pods,*", &pods)?;
+    let asked = printed_before(&fixture, "minikube", late, 69).await?;
+    for question in ["get deployments.apps strimzi-cluster-operator", "get events", "logs POD -c CONTAINER"] {
+        position(&asked, question)?;
+    }
+
+    let fixture = Fixture::new()?;
+    let mut machine = object("VirtualMachine", "valkey", "valkey-0");
+    machine["spec"]["template"]["spec"]["volumes"] = json!([{"dataVolume": {"name": "NAME"}}]);
+    fixture.json("*get virtualmachines.kubevirt.io valkey-0*", &machine)?;
+    let asked = printed_before(&fixture, "minikube", late, 69).await?;
+    position(&asked, "get datavolumes.cdi.kubevirt.io NAME")?;
+
+    let fixture = Fixture::new()?;
+    let mut job = object("Job", "blackfriday", "smoke");
+    job["status"] =
+        json!({"conditions": [{"type": "Failed", "status": "True", "reason": "BackoffLimitExceeded"}]});
+    job["metadata"]["name"] = json!("smoke-1");
+    fixture.json("*get jobs.batch smoke-*", &job)?;
+    fixture.deploy("plain", DEPLOY).await?.is(1, &["smoke failed"])
+}
+
+#[tokio::test]
+async fn a_release_that_cannot_be_had_is_not_applied() -> Result<()> {
+    let fixture = Fixture::new()?;
+    fixture.answer("get crd *", 0, "")?;
+    fixture.write("k8s/operators/fetch.sh", "echo 'fetch: another hash' >&2; exit 69\n")?;
+    fixture.local("minikube").await?.is(69, &["bash k8s/operators/fetch.sh strimzi", "another hash"])?;
+    let asked = fixture.asked()?;
+    ensure!(!asked.iter().any(|line| line.contains("operators/")), "{asked:#?}");
     Ok(())
 }
 

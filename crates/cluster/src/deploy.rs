@@ -17,11 +17,13 @@ mod step;
 mod target;
 mod wait;
 
+use std::collections::BTreeSet;
 use std::io::{IsTerminal, Write as _, stderr, stdin};
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, ensure};
+use blackfriday_image::PlatformArguments;
 use blackfriday_registry::AccessArguments;
 use blackfriday_service::Shutdown;
 use blackfriday_terminal::failure::{Interrupted, Unavailable, Usage};
@@ -66,8 +68,13 @@ pub struct Arguments {
     #[arg(long)]
     no_push: bool,
     /// Go back to the images that were in use before the last change of them, and push nothing; once more goes forth again.
-    #[arg(long, conflicts_with_all = ["images", "delete"])]
+    #[arg(long, conflicts_with_all = ["images", "delete", "mirror"])]
     rollback: bool,
+    /// Copy the images of others that the overlay names into the registry, and take them from there, by digest.
+    #[arg(long, requires = "registry", conflicts_with = "delete")]
+    mirror: bool,
+    #[command(flatten)]
+    platform: PlatformArguments,
     /// Host of the gateway; dashboard.NAME and grafana.NAME are the others'. Without it, blackfriday.test.
     #[arg(long, value_name = "NAME")]
     domain: Option<String>,
@@ -89,7 +96,7 @@ pub struct Arguments {
     /// Do not look at the cluster first.
     #[arg(long)]
     skip_preflight: bool,
-    /// Print every command of every step, and run none. While something is not ready its pods and events are asked for, too.
+    /// Print every command of every step, and run none. What is asked only while something is not ready comes last.
     #[arg(long)]
     dry_run: bool,
     /// Do not ask.
@@ -123,15 +130,17 @@ pub async fn run(arguments: Arguments, shutdown: &Shutdown) -> Result<bool> {
     if arguments.dry_run {
         output::line("# show which cluster it is");
         output::line(shell.line(WHICH_CLUSTER));
-        steps.iter().for_each(|step| print(step, &shell));
+        print(&steps, &shell);
         return Ok(true);
     }
     prerequisites(&arguments)?;
-    let pushes = steps.iter().any(|step| matches!(step, Step::Push { .. } | Step::PushWorkload { .. }));
-    let registry = pushes.then(|| arguments.access.client()).transpose()?;
+    let pushes =
+        |step: &Step| matches!(step, Step::Push { .. } | Step::PushWorkload { .. } | Step::Mirror { .. });
+    let registry = steps.iter().any(pushes).then(|| arguments.access.client()).transpose()?;
     let pace = Pace { poll: *poll, patience: *patience, timeout: *timeout };
     let done = async {
-        if !agreed(&arguments, &request, &shell).await? {
+        let which = shell.only(vec![shell.line(WHICH_CLUSTER)]);
+        if !agreed(&arguments, &request, &which).await? {
             return Ok(false);
         }
         let mut run = Run::new(&request, &shell, pace, registry, doctor(&arguments));
@@ -180,6 +189,7 @@ fn request(arguments: &Arguments) -> Result<Request> {
         run: since.as_secs().to_string(),
         data: arguments.data,
         rollback: arguments.rollback,
+        mirror: arguments.mirror.then(|| arguments.platform.platform.clone()),
     })
 }
 
@@ -196,9 +206,17 @@ fn doctor(arguments: &Arguments) -> DoctorArguments {
     }
 }
 
-fn print(step: &Step, shell: &Shell) {
-    output::line(format_args!("# {}", step.title()));
-    step.commands(shell).into_iter().for_each(output::line);
+fn print(steps: &[Step], shell: &Shell) {
+    for step in steps {
+        output::line(format_args!("# {}", step.title()));
+        step.commands(shell).into_iter().for_each(output::line);
+    }
+    let questions: BTreeSet<_> =
+        steps.iter().flat_map(|step| step.questions(shell)).map(|line| line.to_string()).collect();
+    if !questions.is_empty() {
+        output::line("# while something is not ready, and about what is wrong with it");
+        questions.iter().for_each(output::line);
+    }
 }
 
 fn prerequisites(arguments: &Arguments) -> Result<()> {

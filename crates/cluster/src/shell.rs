@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use blackfriday_terminal::failure::{Denied, Unavailable};
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt as _;
@@ -22,6 +22,8 @@ pub(crate) struct Shell {
     kustomize: Vec<String>,
     /// For one command.
     limit: Duration,
+    /// All that may be run, where that was said before.
+    said: Option<Vec<Line>>,
 }
 
 /// What a program did.
@@ -41,7 +43,7 @@ impl Shell {
         if let Some(context) = context {
             kubectl.extend(["--context".to_owned(), context.to_owned()]);
         }
-        Self { kubectl, kustomize: vec!["kustomize".to_owned(), "build".to_owned()], limit }
+        Self { kubectl, kustomize: vec!["kustomize".to_owned(), "build".to_owned()], limit, said: None }
     }
 
     /// kubectl has a Kustomize inside, which does when there is no other.
@@ -50,6 +52,11 @@ impl Shell {
             self.kustomize = vec!["kubectl".to_owned(), "kustomize".to_owned()];
         }
         self
+    }
+
+    /// Runs the commands of these lines and no other: what a dry run prints is what there is to run.
+    pub(crate) fn only(&self, lines: Vec<Line>) -> Self {
+        Self { said: Some(lines), ..self.clone() }
     }
 
     /// What goes to kubectl before every other word.
@@ -74,6 +81,14 @@ impl Shell {
         }
         let why = last_lines(&done.stderr);
         Err(Unavailable(format!("{}: {why}", words.join(" "))).into())
+    }
+
+    /// Runs a script of the manifests.
+    pub(crate) async fn script(&self, line: &Line) -> Result<()> {
+        let words = line.stages().last().expect("a line has a command");
+        let done = self.run(words, None, &BTreeMap::new()).await?;
+        ensure!(done.is_ok, Unavailable(format!("{line}: {}", last_lines(&done.stderr))));
+        Ok(())
     }
 
     /// Runs kubectl, whatever comes of it.
@@ -125,6 +140,8 @@ impl Shell {
         input: Option<&[u8]>,
         variables: &BTreeMap<&str, OsString>,
     ) -> Result<Done> {
+        let is_said = self.said.as_ref().is_none_or(|lines| lines.iter().any(|line| line.says(words)));
+        ensure!(is_said, "a step is about to run what it does not say: {}", words.join(" "));
         let (program, arguments) = words.split_first().expect("a command has a first word");
         let mut command = Command::new(program);
         command.args(arguments).envs(variables).kill_on_drop(true);
@@ -198,6 +215,16 @@ mod tests {
         assert_eq!(code(away), 69);
         assert!(refusal("k", away).to_string().contains("cannot be reached"));
         assert_eq!(code("error: no matches for kind \"Kafka\""), 69);
+    }
+
+    #[tokio::test]
+    async fn what_was_not_said_is_not_run() {
+        let shell = Shell::new(None, None, Duration::from_secs(60));
+        let only = shell.only(vec![Line::new(["true"])]);
+        let run = async |word: &str| only.run(&[word.to_owned()], None, &BTreeMap::new()).await;
+        assert!(run("true").await.expect("it was said").is_ok);
+        let error = run("false").await.expect_err("it was not");
+        assert_eq!(exit_code(&error, &[]), 70, "{error:#}");
     }
 
     #[test]

@@ -16,6 +16,9 @@ const LIMIT: Duration = Duration::from_secs(60);
 const GENERATE: &str = "#!/usr/bin/env bash\nset -eu\nfolder=$(dirname \"$0\")/generated/secrets\nmkdir -p \"$folder\"\n\
     [[ -e $folder/kafka-admin ]] || printf hunter2 >\"$folder/kafka-admin\"\n";
 
+/// All releases are there.
+const FETCH: &str = "#!/usr/bin/env bash\nprintf 'bash %s %s\\n' \"$0\" \"$*\" >>\"$CLUSTER/asked\"\n";
+
 pub(crate) struct Fixture {
     folder: TempDir,
 }
@@ -35,6 +38,7 @@ impl Fixture {
             fixture.write(&format!("k8s/{at}"), &fs::read_to_string(repository.join(at))?)?;
         }
         fixture.write("k8s/generate.sh", GENERATE)?;
+        fixture.write("k8s/operators/fetch.sh", FETCH)?;
         fs::create_dir_all(fixture.path("cluster/answers"))?;
         fixture.render(&[
             object("ConfigMap", "kafka", "kafka-config"),

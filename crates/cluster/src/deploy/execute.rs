@@ -8,7 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
+use blackfriday_image::Mirror;
 use blackfriday_registry::{RegistryClient, tagged};
 use blackfriday_terminal::failure::Unavailable;
 use blackfriday_terminal::output;
@@ -28,7 +29,9 @@ use crate::shell::{Shell, last_lines};
 /// A deployment on its way.
 pub(super) struct Run<'a> {
     request: &'a Request,
-    shell: &'a Shell,
+    typed: &'a Shell,
+    /// For what the step says that is under way, and for nothing else.
+    shell: Shell,
     pace: Pace,
     registry: Option<RegistryClient>,
     doctor: DoctorArguments,
@@ -40,13 +43,13 @@ pub(super) struct Run<'a> {
 impl<'a> Run<'a> {
     pub(super) fn new(
         request: &'a Request,
-        shell: &'a Shell,
+        typed: &'a Shell,
         pace: Pace,
         registry: Option<RegistryClient>,
         doctor: DoctorArguments,
     ) -> Self {
         let (foreign, changes) = (BTreeSet::new(), Changes::default());
-        Self { request, shell, pace, registry, doctor, foreign, changes }
+        Self { request, typed, shell: typed.only(Vec::new()), pace, registry, doctor, foreign, changes }
     }
 
     /// False if a step's answer was no: the rest is not done.
@@ -67,17 +70,21 @@ impl<'a> Run<'a> {
     }
 
     async fn step(&mut self, step: &Step) -> Result<bool> {
+        self.shell = self.typed.only([step.commands(self.typed), step.questions(self.typed)].concat());
         match step {
             Step::Preflight { .. } => return self.preflight().await,
             Step::Push { archive, to, component } => self.push(archive, to, component).await?,
             Step::PushWorkload { file, to, reference } => self.push_workload(file, to, reference).await?,
             Step::Generate { line, secrets } => self.generate(line, secrets).await?,
+            Step::Mirror { overlay, host, platform, component } => {
+                self.mirror(overlay, host, platform, component).await?;
+            }
             Step::Namespaces { folder } => self.namespaces(folder).await?,
-            Step::Install { release, folder } => self.install(release, folder).await?,
+            Step::Install { release, folder, fetch } => self.install(release, folder, fetch).await?,
             Step::Of(release, step) => self.of(release, step).await?,
             Step::RenewSetup { setup, overlay } => self.renew_setup(setup, overlay).await?,
             Step::RestoreLog { overlay } => self.restore_log(overlay).await?,
-            Step::Apply { folder, force } => self.apply(folder, *force).await?,
+            Step::Apply { folder, force, setup } => self.apply(folder, *force, *setup).await?,
             Step::Await(target) => self.until_ready(target).await?,
             Step::Try { cron_job, job } => return self.try_once(cron_job, job).await,
             Step::Addresses => self.addresses().await?,
@@ -129,6 +136,21 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
+    async fn mirror(&self, overlay: &str, host: &str, platform: &str, component: &Path) -> Result<()> {
+        let to = self.registry.as_ref().expect("copies are planned only with a registry");
+        let (from, rendered) = (blackfriday_image::makers()?, self.shell.build(overlay).await?);
+        let mirror = Mirror { from: &from, to, host, platform, component };
+        let sources = blackfriday_image::foreign(&String::from_utf8_lossy(&rendered), host)?;
+        if sources.is_empty() {
+            output::note("  nothing, all images are from there");
+        }
+        for source in &sources {
+            let copied = mirror.copy(source).await.with_context(|| format!("copy {source}"))?;
+            output::note(format_args!("  {}: {}", copied.pinned, copied.sent));
+        }
+        Ok(())
+    }
+
     async fn generate(&self, line: &Line, secrets: &Path) -> Result<()> {
         let before = files(secrets);
         let words = line.stages().last().expect("a line has a command");
@@ -153,8 +175,9 @@ impl<'a> Run<'a> {
     }
 
     async fn until_ready(&self, target: &Target) -> Result<()> {
-        let Some(fault) = Wait::new(self.shell, target, self.pace).run().await? else { return Ok(()) };
-        Err(Unavailable(format!("{target} does not become ready\n{}", told(self.shell, &fault).await)).into())
+        let Some(fault) = Wait::new(&self.shell, target, self.pace).run().await? else { return Ok(()) };
+        Err(Unavailable(format!("{target} does not become ready\n{}", told(&self.shell, &fault).await))
+            .into())
     }
 }
 

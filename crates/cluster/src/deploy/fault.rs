@@ -63,8 +63,8 @@ impl Fault {
         self
     }
 
-    fn with_log(mut self, words: &[&str]) -> Self {
-        self.log = Some(words.iter().map(|&word| word.to_owned()).collect());
+    fn with_log(mut self, words: Vec<String>) -> Self {
+        self.log = Some(words);
         self
     }
 }

@@ -27,6 +27,8 @@ pub(super) struct Request {
     pub(super) data: bool,
     /// The images that were in use before come back.
     pub(super) rollback: bool,
+    /// For which nodes the images of others are copied into the registry, if they are.
+    pub(super) mirror: Option<String>,
 }
 
 /// By what the nodes pull.
@@ -49,6 +51,7 @@ pub(super) fn deploy(request: &Request) -> Vec<Step> {
     }
     steps.extend(pushes(request));
     steps.push(generate(request));
+    steps.extend(mirror(request));
     steps.push(Step::Namespaces { folder: overlay.folder("base/namespaces") });
     if overlay.is_kafka_strimzi() {
         steps.extend(install(overlay, &STRIMZI));
@@ -61,7 +64,7 @@ pub(super) fn deploy(request: &Request) -> Vec<Step> {
         let cr = if request.emulation { "kubevirt-cr-emulation" } else { "kubevirt-cr" };
         let folder = overlay.folder(&format!("operators/{cr}"));
         let ours = |step| Step::Of(&KUBEVIRT, Box::new(step));
-        steps.push(ours(Step::Apply { folder, force: false }));
+        steps.push(ours(Step::Apply { folder, force: false, setup: None }));
         steps.push(ours(Step::Await(Target::new(Kind::KubeVirt, "kubevirt", "kubevirt"))));
         steps.push(Step::Await(Target::definition("virtualmachines.kubevirt.io")));
     }
@@ -74,7 +77,8 @@ pub(super) fn deploy(request: &Request) -> Vec<Step> {
     if overlay.has_rabbitmq() {
         steps.push(Step::RenewSetup { setup: &RABBITMQ_SETUP, overlay: folder.clone() });
     }
-    steps.push(Step::Apply { folder, force: true });
+    let setup = (!overlay.is_kafka_strimzi()).then_some(&KAFKA_SETUP);
+    steps.push(Step::Apply { folder, force: true, setup });
     steps.extend(targets(overlay).into_iter().map(Step::Await));
     let weather = ["smoke-clima", "verify-kafka", "verify-rabbit", "verify-logs"];
     let weather = weather.into_iter().filter(|_| overlay.has_weather());
@@ -145,10 +149,23 @@ fn generate(request: &Request) -> Step {
     Step::Generate { line, secrets: request.overlay.manifests.join("generated/secrets") }
 }
 
+/// What an overlay names is known once it renders, and what was copied counts once it is taken in.
+fn mirror(request: &Request) -> Vec<Step> {
+    let (Some(host), Some(platform)) = (request.registry.clone(), request.mirror.clone()) else {
+        return Vec::new();
+    };
+    let component = request.overlay.manifests.join("generated/images");
+    vec![Step::Mirror { overlay: request.overlay.own_folder(), host, platform, component }, generate(request)]
+}
+
 fn install(overlay: &Overlay, release: &'static Release) -> [Step; 3] {
     let deployment = Target::new(Kind::Deployment, release.namespace, release.deployment);
     [
-        Step::Install { release, folder: overlay.folder(release.folder) },
+        Step::Install {
+            release,
+            folder: overlay.folder(release.folder),
+            fetch: Line::new(["bash", &overlay.folder("operators/fetch.sh"), release.name]),
+        },
         Step::Await(Target::definition(release.definition)),
         Step::Of(release, Box::new(Step::Await(deployment))),
     ]

@@ -87,6 +87,29 @@ pub(super) fn uninstall(release: &Release) -> Vec<Vec<String>> {
     lines
 }
 
+/// What may be wrong with something that is not ready.
+pub(super) fn pods(namespace: &str) -> Vec<String> {
+    words(["-n", namespace, "get", "pods,persistentvolumeclaims", "-o", "json"])
+}
+
+pub(super) fn warnings(namespace: &str) -> Vec<String> {
+    words(["-n", namespace, "get", "events", "--field-selector=type=Warning", "-o", "json"])
+}
+
+/// Where a machine's disk comes from.
+pub(super) fn data_volume(name: &str) -> Vec<String> {
+    words(["-n", "valkey", "get", "datavolumes.cdi.kubevirt.io", name, "--ignore-not-found", "-o", "json"])
+}
+
+/// What a container said before it was started again.
+pub(super) fn log_before(namespace: &str, pod: &str, container: &str) -> Vec<String> {
+    words(["-n", namespace, "logs", pod, "-c", container, "--previous", "--tail=20"])
+}
+
+pub(super) fn log_of_job(namespace: &str, name: &str) -> Vec<String> {
+    words(["-n", namespace, "logs", &format!("job/{name}"), "--all-containers", "--tail=30"])
+}
+
 /// What is in a namespace and not of this deployment.
 pub(super) fn foreign_in(namespace: &str) -> Vec<String> {
     let kinds = "deployments,statefulsets,daemonsets";

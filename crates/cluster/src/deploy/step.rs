@@ -1,11 +1,13 @@
 //! What a deployment consists of: a list of steps, each with the commands that it runs.
+//!
+//! Invariant: a step runs what it says here, and nothing else. `Shell::only` holds that, so that a dry run prints all of it.
 
 use std::path::PathBuf;
 
 use super::query;
 use super::release::{Release, Setup};
 use super::target::{Kind, Target};
-use crate::line::{Line, words};
+use crate::line::{Line, hole, words};
 use crate::shell::Shell;
 
 /// One thing that deploy does.
@@ -19,18 +21,21 @@ pub(super) enum Step {
     PushWorkload { file: PathBuf, to: String, reference: PathBuf },
     /// `generate.sh`.
     Generate { line: Line, secrets: PathBuf },
+    /// The images of others that an overlay names, into the registry; their digests go into the component in the folder.
+    Mirror { overlay: String, host: String, platform: String, component: PathBuf },
     /// The namespaces, if one is missing.
     Namespaces { folder: String },
     /// An operator, unless somebody else's is there.
-    Install { release: &'static Release, folder: String },
+    Install { release: &'static Release, folder: String, fetch: Line },
     /// Only where the operator is ours.
     Of(&'static Release, Box<Step>),
     /// Takes a setup job away if it failed or could not be changed into what it is to be.
     RenewSetup { setup: &'static Setup, overlay: String },
     /// Gives a Kafka that is made again over an old log that log's id.
     RestoreLog { overlay: String },
-    /// A folder. `force` takes over fields that somebody changed by hand.
-    Apply { folder: String, force: bool },
+    /// A folder. `force` takes over fields that somebody changed by hand. If the passwords changed that a setup job makes known,
+    /// that runs again.
+    Apply { folder: String, force: bool, setup: Option<&'static Setup> },
     /// Until it is ready.
     Await(Target),
     /// A job from a CronJob that never runs by itself.
@@ -58,6 +63,7 @@ impl Step {
             Self::Preflight { .. } => "check the cluster".to_owned(),
             Self::Push { to, .. } | Self::PushWorkload { to, .. } => format!("push {to}"),
             Self::Generate { .. } => "make the secrets that are missing".to_owned(),
+            Self::Mirror { host, .. } => format!("copy the images of others to {host}"),
             Self::Namespaces { .. } => "make the namespaces".to_owned(),
             Self::Install { release, .. } => format!("install {}", release.name),
             Self::Of(_, step) => step.title(),
@@ -73,6 +79,16 @@ impl Step {
             Self::Uninstall(release) => format!("remove {}, if it is ours", release.name),
             Self::RemoveNamespace(name) => format!("remove the namespace {name}"),
             Self::RemoveSecrets(folder) => format!("remove {}", folder.display()),
+        }
+    }
+
+    /// What else it may ask: while something is not ready, and about what is wrong with it.
+    pub(super) fn questions(&self, shell: &Shell) -> Vec<Line> {
+        match self {
+            Self::Of(_, step) => step.questions(shell),
+            Self::Await(target) => about(shell, target),
+            Self::Try { job, .. } => about(shell, &Target::new(Kind::Job, "blackfriday", job)),
+            _ => Vec::new(),
         }
     }
 
@@ -103,12 +119,23 @@ impl Step {
                 ])]
             }
             Self::Generate { line, .. } => vec![line.clone()],
-            Self::Namespaces { folder } => {
-                vec![shell.line(query::namespaces()), piped(folder, &query::apply(false))]
+            Self::Mirror { overlay, host, platform, component } => {
+                let component = component.display().to_string();
+                let copy = ["blackfriday", "image", "mirror", host, "--kustomize", &component];
+                let copy = copy.into_iter().chain(["--mirror-platform", platform]);
+                vec![shell.build_line(overlay).pipe(Line::new(copy))]
             }
-            Self::Install { release, folder } => {
+            Self::Namespaces { folder } => {
+                vec![
+                    shell.line(query::namespaces()),
+                    piped(folder, &words(query::LIVE)),
+                    piped(folder, &query::apply(false)),
+                ]
+            }
+            Self::Install { release, folder, fetch } => {
                 vec![
                     shell.line(release.find()),
+                    fetch.clone(),
                     piped(folder, &words(query::LIVE)),
                     piped(folder, &query::apply(false)),
                 ]
@@ -122,8 +149,10 @@ impl Step {
                 ]
             }
             Self::RestoreLog { overlay } => restore(shell, overlay),
-            Self::Apply { folder, force } => {
-                vec![piped(folder, &words(query::LIVE)), piped(folder, &query::apply(*force))]
+            Self::Apply { folder, force, setup } => {
+                let again = setup.map(|setup| shell.line(query::delete_setup(setup)));
+                let lines = [piped(folder, &words(query::LIVE)), piped(folder, &query::apply(*force))];
+                lines.into_iter().chain(again).collect()
             }
             Self::Await(target) => vec![shell.line(target.query())],
             Self::Try { cron_job, job } => trial(shell, cron_job, job),
@@ -131,7 +160,7 @@ impl Step {
             Self::SaveLogId => {
                 vec![
                     shell.line(query::find_log()),
-                    shell.line(query::log_id("ID")).pipe(shell.line(query::apply(true))),
+                    shell.line(query::log_id(&hole("ID"))).pipe(shell.line(query::apply(true))),
                 ]
             }
             Self::ReleaseTopics => vec![shell.line(query::release_topics())],
@@ -170,8 +199,26 @@ fn restore(shell: &Shell, overlay: &str) -> Vec<Line> {
             .pipe(shell.line(query::paused()))
             .pipe(kafka)
             .pipe(shell.line(query::apply(true))),
-        shell.line(query::give_log_id("ID")),
+        shell.line(query::give_log_id(&hole("ID"))),
     ]
+}
+
+/// What is asked while it is not ready.
+fn about(shell: &Shell, target: &Target) -> Vec<Line> {
+    let operators = target.operators().iter();
+    let mut asked: Vec<_> =
+        operators.map(|&(namespace, name)| Target::new(Kind::Deployment, namespace, name).query()).collect();
+    if let Some(namespace) = target.namespace {
+        asked.extend([query::pods(namespace), query::warnings(namespace)]);
+        asked.push(query::log_before(namespace, &hole("POD"), &hole("CONTAINER")));
+        if let (Kind::Job, Some(name)) = (target.kind, &target.name) {
+            asked.push(query::log_of_job(namespace, name));
+        }
+    }
+    if target.kind == Kind::VirtualMachine {
+        asked.push(query::data_volume(&hole("NAME")));
+    }
+    asked.into_iter().map(|words| shell.line(words)).collect()
 }
 
 fn trial(shell: &Shell, cron_job: &str, job: &str) -> Vec<Line> {

@@ -10,6 +10,7 @@ use tokio::time::sleep;
 
 use super::fault::{self, Fault, Patience, Trouble};
 use super::progress::Progress;
+use super::query;
 use super::target::{Kind, Standing, Target};
 use crate::shell::{Shell, last_lines};
 
@@ -131,12 +132,10 @@ impl<'a> Wait<'a> {
     }
 
     async fn of_pods(&mut self, namespace: &str, target: &Target, objects: &[Value]) -> Result<Vec<Fault>> {
-        let query = ["-n", namespace, "get", "pods,persistentvolumeclaims", "-o", "json"];
-        let answer = self.shell.json(&query, None).await?;
+        let answer = self.shell.json(&query::pods(namespace), None).await?;
         let all = answer["items"].as_array().map_or(&[][..], Vec::as_slice);
         let (pods, claims): (Vec<_>, Vec<_>) = all.iter().cloned().partition(|item| item["kind"] == "Pod");
-        let query = ["-n", namespace, "get", "events", "--field-selector=type=Warning", "-o", "json"];
-        let answer = self.shell.json(&query, None).await?;
+        let answer = self.shell.json(&query::warnings(namespace), None).await?;
         let events = answer["items"].as_array().map_or(&[][..], Vec::as_slice);
         let before = self.restarts.get_or_insert_with(|| pods.iter().flat_map(fault::restarts).collect());
         let around = Trouble { events, restarts_before: before };
@@ -152,17 +151,8 @@ impl<'a> Wait<'a> {
     async fn of_data_volumes(&self, machine: &Value) -> Result<Vec<Fault>> {
         let mut faults = Vec::new();
         for name in data_volumes(machine) {
-            let query = [
-                "-n",
-                "valkey",
-                "get",
-                "datavolumes.cdi.kubevirt.io",
-                &name,
-                "--ignore-not-found",
-                "-o",
-                "json",
-            ];
-            faults.extend(fault::of_data_volume(&self.shell.json(&query, None).await?));
+            let answer = self.shell.json(&query::data_volume(&name), None).await?;
+            faults.extend(fault::of_data_volume(&answer));
         }
         Ok(faults)
     }

@@ -39,8 +39,7 @@ async fn a_replica_has_all_lines_in_order() {
     let files =
         [("primary", "valkey-0:6380\n"), ("announce", "valkey-1\n"), ("users.acl", "# x\n\nuser x on ~a\n")];
     let folder = folder("replica\n", &files);
-    let [users, pid] =
-        ["users.acl", "valkey.pid"].map(|name| folder.path().join(name).display().to_string());
+    let [users, pid] = ["users.acl", "valkey.pid"].map(|name| folder.path().join(name).display().to_string());
     let expected = format!(
         "port 6379\nbind * -::*\ndir \"/var/lib/my valkey\"\npidfile {pid}\naclfile {users}\ndaemonize no\nlogfile \"\"\n\
         appendonly yes\nappendfsync everysec\nsave \"\"\nmaxmemory 322122547\nmaxmemory-policy noeviction\n\

@@ -6,8 +6,9 @@ use serde_json::{Value, json};
 use super::Run;
 use crate::deploy::changes::Changes;
 use crate::deploy::query::{self, LIVE};
-use crate::deploy::release::{KAFKA_SETUP, LOG_ID, NAMESPACES, Release, Setup};
+use crate::deploy::release::{LOG_ID, NAMESPACES, Release, Setup};
 use crate::deploy::target::holds;
+use crate::line::Line;
 use crate::shell::last_lines;
 
 /// If these passwords change, the setup job has to tell Kafka.
@@ -22,29 +23,40 @@ impl Run<'_> {
             output::note("  nothing changed, they are there");
             return Ok(());
         }
-        self.apply(folder, false).await
+        self.apply(folder, false, None).await
     }
 
-    pub(super) async fn install(&mut self, release: &'static Release, folder: &str) -> Result<()> {
+    pub(super) async fn install(
+        &mut self,
+        release: &'static Release,
+        folder: &str,
+        fetch: &Line,
+    ) -> Result<()> {
         let definition = self.shell.json(&release.find(), None).await?;
         if definition.is_object() && !is_ours(release, &definition) {
             output::note(format_args!("  {} is there and not by this command: left as it is", release.name));
             self.foreign.insert(release.name);
             return Ok(());
         }
-        self.apply(folder, false).await
+        self.shell.script(fetch).await?;
+        self.apply(folder, false, None).await
     }
 
-    pub(super) async fn apply(&mut self, folder: &str, force: bool) -> Result<()> {
+    pub(super) async fn apply(
+        &mut self,
+        folder: &str,
+        force: bool,
+        setup: Option<&'static Setup>,
+    ) -> Result<()> {
         let rendered = self.shell.build(folder).await?;
         let before = self.shell.json(&LIVE, Some(&rendered)).await?;
         let after = self.shell.json(&query::apply(force), Some(&rendered)).await?;
         let changes = Changes::between(&before, &after);
         output::note(format_args!("  {changes}"));
-        let setup = place(&KAFKA_SETUP);
-        if changes.changed.iter().any(|name| name == KAFKA_PASSWORDS) && changes.unchanged.contains(&setup) {
-            output::note(format_args!("  {KAFKA_PASSWORDS} changed: {setup} runs again"));
-            self.shell.kubectl(&query::delete_setup(&KAFKA_SETUP), None).await?;
+        let is_new = changes.changed.iter().any(|name| name == KAFKA_PASSWORDS);
+        if let Some(setup) = setup.filter(|setup| is_new && changes.unchanged.contains(&place(setup))) {
+            output::note(format_args!("  {KAFKA_PASSWORDS} changed: {} runs again", place(setup)));
+            self.shell.kubectl(&query::delete_setup(setup), None).await?;
             self.shell.json(&query::apply(force), Some(&rendered)).await?;
         }
         self.changes.add(changes);

@@ -16,8 +16,8 @@ impl Run<'_> {
         self.shell.kubectl(&["-n", NAMESPACE, "create", "job", job, &from], None).await?;
         let target = Target::new(Kind::Job, NAMESPACE, job);
         let name = format!("job/{job}");
-        if let Some(fault) = Wait::new(self.shell, &target, self.pace).run().await? {
-            let told = told(self.shell, &fault).await;
+        if let Some(fault) = Wait::new(&self.shell, &target, self.pace).run().await? {
+            let told = told(&self.shell, &fault).await;
             if fault.object.starts_with("job ") {
                 output::note(format_args!("{cron_job} failed: the count is not proven\n{told}"));
                 return Ok(false);

@@ -3,6 +3,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::{Fault, Patience, images, items, text, warning};
+use crate::deploy::query;
 use crate::deploy::target::condition;
 
 const MOUNT: &[&str] = &["FailedMount", "FailedAttachVolume", "FailedCreatePodSandBox"];
@@ -92,10 +93,10 @@ fn of_container(pod: &Value, status: &Value, around: &Trouble<'_>) -> Option<Fau
             let ended = text(status, "/lastState/terminated/reason");
             let code = status["lastState"]["terminated"]["exitCode"].as_u64().unwrap_or_default();
             let said = format!("started {} times, ended with exit code {code} ({ended})", count + 1);
-            let log = ["-n", namespace, "logs", pod_name, "-c", container, "--previous", "--tail=20"];
+            let log = query::log_before(namespace, pod_name, container);
             let patience = if count > before { Patience::Short } else { Patience::Endless };
             let advice = format!("type: kubectl {}", log[..7].join(" "));
-            Some(fault(&said).advise(advice).lasting(patience).with_log(&log))
+            Some(fault(&said).advise(advice).lasting(patience).with_log(log))
         }
         _ => None,
     }

@@ -1,6 +1,7 @@
 use serde_json::Value;
 
 use super::{Fault, Patience, text, warning};
+use crate::deploy::query;
 use crate::deploy::target::{Kind, Operator, Target, condition, holds};
 
 /// What an object says of itself.
@@ -11,14 +12,13 @@ pub(crate) fn of_object(target: &Target, object: &Value) -> Option<Fault> {
     match target.kind {
         Kind::Job => {
             let failed = condition(object, "Failed").filter(|found| found["status"] == "True")?;
-            let log = ["-n", namespace, "logs", &format!("job/{name}"), "--all-containers", "--tail=30"];
             let fault = Fault::new(
                 format!("job {namespace}/{name}"),
                 text(failed, "/reason"),
                 text(failed, "/message"),
             );
             let advice = format!("type: kubectl -n {namespace} logs job/{name} --all-containers");
-            Some(fault.advise(advice).lasting(Patience::None).with_log(&log))
+            Some(fault.advise(advice).lasting(Patience::None).with_log(query::log_of_job(namespace, name)))
         }
         Kind::Deployment => {
             let failed = condition(object, "ReplicaFailure").filter(|found| found["status"] == "True")?;

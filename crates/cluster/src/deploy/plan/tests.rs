@@ -18,6 +18,7 @@ pub(crate) fn request(overlay: &str) -> Request {
         run: "1".to_owned(),
         data: false,
         rollback: false,
+        mirror: None,
     }
 }
 
@@ -45,14 +46,14 @@ fn text(request: &Request) -> String {
 fn the_plain_overlay_is_brought_up_by_these_commands() {
     let expected = include_str!("plain.txt");
     let found = text(&with_registry("plain"));
-    assert!(found == expected, "crates/cli/src/deploy/plan/plain.txt should be:\n{found}");
+    assert!(found == expected, "crates/cluster/src/deploy/plan/plain.txt should be:\n{found}");
 }
 
 #[test]
 fn the_minikube_overlay_is_brought_up_by_these_commands() {
     let expected = include_str!("minikube.txt");
     let found = text(&with_registry("minikube"));
-    assert!(found == expected, "crates/cli/src/deploy/plan/minikube.txt should be:\n{found}");
+    assert!(found == expected, "crates/cluster/src/deploy/plan/minikube.txt should be:\n{found}");
 }
 
 #[test]
@@ -74,6 +75,16 @@ fn only_what_the_overlay_has_is_pushed() {
     assert_eq!(pushed("plain"), format!("{at}/gateway:0.2.0 {at}/kafka:0.2.0 {at}/workload:0.2.0"));
     assert_eq!(pushed("gke"), format!("{at}/gateway:0.2.0 {at}/valkey-disk:0.2.0 {at}/workload:0.2.0"));
     assert!(!text(&request("plain")).contains("push"));
+}
+
+#[test]
+fn what_others_made_is_copied_before_anything_is_applied() {
+    let mirrored = Request { mirror: Some("linux/arm64".to_owned()), ..with_registry("plain") };
+    let (with, without) = (text(&mirrored), text(&with_registry("plain")));
+    let generated = without.lines().find(|line| line.contains("generate.sh")).expect("it generates");
+    let copied = "kustomize build k8s/overlays/plain | blackfriday image mirror registry.test:5000 --kustomize \
+                  k8s/generated/images --mirror-platform linux/arm64";
+    assert_eq!(with, without.replace(generated, &format!("{generated}\n{copied}\n{generated}")));
 }
 
 #[test]
