@@ -90,7 +90,7 @@ readonly kafka_users=(writer consumer clima-writer clima-consumer verify redrive
 
 # The least that each client of Valkey does: then its ACL LOG stays empty.
 valkey_users() {
-    local shown='posicion:* ventas:global:* reportes:total ranking:* stats:* historial:precio:* serie:ventas country_counts total_messages'
+    local shown='posicion:* ventas:global:* reportes:total ranking:* stats:* historial:precio:* serie:ventas serie:precio:* country_counts total_messages'
     local read_only write_only
     read -ra read_only <<<"$shown"
     read -ra write_only <<<"$shown ultimo:* detenido:* empezado:* idempotencia:* esquema reportes:total:* clima:*"

@@ -1,6 +1,6 @@
 // Charts and bars. Drawn as SVG by hand: uPlot and its like draw into a canvas, which no stylesheet, screen reader or test can read.
 import { writeLabel } from "./labels.js";
-import { clock, exactMoment, number, share, text, timeAxis } from "./texts.js";
+import { clock, moment, number, share, text, timeAxis } from "./texts.js";
 
 const RIGHT = 14, TOP = 26, BOTTOM = 40;
 const SECOND = 1000;
@@ -100,20 +100,49 @@ export function drawSeries(chart, known, most, now, waiting) {
   readable(chart, shown.map((point) => ({ x: toX(point.t_ms) + wide * 0.4, y: toY(point.ventas), at: clock(point.t_ms), value: `${number(point.ventas)} ${text("perSecond")}` })));
 }
 
-/** Prices over time: a dot for each sale. Null: not known yet. */
-export function drawHistory(chart, known, waiting) {
+/** Seconds without a sale over which a line is still drawn; beyond it nothing says what the price was. */
+const JOINED = 5 * SECOND;
+
+/** Prices over time: a band from the lowest to the highest, a line of their mean, a dot where there are no neighbours. Null: not known yet. */
+export function drawPrices(chart, known, waiting) {
   if (!known?.length) return empty(chart, text("history"), known ? waiting : "");
-  const prices = known.map((point) => Number(point.precio));
-  const low = prices.reduce((a, b) => Math.min(a, b)), high = prices.reduce((a, b) => Math.max(a, b));
-  const scale = roundTicks(low, high, 0.01);
-  const from = known[0].t_ms, to = known[known.length - 1].t_ms;
+  const least = known.reduce((a, b) => (Number(b.precio_minimo) < Number(a.precio_minimo) ? b : a)).precio_minimo;
+  const most = known.reduce((a, b) => (Number(b.precio_maximo) > Number(a.precio_maximo) ? b : a)).precio_maximo;
+  const scale = roundTicks(Number(least), Number(most), 0.01);
+  const step = known[0].segundos * SECOND;
+  const from = known[0].t_ms, to = known[known.length - 1].t_ms + step;
   const y = { title: text("price"), label: (value) => number(value.toFixed(2)), ...scale };
-  const { toX, toY } = axes(chart, y, from === to ? { from: from - SECOND, to: to + SECOND } : { from, to });
-  const dots = known.map((point, n) => ({ x: toX(point.t_ms), y: toY(prices[n]), at: exactMoment(point.t_ms), value: number(point.precio) }));
-  add(chart, "path", { class: "dots", d: dots.map(({ x, y }) => `M${x.toFixed(1)} ${y.toFixed(1)}h0`).join("") });
-  const least = known[prices.indexOf(low)].precio, most = known[prices.indexOf(high)].precio;
+  const { toX, toY } = axes(chart, y, { from, to });
+  const points = known.map((of) => ({
+    x: toX(of.t_ms + step / 2), y: toY(Number(of.precio_promedio)), low: toY(Number(of.precio_minimo)), high: toY(Number(of.precio_maximo)),
+    at: moment(of.t_ms), value: priceWords(of), cells: [of.precio_promedio, of.precio_minimo, of.precio_maximo, of.ventas].map(number),
+  }));
+  const isJoined = (n) => n > 0 && known[n].t_ms - known[n - 1].t_ms <= step + JOINED;
+  const runs = points.reduce((all, point, n) => {
+    if (isJoined(n)) all[all.length - 1].push(point); else all.push([point]);
+    return all;
+  }, []);
+  for (const run of runs) drawRun(chart, run);
   chart.setAttribute("aria-label", `${text("history")}: ${number(least)} – ${number(most)}`);
-  readable(chart, dots);
+  readable(chart, points);
+}
+
+/** One sale has its price; several have a mean, and where they lie. */
+function priceWords(of) {
+  if (of.ventas === 1) return number(of.precio_promedio);
+  return `${number(of.precio_promedio)} (${number(of.precio_minimo)} – ${number(of.precio_maximo)}) · ${number(of.ventas)} ${text("sales")}`;
+}
+
+function drawRun(chart, run) {
+  const path = (points) => points.map(([x, y]) => `${x.toFixed(1)} ${y.toFixed(1)}`).join("L");
+  if (run.length === 1) {
+    const [{ x, y, low, high }] = run;
+    add(chart, "path", { class: "spread", d: `M${path([[x, low], [x, high]])}` });
+    return add(chart, "path", { class: "dots", d: `M${path([[x, y]])}h0` });
+  }
+  const edge = [...run.map(({ x, high }) => [x, high]), ...run.map(({ x, low }) => [x, low]).reverse()];
+  add(chart, "path", { class: "band", d: `M${path(edge)}Z` });
+  return add(chart, "path", { class: "mean", d: `M${path(run.map(({ x, y }) => [x, y]))}` });
 }
 
 const charts = new WeakMap();
@@ -175,7 +204,7 @@ function tabulate({ points, table }) {
   if (!table?.parentElement.open) return;
   table.tBodies[0].replaceChildren(...points.map((point) => {
     const row = document.createElement("tr");
-    for (const words of [point.at, point.value]) row.insertCell().textContent = words;
+    for (const words of [point.at, ...(point.cells ?? [point.value])]) row.insertCell().textContent = words;
     return row;
   }).reverse());
 }

@@ -1,6 +1,6 @@
 // Shows what the server says, and only that: no number is added up or moved between two events. Shares are the one thing that is
 // reckoned here.
-import { drawBars, drawHistory, drawSeries } from "./charts.js";
+import { drawBars, drawPrices, drawSeries } from "./charts.js";
 import { addTo, goOn, labelControls, listenToControls, pausedAt, seconds, series } from "./controls.js";
 import { fitLabels, writeLabel } from "./labels.js";
 import { age, categoryName, kept, language, moment, money, number, span, text, title } from "./texts.js";
@@ -142,7 +142,7 @@ function serverNow() {
 function draw() {
   const waiting = waits() ? text("waiting") : text("none");
   drawSeries(byId("series"), latest && series.points, seconds, serverNow(), waiting);
-  drawHistory(byId("history"), latest?.categorias?.find((of) => of.categoria === category)?.historial, waiting);
+  drawPrices(byId("history"), latest?.categorias?.find((of) => of.categoria === category)?.precios, waiting);
 }
 
 function label() {

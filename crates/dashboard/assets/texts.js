@@ -8,7 +8,7 @@ const TEXTS = {
     rate: "Ventas por segundo", peak: "máximo en", highest: "máximo", quiet: "sin ventas en este tiempo", table: "Tabla", value: "valor", series: "Ventas por segundo", mas_vendido: "Más vendido", menos_vendido: "Menos vendido",
     reports: "Reportes por categoría", top: "Productos más vendidos (unidades)", topOf: "Más vendidos de la categoría (unidades)", now: "ahora",
     precio_promedio: "Precio promedio", cantidad_promedio: "Cantidad promedio", history: "Historial de precios", clima: "Reportes del clima",
-    time: "hora de aceptación", price: "precio", perSecond: "ventas/s", none: "sin ventas en esta categoría",
+    time: "hora de aceptación", price: "precio", sales: "ventas", band: "Línea: promedio. Banda: del más bajo al más alto.", precios: "Historial de precios", perSecond: "ventas/s", none: "sin ventas en esta categoría",
     lost: "Sin conexión con el servidor.", full: "El servidor no admite más páginas por ahora.", silent: "El servidor no da señales.", ausente: "Valkey no responde.", ilegible: "Valkey tiene datos que no se pueden leer.",
     agree: "Valkey y Redis coinciden", differ: "≠ Valkey y Redis no coinciden", redis: "Redis", redis_ausente: "Redis no responde.", redis_ilegible: "Redis tiene datos que no se pueden leer.",
     asOf: "Los números son de las", nothing: "Todavía no hay números.", unreadable: "No se pudo leer, y se muestra «–» (también en los totales):",
@@ -21,7 +21,7 @@ const TEXTS = {
     rate: "Sales per second", peak: "peak in", highest: "highest", quiet: "no sales in this time", table: "Table", value: "value", series: "Sales per second", mas_vendido: "Most sold", menos_vendido: "Least sold",
     reports: "Reports by category", top: "Most sold products (units)", topOf: "Best sellers of the category (units)", now: "now",
     precio_promedio: "Average price", cantidad_promedio: "Average quantity", history: "Price history", clima: "Weather reports",
-    time: "time of acceptance", price: "price", perSecond: "sales/s", none: "no sales in this category",
+    time: "time of acceptance", price: "price", sales: "sales", band: "Line: mean. Band: from lowest to highest.", precios: "Price history", perSecond: "sales/s", none: "no sales in this category",
     lost: "No connection to the server.", full: "The server takes no more pages for now.", silent: "The server is silent.", ausente: "Valkey does not answer.", ilegible: "Valkey holds data that cannot be read.",
     agree: "Valkey and Redis agree", differ: "≠ Valkey and Redis differ", redis: "Redis", redis_ausente: "Redis does not answer.", redis_ilegible: "Redis holds data that cannot be read.",
     asOf: "The numbers are from", nothing: "There are no numbers yet.", unreadable: "Could not be read, and shown as “–” (in totals, too):",
@@ -79,9 +79,6 @@ export const clock = (ms) => format(ms, { timeStyle: "medium" });
 
 /** Time of day; with the date if that is not today. */
 export const moment = (ms) => (isSameDay(ms, Date.now()) ? clock(ms) : format(ms, { dateStyle: "medium", timeStyle: "medium" }));
-
-/** The same, with milliseconds. */
-export const exactMoment = (ms) => `${moment(ms)}.${String(ms % 1000).padStart(3, "0")}`;
 
 /** What is written below a time axis from one instant to another: its title, and an instant. */
 export function timeAxis(from, to) {

@@ -18,8 +18,8 @@ use crate::parameters::Parameters;
 use crate::refusal::Refusal;
 use crate::rows::{self, Extremes, RankedProduct, Totals};
 use crate::schemas::{AnyCategory, OneCategory};
-use crate::trouble::Trouble;
-use crate::view::{CategoryFigures, Country, Price, Second, Summary};
+use crate::trouble::{ReadError, Trouble};
+use crate::view::{CategoryFigures, Country, Price, Prices, Second, Summary, by_second};
 
 type Shared = State<Arc<Live>>;
 type Asked = Query<Vec<(String, String)>>;
@@ -34,6 +34,7 @@ pub(crate) fn router() -> OpenApiRouter<Arc<Live>> {
         .routes(routes!(productos))
         .routes(routes!(extremos))
         .routes(routes!(historial))
+        .routes(routes!(precios))
         .routes(routes!(serie))
         .routes(routes!(clima))
 }
@@ -102,6 +103,21 @@ async fn historial(State(live): Shared, Query(asked): Asked) -> Answer {
     answer(&live, None, &[category], prices).await
 }
 
+/// A category's prices by second of acceptance, oldest first: lowest, mean and highest. A second without sales is absent.
+#[utoipa::path(get, path = "/api/precios", tag = "api",
+    params(OneCategory,
+        ("n" = Option<u16>, Query, minimum = 1, maximum = 1000,
+        description = "The newest rows only, 1 to 1000")),
+    responses((status = 200, body = [Prices]), Refusal))]
+async fn precios(State(live): Shared, Query(asked): Asked) -> Answer {
+    let asked = Parameters::read(&asked, &["categoria", "n"])?;
+    let category = asked.required_category()?;
+    let read = live.snapshot().await.map_err(|error| refused(&error))?;
+    let held = read.snapshot.categories.get(category.name()).map(|of| &of.prices[..]);
+    let rows = by_second(held.unwrap_or_default());
+    held_answer(&live, json(newest(&rows, asked.rows)))
+}
+
 /// Sales by second of acceptance, oldest first. A second without sales is absent.
 #[utoipa::path(get, path = "/api/serie", tag = "api",
     params(("n" = Option<u16>, Query, minimum = 1, maximum = 1000,
@@ -132,14 +148,20 @@ async fn answer(
     histories: &[Category],
     part: impl FnOnce(&Summary) -> Response,
 ) -> Answer {
-    let all = live.read(top, histories).await.map_err(|error| {
-        error.log("Valkey");
-        match error.trouble() {
-            Trouble::Away => Problem::new(Kind::Unavailable, "Valkey does not answer"),
-            Trouble::Unreadable => Problem::new(Kind::Unreadable, error.in_full()),
-        }
-    })?;
-    live.held(part(&all)).map_err(|full| Problem::new(Kind::Overloaded, full.to_string()))
+    let all = live.read(top, histories).await.map_err(|error| refused(&error))?;
+    held_answer(live, part(&all))
+}
+
+fn held_answer(live: &Live, answer: Response) -> Answer {
+    live.held(answer).map_err(|full| Problem::new(Kind::Overloaded, full.to_string()))
+}
+
+fn refused(error: &ReadError) -> Problem {
+    error.log("Valkey");
+    match error.trouble() {
+        Trouble::Away => Problem::new(Kind::Unavailable, "Valkey does not answer"),
+        Trouble::Unreadable => Problem::new(Kind::Unreadable, error.in_full()),
+    }
 }
 
 fn newest<T>(rows: &[T], n: Option<usize>) -> &[T] {

@@ -16,7 +16,7 @@ pub(crate) fn sum<'a>(terms: impl Iterator<Item = Option<&'a str>>, places: usiz
 }
 
 /// In units of the last place.
-fn read(text: &str, places: usize) -> Option<u128> {
+pub(crate) fn read(text: &str, places: usize) -> Option<u128> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     if whole.is_empty() || fraction.len() != places || text.ends_with('.') {
         return None;
@@ -25,7 +25,8 @@ fn read(text: &str, places: usize) -> Option<u128> {
     if digits.bytes().all(|byte| byte.is_ascii_digit()) { digits.parse().ok() } else { None }
 }
 
-fn write(value: u128, places: usize) -> String {
+/// Of units of the last place.
+pub(crate) fn write(value: u128, places: usize) -> String {
     let digits = format!("{value:0>width$}", width = places + 1);
     match digits.split_at(digits.len() - places) {
         (whole, "") => whole.to_owned(),

@@ -38,7 +38,8 @@ struct Listener {
 }
 
 /// Follows the counters. Data of `resumen` is as of /api/resumen without its times of reading; of the newest three
-/// minutes of the series, of the first twenty countries, and with the prices over time of one category or none.
+/// minutes of the series, of the first twenty countries, with the prices by second of one category or none, and without the
+/// prices of single sales.
 #[utoipa::path(get, path = "/events", tag = "events",
     params(AnyCategory),
     responses((status = 200, body = StreamEvent, description = "Events resumen, estado and latido", content_type = "text/event-stream"),

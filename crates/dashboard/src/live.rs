@@ -17,7 +17,7 @@ use crate::currency::Currency;
 use crate::names::Names;
 use crate::redis::Redis;
 use crate::seats::{Full, Seat, Seats};
-use crate::shared::Shared;
+use crate::shared::{Read, Shared};
 use crate::trouble::{ReadError, Trouble};
 use crate::view::{Counters, Summary};
 
@@ -102,6 +102,11 @@ impl Live {
         Ok(all)
     }
 
+    /// What the store holds now, as [`Live::read`] reads it.
+    pub(crate) async fn snapshot(&self) -> Result<Arc<Read>, Arc<ReadError>> {
+        self.snapshots.read(None).await
+    }
+
     /// An answer that has its room among all that wait for their readers.
     pub(crate) fn held(&self, mut answer: Response) -> Result<Response, BudgetFull> {
         let bytes = answer.body().size_hint().lower();
@@ -161,7 +166,7 @@ impl Live {
 }
 
 impl Counts {
-    /// For a stream that shows the prices of one category, or none.
+    /// For a stream that shows the prices by second of one category, or of none.
     pub(crate) fn json(&self, category: Option<Category>) -> &str {
         self.json[category.map_or(Category::ALL.len(), Category::index)].get_or_init(|| {
             let lean = lean(self.counters.clone(), category);
@@ -173,8 +178,9 @@ impl Counts {
 /// What a stream shows of it.
 fn lean(mut counters: Counters, category: Option<Category>) -> Counters {
     for of in &mut counters.categorias {
+        of.historial = None;
         if category.is_none_or(|category| category.name() != of.figures.categoria) {
-            of.historial = None;
+            of.precios = None;
         }
     }
     let newest_ms = counters.serie.last().map_or(0, |second| second.t_ms);

@@ -4,6 +4,7 @@
 //! Invariant: a number is here only if the store holds it, or is an exact sum of such numbers. What it does not hold is
 //! `null`, never zero; what it holds but cannot be read is `null`, too, and is named in `ilegibles`.
 
+mod prices;
 mod read;
 mod weather;
 
@@ -15,6 +16,11 @@ use utoipa::ToSchema;
 
 use crate::currency::Currency;
 use crate::schemas;
+
+pub(crate) use self::prices::by_second;
+
+/// Decimal places of prices, revenue and averages.
+const PLACES: usize = 2;
 
 /// Everything, at one instant.
 #[derive(Debug, Serialize, ToSchema)]
@@ -92,6 +98,10 @@ pub(crate) struct CategoryCounters {
     /// Oldest first; null if it was not asked for.
     #[schema(required = true)]
     pub(crate) historial: Option<Vec<Price>>,
+    /// By second of acceptance, oldest first, in 200 rows at the most: if there are more seconds, each row is of several. Null
+    /// if it was not asked for.
+    #[schema(required = true)]
+    pub(crate) precios: Option<Vec<Prices>>,
 }
 
 /// The numbers of a category.
@@ -131,6 +141,30 @@ pub(crate) struct Price {
     pub(crate) t_ms: u64,
     #[schema(pattern = r"^[0-9]+\.[0-9]{2}$")]
     pub(crate) precio: String,
+}
+
+/// The prices of a category's sales of one second, or of some seconds in a row: each sale once, whatever its quantity. In units
+/// of the currency, which is the one that was sent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub(crate) struct Prices {
+    /// When the first of the seconds began.
+    pub(crate) t_ms: u64,
+    /// Seconds that the row is of; one without sales among them has no part in it.
+    #[schema(minimum = 1)]
+    pub(crate) segundos: u64,
+    /// Number of sales.
+    #[schema(minimum = 1)]
+    pub(crate) ventas: u64,
+    /// Sum of the prices, exact.
+    #[schema(pattern = r"^[0-9]+\.[0-9]{2}$")]
+    pub(crate) precio_suma: String,
+    #[schema(pattern = r"^[0-9]+\.[0-9]{2}$")]
+    pub(crate) precio_minimo: String,
+    /// The sum by the number of sales; two decimals, rounded half up.
+    #[schema(pattern = r"^[0-9]+\.[0-9]{2}$")]
+    pub(crate) precio_promedio: String,
+    #[schema(pattern = r"^[0-9]+\.[0-9]{2}$")]
+    pub(crate) precio_maximo: String,
 }
 
 /// The sales of a second.

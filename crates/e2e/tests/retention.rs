@@ -87,6 +87,13 @@ impl Counted<'_> {
         })
     }
 
+    /// The field with the highest number is another one.
+    async fn newest_field(&self, key: &str, to: &str) -> Result<Lie> {
+        let fields = self.ask(&words(&["HKEYS", key])).await?;
+        let newest = fields.lines().filter_map(|field| field.parse::<u64>().ok()).max();
+        self.field(key, &newest.context("a field")?.to_string(), to).await
+    }
+
     async fn text(&self, key: &str, to: &str) -> Result<Lie> {
         let before = self.ask(&words(&["GET", key])).await?;
         Ok(Lie {
@@ -290,6 +297,7 @@ async fn lies_about_sales(counted: &Counted<'_>) -> Result<Vec<Lie>> {
     for key in ["ranking:Ropa", "ranking:global", "historial:precio:Ropa", "serie:ventas"] {
         lies.push(counted.newest_member(key).await?);
     }
+    lies.push(counted.newest_field("serie:precio:Ropa", "1:7.00:7.00:7.00").await?);
     lies.push(counted.field("ultimo:ventas", "3", "7:0000000000000000").await?);
     Ok(lies)
 }

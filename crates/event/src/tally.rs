@@ -11,6 +11,7 @@ use crate::category::Category;
 use crate::id::EventId;
 use crate::money::Money;
 use crate::product::ProductId;
+use crate::second_prices::SecondPrices;
 use crate::time::Timestamp;
 
 /// How much of the time series is kept. Part of the meaning of the counters: everything that folds into one store
@@ -19,7 +20,7 @@ use crate::time::Timestamp;
 pub struct Bounds {
     /// Newest price points kept of each category.
     pub history_len: usize,
-    /// Seconds of the sales-per-second series kept, counted back from the newest sale.
+    /// Seconds kept of sales and prices by second, counted back from the newest sale.
     pub series_seconds: u64,
 }
 
@@ -79,8 +80,11 @@ pub struct SaleTally {
     bounds: Bounds,
     categories: [CategoryTally; 4],
     price_range: Option<(Money, Money)>,
-    seconds: BTreeMap<u64, u64>,
+    seconds: BTreeMap<u64, OfSecond>,
 }
+
+/// Of the sales of a second, by category.
+type OfSecond = [Option<SecondPrices>; 4];
 
 impl SaleTally {
     /// The tally of no sales.
@@ -93,7 +97,9 @@ impl SaleTally {
         let draft = &sale.draft;
         let units = u64::from(draft.quantity.units());
         self.widen(draft.price, draft.price);
-        self.add_second(sale.accepted_at.seconds(), 1);
+        if let Some(second) = self.second(sale.accepted_at.seconds()) {
+            add_prices(&mut second[draft.category.index()], &SecondPrices::of(draft.price));
+        }
         let category = &mut self.categories[draft.category.index()];
         category.sales += 1;
         category.price_cents += u128::from(draft.price.cents());
@@ -115,8 +121,11 @@ impl SaleTally {
         if let Some((min, max)) = other.price_range {
             self.widen(min, max);
         }
-        for (second, sales) in &other.seconds {
-            self.add_second(*second, *sales);
+        for (second, theirs) in &other.seconds {
+            let Some(mine) = self.second(*second) else { continue };
+            for (mine, theirs) in mine.iter_mut().zip(theirs) {
+                theirs.iter().for_each(|theirs| add_prices(mine, theirs));
+            }
         }
         for (mine, theirs) in self.categories.iter_mut().zip(&other.categories) {
             mine.sales += theirs.sales;
@@ -152,9 +161,15 @@ impl SaleTally {
         self.price_range
     }
 
-    /// Sales by second since the epoch, above the floor of [`Bounds::series_seconds`].
-    pub fn seconds(&self) -> &BTreeMap<u64, u64> {
-        &self.seconds
+    /// Sales by second since the epoch, oldest first, above the floor of [`Bounds::series_seconds`].
+    pub fn seconds(&self) -> impl Iterator<Item = (u64, u64)> {
+        let sales = |of: &OfSecond| of.iter().flatten().map(|prices| prices.sales).sum();
+        self.seconds.iter().map(move |(second, of)| (*second, sales(of)))
+    }
+
+    /// Prices of one category by second, as [`SaleTally::seconds`] has its sales. A second without sales is absent.
+    pub fn prices(&self, category: Category) -> impl Iterator<Item = (u64, &SecondPrices)> {
+        self.seconds.iter().filter_map(move |(second, of)| Some((*second, of[category.index()].as_ref()?)))
     }
 
     fn widen(&mut self, min: Money, max: Money) {
@@ -164,16 +179,21 @@ impl SaleTally {
         });
     }
 
-    fn add_second(&mut self, second: u64, sales: u64) {
+    /// The place of a second, unless it lies below the floor, which a newer second raises.
+    fn second(&mut self, second: u64) -> Option<&mut OfSecond> {
         let newest = self.seconds.last_key_value().map_or(second, |(newest, _)| *newest);
         let floor = newest.max(second).saturating_sub(self.bounds.series_seconds.saturating_sub(1));
-        if second < floor {
-            return;
-        }
-        *self.seconds.entry(second).or_default() += sales;
         if second > newest {
             self.seconds = self.seconds.split_off(&floor);
         }
+        (second >= floor).then(|| self.seconds.entry(second).or_default())
+    }
+}
+
+fn add_prices(to: &mut Option<SecondPrices>, prices: &SecondPrices) {
+    match to {
+        Some(sum) => sum.merge(prices),
+        None => *to = Some(*prices),
     }
 }
 

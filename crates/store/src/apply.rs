@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use blackfriday_event::{
     Category, CountedKey, IDEMPOTENCY_WINDOW_MS, IdempotencyKey, KeyWindow, PricePoint, ProductId, SaleTally,
-    WeatherReport, WeatherTally, digest_from_hex, digest_to_hex,
+    SecondPrices, WeatherReport, WeatherTally, digest_from_hex, digest_to_hex,
 };
 use redis::{Cmd, cmd};
 use serde::Serialize;
@@ -98,6 +98,8 @@ struct WireCategory {
     revenue: String,
     products: Vec<String>,
     history: Vec<String>,
+    /// Seconds and what is stored of each in turns.
+    prices: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -213,7 +215,6 @@ impl WireSales {
             categories: Category::ALL.iter().map(|category| WireCategory::of(tally, *category)).collect(),
             seconds: tally
                 .seconds()
-                .iter()
                 .flat_map(|(second, sales)| [second.to_string(), sales.to_string()])
                 .collect(),
             places: keys.map(WireKeys::of).collect(),
@@ -235,6 +236,10 @@ impl WireCategory {
                 .history()
                 .iter()
                 .flat_map(|point| [point.accepted_at.to_string(), price_member(point)])
+                .collect(),
+            prices: tally
+                .prices(category)
+                .flat_map(|(second, prices)| [second.to_string(), prices_text(prices)])
                 .collect(),
         }
     }
@@ -262,6 +267,11 @@ impl WireWeather {
 /// another time, and both points belong to the history.
 fn price_member(point: &PricePoint) -> String {
     format!("{}:{}:{}", point.accepted_at, point.id, point.price)
+}
+
+/// What is stored of a second's prices: the number of sales, the sum, the lowest and the highest.
+fn prices_text(of: &SecondPrices) -> String {
+    format!("{}:{}.{:02}:{}:{}", of.sales, of.cents / 100, of.cents % 100, of.min, of.max)
 }
 
 impl WireKeys {

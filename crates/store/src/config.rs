@@ -52,7 +52,7 @@ pub struct StoreConfig {
     #[arg(long, env = "BLACKFRIDAY_STORE_HISTORY_LEN", default_value_t = 500,
           value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub history_len: u32,
-    /// Seconds of the sales-per-second series kept, counted back from the newest sale.
+    /// Seconds kept of the series of sales and of prices, counted back from the newest sale.
     #[arg(long, env = "BLACKFRIDAY_STORE_SERIES_SECONDS", default_value_t = 900,
           value_parser = clap::value_parser!(u32).range(1..=86_400))]
     pub series_seconds: u32,
@@ -60,7 +60,7 @@ pub struct StoreConfig {
     #[arg(long, env = "BLACKFRIDAY_STORE_WEATHER_TTL_S", default_value_t = 86_400,
           value_parser = clap::value_parser!(u32).range(1..))]
     pub weather_ttl_s: u32,
-    /// Seconds that price history and series are kept after the last sale; 0 keeps them. With any other value the two are
+    /// Seconds that price history and both series are kept after the last sale; 0 keeps them. With any other value they are
     /// not verified: what is missing may have expired.
     #[arg(long, env = "BLACKFRIDAY_STORE_SERIES_TTL_S", default_value_t = 0)]
     pub series_ttl_s: u32,
@@ -102,7 +102,7 @@ impl StoreConfig {
     /// What the store remembers of the bounds.
     pub(crate) fn schema(&self) -> [(&'static str, String); 4] {
         [
-            ("version", "2".to_owned()),
+            ("version", "3".to_owned()),
             ("history_len", self.history_len.to_string()),
             ("series_seconds", self.series_seconds.to_string()),
             ("weather_ttl_s", self.weather_ttl_s.to_string()),

@@ -18,6 +18,8 @@
 local CATEGORIES = { 'Electronica', 'Ropa', 'Hogar', 'Belleza' }
 local EXACT = 9007199254740992 -- 2^53: up to here a sorted set's scores are exact
 local CHUNK = 1000 -- members of one command; Lua unpacks up to 8000 values
+-- Of the sales of a second: how many, the sum of their prices, the lowest and the highest.
+local PRICES = '^(%d+):(%d+%.%d%d):(%d+%.%d%d):(%d+%.%d%d)$'
 local MOST_FORGOTTEN = 10000 -- idempotency keys, in one call that adds no more than half as many
 local WRITES = {
   string = { 'SET' },
@@ -27,6 +29,7 @@ local WRITES = {
 
 -- Adds two non-negative integers given as digits, in chunks of 14: the sum of two chunks stays below 2^53.
 local function add(a, b)
+  if #a < 15 and #b < 15 then return string.format('%.0f', tonumber(a) + tonumber(b)) end
   local sum, carry, i, j = {}, 0, #a, #b
   while i > 0 or j > 0 or carry > 0 do
     local x = i > 0 and tonumber(string.sub(a, math.max(1, i - 13), i)) or 0
@@ -42,6 +45,10 @@ end
 
 -- Divides digits by a number below 4.5e14, rounded half up.
 local function divide(digits, by)
+  if #digits < 15 then
+    local doubled = 2 * tonumber(digits) + by
+    return string.format('%.0f', (doubled - doubled % (2 * by)) / (2 * by))
+  end
   local doubled = add(add(digits, digits), string.format('%.0f', by))
   local quotient, rest = {}, 0
   for at = 1, #doubled do
@@ -281,10 +288,29 @@ local function read_seconds(key, seconds)
   return counts, tonumber(redis.call('ZRANGE', key, -1, -1, 'WITHSCORES')[2] or '0')
 end
 
+-- The first ones of what is in turns.
+local function firsts(pairs)
+  local firsts = {}
+  for at = 1, #pairs, 2 do firsts[#firsts + 1] = pairs[at] end
+  return firsts
+end
+
+-- The stored prices of these seconds, which are seconds and prices in turns.
+local function read_prices(key, prices, expiring)
+  check_key(key, 'hash')
+  permit('HDEL', key, '0')
+  if expiring then permit('PEXPIREAT', key, '1') end
+  local stored, seconds = {}, firsts(prices)
+  for first = 1, #seconds, CHUNK do
+    local part = redis.call('HMGET', key, unpack(seconds, first, math.min(first + CHUNK - 1, #seconds)))
+    for at = 1, #part do stored[first + at - 1] = check_value(key, part[at], PRICES) end
+  end
+  return stored
+end
+
 -- Reads the units of products, which are names and units in turns.
 local function read_units(key, products)
-  local scores, names = {}, {}
-  for at = 1, #products, 2 do names[#names + 1] = products[at] end
+  local scores, names = {}, firsts(products)
   for first = 1, #names, CHUNK do
     local part = redis.call('ZMSCORE', key, unpack(names, first, math.min(first + CHUNK - 1, #names)))
     for at = 1, #part do
@@ -335,7 +361,7 @@ local function read_sales(keys, tally, expiring)
   stored.max, stored.min = check_extremes(keys, has_sales)
   check_key(keys.ranking, 'zset')
   check_both(keys.ranking, redis.call('EXISTS', keys.ranking) == 1, keys.reports, has_sales)
-  stored.units_of, stored.units = {}, {}
+  stored.units_of, stored.units, stored.prices = {}, {}, {}
   for at = 1, 4 do
     check_category(keys, at, counts[at], expiring)
     local products = tally.categories[at].products
@@ -346,6 +372,7 @@ local function read_sales(keys, tally, expiring)
         wrong(keys.ranking, 'has less of ' .. products[2 * nth - 1] .. ' than ' .. keys.ranking_of[at])
       end
     end
+    stored.prices[at] = read_prices(keys.prices_of[at], tally.categories[at].prices, expiring)
   end
   if expiring then
     permit('PEXPIREAT', keys.series, '1')
@@ -399,22 +426,65 @@ end
 
 -- Sales per second: score and first part of a member are the second, the second part is the count. Whatever is there of a
 -- second gives way to its one member.
-local function add_seconds(key, seconds, stored, kept)
-  local floor = math.max(stored.newest, tonumber(seconds[#seconds - 1])) - kept + 1
+local function add_seconds(key, seconds, stored, floor)
   for at = 1, #seconds, 2 do
     local second = seconds[at]
     if tonumber(second) >= floor then
       redis.call('ZREMRANGEBYSCORE', key, second, second)
-      redis.call('ZADD', key, second, second .. ':' .. add(stored.seconds[at] or '0', seconds[at + 1]))
+      redis.call('ZADD', key, second, second .. ':' .. add(stored[at] or '0', seconds[at + 1]))
     end
   end
-  redis.call('ZREMRANGEBYSCORE', key, '-inf', '(' .. string.format('%.0f', floor))
+end
+
+local function merge_prices(stored, more)
+  if not stored then return more end
+  local sales, sum, min, max = string.match(stored, PRICES)
+  local more_sales, more_sum, low, high = string.match(more, PRICES)
+  if tonumber(low) < tonumber(min) then min = low end
+  if tonumber(high) > tonumber(max) then max = high end
+  sum = with_point(add(without_point(sum), without_point(more_sum)))
+  return add(sales, more_sales) .. ':' .. sum .. ':' .. min .. ':' .. max
+end
+
+-- Prices by second: `prices` is seconds and prices in turns, `stored` what there is of each.
+local function add_prices(key, prices, stored, floor)
+  local merged = {}
+  for nth, before in ipairs(stored) do
+    local second = prices[2 * nth - 1]
+    if tonumber(second) >= floor then
+      merged[#merged + 1] = second
+      merged[#merged + 1] = merge_prices(before, prices[2 * nth])
+    end
+  end
+  write_pairs('HSET', key, merged)
+end
+
+-- Where prices have a second, the sales per second have it, too.
+local function forget_seconds(keys, floor)
+  local below = '(' .. string.format('%.0f', floor)
+  local seconds = redis.call('ZRANGE', keys.series, '-inf', below, 'BYSCORE')
+  if #seconds == 0 then return end
+  for at, member in ipairs(seconds) do seconds[at] = string.match(member, '^[^:]*') end
+  for at = 1, 4 do remove('HDEL', keys.prices_of[at], seconds) end
+  redis.call('ZREMRANGEBYSCORE', keys.series, '-inf', below)
+end
+
+-- Everything by second, of the newest seconds.
+local function add_by_second(keys, tally, stored, kept)
+  local newest = tonumber(tally.seconds[#tally.seconds - 1])
+  local floor = math.max(stored.newest, newest) - kept + 1
+  add_seconds(keys.series, tally.seconds, stored.seconds, floor)
+  for at = 1, 4 do add_prices(keys.prices_of[at], tally.categories[at].prices, stored.prices[at], floor) end
+  forget_seconds(keys, floor)
 end
 
 local function expire(keys, now, seconds)
   local at = string.format('%.0f', (now + tonumber(seconds)) * 1000)
   redis.call('PEXPIREAT', keys.series, at)
-  for category = 1, 4 do redis.call('PEXPIREAT', keys.history_of[category], at) end
+  for category = 1, 4 do
+    redis.call('PEXPIREAT', keys.history_of[category], at)
+    redis.call('PEXPIREAT', keys.prices_of[category], at)
+  end
 end
 
 local function sale_keys(KEYS, places)
@@ -424,7 +494,7 @@ local function sale_keys(KEYS, places)
     max = KEYS[first + 1], min = KEYS[first + 2], reports = KEYS[first + 3], ranking = KEYS[first + 4],
     price_sum = KEYS[first + 5], units_sum = KEYS[first + 6], revenue_sum = KEYS[first + 7],
     price_mean = KEYS[first + 8], units_mean = KEYS[first + 9], series = KEYS[first + 10],
-    reports_of = four(11), ranking_of = four(15), history_of = four(19),
+    reports_of = four(11), ranking_of = four(15), history_of = four(19), prices_of = four(23),
   }
 end
 
@@ -465,7 +535,7 @@ local function apply_sales(KEYS, ARGV)
         add_category(counters, at, tally.categories[at], stored, sums, length)
       end
     end
-    add_seconds(counters.series, tally.seconds, stored, seconds)
+    add_by_second(counters, tally, stored, seconds)
     if expiring then expire(counters, stored.now, to_live) end
   end
   for nth = 1, #places do remember(keys[nth], tally.places[nth], newest[nth]) end

@@ -3,8 +3,15 @@ use blackfriday_event::{Category, WeatherReport};
 /// How the names begin of what belongs to partitions.
 const POSITIONS: [&str; 6] = ["posicion:", "ultimo:", "detenido:", "empezado:", "idempotencia:", "esquema"];
 /// How those of the counters of sales begin.
-const SALES: [&str; 6] =
-    ["ventas:global:", "reportes:total", "ranking:", "stats:", "historial:precio:", "serie:ventas"];
+const SALES: [&str; 7] = [
+    "ventas:global:",
+    "reportes:total",
+    "ranking:",
+    "stats:",
+    "historial:precio:",
+    "serie:ventas",
+    "serie:precio:",
+];
 /// How those of the counters of weather reports begin.
 const WEATHER: [&str; 3] = ["clima:", "country_counts", "total_messages"];
 
@@ -132,6 +139,11 @@ impl Keys {
         self.named("serie:ventas")
     }
 
+    /// Prices by second.
+    pub(crate) fn prices_of(&self, category: Category) -> String {
+        format!("{}serie:precio:{category}", self.prefix)
+    }
+
     pub(crate) fn country_counts(&self) -> String {
         self.named("country_counts")
     }
@@ -161,6 +173,7 @@ impl Keys {
         keys.extend(Category::ALL.map(|category| self.reports_of(category)));
         keys.extend(Category::ALL.map(|category| self.ranking_of(category)));
         keys.extend(Category::ALL.map(|category| self.history_of(category)));
+        keys.extend(Category::ALL.map(|category| self.prices_of(category)));
         keys
     }
 

@@ -59,6 +59,6 @@ pub use part::Part;
 pub use partitions::StoredPartition;
 pub use policy::{Eviction, Memory};
 pub use snapshot::{
-    CategorySnapshot, PriceAt, ProductUnits, SalesAt, Snapshot, SnapshotRequest, WeatherSnapshot,
+    CategorySnapshot, PriceAt, PricesAt, ProductUnits, SalesAt, Snapshot, SnapshotRequest, WeatherSnapshot,
 };
 pub use store::Store;

@@ -94,7 +94,7 @@ pub struct State {
     prices: Option<(u32, u32)>,
     sales: BTreeMap<Category, Sums>,
     units: BTreeMap<String, u128>,
-    seconds: BTreeMap<u64, u64>,
+    seconds: BTreeMap<u64, u128>,
     countries: BTreeMap<String, u128>,
     reports: BTreeMap<String, WeatherReport>,
     lost: BTreeMap<(String, i32), Lost>,
@@ -111,6 +111,17 @@ struct Sums {
     units_by_product: BTreeMap<String, u128>,
     /// Time, identity, price.
     history: BTreeSet<(u64, String, String)>,
+    /// By second.
+    prices: BTreeMap<u64, Prices>,
+}
+
+/// The prices of a category's sales of one second.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Prices {
+    sales: u128,
+    cents: u128,
+    min: u32,
+    max: u32,
 }
 
 impl State {
@@ -159,7 +170,8 @@ impl State {
             Recorded::Counted => self.count_sale(sale),
             Recorded::Undecided => {
                 self.undecided.sales += 1;
-                *self.undecided.seconds.entry(sale.accepted_at.seconds()).or_default() += 1;
+                let second = (sale.draft.category, sale.accepted_at.seconds());
+                *self.undecided.seconds.entry(second).or_default() += 1;
             }
             Recorded::Repeated | Recorded::Conflicting => {}
         }
@@ -215,15 +227,27 @@ impl State {
         if sums.history.len() > self.config.bounds().history_len {
             sums.history.pop_first();
         }
-        *self.seconds.entry(sale.accepted_at.seconds()).or_default() += 1;
+        let second = sale.accepted_at.seconds();
+        let prices =
+            sums.prices.entry(second).or_insert(Prices { sales: 0, cents: 0, min: cents, max: cents });
+        prices.sales += 1;
+        prices.cents += u128::from(cents);
+        prices.min = prices.min.min(cents);
+        prices.max = prices.max.max(cents);
+        *self.seconds.entry(second).or_default() += 1;
         self.forget_seconds();
     }
 
     fn forget_seconds(&mut self) {
         let newest = *self.seconds.keys().next_back().unwrap_or(&0);
         let kept = u64::from(self.config.series_seconds);
-        while self.seconds.keys().next().is_some_and(|oldest| *oldest + kept <= newest) {
-            self.seconds.pop_first();
+        while let Some(oldest) =
+            self.seconds.keys().next().filter(|oldest| **oldest + kept <= newest).copied()
+        {
+            self.seconds.remove(&oldest);
+            for sums in self.sales.values_mut() {
+                sums.prices.remove(&oldest);
+            }
         }
     }
 }

@@ -72,6 +72,7 @@ mod tests {
             "p:stats:precio:suma",
             "p:historial:precio:Ropa",
             "p:serie:ventas",
+            "p:serie:precio:Ropa",
         ];
         let of_weather = [
             "p:posicion:clima",

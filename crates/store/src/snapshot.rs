@@ -15,7 +15,7 @@ use crate::keys::Keys;
 pub struct SnapshotRequest {
     /// Most sold products of each ranking.
     pub top: usize,
-    /// Categories whose prices over time are wanted: by far the largest part.
+    /// Categories whose prices over time are wanted, the newest and by second: by far the largest part.
     pub histories: Vec<Category>,
     /// The topic of sales, whose positions are wanted.
     pub topic: String,
@@ -73,6 +73,8 @@ pub struct CategorySnapshot {
     pub newest_at_ms: Option<u64>,
     /// The newest prices, oldest first, if they were asked for.
     pub history: Vec<PriceAt>,
+    /// The prices by second, oldest first, if they were asked for.
+    pub prices: Vec<PricesAt>,
 }
 
 /// A product and its units sold.
@@ -91,6 +93,21 @@ pub struct PriceAt {
     pub at_ms: u64,
     /// Two decimals.
     pub price: String,
+}
+
+/// The prices of a category's sales of one second. A part that is missing is empty.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct PricesAt {
+    /// Seconds since the Unix epoch; 0 if the store has no number there, and then nothing else either.
+    pub second: u64,
+    /// Number of sales, exact.
+    pub sales: String,
+    /// Sum of their prices, two decimals.
+    pub sum: String,
+    /// The lowest price, two decimals.
+    pub min: String,
+    /// The highest price, two decimals.
+    pub max: String,
 }
 
 /// The sales of a second.
@@ -135,8 +152,12 @@ pub(crate) fn commands(keys: &Keys, request: &SnapshotRequest) -> Pipeline {
     }
     for category in Category::ALL {
         ranking(&mut all, &keys.ranking_of(category), top);
-        let first = if request.histories.contains(&category) { 0 } else { -1 };
+        let with_prices = request.histories.contains(&category);
+        let first = if with_prices { 0 } else { -1 };
         all.cmd("ZRANGE").arg(keys.history_of(category)).arg(first).arg(-1).arg("WITHSCORES");
+        if with_prices {
+            all.cmd("HGETALL").arg(keys.prices_of(category));
+        }
     }
     all.cmd("ZRANGE").arg(keys.series()).arg(0).arg(-1).arg("WITHSCORES");
     weather(&mut all, keys);
@@ -191,7 +212,11 @@ fn read_all(answers: &mut Answers, request: &SnapshotRequest) -> Result<Snapshot
         let mut history: Vec<_> =
             answers.take::<Vec<(String, f64)>>()?.into_iter().filter_map(price_at).collect();
         let newest_at_ms = history.last().map(|point| point.at_ms);
-        if !request.histories.contains(&category) {
+        let mut by_second = Vec::new();
+        if request.histories.contains(&category) {
+            by_second.extend(answers.take::<BTreeMap<String, String>>()?.iter().map(prices_at));
+            by_second.sort_unstable();
+        } else {
             history.clear();
         }
         let of = |hash: &BTreeMap<String, String>| hash.get(name).cloned();
@@ -207,6 +232,7 @@ fn read_all(answers: &mut Answers, request: &SnapshotRequest) -> Result<Snapshot
                 least_sold,
                 newest_at_ms,
                 history,
+                prices: by_second,
             };
             snapshot.categories.insert(name, category);
         }
@@ -264,6 +290,13 @@ fn product_units((product_id, units): (String, f64)) -> ProductUnits {
 fn price_at((member, at_ms): (String, f64)) -> Option<PriceAt> {
     let (_, price) = member.rsplit_once(':')?;
     Some(PriceAt { at_ms: at_ms as u64, price: price.to_owned() })
+}
+
+fn prices_at((second, prices): (&String, &String)) -> PricesAt {
+    let Ok(second) = second.parse() else { return PricesAt::default() };
+    let mut parts = prices.splitn(4, ':');
+    let mut part = || parts.next().unwrap_or_default().to_owned();
+    PricesAt { second, sales: part(), sum: part(), min: part(), max: part() }
 }
 
 fn sales_at(member: &str) -> Option<SalesAt> {

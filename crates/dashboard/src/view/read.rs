@@ -1,15 +1,15 @@
 //! From the store's snapshot. Its numbers are text that anybody may have changed, so each is read before it is passed on.
 
 use blackfriday_event::Category;
-use blackfriday_store::{CategorySnapshot, PriceAt, ProductUnits, SalesAt, Snapshot};
+use blackfriday_store::{CategorySnapshot, PriceAt, PricesAt, ProductUnits, SalesAt, Snapshot};
 
-use super::{CategoryCounters, CategoryFigures, Counters, Price, Product, Second, Summary, Weather};
+use super::{
+    CategoryCounters, CategoryFigures, Counters, PLACES, Price, Prices, Product, Second, Summary, Weather,
+    prices,
+};
 use crate::decimal;
 use crate::names::Names;
 use crate::shared::Read;
-
-/// Decimal places of prices, revenue and averages.
-const PLACES: usize = 2;
 
 /// By when what was accepted in a second is counted, if the consumer keeps up: milliseconds after its end.
 const COUNTED_AFTER_MS: u64 = 500;
@@ -95,13 +95,15 @@ impl CategoryCounters {
             precio_promedio: decimal("precio_promedio", &of.price_mean, PLACES),
             cantidad_promedio: decimal("cantidad_promedio", &of.units_mean, PLACES),
         };
-        let historial = with_history.then(|| unreadable.prices(category, &of.history));
+        let historial = with_history.then(|| unreadable.history(category, &of.history));
+        let precios = with_history.then(|| unreadable.prices(category, &of.prices));
         Self {
             figures,
             mas_vendido: of.most_sold.first().map(product),
             menos_vendido: of.least_sold.as_ref().map(product),
             productos: of.most_sold.iter().map(product).collect(),
             historial,
+            precios,
         }
     }
 }
@@ -120,14 +122,23 @@ impl Second {
 }
 
 impl Unreadable {
-    /// The prices over time that are decimals. If some are not, that is named here.
-    fn prices(&mut self, category: Category, history: &[PriceAt]) -> Vec<Price> {
+    /// The newest prices that are decimals. If some are not, that is named here.
+    fn history(&mut self, category: Category, history: &[PriceAt]) -> Vec<Price> {
         let readable = history.iter().filter(|at| decimal::is_readable(&at.price, PLACES));
         let prices: Vec<_> = readable.map(|at| Price { t_ms: at.at_ms, precio: at.price.clone() }).collect();
         if prices.len() < history.len() {
             self.0.push(format!("categorias.{category}.historial"));
         }
         prices
+    }
+
+    /// The prices by second that can be read. If some cannot, that is named here.
+    fn prices(&mut self, category: Category, held: &[PricesAt]) -> Vec<Prices> {
+        let (rows, all) = prices::in_few_rows(held);
+        if !all {
+            self.0.push(format!("categorias.{category}.precios"));
+        }
+        rows
     }
 
     /// The text if it is a decimal. Else it is named here, unless it is rightly absent.

@@ -33,6 +33,7 @@ async fn the_summary_says_what_the_store_holds_and_nothing_else() -> Result<()> 
     ensure!(of["ventas"] == 2 && of["precio_promedio"] == "15.25", "{of}");
     ensure!(of["cantidad_promedio"] == "2.00" && of["ingresos"] == "51.50", "{of}");
     ensure!(of["historial"].as_array().is_some_and(|history| history.len() == 2), "{of}");
+    ensure!(of["precios"].as_array().is_some_and(|prices| prices.len() == 2), "{of}");
     ensure!(all["categorias"][Category::Belleza.index()]["ventas"].is_null(), "nothing was sold there");
     ensure!(all["serie"].as_array().is_some_and(|series| series.len() == 3), "{all}");
     ensure!(all["posiciones"] == json!({"0": 3}) && all["ilegibles"] == json!([]), "{all}");
@@ -57,6 +58,12 @@ async fn the_other_routes_are_flat_rows_of_the_same() -> Result<()> {
         ),
         ("/api/productos", 2, json!({"puesto": 3, "producto_id": "R-2", "etiqueta": "R-2", "unidades": 1})),
         ("/api/historial?categoria=Ropa&n=1", 0, json!({"t_ms": 1_700_000_002_000_u64, "precio": "20.00"})),
+        (
+            "/api/precios?categoria=Ropa",
+            0,
+            json!({"t_ms": 1_700_000_001_000_u64, "segundos": 1, "ventas": 1, "precio_suma": "10.50",
+                "precio_minimo": "10.50", "precio_promedio": "10.50", "precio_maximo": "10.50"}),
+        ),
         ("/api/serie?n=1", 0, json!({"t_ms": 1_700_000_003_000_u64, "ventas": 1})),
         ("/api/clima?n=1", 0, json!({"pais": "Guatemala", "reportes": 3})),
         (
@@ -91,6 +98,7 @@ async fn wrong_parameters_are_named_with_what_is_allowed() -> Result<()> {
         ("/api/productos?top=3", "top", "categoria"),
         ("/api/serie?n=%FF", "n", "1000"),
         ("/api/historial", "categoria", "Belleza"),
+        ("/api/precios", "categoria", "Belleza"),
         ("/api/resumen?categoria=Ropa", "categoria", "n"),
         ("/api/totales?n=1", "n", "takes none"),
         ("/events?categoria=x", "categoria", "Belleza"),
@@ -115,6 +123,11 @@ async fn what_cannot_be_read_is_absent_and_named() -> Result<()> {
     ensure!(all["ingresos"].is_null() && all["ventas"] == 3, "{all}");
     ensure!(all["categorias"][Category::Hogar.index()]["ingresos"] == "6.93", "{all}");
     ensure!(all["ilegibles"] == json!(["categorias.Ropa.ingresos"]), "{all}");
+    dashboard.valkey.command(&["HSET", "serie:precio:Ropa", "1700000001", "1:?"]).await?;
+    let (_, all) = dashboard.get("/api/resumen").await?;
+    ensure!(all["ilegibles"] == json!(["categorias.Ropa.ingresos", "categorias.Ropa.precios"]), "{all}");
+    let (_, rows) = dashboard.get("/api/precios?categoria=Ropa").await?;
+    ensure!(rows.as_array().is_some_and(|rows| rows.len() == 1), "{rows}");
 
     dashboard.valkey.command(&["DEL", "serie:ventas"]).await?;
     dashboard.valkey.command(&["SET", "serie:ventas", "x"]).await?;

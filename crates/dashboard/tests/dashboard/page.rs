@@ -135,7 +135,7 @@ async fn points_are_read_by_arrow_keys_and_in_a_table() -> Result<()> {
     tab.press("#history", "Escape").await?;
     tab.becomes("document.getElementById('history-readout').textContent", None).await?;
     tab.click("#history + details summary").await?;
-    let cells = "[...document.querySelectorAll('#history-table td')].at(-1).textContent";
+    let cells = "document.querySelector('#history-table td:nth-child(2)').textContent";
     tab.becomes(cells, Some("49,999.99")).await?;
     tab.close().await
 }
@@ -265,6 +265,44 @@ async fn nobody_is_shut_out() -> Result<()> {
 }
 
 #[tokio::test]
+async fn prices_are_a_band_and_the_line_of_their_mean() -> Result<()> {
+    let mut dashboard = Dashboard::start().await?;
+    let second = |cents: [u64; 3]| cents.map(|cents| (Category::Ropa, "R-1", cents, 1));
+    dashboard.count_from_every(1_700_000_000_000, 300, &second([1_000, 3_000, 123_456])).await?;
+    dashboard.count_from_every(1_700_000_001_000, 300, &second([2_000, 2_000, 2_000])).await?;
+    dashboard.count_from_every(1_700_000_060_000, 300, &second([500, 1_000, 501])).await?;
+    let tab = Tab::open(dashboard.address, "/?categoria=Ropa&lang=es", "es").await?;
+    tab.shows("ventas", Some("9")).await?;
+    let drawn = |class: &str| format!("document.querySelectorAll('#history .{class}').length");
+    // The last second has no neighbour.
+    for (class, number) in [("band", "1"), ("mean", "1"), ("spread", "1"), ("dots", "1")] {
+        tab.becomes(&drawn(class), Some(number)).await?;
+    }
+    let named = "document.getElementById('history').getAttribute('aria-label')";
+    tab.becomes(named, Some("Historial de precios: 5.00 – 1,234.56")).await?;
+    let read = "document.getElementById('history-readout').textContent.split(' · ').slice(1).join(' · ')";
+    tab.press("#history", "Home").await?;
+    tab.becomes(read, Some("424.85 (10.00 – 1,234.56) · 3 ventas")).await?;
+    tab.press("#history", "End").await?;
+    tab.becomes(read, Some("6.67 (5.00 – 10.00) · 3 ventas")).await?;
+    // The band is where its prices are: below its highest, and around its mean.
+    let band = "document.querySelector('#history .band').getBBox()";
+    let mean = "document.querySelector('#history .mean').getBBox()";
+    tab.becomes(
+        &format!("{band}.y < {mean}.y && {band}.y + {band}.height > {mean}.y + {mean}.height"),
+        Some("true"),
+    )
+    .await?;
+    tab.click("#history ~ details summary").await?;
+    let cells = "[...document.querySelectorAll('#history-table tbody tr:last-child td')].slice(1).map((of) => of.textContent).join(' ')";
+    tab.becomes(cells, Some("424.85 10.00 1,234.56 3")).await?;
+    tab.click("#language").await?;
+    tab.becomes(named, Some("Price history: 5.00 – 1,234.56")).await?;
+    tab.picture("prices", 390, true).await?;
+    tab.close().await
+}
+
+#[tokio::test]
 async fn what_does_not_change_is_left_alone() -> Result<()> {
     let mut dashboard = Dashboard::start().await?;
     dashboard.count(&sales()).await?;
@@ -330,6 +368,11 @@ async fn category_and_language_can_be_chosen() -> Result<()> {
     tab.shows("categorias.Hogar.mas_vendido.producto_id", Some("H-1")).await?;
     tab.becomes("document.querySelector('#history .dots').getAttribute('d').includes('h0')", Some("true"))
         .await?;
+    tab.becomes(
+        "document.querySelector('#history-table th:nth-child(2)').textContent",
+        Some("Average price"),
+    )
+    .await?;
     tab.click("#language").await?;
     tab.becomes(heading, Some("Ingresos")).await?;
     tab.becomes("document.documentElement.lang", Some("es")).await?;

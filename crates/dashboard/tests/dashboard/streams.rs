@@ -76,12 +76,16 @@ async fn a_stream_tells_changes_only_and_a_pulse() -> Result<()> {
     }
     dashboard.count(&[(Category::Ropa, "R-1", 100, 1)]).await?;
     let all = events.news("resumen").await?;
-    ensure!(all["ventas"] == 1 && all["categorias"][Category::Ropa.index()]["historial"].is_null(), "{all}");
+    ensure!(all["ventas"] == 1 && all["categorias"][Category::Ropa.index()]["precios"].is_null(), "{all}");
 
     let mut ropa = Events::open(&dashboard, "?categoria=ropa").await?;
     let all = ropa.news("resumen").await?;
-    ensure!(all["categorias"][Category::Ropa.index()]["historial"][0]["precio"] == "1.00", "{all}");
-    ensure!(all["categorias"][Category::Hogar.index()]["historial"].is_null(), "{all}");
+    ensure!(all["categorias"][Category::Ropa.index()]["precios"][0]["precio_promedio"] == "1.00", "{all}");
+    ensure!(all["categorias"][Category::Hogar.index()]["precios"].is_null(), "{all}");
+    ensure!(
+        all["categorias"][Category::Ropa.index()]["historial"].is_null(),
+        "it is in the API alone: {all}"
+    );
     Ok(())
 }
 

@@ -67,10 +67,20 @@ impl Dashboard {
         first_ms: u64,
         sales: &[(Category, &str, u64, i64)],
     ) -> Result<()> {
+        self.count_from_every(first_ms, 1000, sales).await
+    }
+
+    /// As [`Dashboard::count_from`], so many milliseconds apart.
+    pub(crate) async fn count_from_every(
+        &mut self,
+        first_ms: u64,
+        pause_ms: u64,
+        sales: &[(Category, &str, u64, i64)],
+    ) -> Result<()> {
         let mut tally = SaleTally::new(self.store.bounds());
-        for ((category, product, cents, units), second) in sales.iter().zip(0..) {
+        for ((category, product, cents, units), at) in sales.iter().zip(0..) {
             self.position += 1;
-            let millis = first_ms + second * 1000;
+            let millis = first_ms + at * pause_ms;
             tally.fold(&Sale {
                 id: EventId::new_v7(),
                 accepted_at: Timestamp::from_millis(millis).context("in range")?,

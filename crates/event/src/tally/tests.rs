@@ -102,9 +102,23 @@ proptest! {
         }
         let prices = || sales.iter().map(|sale| sale.draft.price);
         prop_assert_eq!(tally.price_range(), prices().min().zip(prices().max()));
-        let mut seconds = BTreeMap::<u64, u64>::new();
-        sales.iter().for_each(|sale| *seconds.entry(sale.accepted_at.seconds()).or_default() += 1);
-        let floor = seconds.keys().last().map_or(0, |newest| (newest + 1).saturating_sub(BOUNDS.series_seconds));
-        prop_assert_eq!(tally.seconds(), &seconds.split_off(&floor));
+        let newest = sales.iter().map(|sale| sale.accepted_at.seconds()).max().unwrap_or(0);
+        let floor = (newest + 1).saturating_sub(BOUNDS.series_seconds);
+        let mut by_second = BTreeMap::<_, Vec<_>>::new();
+        for sale in sales.iter().filter(|sale| sale.accepted_at.seconds() >= floor) {
+            by_second.entry(sale.accepted_at.seconds()).or_default().push(sale);
+        }
+        let counts: Vec<_> = by_second.iter().map(|(second, of)| (*second, of.len() as u64)).collect();
+        prop_assert_eq!(tally.seconds().collect::<Vec<_>>(), counts);
+        for category in Category::ALL {
+            let prices = by_second.iter().filter_map(|(second, of)| {
+                let prices = || of.iter().filter(|sale| sale.draft.category == category).map(|sale| sale.draft.price);
+                let (min, max) = prices().min().zip(prices().max())?;
+                let cents = prices().map(|price| u128::from(price.cents())).sum();
+                Some((*second, SecondPrices { sales: prices().count() as u64, cents, min, max }))
+            });
+            let got: Vec<_> = tally.prices(category).map(|(second, prices)| (second, *prices)).collect();
+            prop_assert_eq!(got, prices.collect::<Vec<_>>());
+        }
     }
 }

@@ -81,8 +81,8 @@ impl State {
         if self.config.series_ttl_s == 0 {
             return BTreeSet::new();
         }
-        let histories = Category::ALL.into_iter().map(|category| self.keys.history_of(category));
-        histories.chain([self.keys.series()]).collect()
+        let of_category = |category| [self.keys.history_of(category), self.keys.prices_of(category)];
+        Category::ALL.into_iter().flat_map(of_category).chain([self.keys.series()]).collect()
     }
 }
 

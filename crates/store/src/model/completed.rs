@@ -1,8 +1,8 @@
 //! The state that the records which are left lead to, if what the store holds beyond them is of lost ones.
 //!
 //! One key of each fact is believed, never below what the records that are left add up to: the sales of a category, the
-//! sums of prices and revenue, the units by product, the reports by country. Every other key has to agree with those. What is
-//! of a single record is believed if a lost record's time allows for it.
+//! sums of prices and revenue, the prices by second, the units by product, the reports by country. Every other key has to
+//! agree with those. What is of a single record is believed if a lost record's time allows for it.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use blackfriday_event::{Category, EventId, MAX_QUANTITY, Timestamp, WeatherDraft
 use super::compare::fields_of;
 use super::expected::EXACT;
 use super::lost::Lost;
-use super::{Difference, State, Value, decimal};
+use super::{Difference, Prices, State, Value, decimal};
 use crate::apply::LastRecord;
 
 /// Above it a number is none of ours, and what is calculated with it would overflow.
@@ -122,16 +122,21 @@ impl State {
         }
     }
 
+    /// The prices by second, and the sales by second with them.
     fn complete_seconds(&mut self, store: &Dump, until: u64) {
-        for member in fields_of(store, &self.keys.series()).into_iter().flat_map(BTreeMap::keys) {
-            let parts = member.split_once(':').map(|(second, sales)| (second.parse(), sales.parse::<u64>()));
-            let Some((Ok(second), Ok(stored))) = parts else { continue };
-            let decided = self.seconds.get(&second).copied().unwrap_or(0);
-            let undecided = self.undecided.seconds.get(&second).copied().unwrap_or(0);
-            let most = if second <= until { u64::MAX } else { decided.saturating_add(undecided) };
-            if (decided.max(1)..=most).contains(&stored) {
-                self.seconds.insert(second, stored);
+        for (category, sums) in &mut self.sales {
+            for (second, text) in fields_of(store, &self.keys.prices_of(*category)).into_iter().flatten() {
+                let Some((second, stored)) = second.parse().ok().zip(Prices::parse(text)) else { continue };
+                let undecided = self.undecided.seconds.get(&(*category, second)).copied().unwrap_or(0);
+                let most = if second <= until { u128::MAX } else { undecided };
+                if stored.can_be_with_more(sums.prices.get(&second), most) {
+                    sums.prices.insert(second, stored);
+                }
             }
+        }
+        self.seconds.clear();
+        for (second, of) in self.sales.values().flat_map(|sums| &sums.prices) {
+            *self.seconds.entry(*second).or_default() += of.sales;
         }
         self.forget_seconds();
     }
@@ -219,6 +224,29 @@ impl State {
     fn room(&self, of_sales: bool) -> u128 {
         let lost = self.lost.values().filter(|lost| lost.of_sales == of_sales);
         lost.map(|lost| u128::try_from(lost.begin).unwrap_or(0)).sum()
+    }
+}
+
+impl Prices {
+    fn parse(text: &str) -> Option<Self> {
+        let mut parts = text.splitn(4, ':');
+        let sales: u64 = parts.next()?.parse().ok()?;
+        let mut amount = || parts.next().and_then(cents).filter(|cents| *cents < MOST);
+        let (cents, min, max) = (amount()?, amount()?, amount()?);
+        let price = |cents: u128| u32::try_from(cents).ok();
+        Some(Self { sales: sales.into(), cents, min: price(min)?, max: price(max)? })
+    }
+
+    /// Whether it can be what these prices and some more add up to, up to `most`.
+    fn can_be_with_more(self, counted: Option<&Self>, most: u128) -> bool {
+        let counted = counted.copied().unwrap_or(Self { sales: 0, cents: 0, ..self });
+        let more = self.sales.checked_sub(counted.sales).zip(self.cents.checked_sub(counted.cents));
+        more.is_some_and(|(sales, cents)| {
+            (1..=most).contains(&sales)
+                && self.min <= counted.min
+                && self.max >= counted.max
+                && (sales * u128::from(self.min)..=sales * u128::from(self.max)).contains(&cents)
+        })
     }
 }
 

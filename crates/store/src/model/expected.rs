@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use blackfriday_event::WeatherReport;
 
 use super::admission::CountedWith;
-use super::{State, Sums, Value, decimal};
+use super::{Prices, State, Sums, Value, decimal};
 
 /// Up to here the scores of a sorted set are exact; the ranking stops there.
 pub(super) const EXACT: u128 = 1 << 53;
@@ -104,6 +104,11 @@ impl State {
                 |(at, id, price): &(u64, String, String)| (format!("{at}:{id}:{price}"), at.to_string());
             expected
                 .insert(keys.history_of(*category), Value::Sorted(sums.history.iter().map(point).collect()));
+            if !sums.prices.is_empty() {
+                let of_second = |(second, of): (&u64, &Prices)| (second.to_string(), of.to_text());
+                let prices = sums.prices.iter().map(of_second).collect();
+                expected.insert(keys.prices_of(*category), Value::Hash(prices));
+            }
         }
     }
 
@@ -119,6 +124,13 @@ impl State {
             let at_ms = report.accepted_at.millis() + u64::from(self.config.weather_ttl_s) * 1000;
             expected.insert(key.clone(), Value::Expiring { at_ms, value: Box::new(weather(report)) });
         }
+    }
+}
+
+impl Prices {
+    fn to_text(self) -> String {
+        let Self { sales, cents, min, max } = self;
+        format!("{sales}:{}:{}:{}", decimal(cents), decimal(min.into()), decimal(max.into()))
     }
 }
 

@@ -11,6 +11,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use blackfriday_event::Category;
+
 use super::admission::{CountedKeys, CountedWith, Trace};
 use super::compare::fields_of;
 use super::{State, Value};
@@ -38,8 +40,8 @@ pub(super) struct Lost {
 pub(super) struct Undecided {
     pub(super) sales: u128,
     pub(super) reports: u128,
-    /// Sales by second.
-    pub(super) seconds: BTreeMap<u64, u64>,
+    /// Sales by category and second.
+    pub(super) seconds: BTreeMap<(Category, u64), u128>,
 }
 
 impl State {

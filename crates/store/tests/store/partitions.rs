@@ -249,9 +249,9 @@ fn what_is_not_ours_is_named_where_positions_are_read(kind: ValkeyKind) {
     let sales = [sale(Category::Ropa, "P-1", 1)];
     for (spoil, key, detail) in [
         (["DEL", "esquema"].as_slice(), "esquema", "is missing while posicion:ventas is there"),
-        (&["HSET", "esquema", "version", "1"], "esquema", "has version 1, not 2"),
+        (&["HSET", "esquema", "version", "2"], "esquema", "has version 2, not 3"),
         (&["HSET", "esquema", "series_seconds", "900"], "esquema", "has series_seconds 900, not 5"),
-        (&["HDEL", "esquema", "version"], "esquema", "has version unset, not 2"),
+        (&["HDEL", "esquema", "version"], "esquema", "has version unset, not 3"),
         (&["HSET", "posicion:ventas", "0", "one"], "posicion:ventas", "\"one\""),
         (&["HSET", "posicion:ventas", "0", "-1"], "posicion:ventas", "\"-1\""),
         (&["HSET", "posicion:ventas", "x", "1"], "posicion:ventas", "\"x\""),
@@ -268,19 +268,19 @@ fn what_is_not_ours_is_named_where_positions_are_read(kind: ValkeyKind) {
 /// A store that an earlier version began is not counted into: its keys mean something else.
 fn a_store_of_another_version_is_refused(kind: ValkeyKind) {
     let setup = Setup::new(kind);
-    setup.run(&["HSET", "esquema", "version", "1", "history_len", "3", "series_seconds", "5"]);
+    setup.run(&["HSET", "esquema", "version", "2", "history_len", "3", "series_seconds", "5"]);
     setup.run(&["HSET", "posicion:ventas", "0", "10"]);
     wrong(
         setup.runtime.block_on(setup.store.partitions("ventas")).map(drop),
         "esquema",
-        "has version 1, not 2",
+        "has version 2, not 3",
     );
     let before = setup.dump();
     let error = setup
         .apply(&batch(&setup.store, 10, &[sale(Category::Ropa, "P-1", 1)]))
         .expect_err("another version");
     let cause = std::error::Error::source(&error).expect("Valkey's answer").to_string();
-    assert!(cause.contains("esquema has version 1, not 2") && !error.is_retryable(), "{cause}");
+    assert!(cause.contains("esquema has version 2, not 3") && !error.is_retryable(), "{cause}");
     assert_eq!(setup.dump(), before);
 }
 

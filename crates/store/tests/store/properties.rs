@@ -151,6 +151,8 @@ fn sums_go_on_beyond_64_bits(kind: ValkeyKind) {
         setup.run(&["HSET", "stats:ingresos:suma", "Ropa", &decimal(&revenue)]);
         setup.run(&["HSET", "reportes:total", "Ropa", &sales]);
         setup.run(&["SET", "reportes:total:Ropa", &sales]);
+        let second = format!("{sales}:{}:12.49:12.51", decimal(&prices));
+        setup.run(&["HSET", "serie:precio:Ropa", "1700000000", &second]);
         let applied = setup.apply(&batch(&setup.store, 1, std::slice::from_ref(&one)));
         prop_assert_eq!(applied.expect("applies"), Outcome::Applied);
         let snapshot = setup.runtime.block_on(setup.store.snapshot(1)).expect("answers");
@@ -158,6 +160,9 @@ fn sums_go_on_beyond_64_bits(kind: ValkeyKind) {
         let plus = |digits: &str, term: u32| digits.parse::<BigUint>().expect("digits") + term;
         let (prices, units, sales) = (plus(&prices, 1_250), plus(&units, 3), plus(&sales, 1));
         prop_assert_eq!(ropa.price_sum.clone(), Some(with_point(&prices)));
+        let second = &ropa.prices[0];
+        prop_assert_eq!((second.sales.clone(), second.sum.clone()), (sales.to_string(), with_point(&prices)));
+        prop_assert_eq!((second.min.as_str(), second.max.as_str()), ("12.49", "12.51"));
         prop_assert_eq!(ropa.units_sum.clone(), Some(units.to_string()));
         prop_assert_eq!(ropa.revenue_sum.clone(), Some(with_point(&plus(&revenue, 3_750))));
         prop_assert_eq!(ropa.sales.clone(), Some(sales.to_string()));

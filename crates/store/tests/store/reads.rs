@@ -3,7 +3,8 @@
 use blackfriday_event::{Category, Money, Quantity, Sale};
 use blackfriday_stack::ValkeyKind;
 use blackfriday_store::{
-    CategorySnapshot, Outcome, PriceAt, ProductUnits, SalesAt, Snapshot, SnapshotRequest, StoreError, Value,
+    CategorySnapshot, Outcome, PriceAt, PricesAt, ProductUnits, SalesAt, Snapshot, SnapshotRequest,
+    StoreError, Value,
 };
 
 use crate::setup::{Counted, START_MS, Setup, batch, report, sale, timestamp};
@@ -47,6 +48,10 @@ fn a_snapshot_holds_what_the_store_holds(kind: ValkeyKind) {
     let price =
         |second: u64, price: &str| PriceAt { at_ms: START_MS + second * 1000, price: price.to_owned() };
     let text = |text: &str| Some(text.to_owned());
+    let prices = |second: u64, sales: &str, sum: &str, min: &str, max: &str| {
+        let [sales, sum, min, max] = [sales, sum, min, max].map(str::to_owned);
+        PricesAt { second: START_MS / 1000 + second, sales, sum, min, max }
+    };
     let ropa = CategorySnapshot {
         sales: text("4"),
         price_sum: text("1020.04"),
@@ -58,6 +63,11 @@ fn a_snapshot_holds_what_the_store_holds(kind: ValkeyKind) {
         least_sold: Some(product("C", 1)),
         newest_at_ms: Some(START_MS + 2000),
         history: vec![price(1, "0.05"), price(1, "9.99"), price(2, "1000.00")],
+        prices: vec![
+            prices(0, "1", "10.00", "10.00", "10.00"),
+            prices(1, "2", "10.04", "0.05", "9.99"),
+            prices(2, "1", "1000.00", "1000.00", "1000.00"),
+        ],
     };
     assert_eq!(all.categories["Ropa"], ropa);
     let second = |second: u64, sales: u64| SalesAt { second: START_MS / 1000 + second, sales };
@@ -73,9 +83,15 @@ fn a_snapshot_holds_what_the_store_holds(kind: ValkeyKind) {
     let request = SnapshotRequest { top: 1, histories: vec![Hogar], topic: "clima".to_owned() };
     let part = setup.runtime.block_on(setup.store.snapshot(request)).expect("answers");
     assert_eq!(part.categories["Ropa"].history, []);
+    assert_eq!(part.categories["Ropa"].prices, []);
     assert_eq!(part.categories["Ropa"].newest_at_ms, Some(START_MS + 2000));
     assert_eq!(part.categories["Hogar"].history, [price(3, "0.01")]);
     assert_eq!(part.positions[&0], 3);
+
+    setup.run(&["HSET", "serie:precio:Hogar", "x", "1:1.00:1.00:1.00", "7", "2:3.00"]);
+    let spoiled = snapshot(1).categories["Hogar"].prices.clone();
+    let half = PricesAt { second: 7, sales: "2".to_owned(), sum: "3.00".to_owned(), ..PricesAt::default() };
+    assert_eq!(spoiled, [PricesAt::default(), half, prices(3, "1", "0.01", "0.01", "0.01")]);
 
     setup.run(&["DEL", "ranking:global"]);
     setup.run(&["SET", "ranking:global", "x"]);

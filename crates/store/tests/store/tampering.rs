@@ -69,7 +69,7 @@ fn a_spoiled_key_is_an_error_and_nothing_changes(kind: ValkeyKind) {
     let setup = Setup::with(kind, &[("enable-debug-command", "yes")], |_| {});
     begin(&setup);
     let mut keys: Vec<_> = setup.dump().into_keys().collect();
-    assert_eq!(keys.len(), 23, "{keys:?}");
+    assert_eq!(keys.len(), 24, "{keys:?}");
     keys.retain(|key| !key.starts_with("clima:"));
     keys.push("clima:GT:1700000000000:00000000-0000-0000-0000-000000000008".to_owned());
     for key in &keys {
@@ -84,6 +84,9 @@ fn a_spoiled_key_is_an_error_and_nothing_changes(kind: ValkeyKind) {
         &["HSET", "reportes:total", "Ropa", "1000000000000000"],
         &["ZADD", "serie:ventas", "1700000000", "garbage"],
         &["ZADD", "serie:ventas", "1700000000", "1700000000:x"],
+        &["HSET", "serie:precio:Ropa", "1700000000", "1:12.50:12.50"],
+        &["HSET", "serie:precio:Ropa", "1700000000", "1:12.5:12.50:12.50"],
+        &["HSET", "serie:precio:Ropa", "1700000000", "-1:12.50:12.50:12.50"],
         &["HSET", "posicion:ventas", "0", "one"],
         &["HSET", "country_counts", "GT", ""],
         &["SET", "total_messages", "0x10"],
@@ -203,6 +206,27 @@ fn what_was_changed_by_hand_is_named(kind: ValkeyKind) {
             Some("1700000000000"),
             None,
         ),
+        (
+            &["HSET", "serie:precio:Ropa", "1700000000", "1:12.50:12.49:12.50"],
+            "serie:precio:Ropa",
+            Some("1700000000"),
+            Some("1:12.50:12.50:12.50"),
+            Some("1:12.50:12.49:12.50"),
+        ),
+        (
+            &["HDEL", "serie:precio:Ropa", "1700000000"],
+            "serie:precio:Ropa",
+            Some("1700000000"),
+            Some("1:12.50:12.50:12.50"),
+            None,
+        ),
+        (
+            &["HSET", "serie:precio:Hogar", "1700000000", "1:12.50:12.50:12.50"],
+            "serie:precio:Hogar",
+            Some("1700000000"),
+            None,
+            Some("1:12.50:12.50:12.50"),
+        ),
         (&["HDEL", "posicion:ventas", "0"], "posicion:ventas", Some("0"), Some("1"), None),
         (
             &["EXPIREAT", "country_counts", "9999999999"],
@@ -215,7 +239,7 @@ fn what_was_changed_by_hand_is_named(kind: ValkeyKind) {
         (&["HSET", report, "weather", "Sunny"], report, Some("weather"), Some("Rainy"), Some("Sunny")),
         (&["DEL", report], report, Some("timestamp"), Some("1700000000000"), None),
         (&["SET", "stats:precio:suma", "x"], "stats:precio:suma", None, Some("a hash"), Some("a string")),
-        (&["HSET", "esquema", "version", "3"], "esquema", Some("version"), Some("2"), Some("3")),
+        (&["HSET", "esquema", "version", "2"], "esquema", Some("version"), Some("3"), Some("2")),
     ] {
         begin(&setup);
         assert_eq!(model.compare(&setup.dump(), START_MS), []);
@@ -274,6 +298,7 @@ fn what_expires_is_not_missed(kind: ValkeyKind) {
     assert_eq!(model.compare(&found, START_MS + 1000), []);
     let expiring = |key: &str| matches!(found[key], Value::Expiring { .. });
     assert!(expiring("serie:ventas") && expiring("historial:precio:Ropa") && !expiring("ranking:Ropa"));
-    setup.run(&["DEL", "serie:ventas"]);
+    assert!(expiring("serie:precio:Ropa"));
+    setup.run(&["DEL", "serie:ventas", "serie:precio:Ropa"]);
     assert_eq!(model.compare(&setup.dump(), START_MS + 1000), []);
 }

@@ -60,12 +60,13 @@ fn totals_are_exact_sums_of_what_the_categories_hold() {
 fn what_cannot_be_read_is_named_and_has_no_total() {
     let mut ropa = category("2", "many", "1.0");
     ropa.price_mean = None;
+    ropa.prices = vec![PricesAt::default()];
     ropa.history = ["1.00", "x"].map(|price| PriceAt { at_ms: 5_000, price: price.to_owned() }).to_vec();
     let mut snapshot = snapshot([("Ropa", ropa), ("Hogar", category("3", "1", "2.00"))]);
     snapshot.price_max = Some("-1.00".to_owned());
     snapshot.weather.by_country.insert("Belice".to_owned(), "x".to_owned());
     let counts = read(&snapshot, 7_000).counters;
-    let ropa = ["unidades", "ingresos", "precio_promedio", "historial"];
+    let ropa = ["unidades", "ingresos", "precio_promedio", "historial", "precios"];
     let ropa = ropa.map(|name| format!("categorias.Ropa.{name}"));
     let others = ["precio_maximo", "clima.total", "clima.paises.Belice"].map(str::to_owned);
     assert_eq!(counts.ilegibles, [&ropa[..], &others[..]].concat());

@@ -11,7 +11,7 @@ use super::Verdict;
 use super::raw::{Event, Raw};
 
 const CATEGORIES: [&str; 4] = ["Electronica", "Ropa", "Hogar", "Belleza"];
-/// As documented: prices kept of a category, and seconds kept of the series.
+/// As documented: prices kept of a category, and seconds kept of both series.
 const HISTORY: usize = 500;
 const SERIES_S: u64 = 900;
 
@@ -32,6 +32,8 @@ struct Sums {
     revenue: u64,
     ranking: BTreeMap<String, u64>,
     history: BTreeSet<(u64, String)>,
+    /// Every price by second.
+    prices: BTreeMap<u64, Vec<u64>>,
 }
 
 /// Units by product, over all categories.
@@ -81,6 +83,7 @@ fn add_up(records: &[Raw]) -> BTreeMap<String, Expected> {
                 *sums.ranking.entry(product.clone()).or_default() += units;
                 let id = Uuid::from_slice(&record.id).unwrap_or_default();
                 sums.history.insert((record.time_ms, format!("{id}:{}", decimal(*cents))));
+                sums.prices.entry(record.time_ms / 1000).or_default().push(*cents);
                 *seconds.entry(record.time_ms / 1000).or_default() += 1;
             }
             Event::Weather { country, .. } => *countries.entry(country.clone()).or_default() += 1,
@@ -102,7 +105,7 @@ fn add_up(records: &[Raw]) -> BTreeMap<String, Expected> {
 
 fn add_sales(all: &mut BTreeMap<String, Expected>, categories: &[Sums; 4], seconds: &BTreeMap<u64, u64>) {
     let sold: Vec<_> = CATEGORIES.into_iter().zip(categories).filter(|(_, sums)| sums.sales > 0).collect();
-    let Some(newest) = seconds.keys().next_back() else { return };
+    let Some(newest_second) = seconds.keys().next_back() else { return };
     let hash = |text: &dyn Fn(&Sums) -> String| {
         Expected::Hash(sold.iter().map(|(name, sums)| ((*name).to_owned(), text(sums))).collect())
     };
@@ -122,14 +125,27 @@ fn add_sales(all: &mut BTreeMap<String, Expected>, categories: &[Sums; 4], secon
         let newest = sums.history.iter().rev().take(HISTORY);
         let history = newest.map(|(time, rest)| (format!("{time}:{rest}"), time.to_string()));
         all.insert(format!("historial:precio:{name}"), Expected::Sorted(history.collect()));
+        let kept = sums.prices.iter().filter(|(second, _)| **second + SERIES_S > *newest_second);
+        let prices: BTreeMap<_, _> =
+            kept.map(|(second, prices)| (second.to_string(), of_second(prices))).collect();
+        if !prices.is_empty() {
+            all.insert(format!("serie:precio:{name}"), Expected::Hash(prices));
+        }
         sums.ranking
             .iter()
             .for_each(|(product, units)| *ranking.entry(product.clone()).or_default() += units);
     }
     all.insert("ranking:global".to_owned(), Expected::Sorted(texts(&ranking)));
-    let kept = seconds.iter().filter(|(second, _)| **second + SERIES_S > *newest);
+    let kept = seconds.iter().filter(|(second, _)| **second + SERIES_S > *newest_second);
     let series = kept.map(|(second, sales)| (format!("{second}:{sales}"), second.to_string()));
     all.insert("serie:ventas".to_owned(), Expected::Sorted(series.collect()));
+}
+
+/// Number, sum, lowest and highest.
+fn of_second(prices: &[u64]) -> String {
+    let of = |price: Option<&u64>| decimal(price.copied().unwrap_or(0));
+    let sum = decimal(prices.iter().sum());
+    format!("{}:{sum}:{}:{}", prices.len(), of(prices.iter().min()), of(prices.iter().max()))
 }
 
 fn add_extremes(all: &mut BTreeMap<String, Expected>, records: &[Raw]) {
@@ -212,6 +228,7 @@ mod tests {
             |field: &str, value: &str| Expected::Hash(BTreeMap::from([(field.to_owned(), value.to_owned())]));
         assert_eq!(all["stats:ingresos:suma"], hash("Ropa", "9.00"));
         assert_eq!(all["posicion:ventas"], hash("0", "4"));
+        assert_eq!(all["serie:precio:Ropa"], hash("5", "3:4.50:1.50:1.50"));
         let ranking = BTreeMap::from([("a", "4"), ("b", "2")].map(|(of, n)| (of.to_owned(), n.to_owned())));
         assert_eq!(all["ranking:global"], Expected::Sorted(ranking));
     }

@@ -224,7 +224,7 @@ fn remove(key: &'static str, word: &'static str) -> impl Fn(&mut Store) {
 #[test]
 fn a_lie_about_sales_is_named_where_the_rest_of_the_log_tells() {
     let newer = "1795000310000:00000000-0000-0000-0000-000000000067:10.30";
-    let lies: [Lie<'_>; 25] = [
+    let lies: [Lie<'_>; 30] = [
         ("p:reportes:total", &set("p:reportes:total", "Electronica", "3")),
         ("p:reportes:total:Ropa", &text("p:reportes:total:Ropa", "4")),
         ("p:stats:precio:suma", &set("p:stats:precio:suma", "Electronica", "42.79")),
@@ -243,6 +243,11 @@ fn a_lie_about_sales_is_named_where_the_rest_of_the_log_tells() {
         ("p:serie:ventas", &remove("p:serie:ventas", "1795000360")),
         ("p:serie:ventas", &set("p:serie:ventas", "1795000400:1", "1795000400")),
         ("p:serie:ventas", &set("p:serie:ventas", "1795000300:x", "1795000300")),
+        ("p:serie:ventas", &remove("p:serie:precio:Ropa", "1795000060")),
+        ("p:serie:precio:Ropa", &remove("p:serie:precio:Ropa", "1795000420")),
+        ("p:serie:precio:Ropa", &set("p:serie:precio:Ropa", "1795000420", "1:10.70:10.70:10.71")),
+        ("p:serie:precio:Ropa", &set("p:serie:precio:Ropa", "1795000420", "2:21.40:10.70:10.70")),
+        ("p:serie:precio:Ropa", &set("p:serie:precio:Ropa", "1795000060", "2:21.40:10.10:10.10")),
         ("p:idempotencia:ventas:0", &remove("p:idempotencia:ventas:0", "k8")),
         ("p:idempotencia:ventas:0", &set("p:idempotencia:ventas:0", "k8", "1795000480001")),
         ("p:idempotencia:ventas:0", &set("p:idempotencia:ventas:0", "k4", "1795000480000")),
@@ -318,6 +323,7 @@ fn of_what_is_gone_the_store_is_believed() {
     assert_eq!(lie(WEATHER, set(gone, "description", "another")), []);
     assert_eq!(lie(WEATHER, |store| drop(store.remove(gone))), []);
     assert_eq!(lie(SALES, text("p:ventas:global:precio_max", "19.90")), []);
+    assert_eq!(lie(SALES, set("p:serie:precio:Ropa", "1795000060", "1:10.11:10.11:10.11")), []);
     assert_eq!(
         lie(SALES, remove("p:idempotencia:ventas:0:evento", "k4")).len(),
         1,

@@ -86,6 +86,20 @@ fn a_counter_that_was_changed_is_named() {
     );
 }
 
+#[test]
+fn prices_of_a_second_that_were_changed_are_named() {
+    let (key, second) = ("serie:precio:Ropa", (NOW_MS / 1000).to_string());
+    let spoil = |dump: &mut BTreeMap<String, Value>| {
+        let Some(Value::Hash(prices)) = dump.get_mut(key) else { panic!("{dump:?}") };
+        prices.insert(second.clone(), "6:539.94:89.98:89.99".to_owned());
+    };
+    let proof = Case::new().proof_of(spoil);
+    assert_eq!(faults(&proof), [("keys that differ", 1)]);
+    let found = &proof.differences[0];
+    assert_eq!((found.key.as_str(), found.field.as_deref()), (key, Some(second.as_str())));
+    assert_eq!(found.expected.as_deref(), Some("6:539.94:89.99:89.99"));
+}
+
 /// Two sales under one key, both acknowledged: the second is in the dead letters, and its client was told otherwise.
 #[test]
 fn two_sales_under_one_key_are_in_conflict_and_named() {
