@@ -11,6 +11,9 @@ pub(crate) fn of_object(target: &Target, object: &Value) -> Option<Fault> {
     let describe = |resource: &str| format!("type: kubectl -n {namespace} describe {resource} {name}");
     match target.kind {
         Kind::Job => {
+            // As it was asked for.
+            let namespace = target.namespace.unwrap_or(namespace);
+            let name = target.name.as_deref().unwrap_or(name);
             let failed = condition(object, "Failed").filter(|found| found["status"] == "True")?;
             let fault = Fault::new(
                 format!("job {namespace}/{name}"),
