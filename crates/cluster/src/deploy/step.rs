@@ -2,7 +2,7 @@
 //!
 //! Invariant: a step runs what it says here, and nothing else. `Shell::only` holds that, so that a dry run prints all of it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::query;
 use super::release::{Release, Setup};
@@ -98,32 +98,12 @@ impl Step {
             |folder: &str, words: &[String]| shell.build_line(folder).pipe(shell.line(words.iter().cloned()));
         let kubectl = |line: &[&str]| shell.line(line.iter().copied());
         match self {
-            Self::Preflight { arguments } => {
-                let words = words(["blackfriday", "doctor"]).into_iter().chain(arguments.iter().cloned());
-                vec![Line::new(words.chain(shell.flags().iter().cloned()))]
-            }
-            Self::Push { archive, to, component } => {
-                let (archive, component) = (archive.display().to_string(), component.display().to_string());
-                vec![Line::new(["blackfriday", "image", "push", &archive, to, "--kustomize", &component])]
-            }
-            Self::PushWorkload { file, to, reference } => {
-                let (file, reference) = (file.display().to_string(), reference.display().to_string());
-                vec![Line::new([
-                    "blackfriday",
-                    "workload",
-                    "push",
-                    to,
-                    &file,
-                    "--reference-file",
-                    &reference,
-                ])]
-            }
+            Self::Preflight { arguments } => vec![preflight(shell, arguments)],
+            Self::Push { archive, to, component } => vec![push(archive, to, component)],
+            Self::PushWorkload { file, to, reference } => vec![push_workload(file, to, reference)],
             Self::Generate { line, .. } => vec![line.clone()],
             Self::Mirror { overlay, host, platform, component } => {
-                let component = component.display().to_string();
-                let copy = ["blackfriday", "image", "mirror", host, "--kustomize", &component];
-                let copy = copy.into_iter().chain(["--mirror-platform", platform]);
-                vec![shell.build_line(overlay).pipe(Line::new(copy))]
+                vec![shell.build_line(overlay).pipe(mirror(host, platform, component))]
             }
             Self::Namespaces { folder } => {
                 vec![
@@ -175,6 +155,27 @@ impl Step {
             Self::RemoveSecrets(folder) => vec![Line::new(["rm", "-r", &folder.display().to_string()])],
         }
     }
+}
+
+fn preflight(shell: &Shell, arguments: &[String]) -> Line {
+    let words = words(["blackfriday", "doctor"]).into_iter().chain(arguments.iter().cloned());
+    Line::new(words.chain(shell.flags().iter().cloned()))
+}
+
+fn push(archive: &Path, to: &str, component: &Path) -> Line {
+    let (archive, component) = (archive.display().to_string(), component.display().to_string());
+    Line::new(["blackfriday", "image", "push", &archive, to, "--kustomize", &component])
+}
+
+fn push_workload(file: &Path, to: &str, reference: &Path) -> Line {
+    let (file, reference) = (file.display().to_string(), reference.display().to_string());
+    Line::new(["blackfriday", "workload", "push", to, &file, "--reference-file", &reference])
+}
+
+fn mirror(host: &str, platform: &str, component: &Path) -> Line {
+    let component = component.display().to_string();
+    let copy = ["blackfriday", "image", "mirror", host, "--kustomize", &component];
+    Line::new(copy.into_iter().chain(["--mirror-platform", platform]))
 }
 
 /// What a job of this name does.

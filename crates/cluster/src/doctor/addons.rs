@@ -138,7 +138,7 @@ fn outdated(pod: &Pod) -> Option<&str> {
     images.filter(|image| image.contains("ingress-nginx/controller")).find(|image| {
         let tag = image.split_once(":v").map_or("", |(_, tag)| tag.split('@').next().unwrap_or_default());
         let numbers: Vec<u64> = tag.split('.').map_while(|number| number.parse().ok()).collect();
-        numbers.len() == INGRESS_NGINX.len() && numbers.as_slice() < &INGRESS_NGINX
+        numbers.len() == INGRESS_NGINX.len() && numbers[..] < INGRESS_NGINX[..]
     })
 }
 
