@@ -13,7 +13,8 @@ use tokio::process::{Child, ChildStderr, Command};
 use tokio::time::{sleep, timeout};
 
 const ME: &str = env!("CARGO_BIN_EXE_blackfriday");
-const LIMIT: Duration = Duration::from_secs(120);
+/// Two logs and two stores start, on a machine that others may fill.
+const LIMIT: Duration = Duration::from_secs(200);
 /// How often it is killed under load.
 const KILLS: usize = 2;
 
@@ -147,7 +148,8 @@ impl Up {
     fn servers(&self, program: &str) -> Result<Vec<i32>> {
         let mut found = Vec::new();
         for thread in std::fs::read_dir(format!("/proc/{}/task", self.id()?))? {
-            let children = std::fs::read_to_string(thread?.path().join("children"))?;
+            // A thread may have ended meanwhile.
+            let children = std::fs::read_to_string(thread?.path().join("children")).unwrap_or_default();
             for child in children.split_whitespace() {
                 let name = std::fs::read_to_string(format!("/proc/{child}/comm"))?;
                 if name.trim().starts_with(program) {
@@ -231,9 +233,11 @@ async fn servers_that_are_there_are_used_and_left_alone() -> Result<()> {
     let load = ["load", "--url", gateway, "--rate", "500", "--duration", "2s", "--receipts", &receipts];
     let (code, told) = site.run(&load).await?;
     ensure!(code == Some(0), "{told}");
+    // What is counted is counted by it: nobody else goes on.
+    site.verify(&[receipts], &theirs).await?;
     ensure!(up.terminate().await? == Some(0), "it drains");
     ensure!(kafka.pid().is_some() && valkey.command(&["PING"]).await? == "PONG", "they go on");
-    site.verify(&[receipts], &theirs).await
+    Ok(())
 }
 
 /// Both logs and both stores are where they were, too.
