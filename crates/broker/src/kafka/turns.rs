@@ -54,9 +54,16 @@ pub(super) struct Sent {
 pub(super) struct Handing<'a> {
     turns: &'a Turns,
     client: &'a ThreadedProducer<Deliveries>,
-    /// The topic, and where those of its records go that may go anywhere.
-    topic: Option<(String, Option<Arc<Topic>>, Option<Arc<Partition>>)>,
+    at: Option<At>,
     groups: Vec<(Arc<Partition>, Vec<Ready>)>,
+}
+
+/// The topic of a batch's records.
+struct At {
+    name: String,
+    topic: Option<Arc<Topic>>,
+    /// Where those go that may go anywhere.
+    chosen: Option<Arc<Partition>>,
 }
 
 impl Turns {
@@ -101,7 +108,7 @@ impl Turns {
 
     /// Begins to hand a batch over.
     pub(super) fn hand_over<'a>(&'a self, client: &'a ThreadedProducer<Deliveries>) -> Handing<'a> {
-        Handing { turns: self, client, topic: None, groups: Vec::new() }
+        Handing { turns: self, client, at: None, groups: Vec::new() }
     }
 
     /// A record has its outcome. After the last one of its partition those follow that have waited.
@@ -192,10 +199,11 @@ impl Handing<'_> {
 
     /// Where a record goes; none if the client decides, because the topic or the partition is not known.
     fn partition(&mut self, record: &OutgoingRecord) -> Option<Arc<Partition>> {
-        if self.topic.as_ref().is_none_or(|(name, ..)| *name != record.topic) {
-            self.topic = Some((record.topic.clone(), self.turns.topic(&record.topic), None));
+        if self.at.as_ref().is_none_or(|at| at.name != record.topic) {
+            let (name, topic) = (record.topic.clone(), self.turns.topic(&record.topic));
+            self.at = Some(At { name, topic, chosen: None });
         }
-        let (_, topic, chosen) = self.topic.as_mut()?;
+        let At { topic, chosen, .. } = self.at.as_mut()?;
         let topic = topic.as_ref()?;
         match (record.partition, &record.key) {
             (Some(id), _) => usize::try_from(id).ok().and_then(|id| topic.partitions.get(id).cloned()),

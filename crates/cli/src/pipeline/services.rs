@@ -284,7 +284,7 @@ mod tests {
             services.spawn(name, move |context| async move {
                 context.shutdown.begun().await;
                 told.send((name, "stops"))?;
-                tokio::task::yield_now().await;
+                task::yield_now().await;
                 told.send((name, "has stopped"))?;
                 Ok(())
             });

@@ -104,7 +104,7 @@ impl Allowed {
     fn by(policies: &[&Object]) -> Self {
         let mut allowed = Self::default();
         let rules = policies.iter().flat_map(|policy| policy.part::<Vec<Value>>("/egress"));
-        for rule in rules.filter(|rule| is_dns(rule)) {
+        for rule in rules.filter(is_dns) {
             for peer in rule["to"].as_array().into_iter().flatten() {
                 allowed.add(peer);
             }

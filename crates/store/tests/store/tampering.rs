@@ -182,6 +182,13 @@ fn refused_while(setup: &Setup, key: &str, spoil: &[&[&str]]) {
     assert!(refused > 0, "{spoil:?} was not noticed");
 }
 
+// The prices of a second: of the one sale of this category, and of another one.
+const ROPA: &str = "serie:precio:Ropa";
+const HOGAR: &str = "serie:precio:Hogar";
+const SECOND: &str = "1700000000";
+const RIGHT: &str = "1:12.50:12.50:12.50";
+const WRONG: &str = "1:12.50:12.49:12.50";
+
 fn what_was_changed_by_hand_is_named(kind: ValkeyKind) {
     let setup = Setup::new(kind);
     let model = model(&setup.store);
@@ -206,27 +213,9 @@ fn what_was_changed_by_hand_is_named(kind: ValkeyKind) {
             Some("1700000000000"),
             None,
         ),
-        (
-            &["HSET", "serie:precio:Ropa", "1700000000", "1:12.50:12.49:12.50"],
-            "serie:precio:Ropa",
-            Some("1700000000"),
-            Some("1:12.50:12.50:12.50"),
-            Some("1:12.50:12.49:12.50"),
-        ),
-        (
-            &["HDEL", "serie:precio:Ropa", "1700000000"],
-            "serie:precio:Ropa",
-            Some("1700000000"),
-            Some("1:12.50:12.50:12.50"),
-            None,
-        ),
-        (
-            &["HSET", "serie:precio:Hogar", "1700000000", "1:12.50:12.50:12.50"],
-            "serie:precio:Hogar",
-            Some("1700000000"),
-            None,
-            Some("1:12.50:12.50:12.50"),
-        ),
+        (&["HSET", ROPA, SECOND, WRONG], ROPA, Some(SECOND), Some(RIGHT), Some(WRONG)),
+        (&["HDEL", ROPA, SECOND], ROPA, Some(SECOND), Some(RIGHT), None),
+        (&["HSET", HOGAR, SECOND, RIGHT], HOGAR, Some(SECOND), None, Some(RIGHT)),
         (&["HDEL", "posicion:ventas", "0"], "posicion:ventas", Some("0"), Some("1"), None),
         (
             &["EXPIREAT", "country_counts", "9999999999"],
