@@ -16,7 +16,7 @@ craneLib.cargoNextest (
     preCheck = "cargo build --locked --workspace --bins --tests";
     cargoNextestExtraArgs = lib.escapeShellArgs [
       "-E"
-      "not (binary(/^(artifact|grpc_clients|image|openapi|readme|reference|registry)$/) | package(blackfriday-cluster) & test(/^doctor::registry::/) | package(blackfriday-gateway) & test(/^catalogue::a_catalogue_is_pulled/) | package(blackfriday-stack) & test(/^a_child_can_have_a_clock_of_its_own_which_is_moved_while_it_runs$/) | package(blackfriday-lab) & test(/^a_short_run_of_every_kind_holds$/) | package(blackfriday-dashboard) & test(/^(connection|page)::|^names::a_registry_|_page_has_/))"
+      "not (binary(/^(artifact|grpc_clients|image|mirror|openapi|readme|reference|registry)$/) | package(blackfriday-cluster) & test(/^doctor::registry::/) | package(blackfriday-gateway) & test(/^catalogue::a_catalogue_is_pulled/) | package(blackfriday-stack) & test(/^a_child_can_have_a_clock_of_its_own_which_is_moved_while_it_runs$/) | package(blackfriday-lab) & test(/^a_short_run_of_every_kind_holds$/) | package(blackfriday-dashboard) & test(/^(connection|page)::|^names::a_registry_|_page_has_/))"
     ];
   }
 )
