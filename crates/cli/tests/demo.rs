@@ -50,6 +50,12 @@ impl Demo {
         found.with_context(|| format!("{text:?} after:\n{}", self.seen.join("\n")))
     }
 
+    /// What a second terminal is to be told, as far as it was read: the ports of the servers are not always the usual ones.
+    fn exports(&self) -> Vec<(String, String)> {
+        let said = self.seen.iter().filter_map(|line| line.trim().strip_prefix("export ")?.split_once('='));
+        said.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+    }
+
     fn pid(&self) -> Result<Pid> {
         let id = self.process.id().context("it runs")?;
         Pid::from_raw(i32::try_from(id)?).context("a process id")
@@ -87,7 +93,13 @@ fn words(line: &str) -> Vec<&str> {
 }
 
 async fn exit_code(words: &[&str]) -> Result<(Option<i32>, String)> {
-    let output = Command::new(ME).args(words).output().await?;
+    exit_code_with(&[], words).await
+}
+
+/// Of a command in a second terminal, with the variables that the demo said.
+async fn exit_code_with(variables: &[(String, String)], words: &[&str]) -> Result<(Option<i32>, String)> {
+    let variables = variables.iter().map(|(name, value)| (name, value));
+    let output = Command::new(ME).envs(variables).args(words).output().await?;
     Ok((output.status.code(), String::from_utf8(output.stdout)?))
 }
 
@@ -111,15 +123,16 @@ async fn it_proves_its_counts_on_every_way_and_lets_itself_be_caught() -> Result
     let tamper = demo.until("valkey-cli").await?;
     let children = demo.children()?;
 
-    let (code, table) = exit_code(&words(&verify)).await?;
-    ensure!(code == Some(0), "{table}");
+    let (exports, verify) = (demo.exports(), words(&verify));
+    let (code, table) = exit_code_with(&exports, &verify).await?;
+    ensure!(code == Some(0), "{exports:?}: {table}");
     page_is_served(&page).await?;
 
     let url = words(&tamper)[1].trim_start_matches("redis://").to_owned();
     let mut valkey = TcpStream::connect(url.trim_end_matches('/')).await.context("Valkey's URL is right")?;
     valkey.write_all(b"INCR reportes:total:Ropa\r\n").await?;
     ensure!(valkey.read_u8().await? == b':', "a number comes back");
-    let (code, table) = exit_code(&words(&verify)).await?;
+    let (code, table) = exit_code_with(&exports, &verify).await?;
     ensure!(code == Some(1) && table.contains("differs: reportes:total:Ropa"), "{table}");
 
     ensure!(demo.end(Signal::INT).await? == 0, "the proof held");

@@ -38,7 +38,7 @@ async fn a_kept_folder_has_the_same_authority_and_password_at_each_start() {
     let password = first.password().clone();
     assert_eq!(fs::read_to_string(first.password_file()).expect("is there"), password.expose());
     let second = OciRegistry::start_with(kept(folder.path())).await.expect_err("the folder is in use");
-    assert!(matches!(second, StackError::File { .. }), "{second}");
+    assert!(matches!(second, StackError::InUse { .. }), "{second}");
     drop(first);
 
     let again = OciRegistry::start_with(kept(folder.path())).await.expect("starts");

@@ -74,7 +74,7 @@ impl Tab {
 
     /// What an expression is, as text; `None` if it is null.
     pub(crate) async fn value(&self, expression: &str) -> Result<Option<String>> {
-        let found = self.page.evaluate(format!("String({expression} ?? '') || null")).await?;
+        let found = self.page.evaluate(format!("String(({expression}) ?? '') || null")).await?;
         Ok(found.into_value().unwrap_or_default())
     }
 
