@@ -68,6 +68,7 @@ in
   docs = of [
     (fileset.difference (fileset.fileFilter (file: file.hasExt "md") root) ../nix)
     ../LICENSE
+    ../docs/page.png
     ../dev
     ../k8s/generate.sh
     ../k8s/operators/fetch.sh
