@@ -1,4 +1,4 @@
-//! Where a command keeps what stays, unless it is told where.
+//! Where a command keeps what stays, if no flag says where.
 
 use std::path::PathBuf;
 

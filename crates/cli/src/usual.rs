@@ -1,4 +1,4 @@
-//! The ports at which commands look, and services listen, that are not told otherwise.
+//! The ports at which commands look and services listen by default.
 
 pub(crate) const GATEWAY: u16 = 8080;
 pub(crate) const DASHBOARD: u16 = 8090;

@@ -50,7 +50,7 @@ impl Demo {
         found.with_context(|| format!("{text:?} after:\n{}", self.seen.join("\n")))
     }
 
-    /// What a second terminal is to be told, as far as it was read: the ports of the servers are not always the usual ones.
+    /// The variables for a second terminal, as far as they were read: the ports of the servers are not always the usual ones.
     fn exports(&self) -> Vec<(String, String)> {
         let said = self.seen.iter().filter_map(|line| line.trim().strip_prefix("export ")?.split_once('='));
         said.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()

@@ -32,7 +32,7 @@ struct Step {
     said: Vec<String>,
 }
 
-/// A demo that goes on running, and what a second terminal is to be told.
+/// A demo that goes on running, and the variables for a second terminal.
 struct Demo {
     _process: Child,
     variables: Vec<(String, String)>,

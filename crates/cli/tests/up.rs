@@ -18,7 +18,7 @@ const LIMIT: Duration = Duration::from_secs(200);
 /// How often it is killed under load.
 const KILLS: usize = 2;
 
-/// Ports that are the same at each start, and what other commands are told of them.
+/// Ports that are the same at each start, and the variables by which other commands find them.
 struct Site {
     flags: Vec<String>,
     variables: Vec<(&'static str, String)>,
@@ -67,7 +67,7 @@ impl Site {
         let name = |flag: &str| flag.split('=').next().map(str::to_owned);
         let is_other = |flag: &&String| more.iter().all(|other| name(other) != name(flag));
         let mut command = Command::new(ME);
-        // What others are told of its servers is not taken for somebody else's.
+        // `up` does not take its own servers, which these name, for somebody else's.
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         command
             .arg("up")

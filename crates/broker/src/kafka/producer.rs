@@ -8,7 +8,7 @@ use std::sync::{Arc, Weak};
 use std::thread;
 use std::time::Duration;
 
-use rdkafka::error::RDKafkaErrorCode;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::metadata::MetadataTopic;
 use rdkafka::producer::Producer as _;
 use tokio::sync::watch;
@@ -150,12 +150,13 @@ impl Producer {
             let began = std::time::Instant::now();
             let left = || limit.saturating_sub(began.elapsed());
             // What waited comes after what was on its way.
-            loop {
-                client.flush(left())?;
-                if turns.is_idle() || left().is_zero() {
-                    break;
+            client.flush(left())?;
+            while !turns.is_idle() {
+                if left().is_zero() {
+                    return Err(KafkaError::Flush(RDKafkaErrorCode::OperationTimedOut));
                 }
                 thread::sleep(Duration::from_millis(1));
+                client.flush(left())?;
             }
             alone.current().map_or(Ok(()), |alone| alone.flush(left()))
         };

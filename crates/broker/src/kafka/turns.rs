@@ -76,8 +76,11 @@ impl Turns {
         self.client.set(Arc::downgrade(client)).ok();
     }
 
-    /// What a look at a topic showed.
+    /// What a look at a topic showed. One that has no partitions for a moment keeps those that are known.
     pub(super) fn looked(&self, topic: &MetadataTopic) {
+        if topic.partitions().is_empty() {
+            return;
+        }
         let known = self.topic(topic.name());
         let leads =
             |id: usize| topic.partitions().iter().any(|found| found.id() == to_id(id) && found.leader() >= 0);

@@ -41,7 +41,7 @@ impl Addresses {
         Self { page, gateway, sends, variables }
     }
 
-    /// What runs, and what other commands are to be told.
+    /// What runs, and where.
     pub(crate) fn lines(&self) -> Vec<String> {
         let mut lines = vec![format!("  the page     {}/", self.page)];
         lines.extend(
@@ -59,13 +59,13 @@ impl Addresses {
         }
     }
 
-    /// What a shell is told, so that the other commands find what runs.
+    /// Lines for a shell, by which the other commands find what runs.
     pub(crate) fn exports(&self) -> impl Iterator<Item = String> {
         self.variables.iter().map(|(name, value)| format!("  export {name}={value}"))
     }
 }
 
-/// Where commands look that are not told otherwise.
+/// Where commands look by default.
 pub(crate) fn default_store(paths: &[Path]) -> StoreKind {
     let of_sales = paths.iter().find(|path| path.events == Events::Sales);
     of_sales.map_or(StoreKind::Valkey, |path| path.store)

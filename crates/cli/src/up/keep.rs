@@ -1,4 +1,4 @@
-//! What is done while the system runs: servers that end are started again, and what the services wait for is told.
+//! While the system runs: servers that end are started again, and a line says what the services wait for.
 
 use std::process::ExitStatus;
 use std::time::Duration;

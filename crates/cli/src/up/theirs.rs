@@ -5,7 +5,7 @@ use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, Command, Error, FromArgMatches};
 
 /// The flags of a server that somebody else runs: it is there if its address was given by a flag. The environment does not count:
-/// where other commands are told of the servers of `up`, it names these.
+/// its variables may name the servers of `up` for other commands.
 #[derive(Debug, Clone)]
 pub(super) struct Theirs<T>(pub(super) Option<T>);
 

@@ -79,14 +79,17 @@ impl ValkeyGroup {
     /// `valkey+sentinel://<address>,…/<name>`.
     #[must_use]
     pub fn url(&self) -> String {
-        let addresses: Vec<_> = self.sentinels.iter().map(Sentinel::address).collect();
-        format!("valkey+sentinel://{}/{}", addresses.join(","), self.name)
+        self.url_of(self.sentinels.iter().map(Sentinel::address))
     }
 
     /// As [`ValkeyGroup::url`], with other addresses of the Sentinels, such as those of proxies before them.
     #[must_use]
     pub fn url_by(&self, sentinels: &[SocketAddr]) -> String {
-        let addresses: Vec<_> = sentinels.iter().map(SocketAddr::to_string).collect();
+        self.url_of(sentinels.iter().map(SocketAddr::to_string))
+    }
+
+    fn url_of(&self, sentinels: impl Iterator<Item = String>) -> String {
+        let addresses: Vec<_> = sentinels.collect();
         format!("valkey+sentinel://{}/{}", addresses.join(","), self.name)
     }
 

@@ -105,7 +105,7 @@ async fn records_wait_for_those_of_their_partition_and_go_in_their_order_within_
 }
 
 #[tokio::test]
-async fn what_waits_when_the_client_is_replaced_goes_through_the_next_one() {
+async fn what_waits_when_the_client_is_replaced_has_an_outcome_and_holds_nothing_up() {
     let (_cluster, producer) = slow(1, 1_000).await;
     let (first, second) = (producer.publish_batch(batch(20)), producer.publish_batch(batch(20)));
     let broken = producer.client.current();

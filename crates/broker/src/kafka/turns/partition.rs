@@ -91,7 +91,7 @@ impl Partition {
             return None;
         }
         let left = |under_way: usize| under_way.checked_sub(records).filter(|left| *left > 0);
-        // The last one is told under the lock.
+        // The last one is counted under the lock.
         if self.under_way.fetch_update(Ordering::AcqRel, Ordering::Acquire, left).is_ok() {
             return None;
         }
@@ -121,7 +121,7 @@ impl Room {
         }
     }
 
-    /// Takes room for a record; false if there is none.
+    /// Whether there was room for a record, which is taken.
     pub(super) fn take(&self, bytes: usize) -> bool {
         let records = self.records.fetch_add(1, Ordering::Relaxed) + 1;
         let all_bytes = self.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
