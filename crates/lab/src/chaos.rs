@@ -146,13 +146,13 @@ impl Run {
         self.phase += 1;
         self.ledger.begin_phase(self.phase);
         for fault in &step.faults {
-            inject::begin(&mut self.field, fault).await?;
+            inject::begin(&mut self.field, fault).await.with_context(|| format!("{} begins", fault.kind))?;
         }
         let mut waited = Duration::ZERO;
         for fault in by_end(step) {
             tokio::time::sleep(fault.lasts.saturating_sub(waited)).await;
             waited = fault.lasts;
-            inject::heal(&mut self.field, &fault).await?;
+            inject::heal(&mut self.field, &fault).await.with_context(|| format!("{} ends", fault.kind))?;
         }
         for (service, status) in self.field.revive()? {
             self.field.complain(format!("{service:?} ended by itself with {status}"));
