@@ -5,7 +5,8 @@ use crate::{kafka, rabbitmq};
 #[command(next_help_heading = "Event log")]
 pub struct LogConfig {
     /// The event log.
-    #[arg(long = "log", env = "BLACKFRIDAY_EVENT_LOG", value_enum, default_value_t = EventLog::Kafka)]
+    #[arg(long = "log", value_name = "LOG", env = "BLACKFRIDAY_EVENT_LOG", value_enum,
+          default_value_t = EventLog::Kafka)]
     pub log: EventLog,
     /// Kafka.
     #[command(flatten)]

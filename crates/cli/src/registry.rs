@@ -26,13 +26,19 @@ pub struct Arguments {
     #[arg(long, env = "BLACKFRIDAY_REGISTRY_DIRECTORY", value_name = "DIR")]
     directory: Option<PathBuf>,
     /// Address and port to listen on. On 0.0.0.0 others can reach it, too.
-    #[arg(long, env = "BLACKFRIDAY_REGISTRY_LISTEN", default_value = "127.0.0.1:5000")]
+    #[arg(
+        long,
+        value_name = "HOST:PORT",
+        env = "BLACKFRIDAY_REGISTRY_LISTEN",
+        default_value = "127.0.0.1:5000"
+    )]
     listen: SocketAddr,
     /// A name or address by which clients reach it, in addition to localhost; more than once if there are more.
     #[arg(long, env = "BLACKFRIDAY_REGISTRY_HOSTS", value_delimiter = ',', value_name = "NAME")]
     host: Vec<String>,
     /// Its one user.
-    #[arg(long, env = "BLACKFRIDAY_REGISTRY_USERNAME", default_value = "blackfriday", value_parser = username)]
+    #[arg(long, value_name = "NAME", env = "BLACKFRIDAY_REGISTRY_USERNAME", default_value = "blackfriday",
+          value_parser = username)]
     username: String,
     /// File with the user's password; without it one is made at the first start and kept in the directory.
     #[arg(long, env = "BLACKFRIDAY_REGISTRY_PASSWORD_FILE", value_name = "FILE")]

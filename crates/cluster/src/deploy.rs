@@ -91,7 +91,7 @@ pub struct Arguments {
     #[arg(long, value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
     /// How long each part may take until it is ready.
-    #[arg(long, default_value = "15m", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "DURATION", default_value = "15m", value_parser = humantime::parse_duration)]
     timeout: Duration,
     /// Do not look at the cluster first.
     #[arg(long)]
@@ -108,9 +108,11 @@ pub struct Arguments {
     /// With --delete: the data, too. Claims, Secrets, namespaces, and the passwords in generated/.
     #[arg(long, requires = "delete")]
     data: bool,
-    #[arg(long, hide = true, default_value = "2s", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "DURATION", hide = true, default_value = "2s",
+          value_parser = humantime::parse_duration)]
     poll: Duration,
-    #[arg(long, hide = true, default_value = "30s", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "DURATION", hide = true, default_value = "30s",
+          value_parser = humantime::parse_duration)]
     patience: Duration,
     #[command(flatten)]
     access: AccessArguments,

@@ -20,16 +20,27 @@ use crate::catalogue::CatalogueConfig;
 )]
 pub struct Config {
     /// Where HTTP is served.
-    #[arg(long, env = "BLACKFRIDAY_GATEWAY_LISTEN", default_value = "127.0.0.1:8080")]
+    #[arg(
+        long,
+        value_name = "HOST:PORT",
+        env = "BLACKFRIDAY_GATEWAY_LISTEN",
+        default_value = "127.0.0.1:8080"
+    )]
     pub listen: SocketAddr,
     /// Where /livez, /readyz and /metrics are served.
-    #[arg(long, env = "BLACKFRIDAY_ADMIN_LISTEN", default_value = "127.0.0.1:9080")]
+    #[arg(
+        long,
+        value_name = "HOST:PORT",
+        env = "BLACKFRIDAY_ADMIN_LISTEN",
+        default_value = "127.0.0.1:9080"
+    )]
     pub admin_listen: SocketAddr,
     /// Where events go: to the relay over REST, straight to the writers over gRPC, or straight into the event log.
-    #[arg(long, env = "BLACKFRIDAY_GATEWAY_UPSTREAM", value_enum, default_value_t = UpstreamKind::Relay)]
+    #[arg(long, value_name = "HOP", env = "BLACKFRIDAY_GATEWAY_UPSTREAM", value_enum,
+          default_value_t = UpstreamKind::Relay)]
     pub upstream: UpstreamKind,
     /// The relay, used with `--upstream relay`.
-    #[arg(long, env = "BLACKFRIDAY_RELAY_URL", default_value = "http://127.0.0.1:8081")]
+    #[arg(long, value_name = "URL", env = "BLACKFRIDAY_RELAY_URL", default_value = "http://127.0.0.1:8081")]
     pub relay_url: Url,
     /// The writers, used with `--upstream writer`.
     #[command(flatten)]

@@ -60,7 +60,7 @@ pub struct PushArguments {
     #[arg(long, value_name = "DIR")]
     kustomize: Option<PathBuf>,
     /// The image's name in the manifests that the component is for; without it, the name in the archive or in the first REF.
-    #[arg(long, requires = "kustomize")]
+    #[arg(long, value_name = "NAME:TAG", requires = "kustomize")]
     name: Option<String>,
     /// The registry as the cluster's nodes reach it, `host[:port]`, in the component in place of that of the first REF.
     #[arg(long, requires = "kustomize", value_name = "HOST")]

@@ -48,40 +48,45 @@ use crate::told::written;
     Exit code 0 if everything that was accepted was counted once, 69 if a program or a server is missing.")]
 pub struct Arguments {
     /// Rounds; in each of them every subject has its turn.
-    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    #[arg(long, value_name = "N", default_value_t = 3,
+          value_parser = clap::value_parser!(u32).range(1..=1_000))]
     rounds: u32,
     /// Length of a turn.
-    #[arg(long, default_value = "6s", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "DURATION", default_value = "6s", value_parser = humantime::parse_duration)]
     duration: Duration,
     /// Before the first round each way is driven for so long, in which Kafka's JVM compiles.
-    #[arg(long, default_value = "8s", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "DURATION", default_value = "8s", value_parser = humantime::parse_duration)]
     warm_up: Duration,
     /// Only this; may be given several times.
     #[arg(long, value_name = "WHAT")]
     only: Vec<Subject>,
     /// Connections of single sales.
-    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=20_000))]
+    #[arg(long, value_name = "N", default_value_t = 64,
+          value_parser = clap::value_parser!(u16).range(1..=20_000))]
     connections: u16,
     /// Connections of batches.
-    #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=1_000))]
+    #[arg(long, value_name = "N", default_value_t = 16,
+          value_parser = clap::value_parser!(u16).range(1..=1_000))]
     batch_connections: u16,
     /// Sales in a batch.
-    #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u64).range(1..=10_000))]
+    #[arg(long, value_name = "N", default_value_t = 500,
+          value_parser = clap::value_parser!(u64).range(1..=10_000))]
     batch: u64,
     /// Sales a second, and latency from when each was meant to be sent; without it as many as are answered.
-    #[arg(long)]
+    #[arg(long, value_name = "N")]
     rate: Option<Rate>,
     /// Products that are sold.
-    #[arg(long, default_value_t = 400, value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
+    #[arg(long, value_name = "N", default_value_t = 400,
+          value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
     products: u64,
     /// Partitions of the topic of sales.
-    #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(i32).range(1..=64))]
+    #[arg(long, value_name = "N", default_value_t = 6, value_parser = clap::value_parser!(i32).range(1..=64))]
     partitions: i32,
     /// The log.
-    #[arg(long, value_enum, default_value_t = EventLog::Kafka)]
+    #[arg(long, value_name = "LOG", value_enum, default_value_t = EventLog::Kafka)]
     log: EventLog,
     /// The store.
-    #[arg(long, value_enum, default_value_t = StoreKind::Valkey)]
+    #[arg(long, value_name = "STORE", value_enum, default_value_t = StoreKind::Valkey)]
     store: StoreKind,
     /// Somebody's gateway, a shell command: it has to answer POST /venta on 127.0.0.1 with 202.
     #[arg(long, value_name = "CMD")]

@@ -55,22 +55,24 @@ const PORT_TAKEN: &str = "Address already in use";
     Exit code 0 if every verdict holds, 1 if one does not, 69 if a program or a server is missing or does not start.")]
 pub struct Arguments {
     /// Seed of the schedule and of the clients.
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
     /// Faults, each kind as often as any other.
-    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    #[arg(long, value_name = "N", default_value_t = 60,
+          value_parser = clap::value_parser!(u32).range(1..=100_000))]
     faults: u32,
     /// Only this kind; may be given several times.
     #[arg(long, value_name = "KIND")]
     only: Vec<Kind>,
     /// The log of the sales; reports go to the other one, too.
-    #[arg(long, value_enum, default_value_t = EventLog::Kafka)]
+    #[arg(long, value_name = "LOG", value_enum, default_value_t = EventLog::Kafka)]
     log: EventLog,
     /// Brokers of Kafka, with as many copies of each partition; a majority has to be in sync.
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=5))]
+    #[arg(long, value_name = "N", default_value_t = 1,
+          value_parser = clap::value_parser!(u8).range(1..=5))]
     brokers: u8,
     /// The store.
-    #[arg(long, value_enum, default_value_t = StoreKind::Valkey)]
+    #[arg(long, value_name = "STORE", value_enum, default_value_t = StoreKind::Valkey)]
     store: StoreKind,
     /// Print the kinds of faults instead of meeting them.
     #[arg(long)]

@@ -49,13 +49,14 @@ pub struct Arguments {
     #[arg(value_name = "EXPERIMENT")]
     experiments: Vec<Experiment>,
     /// Rounds; in each of them every variant has its turn.
-    #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    #[arg(long, value_name = "N", default_value_t = 6,
+          value_parser = clap::value_parser!(u32).range(1..=1_000))]
     rounds: u32,
     /// Length of a turn.
-    #[arg(long, default_value = "5s", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = humantime::parse_duration)]
     duration: Duration,
     /// Before the first round each variant runs for so long, which is thrown away.
-    #[arg(long, default_value = "8s", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "DURATION", default_value = "8s", value_parser = humantime::parse_duration)]
     warm_up: Duration,
     /// Two rounds of two seconds, after two seconds that are thrown away.
     #[arg(long, conflicts_with_all = ["rounds", "duration", "warm_up"])]

@@ -41,10 +41,12 @@ const LATE_LIMIT: Duration = Duration::from_secs(60);
     130 if a signal ended it before.")]
 pub struct Arguments {
     /// How long. The first quarter is not measured for growth: pools and buffers fill.
-    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=10_080))]
+    #[arg(long, value_name = "MINUTES", default_value_t = 20,
+          value_parser = clap::value_parser!(u32).range(1..=10_080))]
     minutes: u32,
     /// Sales per second, whatever the answers.
-    #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    #[arg(long, value_name = "N", default_value_t = 500,
+          value_parser = clap::value_parser!(u32).range(1..=100_000))]
     rate: u32,
     /// Keep what each service took at each look in this file, a line of JSON for each: see docs/soak.md.
     #[arg(long, value_name = "FILE")]

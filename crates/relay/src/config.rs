@@ -14,10 +14,20 @@ use clap::builder::BoolishValueParser;
 )]
 pub struct Config {
     /// Where HTTP is served.
-    #[arg(long, env = "BLACKFRIDAY_RELAY_LISTEN", default_value = "127.0.0.1:8081")]
+    #[arg(
+        long,
+        value_name = "HOST:PORT",
+        env = "BLACKFRIDAY_RELAY_LISTEN",
+        default_value = "127.0.0.1:8081"
+    )]
     pub listen: SocketAddr,
     /// Where /livez, /readyz and /metrics are served.
-    #[arg(long, env = "BLACKFRIDAY_ADMIN_LISTEN", default_value = "127.0.0.1:9081")]
+    #[arg(
+        long,
+        value_name = "HOST:PORT",
+        env = "BLACKFRIDAY_ADMIN_LISTEN",
+        default_value = "127.0.0.1:9081"
+    )]
     pub admin_listen: SocketAddr,
     /// The writers.
     #[command(flatten)]

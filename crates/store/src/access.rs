@@ -19,12 +19,18 @@ use crate::error::ConnectionError;
 #[command(next_help_heading = "Valkey")]
 pub struct ValkeyAccess {
     /// The user; wins over the URL's.
-    #[arg(id = "valkey_username", long = "valkey-username", env = "BLACKFRIDAY_VALKEY_USERNAME")]
+    #[arg(
+        id = "valkey_username",
+        long = "valkey-username",
+        value_name = "NAME",
+        env = "BLACKFRIDAY_VALKEY_USERNAME"
+    )]
     pub username: Option<String>,
     /// The user's password; wins over the URL's. Better the variable or a file: everybody on the machine sees arguments.
     #[arg(
         id = "valkey_password",
         long = "valkey-password",
+        value_name = "PASSWORD",
         env = "BLACKFRIDAY_VALKEY_PASSWORD",
         hide_env_values = true,
         conflicts_with = "valkey_password_file"
@@ -34,6 +40,7 @@ pub struct ValkeyAccess {
     #[arg(
         id = "valkey_password_file",
         long = "valkey-password-file",
+        value_name = "FILE",
         env = "BLACKFRIDAY_VALKEY_PASSWORD_FILE"
     )]
     pub password_file: Option<PathBuf>,
@@ -41,6 +48,7 @@ pub struct ValkeyAccess {
     #[arg(
         id = "valkey_sentinel_username",
         long = "valkey-sentinel-username",
+        value_name = "NAME",
         env = "BLACKFRIDAY_VALKEY_SENTINEL_USERNAME"
     )]
     pub sentinel_username: Option<String>,
@@ -48,6 +56,7 @@ pub struct ValkeyAccess {
     #[arg(
         id = "valkey_sentinel_password",
         long = "valkey-sentinel-password",
+        value_name = "PASSWORD",
         env = "BLACKFRIDAY_VALKEY_SENTINEL_PASSWORD",
         hide_env_values = true,
         conflicts_with = "valkey_sentinel_password_file"
@@ -57,16 +66,18 @@ pub struct ValkeyAccess {
     #[arg(
         id = "valkey_sentinel_password_file",
         long = "valkey-sentinel-password-file",
+        value_name = "FILE",
         env = "BLACKFRIDAY_VALKEY_SENTINEL_PASSWORD_FILE"
     )]
     pub sentinel_password_file: Option<PathBuf>,
     /// Certificates, in PEM, of the authorities that may vouch for Valkey and its Sentinels; without it the system's.
-    #[arg(id = "valkey_ca", long = "valkey-ca", env = "BLACKFRIDAY_VALKEY_CA")]
+    #[arg(id = "valkey_ca", long = "valkey-ca", value_name = "FILE", env = "BLACKFRIDAY_VALKEY_CA")]
     pub ca: Option<PathBuf>,
     /// Our own certificate, in PEM.
     #[arg(
         id = "valkey_certificate",
         long = "valkey-certificate",
+        value_name = "FILE",
         env = "BLACKFRIDAY_VALKEY_CERTIFICATE",
         requires = "valkey_key"
     )]
@@ -75,6 +86,7 @@ pub struct ValkeyAccess {
     #[arg(
         id = "valkey_key",
         long = "valkey-key",
+        value_name = "FILE",
         env = "BLACKFRIDAY_VALKEY_KEY",
         requires = "valkey_certificate"
     )]

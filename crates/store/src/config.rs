@@ -11,13 +11,15 @@ use crate::address::{UrlParser, ValkeyUrl};
 pub struct ValkeyConfig {
     /// The server, `redis://[user:password@]host:port[/database]`, or the Sentinels that know it,
     /// `redis+sentinel://[user:password@]host:port,host:port/name[/database]`. With `rediss` for `redis` over TLS.
-    #[arg(id = "valkey_url", long = "valkey-url", env = "BLACKFRIDAY_VALKEY_URL", default_value = "redis://127.0.0.1:6379",
+    #[arg(id = "valkey_url", long = "valkey-url", value_name = "URL", env = "BLACKFRIDAY_VALKEY_URL",
+          default_value = "redis://127.0.0.1:6379",
           value_parser = UrlParser, hide_env_values = true)]
     pub url: ValkeyUrl,
     /// Put before every key.
     #[arg(
         id = "valkey_key_prefix",
         long = "valkey-key-prefix",
+        value_name = "PREFIX",
         env = "BLACKFRIDAY_VALKEY_KEY_PREFIX",
         default_value = ""
     )]
@@ -26,6 +28,7 @@ pub struct ValkeyConfig {
     #[arg(
         id = "valkey_connect_timeout_ms",
         long = "valkey-connect-timeout-ms",
+        value_name = "MS",
         env = "BLACKFRIDAY_VALKEY_CONNECT_TIMEOUT_MS",
         default_value_t = 1_000
     )]
@@ -34,6 +37,7 @@ pub struct ValkeyConfig {
     #[arg(
         id = "valkey_response_timeout_ms",
         long = "valkey-response-timeout-ms",
+        value_name = "MS",
         env = "BLACKFRIDAY_VALKEY_RESPONSE_TIMEOUT_MS",
         default_value_t = 5_000
     )]
@@ -49,20 +53,20 @@ pub struct ValkeyConfig {
 #[command(next_help_heading = "Store")]
 pub struct StoreConfig {
     /// Newest price points kept of each category.
-    #[arg(long, env = "BLACKFRIDAY_STORE_HISTORY_LEN", default_value_t = 500,
+    #[arg(long, value_name = "N", env = "BLACKFRIDAY_STORE_HISTORY_LEN", default_value_t = 500,
           value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub history_len: u32,
     /// Seconds kept of the series of sales and of prices, counted back from the newest sale.
-    #[arg(long, env = "BLACKFRIDAY_STORE_SERIES_SECONDS", default_value_t = 900,
+    #[arg(long, value_name = "S", env = "BLACKFRIDAY_STORE_SERIES_SECONDS", default_value_t = 900,
           value_parser = clap::value_parser!(u32).range(1..=86_400))]
     pub series_seconds: u32,
     /// Seconds that a weather report is kept, from its acceptance.
-    #[arg(long, env = "BLACKFRIDAY_STORE_WEATHER_TTL_S", default_value_t = 86_400,
+    #[arg(long, value_name = "S", env = "BLACKFRIDAY_STORE_WEATHER_TTL_S", default_value_t = 86_400,
           value_parser = clap::value_parser!(u32).range(1..))]
     pub weather_ttl_s: u32,
     /// Seconds that price history and both series are kept after the last sale; 0 keeps them. With any other value they are
     /// not verified: what is missing may have expired.
-    #[arg(long, env = "BLACKFRIDAY_STORE_SERIES_TTL_S", default_value_t = 0)]
+    #[arg(long, value_name = "S", env = "BLACKFRIDAY_STORE_SERIES_TTL_S", default_value_t = 0)]
     pub series_ttl_s: u32,
 }
 

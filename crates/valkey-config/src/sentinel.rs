@@ -32,10 +32,10 @@ const OURS: [&[&str]; 9] = [
 #[derive(clap::Args, Debug)]
 pub struct SentinelArguments {
     /// Folder with a file for each value.
-    #[arg(long, value_name = "DIRECTORY")]
+    #[arg(long, value_name = "DIR")]
     config: PathBuf,
     /// Where sentinel.conf is kept; Sentinel rewrites it there.
-    #[arg(long, value_name = "DIRECTORY", value_parser = directive::folder)]
+    #[arg(long, value_name = "DIR", value_parser = directive::folder)]
     directory: PathBuf,
     /// By which name or IPv4 address others reach this Sentinel, on port 26379.
     #[arg(long, value_name = "HOST", value_parser = announced)]

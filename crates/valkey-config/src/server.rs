@@ -21,13 +21,13 @@ const PAUSE: Duration = Duration::from_secs(1);
 #[derive(clap::Args, Debug)]
 pub struct ServerArguments {
     /// Folder with a file for each value.
-    #[arg(long, value_name = "DIRECTORY")]
+    #[arg(long, value_name = "DIR")]
     config: PathBuf,
     /// Where valkey.conf and users.acl are written.
-    #[arg(long, value_name = "DIRECTORY", value_parser = directive::folder)]
+    #[arg(long, value_name = "DIR", value_parser = directive::folder)]
     directory: PathBuf,
     /// Where Valkey keeps its data.
-    #[arg(long, value_name = "DIRECTORY", value_parser = directive::folder)]
+    #[arg(long, value_name = "DIR", value_parser = directive::folder)]
     data: PathBuf,
     /// Bytes that Valkey may fill; beyond them it refuses writes.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]

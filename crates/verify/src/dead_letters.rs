@@ -48,13 +48,14 @@ pub enum Command {
 #[derive(clap::Args, Debug, Clone)]
 pub struct Which {
     /// The topic that they came from.
-    #[arg(long, default_value = SALES)]
+    #[arg(long, value_name = "TOPIC", default_value = SALES)]
     topic: String,
     /// First offset in the dead-letter topic.
-    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(i64).range(0..))]
+    #[arg(long, value_name = "OFFSET", default_value_t = 0,
+          value_parser = clap::value_parser!(i64).range(0..))]
     from: i64,
     /// One past the last offset; the end without it.
-    #[arg(long, value_parser = clap::value_parser!(i64).range(0..))]
+    #[arg(long, value_name = "OFFSET", value_parser = clap::value_parser!(i64).range(0..))]
     to: Option<i64>,
     #[command(flatten)]
     log: LogConfig,

@@ -15,13 +15,13 @@ use crate::reach;
     blackfriday resume --topic ventas --partition 3 --at 1200")]
 pub struct Arguments {
     /// The topic.
-    #[arg(long)]
+    #[arg(long, value_name = "TOPIC")]
     topic: String,
     /// The partition.
-    #[arg(long, value_parser = clap::value_parser!(i32).range(0..))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(0..))]
     partition: i32,
     /// Where counting goes on: `earliest`, `end`, or an offset that the log holds.
-    #[arg(long, value_parser = at)]
+    #[arg(long, value_name = "WHERE", value_parser = at)]
     at: At,
     /// Only say what would be lost or counted again.
     #[arg(long)]

@@ -19,10 +19,20 @@ use crate::error::Error;
 )]
 pub struct Config {
     /// Where gRPC is served.
-    #[arg(long, env = "BLACKFRIDAY_WRITER_LISTEN", default_value = "127.0.0.1:50051")]
+    #[arg(
+        long,
+        value_name = "HOST:PORT",
+        env = "BLACKFRIDAY_WRITER_LISTEN",
+        default_value = "127.0.0.1:50051"
+    )]
     pub listen: SocketAddr,
     /// Where /livez, /readyz and /metrics are served.
-    #[arg(long, env = "BLACKFRIDAY_ADMIN_LISTEN", default_value = "127.0.0.1:9082")]
+    #[arg(
+        long,
+        value_name = "HOST:PORT",
+        env = "BLACKFRIDAY_ADMIN_LISTEN",
+        default_value = "127.0.0.1:9082"
+    )]
     pub admin_listen: SocketAddr,
     /// TLS.
     #[command(flatten)]
@@ -43,13 +53,28 @@ pub struct Config {
 #[command(next_help_heading = "TLS")]
 pub struct Tls {
     /// The writer's certificate, in PEM, and those between it and its authority: then clients must speak TLS.
-    #[arg(long, env = "BLACKFRIDAY_WRITER_SERVER_TLS_CERTIFICATE", requires = "tls_key")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "BLACKFRIDAY_WRITER_SERVER_TLS_CERTIFICATE",
+        requires = "tls_key"
+    )]
     pub tls_certificate: Option<PathBuf>,
     /// The key of the certificate, in PEM.
-    #[arg(long, env = "BLACKFRIDAY_WRITER_SERVER_TLS_KEY", requires = "tls_certificate")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "BLACKFRIDAY_WRITER_SERVER_TLS_KEY",
+        requires = "tls_certificate"
+    )]
     pub tls_key: Option<PathBuf>,
     /// Certificates, in PEM, of the authorities that may vouch for clients: then every other client is refused.
-    #[arg(long, env = "BLACKFRIDAY_WRITER_SERVER_TLS_CLIENT_CA", requires = "tls_certificate")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "BLACKFRIDAY_WRITER_SERVER_TLS_CLIENT_CA",
+        requires = "tls_certificate"
+    )]
     pub tls_client_ca: Option<PathBuf>,
 }
 
@@ -58,32 +83,36 @@ pub struct Tls {
 #[command(next_help_heading = "Limits")]
 pub struct Limits {
     /// Open connections; one more is closed.
-    #[arg(long, env = "BLACKFRIDAY_WRITER_MAX_CONNECTIONS", default_value_t = 1_024, value_parser = positive)]
+    #[arg(long, value_name = "N", env = "BLACKFRIDAY_WRITER_MAX_CONNECTIONS", default_value_t = 1_024,
+          value_parser = positive)]
     pub max_connections: usize,
     /// Calls in flight on one connection; more wait.
-    #[arg(long, env = "BLACKFRIDAY_WRITER_MAX_STREAMS", default_value_t = 1_024,
+    #[arg(long, value_name = "N", env = "BLACKFRIDAY_WRITER_MAX_STREAMS", default_value_t = 1_024,
           value_parser = clap::value_parser!(u32).range(1..))]
     pub max_streams: u32,
     /// Calls in flight on all connections; more are refused.
-    #[arg(long, env = "BLACKFRIDAY_WRITER_MAX_CALLS", default_value_t = 4_096, value_parser = positive)]
+    #[arg(long, value_name = "N", env = "BLACKFRIDAY_WRITER_MAX_CALLS", default_value_t = 4_096,
+          value_parser = positive)]
     pub max_calls: usize,
     /// Sales in one batch call; more are refused.
-    #[arg(long, env = "BLACKFRIDAY_WRITER_MAX_BATCH_SALES", default_value_t = 10_000, value_parser = positive)]
+    #[arg(long, value_name = "N", env = "BLACKFRIDAY_WRITER_MAX_BATCH_SALES", default_value_t = 10_000,
+          value_parser = positive)]
     pub max_batch_sales: usize,
     /// Bytes of one call; more are refused.
-    #[arg(long, env = "BLACKFRIDAY_WRITER_MAX_MESSAGE_BYTES", default_value_t = 8 << 20, value_parser = positive)]
+    #[arg(long, value_name = "BYTES", env = "BLACKFRIDAY_WRITER_MAX_MESSAGE_BYTES",
+          default_value_t = 8 << 20, value_parser = positive)]
     pub max_message_bytes: usize,
     /// KiB that all calls hold together: of each call what has arrived of it beyond 16 KiB, and a batch's answer until its
     /// client has taken it; more are refused.
-    #[arg(long, env = "BLACKFRIDAY_WRITER_MAX_MESSAGES_KIB", default_value_t = 65_536,
+    #[arg(long, value_name = "KIB", env = "BLACKFRIDAY_WRITER_MAX_MESSAGES_KIB", default_value_t = 65_536,
           value_parser = clap::value_parser!(u32).range(1..))]
     pub max_messages_kib: u32,
     /// Milliseconds for a call that names no deadline of its own.
-    #[arg(long, env = "BLACKFRIDAY_WRITER_CALL_TIMEOUT_MS", default_value_t = 5_000,
+    #[arg(long, value_name = "MS", env = "BLACKFRIDAY_WRITER_CALL_TIMEOUT_MS", default_value_t = 5_000,
           value_parser = clap::value_parser!(u64).range(1..))]
     pub call_timeout_ms: u64,
     /// Milliseconds that calls in flight have to finish at a stop.
-    #[arg(long, env = "BLACKFRIDAY_DRAIN_TIMEOUT_MS", default_value_t = 10_000)]
+    #[arg(long, value_name = "MS", env = "BLACKFRIDAY_DRAIN_TIMEOUT_MS", default_value_t = 10_000)]
     pub drain_timeout_ms: u64,
 }
 

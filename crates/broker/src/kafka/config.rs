@@ -10,6 +10,7 @@ pub struct KafkaConfig {
     #[arg(
         id = "kafka_brokers",
         long = "kafka-brokers",
+        value_name = "HOST:PORT,…",
         env = "BLACKFRIDAY_KAFKA_BROKERS",
         default_value = "127.0.0.1:9092"
     )]
@@ -26,23 +27,28 @@ pub struct KafkaConfig {
 pub struct ProducerConfig {
     /// Milliseconds after which a record without an acknowledgement is given up. Long, whatever a caller waits: librdkafka
     /// sends the others on their way again under a new identity then, and what was written unseen is written twice.
-    #[arg(long = "kafka-message-timeout-ms", env = "BLACKFRIDAY_KAFKA_MESSAGE_TIMEOUT_MS", default_value_t = 300_000,
+    #[arg(long = "kafka-message-timeout-ms", value_name = "MS",
+          env = "BLACKFRIDAY_KAFKA_MESSAGE_TIMEOUT_MS", default_value_t = 300_000,
           value_parser = clap::value_parser!(u32).range(100..=300_000))]
     pub message_timeout_ms: u32,
     /// Milliseconds that a record waits for others to share its batch.
-    #[arg(long = "kafka-linger-ms", env = "BLACKFRIDAY_KAFKA_LINGER_MS", default_value_t = 0,
+    #[arg(long = "kafka-linger-ms", value_name = "MS", env = "BLACKFRIDAY_KAFKA_LINGER_MS",
+          default_value_t = 0,
           value_parser = clap::value_parser!(u32).range(0..=1_000))]
     pub linger_ms: u32,
     /// Requests of records on the way to one broker; more wait, and are sent fuller. Idempotence allows 5.
-    #[arg(id = "kafka_max_in_flight", long = "kafka-max-in-flight", env = "BLACKFRIDAY_KAFKA_MAX_IN_FLIGHT", default_value_t = 5,
+    #[arg(id = "kafka_max_in_flight", long = "kafka-max-in-flight", value_name = "N",
+          env = "BLACKFRIDAY_KAFKA_MAX_IN_FLIGHT", default_value_t = 5,
           value_parser = clap::value_parser!(u32).range(1..=5))]
     pub max_in_flight: u32,
     /// Records in the producer's queue; one more is refused.
-    #[arg(long = "kafka-queue-max-records", env = "BLACKFRIDAY_KAFKA_QUEUE_MAX_RECORDS", default_value_t = 200_000,
+    #[arg(long = "kafka-queue-max-records", value_name = "N", env = "BLACKFRIDAY_KAFKA_QUEUE_MAX_RECORDS",
+          default_value_t = 200_000,
           value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
     pub queue_max_records: u32,
     /// KiB in the producer's queue; more is refused.
-    #[arg(long = "kafka-queue-max-kib", env = "BLACKFRIDAY_KAFKA_QUEUE_MAX_KIB", default_value_t = 65_536,
+    #[arg(long = "kafka-queue-max-kib", value_name = "KIB", env = "BLACKFRIDAY_KAFKA_QUEUE_MAX_KIB",
+          default_value_t = 65_536,
           value_parser = clap::value_parser!(u32).range(1..=2_097_151))]
     pub queue_max_kib: u32,
     /// Bytes of a record before it is compressed; the client refuses a larger one. librdkafka's default.

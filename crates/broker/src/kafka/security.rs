@@ -19,6 +19,7 @@ pub struct KafkaSecurity {
     #[arg(
         id = "kafka_security_protocol",
         long = "kafka-security-protocol",
+        value_name = "PROTOCOL",
         env = "BLACKFRIDAY_KAFKA_SECURITY_PROTOCOL",
         value_enum,
         default_value_t = SecurityProtocol::Plaintext
@@ -28,6 +29,7 @@ pub struct KafkaSecurity {
     #[arg(
         id = "kafka_username",
         long = "kafka-username",
+        value_name = "NAME",
         env = "BLACKFRIDAY_KAFKA_USERNAME",
         required_if_eq_any = [("kafka_security_protocol", "sasl_plaintext"), ("kafka_security_protocol", "sasl_ssl")]
     )]
@@ -36,6 +38,7 @@ pub struct KafkaSecurity {
     #[arg(
         id = "kafka_password",
         long = "kafka-password",
+        value_name = "PASSWORD",
         env = "BLACKFRIDAY_KAFKA_PASSWORD",
         hide_env_values = true,
         conflicts_with = "kafka_password_file"
@@ -45,17 +48,20 @@ pub struct KafkaSecurity {
     #[arg(
         id = "kafka_password_file",
         long = "kafka-password-file",
+        value_name = "FILE",
         env = "BLACKFRIDAY_KAFKA_PASSWORD_FILE",
         value_parser = password_in_file
     )]
     pub password_file: Option<Secret>,
     /// Certificates, in PEM, of the authorities that may vouch for the brokers; without it the system's.
-    #[arg(id = "kafka_ca", long = "kafka-ca", env = "BLACKFRIDAY_KAFKA_CA", value_parser = readable)]
+    #[arg(id = "kafka_ca", long = "kafka-ca", value_name = "FILE", env = "BLACKFRIDAY_KAFKA_CA",
+          value_parser = readable)]
     pub ca: Option<PathBuf>,
     /// Our own certificate, in PEM.
     #[arg(
         id = "kafka_certificate",
         long = "kafka-certificate",
+        value_name = "FILE",
         env = "BLACKFRIDAY_KAFKA_CERTIFICATE",
         requires = "kafka_key",
         value_parser = readable
@@ -65,6 +71,7 @@ pub struct KafkaSecurity {
     #[arg(
         id = "kafka_key",
         long = "kafka-key",
+        value_name = "FILE",
         env = "BLACKFRIDAY_KAFKA_KEY",
         requires = "kafka_certificate",
         value_parser = readable

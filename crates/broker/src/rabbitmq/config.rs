@@ -9,6 +9,7 @@ pub struct RabbitMqConfig {
     #[arg(
         id = "rabbitmq_servers",
         long = "rabbitmq-servers",
+        value_name = "HOST:PORT,…",
         env = "BLACKFRIDAY_RABBITMQ_SERVERS",
         default_value = "127.0.0.1:5552"
     )]
@@ -17,6 +18,7 @@ pub struct RabbitMqConfig {
     #[arg(
         id = "rabbitmq_vhost",
         long = "rabbitmq-vhost",
+        value_name = "NAME",
         env = "BLACKFRIDAY_RABBITMQ_VHOST",
         default_value = "/"
     )]
@@ -32,12 +34,12 @@ pub struct RabbitMqConfig {
 #[group(id = "RabbitMqProducerConfig")]
 pub struct ProducerConfig {
     /// Records on their way to RabbitMQ; one more is refused.
-    #[arg(id = "rabbitmq_queue_max_records", long = "rabbitmq-queue-max-records",
+    #[arg(id = "rabbitmq_queue_max_records", long = "rabbitmq-queue-max-records", value_name = "N",
           env = "BLACKFRIDAY_RABBITMQ_QUEUE_MAX_RECORDS", default_value_t = 200_000,
           value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
     pub queue_max_records: u32,
     /// KiB on their way to RabbitMQ; more are refused.
-    #[arg(id = "rabbitmq_queue_max_kib", long = "rabbitmq-queue-max-kib",
+    #[arg(id = "rabbitmq_queue_max_kib", long = "rabbitmq-queue-max-kib", value_name = "KIB",
           env = "BLACKFRIDAY_RABBITMQ_QUEUE_MAX_KIB", default_value_t = 65_536,
           value_parser = clap::value_parser!(u32).range(1..=2_097_151))]
     pub queue_max_kib: u32,

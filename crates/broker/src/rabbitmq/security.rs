@@ -18,6 +18,7 @@ pub struct RabbitMqSecurity {
     #[arg(
         id = "rabbitmq_username",
         long = "rabbitmq-username",
+        value_name = "NAME",
         env = "BLACKFRIDAY_RABBITMQ_USERNAME",
         default_value = "guest"
     )]
@@ -26,6 +27,7 @@ pub struct RabbitMqSecurity {
     #[arg(
         id = "rabbitmq_password",
         long = "rabbitmq-password",
+        value_name = "PASSWORD",
         env = "BLACKFRIDAY_RABBITMQ_PASSWORD",
         hide_env_values = true,
         conflicts_with = "rabbitmq_password_file"
@@ -35,6 +37,7 @@ pub struct RabbitMqSecurity {
     #[arg(
         id = "rabbitmq_password_file",
         long = "rabbitmq-password-file",
+        value_name = "FILE",
         env = "BLACKFRIDAY_RABBITMQ_PASSWORD_FILE",
         value_parser = password_in_file
     )]
@@ -46,6 +49,7 @@ pub struct RabbitMqSecurity {
     #[arg(
         id = "rabbitmq_ca",
         long = "rabbitmq-ca",
+        value_name = "FILE",
         env = "BLACKFRIDAY_RABBITMQ_CA",
         requires = "rabbitmq_tls",
         value_parser = readable
@@ -55,6 +59,7 @@ pub struct RabbitMqSecurity {
     #[arg(
         id = "rabbitmq_certificate",
         long = "rabbitmq-certificate",
+        value_name = "FILE",
         env = "BLACKFRIDAY_RABBITMQ_CERTIFICATE",
         requires = "rabbitmq_key",
         value_parser = readable
@@ -64,6 +69,7 @@ pub struct RabbitMqSecurity {
     #[arg(
         id = "rabbitmq_key",
         long = "rabbitmq-key",
+        value_name = "FILE",
         env = "BLACKFRIDAY_RABBITMQ_KEY",
         requires = "rabbitmq_certificate",
         value_parser = readable

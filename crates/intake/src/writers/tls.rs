@@ -11,12 +11,18 @@ use blackfriday_telemetry::access::{FileError, SettingFile};
 #[command(next_help_heading = "Writers")]
 pub struct WritersTls {
     /// Certificates, in PEM, of the authorities that may vouch for the writers: then TLS is spoken with them.
-    #[arg(id = "writer_tls_ca", long = "writer-tls-ca", env = "BLACKFRIDAY_WRITER_TLS_CA")]
+    #[arg(
+        id = "writer_tls_ca",
+        long = "writer-tls-ca",
+        value_name = "FILE",
+        env = "BLACKFRIDAY_WRITER_TLS_CA"
+    )]
     pub ca: Option<PathBuf>,
     /// Our own certificate, in PEM, for writers that want one.
     #[arg(
         id = "writer_tls_certificate",
         long = "writer-tls-certificate",
+        value_name = "FILE",
         env = "BLACKFRIDAY_WRITER_TLS_CERTIFICATE",
         requires_all = ["writer_tls_ca", "writer_tls_key"]
     )]
@@ -25,6 +31,7 @@ pub struct WritersTls {
     #[arg(
         id = "writer_tls_key",
         long = "writer-tls-key",
+        value_name = "FILE",
         env = "BLACKFRIDAY_WRITER_TLS_KEY",
         requires = "writer_tls_certificate"
     )]
@@ -33,6 +40,7 @@ pub struct WritersTls {
     #[arg(
         id = "writer_tls_server_name",
         long = "writer-tls-server-name",
+        value_name = "NAME",
         env = "BLACKFRIDAY_WRITER_TLS_SERVER_NAME"
     )]
     pub server_name: Option<String>,

@@ -55,7 +55,7 @@ pub enum Part {
         /// Of so many products.
         products: u64,
         /// Who must have a record before it is acknowledged: `all` replicas in sync, as in the writer, or the leader, `1`.
-        #[arg(value_parser = ["all", "1"])]
+        #[arg(value_name = "ACKS", value_parser = ["all", "1"])]
         acks: String,
     },
     /// Reads a topic to its end, and counts its bytes.
