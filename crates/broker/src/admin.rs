@@ -21,6 +21,17 @@ pub struct TopicSpec {
     pub retention_bytes: Option<u64>,
 }
 
+/// Where a topic that is there is not what was asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TopicDifference {
+    /// What differs: `partitions`, `copies`, or the log's own name of a setting.
+    pub what: String,
+    /// What it is.
+    pub found: String,
+    /// What was asked for.
+    pub asked: String,
+}
+
 /// Asks the event log about topics, and makes them.
 pub enum Admin {
     /// Kafka.
@@ -49,6 +60,20 @@ impl Admin {
         match self {
             Self::Kafka(admin) => admin.create_topics(topics).await,
             Self::RabbitMq(admin) => admin.create_topics(topics).await,
+        }
+    }
+
+    /// Where a topic is not what is asked for, as far as the log tells: RabbitMQ tells nothing but the partitions.
+    ///
+    /// # Errors
+    /// The broker does not answer within 10 s, or there is no such topic.
+    pub async fn differences(&self, spec: &TopicSpec) -> Result<Vec<TopicDifference>, BrokerError> {
+        match self {
+            Self::Kafka(admin) => admin.differences(spec).await,
+            Self::RabbitMq(admin) => {
+                let found = admin.partitions(&spec.name).await?.len();
+                Ok(TopicDifference::new("partitions", found, spec.partitions).into_iter().collect())
+            }
         }
     }
 
@@ -114,5 +139,13 @@ impl Admin {
             // It does not tell a stream's arguments over this protocol.
             Self::RabbitMq(_) => Ok(None),
         }
+    }
+}
+
+impl TopicDifference {
+    /// None if both are the same.
+    pub(crate) fn new(what: &str, found: impl ToString, asked: impl ToString) -> Option<Self> {
+        let (found, asked) = (found.to_string(), asked.to_string());
+        (found != asked).then(|| Self { what: what.to_owned(), found, asked })
     }
 }

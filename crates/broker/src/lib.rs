@@ -38,7 +38,7 @@ mod reach;
 mod record;
 mod subscription;
 
-pub use admin::{Admin, TopicSpec};
+pub use admin::{Admin, TopicDifference, TopicSpec};
 pub use availability::Availability;
 pub use blackfriday_event::{SALES, WEATHER};
 pub use config::{EventLog, LogConfig, ProducerConfig};

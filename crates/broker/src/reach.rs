@@ -18,12 +18,11 @@ impl LogConfig {
     /// # Errors
     /// None of them does within 2 s.
     pub async fn reach(&self) -> Result<(), BrokerError> {
-        let (servers, port, check) = match self.log {
-            EventLog::Kafka => (&self.kafka.brokers, 9092, "--kafka-brokers or BLACKFRIDAY_KAFKA_BROKERS"),
-            EventLog::RabbitMq => {
-                (&self.rabbitmq.servers, 5552, "--rabbitmq-servers or BLACKFRIDAY_RABBITMQ_SERVERS")
-            }
+        let (port, check) = match self.log {
+            EventLog::Kafka => (9092, "--kafka-brokers or BLACKFRIDAY_KAFKA_BROKERS"),
+            EventLog::RabbitMq => (5552, "--rabbitmq-servers or BLACKFRIDAY_RABBITMQ_SERVERS"),
         };
+        let servers = self.servers();
         let mut tries: JoinSet<_> =
             servers.split(',').map(|server| connect(with_port(server, port))).collect();
         let mut reason = io::Error::other("no server is named");
@@ -33,7 +32,15 @@ impl LogConfig {
                 Err(error) => reason = error,
             }
         }
-        Err(BrokerError::Unreachable { log: self.log, servers: servers.clone(), check, reason })
+        Err(BrokerError::Unreachable { log: self.log, servers: servers.to_owned(), check, reason })
+    }
+
+    /// Where it should be, as it was given: `host:port`, separated by commas.
+    pub fn servers(&self) -> &str {
+        match self.log {
+            EventLog::Kafka => &self.kafka.brokers,
+            EventLog::RabbitMq => &self.rabbitmq.servers,
+        }
     }
 }
 

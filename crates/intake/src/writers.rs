@@ -40,23 +40,28 @@ use crate::upstream::Upstream;
 #[command(next_help_heading = "Writers")]
 pub struct WritersConfig {
     /// The writers: `host:port`, several separated by commas; every address of each name is used.
-    #[arg(long, env = "BLACKFRIDAY_WRITER_TARGET", default_value = "127.0.0.1:50051")]
+    #[arg(
+        long,
+        value_name = "HOST:PORT,…",
+        env = "BLACKFRIDAY_WRITER_TARGET",
+        default_value = "127.0.0.1:50051"
+    )]
     pub writer_target: String,
     /// The writers into Kafka of weather reports, as above. With a target for weather, reports go there and not to the
     /// writers above; with both, each report goes to both logs and is accepted when both have it.
-    #[arg(long, env = "BLACKFRIDAY_WEATHER_KAFKA_TARGET")]
+    #[arg(long, value_name = "HOST:PORT,…", env = "BLACKFRIDAY_WEATHER_KAFKA_TARGET")]
     pub weather_kafka_target: Option<String>,
     /// The writers into RabbitMQ of weather reports, likewise.
-    #[arg(long, env = "BLACKFRIDAY_WEATHER_RABBITMQ_TARGET")]
+    #[arg(long, value_name = "HOST:PORT,…", env = "BLACKFRIDAY_WEATHER_RABBITMQ_TARGET")]
     pub weather_rabbitmq_target: Option<String>,
     /// Milliseconds between two look-ups of the names, and between two health checks of a writer.
-    #[arg(long, env = "BLACKFRIDAY_WRITER_RESOLVE_INTERVAL_MS", default_value_t = 2_000)]
+    #[arg(long, value_name = "MS", env = "BLACKFRIDAY_WRITER_RESOLVE_INTERVAL_MS", default_value_t = 2_000)]
     pub writer_resolve_interval_ms: u64,
     /// Milliseconds for a connection to a writer, or for its health check.
-    #[arg(long, env = "BLACKFRIDAY_WRITER_CONNECT_TIMEOUT_MS", default_value_t = 1_000)]
+    #[arg(long, value_name = "MS", env = "BLACKFRIDAY_WRITER_CONNECT_TIMEOUT_MS", default_value_t = 1_000)]
     pub writer_connect_timeout_ms: u64,
     /// Events in flight to one writer; when every writer has as many, more are answered with 429.
-    #[arg(long, env = "BLACKFRIDAY_WRITER_MAX_IN_FLIGHT_EVENTS", default_value_t = 65_536)]
+    #[arg(long, value_name = "N", env = "BLACKFRIDAY_WRITER_MAX_IN_FLIGHT_EVENTS", default_value_t = 65_536)]
     pub writer_max_in_flight_events: usize,
     /// TLS.
     #[command(flatten)]
@@ -97,6 +102,7 @@ impl Writers {
     /// # Errors
     /// A target is not a list of `host:port`, or a file of TLS cannot be used.
     pub fn start(config: &WritersConfig, context: &Context) -> Result<Self, WritersError> {
+        context.readiness.locate("writer", config.writer_target.clone());
         let pools = Pools::new(config, context);
         let ways = pools.of_weather()?;
         let own = !ways.is_empty();
@@ -121,6 +127,7 @@ impl WeatherWriters {
         context: &Context,
         condition: Condition,
     ) -> Result<Option<Self>, WritersError> {
+        context.readiness.locate("writer", config.writer_target.clone());
         let pools = Pools::new(config, context);
         let ways = pools.of_weather()?;
         if ways.is_empty() {

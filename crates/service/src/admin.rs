@@ -18,10 +18,20 @@ use crate::shutdown::Shutdown;
 /// Serves the admin port until `stop`.
 pub async fn serve(listener: TcpListener, registry: Registry, readiness: Readiness, stop: Shutdown) {
     let tasks = registry.gauge("tokio_alive_tasks", "Tasks of the runtime that have not ended");
-    let router = Router::new()
-        .route("/livez", get(|| async { "ok\n" }))
-        .route("/readyz", get(ready).with_state(readiness))
-        .route("/metrics", get(metrics).with_state((registry, tasks)));
+    let router = probes(readiness).route("/metrics", get(metrics).with_state((registry, tasks)));
+    serve_router(listener, router, stop).await;
+}
+
+/// Serves `/livez` and `/readyz` alone until `stop`, for a process with several services.
+pub async fn serve_probes(listener: TcpListener, readiness: Readiness, stop: Shutdown) {
+    serve_router(listener, probes(readiness), stop).await;
+}
+
+fn probes(readiness: Readiness) -> Router {
+    Router::new().route("/livez", get(|| async { "ok\n" })).route("/readyz", get(ready).with_state(readiness))
+}
+
+async fn serve_router(listener: TcpListener, router: Router, stop: Shutdown) {
     let limits =
         HttpLimits { max_connections: 64, max_in_flight: 64, drain_timeout_ms: 500, ..HttpLimits::default() };
     http::serve(listener, router, &limits, None, stop).await;

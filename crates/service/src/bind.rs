@@ -8,9 +8,11 @@ const BACKLOG: i32 = 4096;
 
 /// A listening socket could not be made.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot listen on {address}")]
+#[error("cannot listen on {address}{}", by_flag(.flag))]
 pub struct BindError {
     address: SocketAddr,
+    /// What said so.
+    flag: Option<&'static str>,
     #[source]
     source: std::io::Error,
 }
@@ -20,11 +22,24 @@ pub struct BindError {
 /// # Errors
 /// The address is in use, not ours, or not allowed.
 pub fn bind(address: SocketAddr) -> Result<TcpListener, BindError> {
-    let listener = listen(address).map_err(|source| BindError { address, source })?;
+    let listener = listen(address).map_err(|source| BindError { address, flag: None, source })?;
     if let Ok(address) = listener.local_addr() {
         tracing::info!(%address, "listening");
     }
     Ok(listener)
+}
+
+impl BindError {
+    /// Names the flag that has the address, unless one is named already.
+    #[must_use]
+    pub fn by(mut self, flag: &'static str) -> Self {
+        self.flag.get_or_insert(flag);
+        self
+    }
+}
+
+fn by_flag(flag: &Option<&'static str>) -> String {
+    flag.map(|flag| format!(", as {flag} says")).unwrap_or_default()
 }
 
 fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {

@@ -14,7 +14,8 @@ use std::task::Poll;
 
 use blackfriday_telemetry::metrics::Registry;
 use blackfriday_telemetry::{TelemetryConfig, TelemetryGuard};
-use clap::Parser;
+use clap::parser::ValueSource;
+use clap::{Arg, ArgMatches, Command, Parser};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::admin;
@@ -32,7 +33,8 @@ const EX_SOFTWARE: u8 = 70;
 pub struct ProcessConfig {
     /// Threads that run the service; without it half as many as there are cores, one at the least, because several
     /// services share a machine.
-    #[arg(long, env = "BLACKFRIDAY_WORKER_THREADS", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    #[arg(long, value_name = "N", env = "BLACKFRIDAY_WORKER_THREADS",
+          value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub worker_threads: Option<u16>,
     /// Logs and traces.
     #[command(flatten)]
@@ -102,9 +104,10 @@ impl Failure {
     }
 }
 
+/// A service's own port is said by `--listen`.
 impl From<BindError> for Failure {
     fn from(error: BindError) -> Self {
-        Self::Unavailable(Box::new(error))
+        Self::Unavailable(Box::new(error.by("--listen")))
     }
 }
 
@@ -115,8 +118,8 @@ where
     C: ServiceConfig,
     R: Future<Output = Result<(), Failure>>,
 {
-    let config = match C::try_parse() {
-        Ok(config) => config,
+    let (config, given): (C, _) = match parse() {
+        Ok(parsed) => parsed,
         Err(error) => {
             let code = if error.use_stderr() { EX_USAGE } else { 0 };
             drop(error.print());
@@ -125,12 +128,40 @@ where
     };
     let threads = config.process().worker_threads.map_or_else(half_of_the_cores, usize::from);
     match tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build() {
-        Ok(runtime) => runtime.block_on(supervise(service_name, config, run)),
+        Ok(runtime) => runtime.block_on(supervise(service_name, config, given, run)),
         Err(error) => end_untold(Failure::Internal(Box::new(error))),
     }
 }
 
-async fn supervise<C, R>(service_name: &'static str, config: C, run: impl FnOnce(C, Context) -> R) -> ExitCode
+/// The configuration, and what of it is not the default, as flags.
+fn parse<C: Parser>() -> Result<(C, String), clap::Error> {
+    let mut command = C::command();
+    let mut matches = command.try_get_matches_from_mut(std::env::args_os())?;
+    let given = given(&command, &matches);
+    let config = C::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))?;
+    Ok((config, given))
+}
+
+fn given(command: &Command, matches: &ArgMatches) -> String {
+    let flag = |argument: &Arg| {
+        let id = argument.get_id().as_str();
+        let is_given =
+            matches!(matches.value_source(id), Some(ValueSource::CommandLine | ValueSource::EnvVariable));
+        let (name, values) = (argument.get_long()?, matches.get_raw(id).filter(|_| is_given)?);
+        let values: Vec<_> = values.map(|value| value.to_string_lossy()).collect();
+        let shown = if argument.is_hide_env_values_set() { "…".to_owned() } else { values.join(",") };
+        Some(format!("--{name}={shown}"))
+    };
+    let given: Vec<_> = command.get_arguments().filter_map(flag).collect();
+    if given.is_empty() { "all defaults".to_owned() } else { given.join(" ") }
+}
+
+async fn supervise<C, R>(
+    service_name: &'static str,
+    config: C,
+    given: String,
+    run: impl FnOnce(C, Context) -> R,
+) -> ExitCode
 where
     C: ServiceConfig,
     R: Future<Output = Result<(), Failure>>,
@@ -141,7 +172,7 @@ where
         Err(error) => return end_untold(Failure::Configuration(Box::new(error))),
     };
     raise_fd_limit();
-    tracing::info!(service = service_name, version = env!("CARGO_PKG_VERSION"), ?config, "starting");
+    tracing::info!(service = service_name, version = env!("CARGO_PKG_VERSION"), config = given, "starting");
     let context = Context::new(service_name);
     let ended = match bind(config.admin_listen()) {
         Ok(listener) => {
@@ -162,7 +193,7 @@ where
             drop(admin.await);
             ended
         }
-        Err(error) => Err(error.into()),
+        Err(error) => Err(error.by("--admin-listen").into()),
     };
     flush(telemetry).await;
     end(ended)
@@ -172,10 +203,10 @@ where
 async fn tell_readiness(readiness: Readiness) {
     let mut changes = readiness.watch_missing();
     loop {
-        match readiness.missing() {
+        match readiness.told() {
             missing if missing.is_empty() => tracing::info!("ready"),
-            missing if readiness.is_ready() => tracing::info!(without = missing.join(", "), "ready"),
-            missing => tracing::info!(waiting_for = missing.join(", "), "not ready"),
+            missing if readiness.is_ready() => tracing::info!(without = missing, "ready"),
+            missing => tracing::info!(waiting_for = missing, "not ready"),
         }
         if changes.changed().await.is_err() {
             return;
@@ -252,7 +283,46 @@ fn chain(error: &dyn Error) -> String {
 
 #[cfg(test)]
 mod tests {
+    use clap::{CommandFactory as _, FromArgMatches as _};
+
     use super::*;
+
+    #[test]
+    fn what_was_given_is_told_without_secrets() {
+        #[derive(Parser, Debug)]
+        struct Config {
+            #[arg(long, default_value = "127.0.0.1:1")]
+            listen: SocketAddr,
+            #[arg(long, default_value_t = 5)]
+            queue: u32,
+            #[arg(long, value_delimiter = ',')]
+            topics: Vec<String>,
+            #[arg(long, hide_env_values = true)]
+            password: Option<String>,
+        }
+        let given = |arguments: &[&str]| {
+            let mut command = Config::command();
+            let matches =
+                command.try_get_matches_from_mut([&["service"], arguments].concat()).expect("right");
+            super::given(&command, &matches)
+        };
+        assert_eq!(given(&[]), "all defaults");
+        let some = ["--password", "secret", "--topics", "a,b", "--listen", "127.0.0.1:2"];
+        assert_eq!(given(&some), "--listen=127.0.0.1:2 --topics=a,b --password=…");
+    }
+
+    #[test]
+    fn a_port_that_is_taken_is_told_with_its_flag() {
+        let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address = taken.local_addr().expect("bound");
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let told = |flag| runtime.block_on(async { bind(address).expect_err("taken").by(flag) });
+        let admin = chain(Failure::from(told("--admin-listen")).cause());
+        let begin = format!("cannot listen on {address}, as --admin-listen says: ");
+        assert!(admin.starts_with(&begin), "{admin}");
+        let own = runtime.block_on(async { bind(address).expect_err("taken") });
+        assert!(chain(Failure::from(own).cause()).contains("as --listen says"));
+    }
 
     /// Else a load balancer, or a test, sends requests to a port that nobody listens on yet.
     #[tokio::test]

@@ -1,3 +1,4 @@
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
@@ -12,6 +13,8 @@ struct Inner {
     conditions: Mutex<Vec<Named>>,
     ready: watch::Sender<bool>,
     missing: watch::Sender<Vec<&'static str>>,
+    /// Where what conditions are about should be.
+    places: Mutex<HashMap<&'static str, String>>,
 }
 
 #[derive(Debug)]
@@ -36,6 +39,7 @@ impl Readiness {
             conditions: Mutex::default(),
             ready: watch::Sender::new(true),
             missing: watch::Sender::new(Vec::new()),
+            places: Mutex::default(),
         }))
     }
 
@@ -57,6 +61,22 @@ impl Readiness {
     /// The conditions that do not hold; of alternatives also those that the process is ready without.
     pub fn missing(&self) -> Vec<&'static str> {
         self.0.missing.borrow().clone()
+    }
+
+    /// Says where what a condition is about should be, for people.
+    pub fn locate(&self, name: &'static str, place: impl Into<String>) {
+        self.0.places.lock().unwrap_or_else(PoisonError::into_inner).insert(name, place.into());
+    }
+
+    /// What is missing, and where it should be, for people; empty when nothing is.
+    pub fn told(&self) -> String {
+        let missing = self.missing();
+        let places = self.0.places.lock().unwrap_or_else(PoisonError::into_inner);
+        let told = missing.into_iter().map(|name| match places.get(name) {
+            Some(place) => format!("{name} at {place}"),
+            None => name.to_owned(),
+        });
+        told.collect::<Vec<_>>().join(", ")
     }
 
     /// Follows what is missing.
@@ -128,6 +148,18 @@ mod tests {
         broker.set(false);
         assert_eq!(readiness.missing(), ["broker"]);
     }
+
+    #[test]
+    fn what_is_missing_is_told_with_its_place() {
+        let readiness = Readiness::new();
+        let broker = readiness.condition("broker");
+        readiness.condition("keys");
+        readiness.locate("broker", "kafka:9092");
+        assert_eq!(readiness.told(), "broker at kafka:9092, keys");
+        broker.set(true);
+        assert_eq!(readiness.told(), "keys");
+    }
+
     #[test]
     fn one_of_the_alternatives_is_enough_and_the_others_are_named() {
         let readiness = Readiness::new();

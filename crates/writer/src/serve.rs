@@ -28,6 +28,7 @@ use crate::secured::secured;
 pub async fn run(config: Config, listener: TcpListener, context: Context) -> Result<(), Error> {
     config.publish.check_batch(config.limits.max_batch_sales).map_err(Error::Publisher)?;
     let tls = config.tls.server()?;
+    context.readiness.locate("broker", config.publish.log.servers());
     let publisher = Publisher::new(&config.publish, &context.registry).map_err(Error::Publisher)?;
     let (reporter, health_service) = tonic_health::server::health_reporter();
     health::begin(&reporter).await;

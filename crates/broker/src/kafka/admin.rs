@@ -11,12 +11,13 @@ use rdkafka::client::{Client, DefaultClientContext};
 use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaResult;
+use rdkafka::metadata::{Metadata, MetadataTopic};
 use rdkafka::types::RDKafkaErrorCode;
 
 use super::config::KafkaConfig;
 use super::lifeline::Lifeline;
 use super::reports::Reports;
-use crate::admin::TopicSpec;
+use crate::admin::{TopicDifference, TopicSpec};
 use crate::complaints::Complaints;
 use crate::error::{BrokerError, Cause};
 use crate::partition::TopicPartition;
@@ -117,12 +118,37 @@ impl Admin {
         let metadata = self
             .blocking("a topic's partitions", topic, move |client| client.fetch_metadata(Some(&name), limit))
             .await?;
-        let found = metadata.topics().iter().find(|found| found.name() == topic && found.error().is_none());
-        let found = found.filter(|found| !found.partitions().is_empty());
-        let found = found.ok_or_else(|| BrokerError::NoTopic(topic.to_owned()))?;
-        let mut ids: Vec<_> = found.partitions().iter().map(|partition| partition.id()).collect();
+        let mut ids: Vec<_> =
+            found(&metadata, topic)?.partitions().iter().map(|partition| partition.id()).collect();
         ids.sort_unstable();
         Ok(ids.into_iter().map(|id| TopicPartition::new(topic, id)).collect())
+    }
+
+    /// Where a topic is not what is asked for. Settings that our user may not see are not compared.
+    ///
+    /// # Errors
+    /// The broker does not answer within 10 s, or there is no such topic.
+    pub async fn differences(&self, spec: &TopicSpec) -> Result<Vec<TopicDifference>, BrokerError> {
+        let name = spec.name.clone();
+        let ask = move |client: &Client<_>| client.fetch_metadata(Some(&name), TIMEOUT);
+        let metadata = self.blocking("a topic's partitions", &spec.name, ask).await?;
+        let partitions = found(&metadata, &spec.name)?.partitions();
+        // Partitions may differ in it: the fewest copies are what one can rely on.
+        let copies = partitions.iter().map(|partition| partition.replicas().len()).min().unwrap_or(0);
+        let mut differences: Vec<_> = [
+            TopicDifference::new("partitions", partitions.len(), spec.partitions),
+            TopicDifference::new("copies", copies, spec.replication),
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
+        let settings = self.settings(&spec.name).await?;
+        for (setting, asked) in settings_of(spec) {
+            let found = settings.iter().find(|(name, _)| name == setting);
+            let found = found.and_then(|(_, value)| TopicDifference::new(setting, for_ever(value), asked));
+            differences.extend(found);
+        }
+        Ok(differences)
     }
 
     /// The offsets that a partition holds; a transaction that is not ended yet is past its end.
@@ -153,16 +179,20 @@ impl Admin {
     /// # Errors
     /// The broker does not answer within 10 s.
     pub async fn setting(&self, topic: &str, name: &str) -> Result<Option<String>, BrokerError> {
+        let mut settings = self.settings(topic).await?.into_iter();
+        Ok(settings.find_map(|(found, value)| (found == name).then_some(value)))
+    }
+
+    /// All settings of a topic that our user may see.
+    async fn settings(&self, topic: &str) -> Result<Vec<(String, String)>, BrokerError> {
         let options = AdminOptions::new().operation_timeout(Some(TIMEOUT)).request_timeout(Some(TIMEOUT));
         let answers = match self.client.describe_configs(&[ResourceSpecifier::Topic(topic)], &options).await {
             Ok(answers) => answers,
             Err(error) => return Err(self.failed("a topic's settings", error.into()).await),
         };
         // A refusal for one topic is an answer: the user may lack the right, and none of ours needs it to work.
-        let found = answers.into_iter().filter_map(Result::ok).find_map(|resource| {
-            resource.entries.into_iter().find(|entry| entry.name == name).and_then(|entry| entry.value)
-        });
-        Ok(found)
+        let entries = answers.into_iter().filter_map(Result::ok).flat_map(|resource| resource.entries);
+        Ok(entries.filter_map(|entry| Some((entry.name, entry.value?))).collect())
     }
 
     async fn blocking<T: Send + 'static>(
@@ -208,6 +238,19 @@ impl Asked {
     fn hear(&self) {
         (0..REPORTS).take_while(|_| self.consumer.poll(Duration::ZERO).is_some()).count();
     }
+}
+
+/// The topic in an answer about it.
+fn found<'a>(metadata: &'a Metadata, topic: &str) -> Result<&'a MetadataTopic, BrokerError> {
+    let found = metadata.topics().iter().find(|found| found.name() == topic && found.error().is_none());
+    let found = found.filter(|found| !found.partitions().is_empty());
+    found.ok_or_else(|| BrokerError::NoTopic(topic.to_owned()))
+}
+
+/// Kafka has two words for a retention without an end; ours is the other one.
+fn for_ever(value: &str) -> &str {
+    const LONGEST_MS: &str = "9223372036854775807";
+    if value == "-1" { LONGEST_MS } else { value }
 }
 
 /// With the log's settings of ours; those that are given win over them.
