@@ -5,6 +5,7 @@ use std::time::Duration;
 use blackfriday_broker::{BatchLimits, LogConfig, SALES, WEATHER};
 use blackfriday_service::{ProcessConfig, ServiceConfig};
 use blackfriday_store::{StoreConfig, ValkeyConfig};
+use blackfriday_telemetry::sampled::EventLines;
 use clap::Parser;
 
 /// Counts the sales and weather reports of the event log into the store.
@@ -16,32 +17,42 @@ use clap::Parser;
 )]
 pub struct Config {
     /// Where /livez, /readyz and /metrics are served.
-    #[arg(long, env = "BLACKFRIDAY_ADMIN_LISTEN", default_value = "127.0.0.1:9083")]
+    #[arg(
+        long,
+        value_name = "HOST:PORT",
+        env = "BLACKFRIDAY_ADMIN_LISTEN",
+        default_value = "127.0.0.1:9083"
+    )]
     pub admin_listen: SocketAddr,
     /// The topics that are counted, separated by commas. A topic has one position in a store: what counts it from two logs
     /// into one store stops.
-    #[arg(long, env = "BLACKFRIDAY_CONSUMER_TOPICS", value_delimiter = ',', value_parser = [SALES, WEATHER],
+    #[arg(long, value_name = "TOPIC,…", env = "BLACKFRIDAY_CONSUMER_TOPICS", value_delimiter = ',',
+          value_parser = [SALES, WEATHER],
           default_values = [SALES, WEATHER])]
     pub topics: Vec<String>,
     /// The consumer group, which shares the partitions among consumers.
-    #[arg(long, env = "BLACKFRIDAY_CONSUMER_GROUP", default_value = "blackfriday")]
+    #[arg(long, value_name = "NAME", env = "BLACKFRIDAY_CONSUMER_GROUP", default_value = "blackfriday")]
     pub group: String,
     /// A name of this consumer in its group that stays the same over restarts: then it gets its partitions back at once.
-    #[arg(long, env = "BLACKFRIDAY_CONSUMER_GROUP_INSTANCE_ID")]
+    #[arg(long, value_name = "NAME", env = "BLACKFRIDAY_CONSUMER_GROUP_INSTANCE_ID")]
     pub group_instance_id: Option<String>,
     /// What to do when the log does not hold the stored position, or not the record that was counted before it.
-    #[arg(long, env = "BLACKFRIDAY_CONSUMER_ON_GAP", value_enum, default_value_t = OnGap::Stop)]
+    #[arg(long, value_name = "WHAT", env = "BLACKFRIDAY_CONSUMER_ON_GAP", value_enum,
+          default_value_t = OnGap::Stop)]
     pub on_gap: OnGap,
     /// Records in one batch of a partition.
-    #[arg(long, env = "BLACKFRIDAY_CONSUMER_BATCH_RECORDS", default_value_t = 10_000,
+    #[arg(long, value_name = "N", env = "BLACKFRIDAY_CONSUMER_BATCH_RECORDS", default_value_t = 10_000,
           value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub batch_records: u32,
     /// Milliseconds that a batch waits to be filled.
-    #[arg(long, env = "BLACKFRIDAY_CONSUMER_BATCH_WAIT_MS", default_value_t = 50)]
+    #[arg(long, value_name = "MS", env = "BLACKFRIDAY_CONSUMER_BATCH_WAIT_MS", default_value_t = 50)]
     pub batch_wait_ms: u64,
     /// Milliseconds for the last apply at a stop.
-    #[arg(long, env = "BLACKFRIDAY_DRAIN_TIMEOUT_MS", default_value_t = 10_000)]
+    #[arg(long, value_name = "MS", env = "BLACKFRIDAY_DRAIN_TIMEOUT_MS", default_value_t = 10_000)]
     pub drain_timeout_ms: u64,
+    /// Which sales have a line of the log.
+    #[command(flatten)]
+    pub lines: EventLines,
     /// The event log.
     #[command(flatten)]
     pub log: LogConfig,

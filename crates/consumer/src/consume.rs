@@ -27,6 +27,7 @@ use blackfriday_broker::{
 };
 use blackfriday_service::{Condition, Context};
 use blackfriday_store::{LastRecord, Store};
+use blackfriday_telemetry::sampled::EveryNth;
 use tokio::task::{JoinError, JoinHandle, JoinSet};
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::task::AbortOnDropHandle;
@@ -53,6 +54,8 @@ const TICK: Duration = Duration::from_millis(500);
 /// # Errors
 /// What does not pass by itself and is no single partition's: a store that is not as it should be.
 pub async fn run(config: Config, context: Context) -> Result<(), Error> {
+    context.readiness.locate("broker", config.log.servers());
+    context.readiness.locate("valkey", config.valkey.url.to_string());
     let with_traces = config.process.telemetry.otlp_endpoint.is_some();
     let subscription =
         Subscription::open(&config.log, config.batch_limits(), with_traces).map_err(Error::Client)?;
@@ -93,6 +96,7 @@ pub async fn run(config: Config, context: Context) -> Result<(), Error> {
         looking: None,
         joined: false,
         stopping: false,
+        told: config.lines.taken(),
         config,
     };
     let counted = consumer.consume(&mut membership, &context).await;
@@ -126,6 +130,8 @@ struct Consumer {
     /// Whether the group has us.
     joined: bool,
     stopping: bool,
+    /// Which events have a line of the log.
+    told: Option<EveryNth>,
 }
 
 impl Consumer {

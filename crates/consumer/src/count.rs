@@ -40,6 +40,8 @@ pub(crate) struct Counted {
     pub(crate) records: u64,
     pub(crate) newest: Option<Timestamp>,
     pub(crate) fate: Fate,
+    /// Its events that are to have a line of the log.
+    pub(crate) told: Vec<String>,
 }
 
 #[derive(Debug)]
@@ -94,7 +96,7 @@ async fn count_in_span(store: &Store, works: Vec<Work>, progress: &Progress) -> 
     let call = call_span();
     let outcomes = retrying(progress, || store.apply(&batches)).instrument(call).await?;
     progress.applied(batches.len(), started.elapsed());
-    let fates = applying.iter().zip(outcomes);
+    let fates = applying.iter_mut().zip(outcomes);
     counted.extend(fates.map(|(work, outcome)| work.came_to(fate(outcome, work.to, work.last))));
     Ok(counted)
 }
@@ -159,14 +161,16 @@ fn batch(work: &mut Work, keys: KeyWindow, store: &Store) -> Batch {
 }
 
 impl Work {
-    fn came_to(&self, fate: Fate) -> Counted {
+    fn came_to(&mut self, fate: Fate) -> Counted {
         let Folded { records, newest, .. } = self.folded;
-        Counted { partition: self.partition.clone(), epoch: self.epoch, records, newest, fate }
+        let told = std::mem::take(&mut self.folded.told);
+        Counted { partition: self.partition.clone(), epoch: self.epoch, records, newest, fate, told }
     }
 
     fn buried_first(self) -> Counted {
         let (partition, epoch) = (self.partition.clone(), self.epoch);
-        Counted { partition, epoch, records: 0, newest: None, fate: Fate::ToBury(Box::new(self)) }
+        let fate = Fate::ToBury(Box::new(self));
+        Counted { partition, epoch, records: 0, newest: None, fate, told: Vec::new() }
     }
 }
 

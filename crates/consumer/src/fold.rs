@@ -10,6 +10,7 @@ use blackfriday_event::{
 };
 use blackfriday_proto::{DecodeError, decode_record};
 use blackfriday_store::BatchTally;
+use blackfriday_telemetry::sampled::EveryNth;
 
 /// The most trace contexts that one batch's span links to.
 const MAX_LINKS: usize = 128;
@@ -38,6 +39,10 @@ pub(crate) struct Folded {
     pub(crate) of_producers_time: u64,
     /// The last record; none if the log's own records are all there is.
     pub(crate) last: Option<LastRead>,
+    /// Events that are to have a line of the log once they are counted.
+    pub(crate) told: Vec<String>,
+    /// Which these are.
+    lines: Option<EveryNth>,
     /// Offsets of conflicting events that are in the dead letters.
     buried: HashSet<i64>,
 }
@@ -66,8 +71,8 @@ pub(crate) struct Decided {
 }
 
 /// Decodes and folds the records of one partition's batch.
-pub(crate) fn fold(kind: Kind, bounds: Bounds, records: Vec<Record>) -> Folded {
-    let mut folded = Folded::new(kind, bounds);
+pub(crate) fn fold(kind: Kind, bounds: Bounds, records: Vec<Record>, lines: Option<EveryNth>) -> Folded {
+    let mut folded = Folded::new(kind, bounds, lines);
     folded.last = records.last().map(|record| LastRead { offset: record.offset, digest: record.digest() });
     for record in records {
         folded.add(kind, record);
@@ -76,7 +81,7 @@ pub(crate) fn fold(kind: Kind, bounds: Bounds, records: Vec<Record>) -> Folded {
 }
 
 impl Folded {
-    fn new(kind: Kind, bounds: Bounds) -> Self {
+    fn new(kind: Kind, bounds: Bounds, lines: Option<EveryNth>) -> Self {
         let tally = kind.empty(bounds);
         Self {
             kind,
@@ -88,6 +93,8 @@ impl Folded {
             records: 0,
             of_producers_time: 0,
             last: None,
+            told: Vec::new(),
+            lines,
             buried: HashSet::new(),
         }
     }
@@ -108,12 +115,22 @@ impl Folded {
                 if event.idempotency_key().is_some() {
                     self.keyed.push(Keyed { event, record });
                 } else {
-                    fold_event(&mut self.tally, event);
+                    self.count(event);
                 }
             }
             Ok(_) => self.reject(record, "the record's event does not belong to this topic".to_owned()),
             Err(error) => self.reject(record, reason(&error)),
         }
+    }
+
+    fn count(&mut self, event: Event) {
+        if self.lines.as_ref().is_some_and(EveryNth::takes_next) {
+            self.told.push(match &event {
+                Event::Sale(sale) => sale.draft.to_string(),
+                Event::Weather(report) => report.draft.to_string(),
+            });
+        }
+        fold_event(&mut self.tally, event);
     }
 
     fn reject(&mut self, record: Record, reason: String) {
@@ -152,9 +169,9 @@ impl Folded {
             return None;
         }
         let mut decided = Decided::default();
-        for (keyed, decision) in self.keyed.drain(..).zip(decisions) {
+        for (keyed, decision) in std::mem::take(&mut self.keyed).into_iter().zip(decisions) {
             match decision {
-                Admission::Counts => fold_event(&mut self.tally, keyed.event),
+                Admission::Counts => self.count(keyed.event),
                 Admission::Repeats => decided.repeated += 1,
                 Admission::Conflicts { .. } => decided.conflicting += 1,
             }

@@ -1,3 +1,5 @@
+use std::fmt;
+
 use crate::category::Category;
 use crate::digest::of_fields;
 use crate::field_error::{FieldError, FieldErrors};
@@ -74,6 +76,14 @@ impl SaleDraft {
     }
 }
 
+/// As the assignment's reports write a sale: `Mouse-Gamer (Cant: 2, $50.00) - Electronica`.
+impl fmt::Display for SaleDraft {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { category, product_id, price, quantity } = self;
+        write!(f, "{} (Cant: {}, ${price}) - {category}", product_id.as_str(), quantity.units())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -87,6 +97,17 @@ mod tests {
     }
 
     /// Nothing but the whole sale is repeated under its key.
+    #[test]
+    fn a_sale_is_written_as_in_the_assignment() {
+        let sale = SaleDraft {
+            category: Category::Electronica,
+            product_id: ProductId::new("Mouse-Gamer").expect("visible"),
+            price: Money::from_cents(5_000).expect("in range"),
+            quantity: Quantity::new(2).expect("in range"),
+        };
+        assert_eq!(sale.to_string(), "Mouse-Gamer (Cant: 2, $50.00) - Electronica");
+    }
+
     #[test]
     fn every_field_tells_a_sale_from_another() {
         let of = |category, product: &str, cents, units| SaleDraft {

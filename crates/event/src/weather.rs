@@ -1,3 +1,5 @@
+use std::fmt;
+
 use crate::digest::of_fields;
 use crate::field_error::{FieldError, FieldErrors};
 use crate::visible::{recorded_text, visible_text};
@@ -63,6 +65,15 @@ impl WeatherDraft {
     }
 }
 
+/// In one line: `Nubes bajas (GT) - Nublado`.
+impl fmt::Display for WeatherDraft {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { description, country, weather } = self;
+        let description: Vec<_> = description.split_whitespace().collect();
+        write!(f, "{} ({country}) - {weather}", description.join(" "))
+    }
+}
+
 impl WeatherDraft {
     /// What distinguishes this report from another one under the same idempotency key.
     pub fn digest(&self) -> [u8; 8] {
@@ -114,6 +125,7 @@ mod tests {
     #[test]
     fn a_description_may_be_empty_or_have_lines() {
         assert!(WeatherDraft::new("", "GT", "lluvioso").is_ok());
-        assert!(WeatherDraft::new("Llueve\nmucho", "Guatemala", "Rainy").is_ok());
+        let report = WeatherDraft::new("Llueve\n mucho", "Guatemala", "Rainy").expect("valid");
+        assert_eq!(report.to_string(), "Llueve mucho (Guatemala) - Rainy", "in one line");
     }
 }

@@ -1,6 +1,7 @@
 use std::num::NonZeroU16;
 
 use blackfriday_broker::{Destination, LogConfig, ProducerConfig, SALES, WEATHER};
+use blackfriday_telemetry::sampled::EventLines;
 
 use crate::error::PublisherError;
 
@@ -10,15 +11,21 @@ use crate::error::PublisherError;
 pub struct PublishConfig {
     /// Partitions of the topic of sales, from the first on, over which sales with an idempotency key are spread. All writers
     /// must be given the same number, and it must never change: then more partitions never count a key twice.
-    #[arg(long, env = "BLACKFRIDAY_TOPIC_SALES_KEYED_PARTITIONS", default_value_t = NonZeroU16::MIN)]
+    #[arg(long, value_name = "N", env = "BLACKFRIDAY_TOPIC_SALES_KEYED_PARTITIONS",
+          default_value_t = NonZeroU16::MIN)]
     pub topic_sales_keyed_partitions: NonZeroU16,
     /// Likewise of the topic of weather reports.
-    #[arg(long, env = "BLACKFRIDAY_TOPIC_WEATHER_KEYED_PARTITIONS", default_value_t = NonZeroU16::MIN)]
+    #[arg(long, value_name = "N", env = "BLACKFRIDAY_TOPIC_WEATHER_KEYED_PARTITIONS",
+          default_value_t = NonZeroU16::MIN)]
     pub topic_weather_keyed_partitions: NonZeroU16,
     /// Records on their way to the broker; more are refused.
-    #[arg(long, env = "BLACKFRIDAY_PUBLISH_MAX_IN_FLIGHT_RECORDS", default_value_t = 150_000,
+    #[arg(long, value_name = "N", env = "BLACKFRIDAY_PUBLISH_MAX_IN_FLIGHT_RECORDS",
+          default_value_t = 150_000,
           value_parser = positive)]
     pub max_in_flight_records: usize,
+    /// Which records have a line of the log.
+    #[command(flatten)]
+    pub lines: EventLines,
     /// The event log.
     #[command(flatten)]
     pub log: LogConfig,

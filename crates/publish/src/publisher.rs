@@ -1,13 +1,14 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use blackfriday_broker::{BrokerError, Producer, PublishError, SALES, WEATHER};
+use blackfriday_broker::{BrokerError, EventLog, Outcome, Position, Producer, PublishError, SALES, WEATHER};
 use blackfriday_event::{EventId, Timestamp};
 use blackfriday_proto::{
     Command, ErrorCode, EventOutcome, RecordDraft, Refusal, SaleCommand, WeatherCommand,
 };
 use blackfriday_telemetry::metrics::Registry;
 use blackfriday_telemetry::planted::{Planted, is_planted};
+use blackfriday_telemetry::sampled::EveryNth;
 use tokio::time::Instant;
 
 use crate::config::PublishConfig;
@@ -23,6 +24,9 @@ pub struct Publisher {
     sales: Arc<Target>,
     weather: Arc<Target>,
     room: Room,
+    log: EventLog,
+    /// Which records have a line of the log.
+    told: Option<EveryNth>,
 }
 
 impl Publisher {
@@ -42,6 +46,8 @@ impl Publisher {
             sales: Target::new(log, SALES, config.topic_sales_keyed_partitions),
             weather: Target::new(log, WEATHER, config.topic_weather_keyed_partitions),
             room: Room::new(config.max_in_flight_records, registry),
+            log,
+            told: config.lines.taken(),
         })
     }
 
@@ -85,6 +91,9 @@ impl Publisher {
         }
         let delivered = self.producer.publish_batch(records).outcomes_until(by).await;
         in_flight.acknowledged = delivered.iter().filter(|delivered| delivered.is_ok()).count();
+        if let Some(told) = &self.told {
+            tell(self.log, told, &delivered);
+        }
         let outcome = |((id, span), delivered): ((EventId, Option<tracing::Span>), _)| {
             if let Some(span) = span {
                 conclude(&span, &delivered);
@@ -98,6 +107,21 @@ impl Publisher {
 fn prepared<D: RecordDraft>(target: &Target, commands: Vec<Command<D>>) -> Vec<Prepared> {
     let written_at = Timestamp::from(SystemTime::now());
     commands.into_iter().map(|command| target.prepare(command, written_at)).collect()
+}
+
+/// In the words of the assignment's reports.
+fn tell(log: EventLog, told: &EveryNth, delivered: &[Outcome]) {
+    let acknowledged = delivered.iter().filter_map(|delivered| delivered.as_ref().ok());
+    for Position { partition, offset } in acknowledged.filter(|_| told.takes_next()) {
+        let title = log.title();
+        match offset {
+            Some(offset) => {
+                tracing::info!("Mensaje enviado a {title} [partition={partition}, offset={offset}]");
+            }
+            // RabbitMQ confirms without it.
+            None => tracing::info!("Mensaje enviado a {title} [partition={partition}]"),
+        }
+    }
 }
 
 /// What the client learns of a record that was not acknowledged.

@@ -12,6 +12,7 @@ mod logs;
 pub mod metrics;
 pub mod planted;
 mod process;
+pub mod sampled;
 mod traces;
 
 use std::sync::OnceLock;
@@ -31,16 +32,18 @@ const FLUSH_LIMIT: Duration = Duration::from_secs(5);
 pub struct TelemetryConfig {
     /// What is logged, as a filter of tracing-subscriber: `debug`, `info,blackfriday_writer=debug`. Without it services log
     /// `info`, and commands `warn`.
-    #[arg(long, env = "BLACKFRIDAY_LOG_FILTER", global = true)]
+    #[arg(long, value_name = "FILTER", env = "BLACKFRIDAY_LOG_FILTER", global = true)]
     pub log_filter: Option<LogFilter>,
     /// How log lines look, on standard error.
-    #[arg(long, env = "BLACKFRIDAY_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
+    #[arg(long, value_name = "FORMAT", env = "BLACKFRIDAY_LOG_FORMAT", value_enum,
+          default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,
     /// Where spans go, an OTLP gRPC endpoint such as `http://127.0.0.1:4317`; without it there are none.
-    #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", value_parser = traces::endpoint)]
+    #[arg(long, value_name = "URL", env = "OTEL_EXPORTER_OTLP_ENDPOINT", value_parser = traces::endpoint)]
     pub otlp_endpoint: Option<String>,
     /// Share of the clients' requests that is traced, 0 to 1; a client's trace context is continued, but cannot raise it.
-    #[arg(long, env = "BLACKFRIDAY_TRACE_SAMPLE_RATIO", default_value_t = 0.01, value_parser = ratio)]
+    #[arg(long, value_name = "SHARE", env = "BLACKFRIDAY_TRACE_SAMPLE_RATIO", default_value_t = 0.01,
+          value_parser = ratio)]
     pub trace_sample_ratio: f64,
 }
 

@@ -61,7 +61,7 @@ impl Consumer {
             return;
         };
         let RecordBatch { partition, epoch, from, to, records } = batch;
-        let folded = fold(kind, self.starter.store.bounds(), records);
+        let folded = fold(kind, self.starter.store.bounds(), records, self.told.clone());
         self.starter.progress.of_producers_time(&partition.topic, folded.of_producers_time);
         if let Some(last) = folded.last {
             owned.read = Some(LastRecord { offset: last.offset, digest: last.digest });
@@ -116,9 +116,11 @@ impl Consumer {
 
     pub(super) fn settle(&mut self, counted: Vec<Counted>) {
         self.idle.store(true, Ordering::Release);
-        for Counted { partition, epoch, records, newest, fate } in counted {
+        for Counted { partition, epoch, records, newest, fate, told } in counted {
             if matches!(fate, Fate::Applied { .. }) {
                 self.starter.progress.counted(records, newest);
+                // In the words of the assignment's reports.
+                told.iter().for_each(|event| tracing::info!("Procesado: {event}"));
             }
             let Some(owned) = self.owned.get_mut(&partition).filter(|owned| owned.epoch == epoch) else {
                 continue;
