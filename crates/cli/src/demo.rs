@@ -18,7 +18,8 @@ use blackfriday_broker::EventLog;
 use blackfriday_load::{Plan, Report};
 use blackfriday_service::Shutdown;
 use blackfriday_terminal::failure::Interrupted;
-use blackfriday_terminal::output::{self, grouped};
+use blackfriday_terminal::output::{self, count, rounded};
+use blackfriday_terminal::progress::{Following, Steps};
 use blackfriday_verify::create::{self as topics, Shape as TopicShape};
 use blackfriday_workload::{Traffic, Workload};
 use serde_json::json;
@@ -58,7 +59,13 @@ pub(crate) async fn run(arguments: Arguments, shutdown: &Shutdown) -> Result<boo
     services.stop().await;
     drop((servers, folder));
     let (holds, seconds) = (shown.map_err(told)?, started.elapsed().as_secs_f64());
-    let verdict = if holds { "ok" } else { "FAILED" };
+    let verdict = match (holds, arguments.json) {
+        (true, false) => output::good("ok"),
+        (false, false) => output::bad("FAILED"),
+        // Said on standard error, whose colours are others.
+        (true, true) => "ok".to_owned(),
+        (false, true) => "FAILED".to_owned(),
+    };
     say(format!("{verdict}, after {seconds:.0} s; everything is stopped and removed"));
     Ok(holds)
 }
@@ -89,7 +96,7 @@ async fn send(plan: Option<Arc<Plan>>) -> Result<Option<Report>> {
 
 impl Demo {
     async fn start(arguments: &Arguments, workload: &Workload) -> Result<Self> {
-        let step = progress::Steps::new("starting the logs and the stores");
+        let step = Steps::new("starting the logs and the stores");
         let paths = arguments.paths();
         let shape = arguments.shape(workload)?;
         let servers = Servers::start(&paths, &usual_places(), Theirs::default()).await?;
@@ -149,7 +156,7 @@ impl Demo {
         let first = sales.as_ref().or(weather.as_ref()).context("sales or weather")?;
         let progress = self.follow(arguments, first)?;
         let (sales, weather) = tokio::try_join!(send(sales), send(weather))?;
-        progress.finish().await;
+        drop(progress);
         Ok(sales.into_iter().chain(weather).collect())
     }
 
@@ -170,12 +177,13 @@ impl Demo {
             .sent()
             .map(|events| match events {
                 Events::Sales => {
-                    format!(
-                        "{} sales in {length:.0} s, at its peak {peak:.0} per second",
-                        grouped(arguments.sales)
-                    )
+                    let (sales, peak) = (count(arguments.sales, "sale", "sales"), rounded(peak));
+                    format!("{sales} in {length:.0} s, at its peak {peak} per second")
                 }
-                Events::Weather => format!("{} weather reports in {length:.0} s", grouped(arguments.reports)),
+                Events::Weather => {
+                    let reports = count(arguments.reports, "weather report", "weather reports");
+                    format!("{reports} in {length:.0} s")
+                }
             })
             .collect();
         let (title, seed) = (&traffic.workload().title, traffic.seed());
@@ -184,7 +192,7 @@ impl Demo {
     }
 
     /// Follows what is sent first on its first way.
-    fn follow(&self, arguments: &Arguments, plan: &Plan) -> Result<progress::Progress> {
+    fn follow(&self, arguments: &Arguments, plan: &Plan) -> Result<Following> {
         let first = self.paths[0];
         let number = match first.events {
             Events::Sales => arguments.sales,

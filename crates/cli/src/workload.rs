@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use blackfriday_registry::{AccessArguments, reference, tagged};
 use blackfriday_terminal::failure::Usage;
+use blackfriday_terminal::output::count;
 use blackfriday_terminal::{file, output};
 use blackfriday_workload::{Recipe, Workload, artifact, make};
 use serde_json::json;
@@ -41,14 +42,19 @@ pub enum Command {
 pub struct MakeArguments {
     /// The file; standard output without it.
     file: Option<PathBuf>,
+    /// Replace the file if it is there.
+    #[arg(long)]
+    force: bool,
     /// Its name.
-    #[arg(long, default_value = "Black Friday")]
+    #[arg(long, value_name = "NAME", default_value = "Black Friday")]
     title: String,
     /// Where all chance comes from: the same seed gives the same file. Also the seed of the traffic.
-    #[arg(long, default_value_t = 17, value_parser = clap::value_parser!(u64).range(..=i64::MAX as u64))]
+    #[arg(long, value_name = "N", default_value_t = 17,
+          value_parser = clap::value_parser!(u64).range(..=i64::MAX as u64))]
     seed: u64,
     /// Products in each of the four categories.
-    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    #[arg(long, value_name = "N", default_value_t = 30,
+          value_parser = clap::value_parser!(u32).range(1..=100_000))]
     products: u32,
 }
 
@@ -74,7 +80,7 @@ pub struct PullArguments {
     #[arg(value_name = "REF")]
     from: String,
     /// The file.
-    #[arg(default_value = "workload.toml")]
+    #[arg(value_name = "FILE", default_value = "workload.toml")]
     file: PathBuf,
     #[command(flatten)]
     access: AccessArguments,
@@ -103,15 +109,24 @@ pub(crate) async fn run(command: Command) -> Result<()> {
 }
 
 fn make_file(arguments: MakeArguments) -> Result<()> {
-    let MakeArguments { file, title, seed, products } = arguments;
+    let MakeArguments { file, force, title, seed, products } = arguments;
     let text = make(&Recipe { title, seed, products });
     let Some(path) = file else {
         output::line(text.trim_end());
         return Ok(());
     };
+    let same = std::fs::read_to_string(&path).is_ok_and(|found| found == text);
+    if path.exists() && !force && !same {
+        return Err(Usage(format!(
+            "{} is there, and holds something else: --force replaces it",
+            path.display()
+        ))
+        .into());
+    }
     file::replace(&path, &text).with_context(|| Usage(format!("write {}", path.display())))?;
     let workload = Workload::parse(&text).context("what was made can be read")?;
-    output::note(format_args!("{}: {} products, seed {seed}", path.display(), workload.products.len()));
+    let products = count(workload.products.len() as u64, "product", "products");
+    output::note(format_args!("{}: {products}, seed {seed}", path.display()));
     output::line(workload.digest());
     Ok(())
 }
@@ -134,8 +149,8 @@ async fn push(arguments: PushArguments) -> Result<()> {
 async fn pull(arguments: PullArguments) -> Result<()> {
     let from = reference(&arguments.from)?;
     let (inspected, workload) = artifact::pull(&arguments.access.client()?, &from, &arguments.file).await?;
-    let (title, products) = (&workload.title, workload.products.len());
-    output::note(format_args!("{}: {title}, {products} products", arguments.file.display()));
+    let (title, products) = (&workload.title, count(workload.products.len() as u64, "product", "products"));
+    output::note(format_args!("{}: {title}, {products}", arguments.file.display()));
     output::line(inspected.pinned);
     Ok(())
 }

@@ -10,8 +10,9 @@ use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Error, Result, anyhow, bail, ensure};
 use blackfriday_terminal::failure::Usage;
+use blackfriday_terminal::output::in_a_line;
 use flate2::read::MultiGzDecoder;
 
 const STANDARD_INPUT: &str = "-";
@@ -20,6 +21,8 @@ const GZIP: [u8; 2] = [0x1f, 0x8b];
 pub(crate) const LARGEST: u64 = 64 << 30;
 /// Bytes of the largest JSON file in it: registries take no larger manifest.
 const LARGEST_JSON: u64 = 4 << 20;
+/// Characters of an error that are shown.
+const SHOWN: usize = 120;
 /// A link to a link and so on.
 const LINKS: usize = 8;
 
@@ -56,7 +59,9 @@ impl Archive {
             File::open(path).with_context(|| Usage(format!("open {}", path.display())))?
         };
         let file = uncompressed(file)?;
-        let entries = entries(&file).context("it is no tar")?;
+        // The reader's error quotes the file, whatever it holds.
+        let not_a_tar = |error: Error| anyhow!("it is no tar: {}", in_a_line(&format!("{error:#}"), SHOWN));
+        let entries = entries(&file).map_err(not_a_tar)?;
         Ok(Self { file: Arc::new(file), entries })
     }
 

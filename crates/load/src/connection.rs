@@ -1,3 +1,4 @@
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,17 +40,17 @@ pub(crate) enum Exchange {
         /// How long the gateway asks to wait before the next try.
         retry_after: Option<Duration>,
     },
-    /// There was no connection: it was not sent.
-    NotSent,
-    /// It may have been sent, and was not answered.
-    NoAnswer,
+    /// There was no connection, for this reason: it was not sent.
+    NotSent(String),
+    /// It may have been sent, and was not answered, for this reason.
+    NoAnswer(String),
 }
 
 impl Exchange {
     pub(crate) fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Answered { retry_after, .. } => *retry_after,
-            Self::NotSent | Self::NoAnswer => None,
+            Self::NotSent(_) | Self::NoAnswer(_) => None,
         }
     }
 }
@@ -67,13 +68,18 @@ impl Connection {
         let until = Instant::now() + self.timeout;
         loop {
             let is_used = self.sender.is_some();
-            let Ok(Some(sender)) = timeout_at(until, self.sender()).await else { return Exchange::NotSent };
+            let sender = match timeout_at(until, self.sender()).await {
+                Ok(Ok(sender)) => sender,
+                Ok(Err(error)) => return Exchange::NotSent(format!("{error:#}")),
+                Err(_) => return Exchange::NotSent(format!("no connection after {:?}", self.timeout)),
+            };
             match timeout_at(until, self.exchange(sender, self.request(body.clone(), key))).await {
                 Ok(Ok(answered)) => return answered,
                 // Hyper has not written a byte: the gateway closed a connection that was at rest. Try a new one.
                 Ok(Err(error)) if error.is_canceled() && is_used => {}
-                Ok(Err(error)) if error.is_canceled() => return Exchange::NotSent,
-                Ok(Err(_)) | Err(_) => return Exchange::NoAnswer,
+                Ok(Err(error)) if error.is_canceled() => return Exchange::NotSent(error.to_string()),
+                Ok(Err(error)) => return Exchange::NoAnswer(error.to_string()),
+                Err(_) => return Exchange::NoAnswer(format!("not whole after {:?}", self.timeout)),
             }
         }
     }
@@ -99,33 +105,36 @@ impl Connection {
         Ok(Exchange::Answered { status: head.status.as_u16(), is_problem, body, retry_after })
     }
 
-    async fn sender(&mut self) -> Option<SendRequest<Full<Bytes>>> {
+    async fn sender(&mut self) -> Result<SendRequest<Full<Bytes>>> {
         if let Some(mut sender) = self.sender.take()
             && sender.ready().await.is_ok()
         {
-            return Some(sender);
+            return Ok(sender);
         }
         let stream = self.connect().await?;
-        stream.set_nodelay(true).ok()?;
-        let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.ok()?;
+        stream.set_nodelay(true)?;
+        let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
         tokio::spawn(async move {
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "a connection ended early");
             }
         });
-        Some(sender)
+        Ok(sender)
     }
 
     /// To the first address that takes it. One that does not answer at all has its share of the time only.
-    async fn connect(&mut self) -> Option<TcpStream> {
+    async fn connect(&mut self) -> io::Result<TcpStream> {
         let share = self.timeout / u32::try_from(self.addresses.len()).unwrap_or(u32::MAX);
+        let mut reason = io::Error::from(io::ErrorKind::AddrNotAvailable);
         for _ in 0..self.addresses.len() {
-            match timeout(share, TcpStream::connect(self.addresses[self.at])).await {
-                Ok(Ok(stream)) => return Some(stream),
-                _ => self.at = (self.at + 1) % self.addresses.len(),
+            let connected = timeout(share, TcpStream::connect(self.addresses[self.at])).await;
+            match connected.map_err(|_| io::Error::from(io::ErrorKind::TimedOut)).flatten() {
+                Ok(stream) => return Ok(stream),
+                Err(error) => reason = error,
             }
+            self.at = (self.at + 1) % self.addresses.len();
         }
-        None
+        Err(reason)
     }
 }
 

@@ -3,6 +3,9 @@
 //! Invariant: an event is accepted only by an answer with its identity, and refused only by a hop of ours. Everything else is
 //! unknown: no answer, an answer that cannot be read, or one that a proxy wrote in the place of a hop.
 
+use std::borrow::Cow;
+
+use blackfriday_terminal::output::in_a_line;
 use serde::Deserialize;
 use uuid::Uuid;
 
@@ -11,6 +14,9 @@ use crate::request::Route;
 
 /// Before the name of a problem's kind: the mark of a hop of ours.
 const PROBLEM: &str = "urn:blackfriday:problem:";
+
+/// Characters of an answer that people are shown.
+const SHOWN: usize = 200;
 
 /// What became of one event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,7 +31,12 @@ pub(crate) enum Outcome {
         id: Option<Uuid>,
     },
     /// It may have been written.
-    Unknown(Option<Uuid>),
+    Unknown {
+        /// 0 for no answer.
+        status: u16,
+        /// What the gateway calls it, if it had a name already.
+        id: Option<Uuid>,
+    },
 }
 
 #[derive(Deserialize)]
@@ -50,6 +61,8 @@ struct Item<'a> {
     estado: &'a str,
     status: Option<u16>,
     id: Option<Uuid>,
+    #[serde(borrow)]
+    detalle: Option<Cow<'a, str>>,
 }
 
 impl Outcome {
@@ -57,8 +70,10 @@ impl Outcome {
     pub(crate) fn then(self, later: Self) -> Self {
         match (self, later) {
             (Self::Accepted(_), _) => self,
-            (Self::Unknown(before), Self::Refused { id, .. }) => Self::Unknown(before.or(id)),
-            (Self::Unknown(id), Self::Unknown(later)) => Self::Unknown(id.or(later)),
+            (
+                Self::Unknown { status, id: before },
+                Self::Refused { id: later, .. } | Self::Unknown { id: later, .. },
+            ) => Self::Unknown { status, id: before.or(later) },
             (_, later) => later,
         }
     }
@@ -68,7 +83,7 @@ impl Outcome {
         match self {
             Self::Accepted(_) => false,
             Self::Refused { status, .. } => matches!(status, 0 | 408 | 429 | 503),
-            Self::Unknown(_) => true,
+            Self::Unknown { .. } => true,
         }
     }
 
@@ -78,7 +93,7 @@ impl Outcome {
         let ours = |Problem { kind }: Problem| kind.starts_with(PROBLEM);
         match is_problem && serde_json::from_slice(body).is_ok_and(ours) {
             true => Self::of_status(status, id),
-            false => Self::Unknown(id),
+            false => Self::Unknown { status, id },
         }
     }
 
@@ -87,7 +102,7 @@ impl Outcome {
     fn of_status(status: u16, id: Option<Uuid>) -> Self {
         match status {
             503 | 300..500 => Self::Refused { status, id },
-            _ => Self::Unknown(id),
+            _ => Self::Unknown { status, id },
         }
     }
 }
@@ -96,8 +111,8 @@ impl Outcome {
 pub(crate) fn outcomes(route: Route, count: u64, exchange: &Exchange) -> Vec<Outcome> {
     let all = |outcome| (0..count).map(|_| outcome).collect();
     match exchange {
-        Exchange::NotSent => all(Outcome::Refused { status: 0, id: None }),
-        Exchange::NoAnswer => all(Outcome::Unknown(None)),
+        Exchange::NotSent(_) => all(Outcome::Refused { status: 0, id: None }),
+        Exchange::NoAnswer(_) => all(Outcome::Unknown { status: 0, id: None }),
         Exchange::Answered { status, is_problem, body, .. } => match route {
             Route::Venta | Route::Input => vec![single(*status, *is_problem, body)],
             Route::Ventas => match serde_json::from_slice::<Batch<'_>>(body) {
@@ -107,6 +122,22 @@ pub(crate) fn outcomes(route: Route, count: u64, exchange: &Exchange) -> Vec<Out
                 _ => all(Outcome::of_answer(*status, None, *is_problem, body)),
             },
         },
+    }
+}
+
+/// What an answer that accepts not everything says, or why there is none: a line for people.
+pub(crate) fn said(exchange: &Exchange) -> String {
+    match exchange {
+        Exchange::NotSent(reason) => format!("not connected: {}", in_a_line(reason, SHOWN)),
+        Exchange::NoAnswer(reason) => format!("no answer: {}", in_a_line(reason, SHOWN)),
+        Exchange::Answered { status, body, .. } => {
+            let detail = serde_json::from_slice::<Batch<'_>>(body).ok().and_then(|batch| {
+                let wrong = batch.resultados.into_iter().find(|item| item.estado != "OK")?;
+                Some(format!("{status}, {}: {}", wrong.status.unwrap_or(0), wrong.detalle?))
+            });
+            let whole = || format!("{status}: {}", String::from_utf8_lossy(body));
+            in_a_line(&detail.unwrap_or_else(whole), SHOWN)
+        }
     }
 }
 
@@ -122,7 +153,8 @@ impl Item<'_> {
     fn outcome(&self) -> Outcome {
         match (self.estado, self.id, self.status) {
             ("OK", Some(id), _) => Outcome::Accepted(id),
-            ("OK", None, _) | (_, _, None) => Outcome::Unknown(self.id),
+            ("OK", None, status) => Outcome::Unknown { status: status.unwrap_or(202), id: None },
+            (_, id, None) => Outcome::Unknown { status: 0, id },
             (_, id, Some(status)) => Outcome::of_status(status, id),
         }
     }
@@ -133,6 +165,10 @@ mod tests {
     use super::*;
 
     const ID: Uuid = Uuid::from_u128(17);
+
+    fn unknown(status: u16, id: Option<Uuid>) -> Outcome {
+        Outcome::Unknown { status, id }
+    }
 
     fn refused(status: u16) -> Outcome {
         Outcome::Refused { status, id: None }
@@ -152,14 +188,14 @@ mod tests {
         let single = |status, body: &str| answered(Route::Venta, 1, status, body)[0];
         let with_id = format!(r#"{{"estado":"OK","id":"{ID}"}}"#);
         assert_eq!(single(202, &with_id), Outcome::Accepted(ID));
-        assert_eq!(single(202, "{}"), Outcome::Unknown(None));
-        assert_eq!(single(200, "who is this"), Outcome::Unknown(None));
+        assert_eq!(single(202, "{}"), unknown(202, None));
+        assert_eq!(single(200, "who is this"), unknown(200, None));
         let named = |status| Outcome::Refused { status, id: Some(ID) };
         assert_eq!(single(422, &problem("invalid-field")), named(422));
         assert_eq!(single(503, &problem("unavailable")), named(503));
-        assert_eq!(single(504, &problem("outcome-unknown")), Outcome::Unknown(Some(ID)));
-        assert_eq!(single(504, &with_id), Outcome::Unknown(Some(ID)));
-        assert_eq!(single(502, "<html>"), Outcome::Unknown(None));
+        assert_eq!(single(504, &problem("outcome-unknown")), unknown(504, Some(ID)));
+        assert_eq!(single(504, &with_id), unknown(504, Some(ID)));
+        assert_eq!(single(502, "<html>"), unknown(502, None));
     }
 
     /// A proxy may have passed the request on before it answered in the place of a hop of ours.
@@ -171,16 +207,16 @@ mod tests {
             {
                 assert_eq!(
                     answered(Route::Venta, 1, status, body),
-                    [Outcome::Unknown(None)],
+                    [unknown(status, None)],
                     "{status} {body}"
                 );
-                assert_eq!(answered(Route::Ventas, 2, status, body), [Outcome::Unknown(None); 2], "{body}");
+                assert_eq!(answered(Route::Ventas, 2, status, body), [unknown(status, None); 2], "{body}");
             }
         }
         // Our words under another media type: somebody has them from a cache, or from a page.
         let body = problem("unavailable").into();
         let bare = Exchange::Answered { status: 503, is_problem: false, body, retry_after: None };
-        assert_eq!(outcomes(Route::Venta, 1, &bare), [Outcome::Unknown(Some(ID))]);
+        assert_eq!(outcomes(Route::Venta, 1, &bare), [unknown(503, Some(ID))]);
     }
 
     #[test]
@@ -191,18 +227,19 @@ mod tests {
             {{"estado":"ERROR","status":422,"codigo":"x","detalle":"a \"quoted\" word"}},
             {{"estado":"ERROR","status":504,"codigo":"x","detalle":"d","id":"{ID}"}}]}}"#
         );
-        let expected = vec![Outcome::Accepted(ID), refused(422), Outcome::Unknown(Some(ID))];
+        let expected = vec![Outcome::Accepted(ID), refused(422), unknown(504, Some(ID))];
         assert_eq!(batch(207, &mixed), expected);
-        assert_eq!(batch(202, r#"{"resultados":[]}"#), vec![Outcome::Unknown(None); 3]);
+        assert_eq!(batch(202, r#"{"resultados":[]}"#), vec![unknown(202, None); 3]);
         assert_eq!(batch(413, &problem("too-large")), vec![refused(413); 3]);
-        assert_eq!(outcomes(Route::Ventas, 3, &Exchange::NotSent), vec![refused(0); 3]);
-        assert_eq!(outcomes(Route::Ventas, 3, &Exchange::NoAnswer), vec![Outcome::Unknown(None); 3]);
+        assert_eq!(outcomes(Route::Ventas, 3, &Exchange::NotSent("refused".to_owned())), vec![refused(0); 3]);
+        let no_answer = Exchange::NoAnswer("closed".to_owned());
+        assert_eq!(outcomes(Route::Ventas, 3, &no_answer), vec![unknown(0, None); 3]);
     }
 
     #[test]
     fn a_refused_retry_does_not_undo_what_may_have_been_written() {
         let (accepted, away) = (Outcome::Accepted(ID), refused(503));
-        let (unknown, named) = (Outcome::Unknown(None), Outcome::Unknown(Some(ID)));
+        let (unknown, named) = (unknown(0, None), unknown(0, Some(ID)));
         assert_eq!(unknown.then(away), unknown);
         assert_eq!(away.then(unknown), unknown);
         assert_eq!(unknown.then(named), named);
@@ -212,5 +249,25 @@ mod tests {
         assert_eq!(away.then(refused(429)), refused(429));
         assert!(unknown.may_change() && away.may_change());
         assert!(!accepted.may_change() && !refused(422).may_change());
+    }
+
+    /// Whatever answered, its first words are shown, and none of them moves the cursor.
+    #[test]
+    fn an_answer_is_told_in_a_line() {
+        let answered = |status, body: &str| Exchange::Answered {
+            status,
+            is_problem: false,
+            body: body.to_owned().into(),
+            retry_after: None,
+        };
+        assert_eq!(
+            said(&answered(501, "<p>Unsupported\n  method\u{1b}[2J</p>")),
+            "501: <p>Unsupported method[2J</p>"
+        );
+        let long = said(&answered(500, &"ñ".repeat(1_000)));
+        assert!(long.ends_with("ñ…") && long.chars().count() == SHOWN + 1, "{long}");
+        let batch = r#"{"resultados":[{"estado":"OK","id":null},{"estado":"ERROR","status":422,"detalle":"a \"b\""}]}"#;
+        assert_eq!(said(&answered(207, batch)), "207, 422: a \"b\"");
+        assert_eq!(said(&Exchange::NotSent("refused".to_owned())), "not connected: refused");
     }
 }

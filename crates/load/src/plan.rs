@@ -14,7 +14,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use blackfriday_event::{EventId, IdempotencyKey};
 use blackfriday_terminal::failure::{Unavailable, Usage};
-use blackfriday_terminal::output::grouped;
+use blackfriday_terminal::output::{count, grouped};
 use blackfriday_workload::{Arrivals, Traffic, Workload};
 use url::Url;
 use uuid::Uuid;
@@ -163,7 +163,9 @@ impl Plan {
             }
         };
         format!(
-            "sending to http://{host}{path}, {batch} a request, over {connections} connections, {pace}, seed {}",
+            "sending to http://{host}{path}, {} a request, over {}, {pace}, seed {}",
+            grouped(*batch),
+            count(*connections, "connection", "connections"),
             self.traffic.seed()
         )
     }

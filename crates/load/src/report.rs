@@ -5,9 +5,9 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use blackfriday_terminal::output::{self, grouped};
+use blackfriday_terminal::output::{self, grouped, rounded, short_digest};
 use hdrhistogram::Histogram;
 use serde_json::{Map, Value, json};
 
@@ -38,8 +38,20 @@ struct Pair {
 #[derive(Default)]
 pub(crate) struct Tally {
     accepted: u64,
-    unknown: u64,
+    /// By status; 0 for no answer.
+    unknown: BTreeMap<u16, u64>,
+    /// By status; 0 for no connection.
     refused: BTreeMap<u16, u64>,
+    /// What the first answer said that left something unknown.
+    first_unknown: Option<Said>,
+    /// What the first answer said that refused something.
+    first_refused: Option<Said>,
+}
+
+/// What an answer said, and when it came.
+struct Said {
+    at: Instant,
+    text: String,
 }
 
 /// What all connections saw.
@@ -91,26 +103,42 @@ impl Pair {
 }
 
 impl Tally {
-    pub(crate) fn add(&mut self, outcomes: &[Outcome]) {
+    /// What became of a request's events; `said` by its answer, which is asked for only if it is the first of its kind.
+    pub(crate) fn add(&mut self, outcomes: &[Outcome], said: impl Fn() -> String) {
+        let said = || Said { at: Instant::now(), text: said() };
         for outcome in outcomes {
             match outcome {
                 Outcome::Accepted(_) => self.accepted += 1,
-                Outcome::Unknown(_) => self.unknown += 1,
-                Outcome::Refused { status, .. } => *self.refused.entry(*status).or_default() += 1,
+                Outcome::Unknown { status, .. } => {
+                    *self.unknown.entry(*status).or_default() += 1;
+                    self.first_unknown.get_or_insert_with(said);
+                }
+                Outcome::Refused { status, .. } => {
+                    *self.refused.entry(*status).or_default() += 1;
+                    self.first_refused.get_or_insert_with(said);
+                }
             }
         }
     }
 
     fn merge(&mut self, other: Self) {
         self.accepted += other.accepted;
-        self.unknown += other.unknown;
-        for (status, events) in other.refused {
-            *self.refused.entry(status).or_default() += events;
-        }
+        add_all(&mut self.unknown, other.unknown);
+        add_all(&mut self.refused, other.refused);
+        self.first_unknown = first(self.first_unknown.take(), other.first_unknown);
+        self.first_refused = first(self.first_refused.take(), other.first_refused);
     }
 
     fn sent(&self) -> u64 {
-        self.accepted + self.unknown + self.refused.values().sum::<u64>()
+        self.accepted + self.unknown() + self.refused()
+    }
+
+    fn unknown(&self) -> u64 {
+        self.unknown.values().sum()
+    }
+
+    fn refused(&self) -> u64 {
+        self.refused.values().sum()
     }
 }
 
@@ -136,8 +164,7 @@ impl Report {
 
     /// Everything was sent and accepted.
     pub fn is_good(&self) -> bool {
-        let Tally { accepted, unknown, refused } = &self.tally;
-        *accepted > 0 && *unknown == 0 && refused.is_empty() && self.not_sent() == 0
+        self.tally.accepted > 0 && self.tally.accepted == self.tally.sent() && self.not_sent() == 0
     }
 
     /// Events that were acknowledged.
@@ -161,7 +188,10 @@ impl Report {
             "sent": self.tally.sent(),
             "accepted": self.tally.accepted,
             "refused": self.tally.refused,
-            "unknown": self.tally.unknown,
+            "unknown": self.tally.unknown(),
+            "unknown_by_status": self.tally.unknown,
+            "first_refused": self.tally.first_refused.as_ref().map(|said| &said.text),
+            "first_unknown": self.tally.first_unknown.as_ref().map(|said| &said.text),
             "not_sent": self.not_sent(),
             "seconds": self.elapsed.as_secs_f64(),
             "active_seconds": self.active.as_secs_f64(),
@@ -174,20 +204,12 @@ impl Report {
 
     /// Prints it for people.
     pub fn print(&self) {
-        let Tally { accepted, unknown, refused } = &self.tally;
-        let refused: Vec<_> = refused
-            .iter()
-            .map(|(status, events)| match status {
-                0 => format!("{} not connected", grouped(*events)),
-                status => format!("{} with {status}", grouped(*events)),
-            })
-            .collect();
-        let refused = if refused.is_empty() { "0".to_owned() } else { refused.join(", ") };
+        let Tally { accepted, unknown, refused, .. } = &self.tally;
         let mut rows = vec![
             ("sent", grouped(self.tally.sent())),
             ("accepted", grouped(*accepted)),
-            ("refused", refused),
-            ("unknown", grouped(*unknown)),
+            ("refused", by_status(refused, "not connected")),
+            ("unknown", by_status(unknown, "without an answer")),
         ];
         if self.not_sent() > 0 {
             let why = if self.was_stopped { "stopped early" } else { "every connection was busy" };
@@ -195,7 +217,11 @@ impl Report {
         }
         rows.push((
             "rate",
-            format!("{:.0} accepted per second, in {:.1} s", self.per_second(), self.active.as_secs_f64()),
+            format!(
+                "{} accepted per second, in {:.1} s",
+                rounded(self.per_second()),
+                self.active.as_secs_f64()
+            ),
         ));
         rows.push(("latency", in_words(&self.latencies.intended)));
         if self.intended_events.is_some() {
@@ -204,10 +230,52 @@ impl Report {
         rows.extend(
             [("workload", "workload"), ("  from", "workload_from")]
                 .into_iter()
-                .filter_map(|(name, key)| Some((name, self.about[key].as_str()?.to_owned()))),
+                .filter_map(|(name, key)| Some((name, short_digest(self.about[key].as_str()?).to_owned()))),
         );
-        output::table(&["", self.events], rows.into_iter().map(|(name, text)| vec![name.to_owned(), text]));
+        output::table(&[self.events, ""], rows.into_iter().map(|(name, text)| vec![name.to_owned(), text]));
+        let firsts = [("refused", &self.tally.first_refused), ("unknown", &self.tally.first_unknown)];
+        for (name, said) in firsts.into_iter().filter_map(|(name, said)| Some((name, said.as_ref()?))) {
+            output::line(format_args!("the first {name}: {}", said.text));
+        }
     }
+
+    /// Prints, in one line for people, whether everything was accepted, and what was not.
+    pub fn print_verdict(&self) {
+        let Self { tally, events, .. } = self;
+        if self.is_good() {
+            let (good, accepted) = (output::good("all accepted"), grouped(tally.accepted));
+            output::line(format_args!("{good}: {accepted} {events}"));
+            return;
+        }
+        let (sent, not_sent) = (tally.sent(), self.not_sent());
+        let all = grouped(sent + not_sent);
+        let parts = [(tally.refused(), "refused"), (tally.unknown(), "unknown"), (not_sent, "not sent")];
+        let parts = parts.into_iter().filter(|(number, _)| *number > 0);
+        let mut parts: Vec<_> =
+            parts.map(|(number, what)| format!("{} of {all} {what}", grouped(number))).collect();
+        parts.extend((sent + not_sent == 0).then(|| "nothing was sent".to_owned()));
+        output::line(format_args!("{}: {}", output::bad("NOT ALL ACCEPTED"), parts.join(", ")));
+    }
+}
+
+fn add_all(to: &mut BTreeMap<u16, u64>, more: BTreeMap<u16, u64>) {
+    for (status, events) in more {
+        *to.entry(status).or_default() += events;
+    }
+}
+
+fn first(one: Option<Said>, other: Option<Said>) -> Option<Said> {
+    one.into_iter().chain(other).min_by_key(|said| said.at)
+}
+
+/// Where there was no status, `without` says so.
+fn by_status(events: &BTreeMap<u16, u64>, without: &str) -> String {
+    let told = events.iter().map(|(status, events)| match status {
+        0 => format!("{} {without}", grouped(*events)),
+        status => format!("{} with {status}", grouped(*events)),
+    });
+    let told: Vec<_> = told.collect();
+    if told.is_empty() { "0".to_owned() } else { told.join(", ") }
 }
 
 fn record(histogram: &mut Histogram<u64>, latency: Duration, events: u64) {
@@ -219,8 +287,17 @@ fn micros(latency: Duration) -> u64 {
 }
 
 fn in_words(histogram: &Histogram<u64>) -> String {
-    let all: Vec<_> = quantiles(histogram).map(|(name, ms)| format!("{name} {ms:.2}")).collect();
+    let all: Vec<_> = quantiles(histogram).map(|(name, ms)| format!("{name} {}", three_digits(ms))).collect();
     format!("{} ms", all.join(", "))
+}
+
+/// As many as a latency has: the others are noise.
+fn three_digits(ms: f64) -> String {
+    match ms {
+        ..10.0 => format!("{ms:.2}"),
+        10.0..100.0 => format!("{ms:.1}"),
+        _ => rounded(ms),
+    }
 }
 
 fn in_json(histogram: &Histogram<u64>) -> Map<String, Value> {

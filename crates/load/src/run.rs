@@ -1,5 +1,6 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
@@ -7,6 +8,7 @@ use blackfriday_receipts::Writer;
 use blackfriday_service::Shutdown;
 use blackfriday_terminal::failure::Unavailable;
 use blackfriday_terminal::output;
+use blackfriday_terminal::progress::{Following, Length, Progress, Rate};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -14,6 +16,7 @@ use tokio::time::timeout;
 use crate::arguments::Arguments;
 use crate::plan::Plan;
 use crate::report::{Latencies, Report};
+use crate::request::Pace;
 use crate::schedule::Schedule;
 use crate::worker;
 
@@ -30,11 +33,15 @@ pub async fn run(arguments: Arguments, shutdown: &Shutdown) -> Result<bool> {
     let plan = Arc::new(Plan::new(arguments, workload)?);
     reach(&plan.addresses).await?;
     output::note(plan.describe());
-    let report = send(plan, shutdown).await?;
+    let following = follow(&plan);
+    let report = send(plan, shutdown).await;
+    drop(following);
+    let report = report?;
     if json {
         output::line(report.to_json());
     } else {
         report.print();
+        report.print_verdict();
     }
     Ok(report.is_good())
 }
@@ -68,6 +75,19 @@ pub async fn send(plan: Arc<Plan>, shutdown: &Shutdown) -> Result<Report> {
         tokio::task::spawn_blocking(|| receipts.finish()).await??;
     }
     Ok(report)
+}
+
+/// Shows how many were accepted, of how many or in how much time.
+fn follow(plan: &Plan) -> Following {
+    let length = match (&plan.pace, plan.duration) {
+        (Pace::Open { .. }, _) | (Pace::Closed, None) => Length::Number(plan.events),
+        (Pace::Closed, Some(duration)) => Length::Time(duration),
+    };
+    let (accepted, mut rate) = (Arc::clone(&plan.accepted), Rate::new());
+    Following::new(Progress::new(&[("accepted", length)]), move || {
+        let accepted = accepted.load(Ordering::Relaxed);
+        std::future::ready((vec![accepted], rate.of(accepted)))
+    })
 }
 
 /// One of the addresses is enough.

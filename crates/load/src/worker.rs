@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::connection::{Connection, Exchange};
 use crate::event::Draft;
-use crate::outcome::{Outcome, outcomes};
+use crate::outcome::{Outcome, outcomes, said};
 use crate::plan::Plan;
 use crate::report::{Latencies, Tally};
 use crate::request::Ticket;
@@ -36,13 +36,13 @@ pub(crate) async fn run(
         let body = Bytes::from(plan.body(&drafts));
         let Some(intended) = schedule.turn().await else { break };
         let sent = Instant::now();
-        let (outcomes, was_sent) = request(&plan, &mut connection, &ticket, body).await;
+        let Answered { outcomes, was_sent, last } = request(&plan, &mut connection, &ticket, body).await;
         let from_sending = was_sent.then(|| sent.elapsed());
         latencies.record(ticket.number, ticket.count, intended.elapsed(), from_sending);
         if !was_sent {
             sleep(RECONNECT_PAUSE).await;
         }
-        tally.add(&outcomes);
+        tally.add(&outcomes, || said(&last));
         let accepted = outcomes.iter().filter(|outcome| matches!(outcome, Outcome::Accepted(_))).count();
         plan.accepted.fetch_add(accepted as u64, Ordering::Relaxed);
         if let Some(receipts) = &mut receipts {
@@ -55,27 +55,31 @@ pub(crate) async fn run(
     Ok(tally)
 }
 
-/// One request with its retries: what became of each event, and whether it was sent at all. A retry is made only under an
-/// idempotency key.
-async fn request(
-    plan: &Plan,
-    connection: &mut Connection,
-    ticket: &Ticket,
-    body: Bytes,
-) -> (Vec<Outcome>, bool) {
+/// What became of a request with all its retries.
+struct Answered {
+    /// Of each event.
+    outcomes: Vec<Outcome>,
+    /// Whether it was sent at all.
+    was_sent: bool,
+    /// The last try.
+    last: Exchange,
+}
+
+/// One request with its retries. A retry is made only under an idempotency key.
+async fn request(plan: &Plan, connection: &mut Connection, ticket: &Ticket, body: Bytes) -> Answered {
     let key = plan.key(ticket);
     let mut known: Option<Vec<Outcome>> = None;
     let mut was_sent = false;
     for tries in 1.. {
         let exchange = connection.post(body.clone(), key.as_ref().map(IdempotencyKey::as_str)).await;
-        was_sent |= !matches!(exchange, Exchange::NotSent);
+        was_sent |= !matches!(exchange, Exchange::NotSent(_));
         let now = outcomes(plan.route, ticket.count, &exchange);
         let all: Vec<_> = match known {
             None => now,
             Some(known) => known.into_iter().zip(now).map(|(known, now)| known.then(now)).collect(),
         };
         if tries > plan.retries || !all.iter().any(|outcome| outcome.may_change()) {
-            return (all, was_sent);
+            return Answered { outcomes: all, was_sent, last: exchange };
         }
         known = Some(all);
         sleep(exchange.retry_after().unwrap_or_default().max(RETRY_PAUSE * tries)).await;
@@ -100,7 +104,7 @@ async fn note(
                 Draft::Sale(_) => receipts.accepted(id, content),
                 Draft::Weather(_) => receipts.weather(id, content),
             },
-            Outcome::Unknown(id) => receipts.unknown(named(id), content),
+            Outcome::Unknown { id, .. } => receipts.unknown(named(id), content),
             Outcome::Refused { status, id } => receipts.refused(named(id), status, content),
         }
     }

@@ -1,5 +1,7 @@
 //! Why a command could not do its work, and the exit code that says so.
 
+use crate::output::in_a_line;
+
 /// Exit codes of sysexits.h.
 pub const EX_USAGE: u8 = 64;
 /// What came is damaged.
@@ -48,13 +50,20 @@ pub struct Denied(pub String);
 #[error("stopped by a signal")]
 pub struct Interrupted;
 
+/// Characters of a cause that are shown.
+const SHOWN: usize = 1_000;
+
 /// An error and its causes in one line. What a library says as its own cause, too, is said once.
 pub fn told(error: &anyhow::Error) -> String {
     let mut told = String::new();
     for cause in error.chain().map(ToString::to_string) {
         if told.is_empty() {
             told = cause;
-        } else if !told.ends_with(&cause) {
+            continue;
+        }
+        // A library may have answered with what it got, over many lines.
+        let cause = in_a_line(&cause, SHOWN);
+        if !told.ends_with(&cause) {
             told = format!("{told}: {cause}");
         }
     }
@@ -120,5 +129,6 @@ mod tests {
         let away = Err::<(), _>(anyhow!("refused")).context("Valkey is away: refused").context("verify");
         assert_eq!(told(&away.expect_err("away")), "verify: Valkey is away: refused");
         assert_eq!(told(&anyhow!("one").context("two")), "two: one");
+        assert_eq!(told(&anyhow!("got\n  `84`\u{7}").context("two")), "two: got `84`", "in one line");
     }
 }

@@ -9,6 +9,7 @@ use blackfriday_broker::EventLog;
 use blackfriday_dashboard::{Currency, category_of_student_id};
 use blackfriday_load::SourceArguments;
 use blackfriday_stack::PortChoice;
+use blackfriday_terminal::arguments::positive;
 use blackfriday_workload::{Source, Workload};
 
 use crate::pipeline::{Environment, Path, Place, Places, Shape, StoreKind, listen, paths};
@@ -28,16 +29,19 @@ use crate::usual;
     130 if a signal ended it before the proof.")]
 pub struct Arguments {
     /// Sales to send.
-    #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 100_000,
+          value_parser = positive)]
     pub(super) sales: u64,
     /// Mean sales per second; the arrival curve is above and below it.
-    #[arg(long, conflicts_with = "duration", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", conflicts_with = "duration",
+          value_parser = positive)]
     pub(super) rate: Option<u64>,
     /// Length of the sale.
-    #[arg(long, default_value = "20s", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "DURATION", default_value = "20s", value_parser = humantime::parse_duration)]
     pub(super) duration: Duration,
     /// Weather reports to send meanwhile, each to both logs.
-    #[arg(long, default_value_t = 3_000, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 3_000,
+          value_parser = positive)]
     pub(super) reports: u64,
     /// Send no weather: only what sales need is started.
     #[arg(long, conflicts_with_all = ["weather_only", "reports"])]
@@ -49,23 +53,23 @@ pub struct Arguments {
     #[arg(long, conflicts_with_all = ["sales", "rate", "log", "store"])]
     pub(super) weather_only: bool,
     /// The log of sales. Weather takes both.
-    #[arg(long, value_enum, default_value_t = EventLog::Kafka)]
+    #[arg(long, value_name = "LOG", value_enum, default_value_t = EventLog::Kafka)]
     pub(super) log: EventLog,
     /// The store of sales. Weather is counted in both: Kafka's in Redis, RabbitMQ's in Valkey.
-    #[arg(long, value_enum, default_value_t = StoreKind::Valkey)]
+    #[arg(long, value_name = "STORE", value_enum, default_value_t = StoreKind::Valkey)]
     pub(super) store: StoreKind,
     /// Leave everything running after the proof, until Ctrl-C.
     #[arg(long)]
     pub(super) keep: bool,
     /// Seed of the traffic; the workload's own without it.
-    #[arg(long)]
+    #[arg(long, value_name = "N")]
     pub(super) seed: Option<u64>,
     /// Partitions of topic `ventas`.
-    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(i32).range(1..=64))]
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(i32).range(1..=64))]
     pub(super) partitions: i32,
     /// A student ID: its last digit chooses the category that the page opens on (0–2 Electronica, 3–5 Ropa, 6–7 Hogar,
     /// 8–9 Belleza).
-    #[arg(long, value_parser = carnet)]
+    #[arg(long, value_name = "ID", value_parser = carnet)]
     pub(super) carnet: Option<String>,
     /// The currency of all amounts on the page, an ISO 4217 code such as GTQ; without it they have no unit.
     #[arg(long, value_name = "CODE")]
