@@ -5,8 +5,9 @@
   workspace,
 }:
 let
-  program =
-    binary: description:
+  program = binary: description: programWith binary description "";
+  programWith =
+    binary: description: more:
     runCommand "${binary}-${workspace.version}"
       {
         inherit (workspace) version;
@@ -20,7 +21,20 @@ let
       }
       ''
         install -D -m 555 ${workspace}/bin/${binary} $out/bin/${binary}
+        ${more}
       '';
+  # Where shells and man look; what is in them the program knows by itself.
+  completionsAndPages = ''
+    blackfriday=$out/bin/blackfriday
+    $blackfriday completions bash > bash
+    $blackfriday completions zsh > zsh
+    $blackfriday completions fish > fish
+    $blackfriday man pages
+    install -D -m 444 bash $out/share/bash-completion/completions/blackfriday
+    install -D -m 444 zsh $out/share/zsh/site-functions/_blackfriday
+    install -D -m 444 fish $out/share/fish/vendor_completions.d/blackfriday.fish
+    install -D -m 444 -t $out/share/man/man1 pages/*.1
+  '';
 in
 lib.mapAttrs (name: program "blackfriday-${name}") {
   gateway = "REST in front of everything: takes sales in";
@@ -33,5 +47,7 @@ lib.mapAttrs (name: program "blackfriday-${name}") {
   valkey-config = "Writes the configuration of Valkey's servers and Sentinels";
 }
 // {
-  blackfriday = program "blackfriday" "Demo, load, verification and deployment of blackfriday";
+  blackfriday =
+    programWith "blackfriday" "Demo, load, verification and deployment of blackfriday"
+      completionsAndPages;
 }

@@ -10,7 +10,7 @@ use blackfriday_verify::{compare, create as topics, dead_letters, resume, tail};
 use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::failure::LIBRARIES;
-use crate::{demo, reference, registry, up, workload};
+use crate::{demo, reference, registry, shell, up, workload};
 
 /// Takes a flash sale in, counts it exactly once, and proves it.
 #[derive(Parser, Debug)]
@@ -61,7 +61,7 @@ pub enum Command {
     Soak(soak::Arguments),
     /// Compare what was acknowledged with what is in the broker and what is counted.
     Verify(Box<compare::Arguments>),
-    /// Print records as JSON lines.
+    /// Print records as JSON lines, or as lines for people.
     Tail(tail::Arguments),
     /// Look at records that could not be counted, or send them again.
     #[command(
@@ -92,6 +92,10 @@ pub enum Command {
     Doctor(Box<doctor::Arguments>),
     /// Bring everything into a Kubernetes cluster, wait until it works, and prove it; or take it down.
     Deploy(Box<deploy::Arguments>),
+    /// Print completions for a shell.
+    Completions(shell::CompletionArguments),
+    /// Write the manual pages of all commands and services into a folder.
+    Man(shell::ManArguments),
     /// Print the tables of environment variables, as Markdown.
     #[command(hide = true)]
     Reference,
@@ -121,13 +125,18 @@ async fn dispatch(command: Command) -> Result<bool> {
         Command::Tail(arguments) => tail::run(arguments).await.map(|()| true),
         Command::DeadLetters(command) => dead_letters::run(command).await,
         Command::Resume(arguments) => resume::run(*arguments).await,
-        Command::Topics(command) => topics::run(command).await.map(|()| true),
+        Command::Topics(command) => topics::run(command).await,
         Command::Workload(command) => workload::run(command).await.map(|()| true),
         Command::Image(command) => blackfriday_image::run(command).await.map(|()| true),
         Command::Registry(arguments) => registry::run(arguments, &stopped_by_signals()).await,
         Command::ValkeyConfig(command) => blackfriday_valkey_config::run(command).await.map(|()| true),
         Command::Doctor(arguments) => doctor::run(*arguments).await,
         Command::Deploy(arguments) => deploy::run(*arguments, &stopped_by_signals()).await,
+        Command::Completions(arguments) => {
+            shell::completions(&arguments, Cli::command());
+            Ok(true)
+        }
+        Command::Man(arguments) => shell::manual(&arguments, Cli::command()).map(|()| true),
         Command::Reference => {
             output::line(reference_table());
             Ok(true)

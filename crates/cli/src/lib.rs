@@ -8,6 +8,7 @@ mod failure;
 mod pipeline;
 mod reference;
 mod registry;
+mod shell;
 mod up;
 mod usual;
 mod workload;

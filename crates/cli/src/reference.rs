@@ -31,17 +31,20 @@ pub(crate) fn table(blackfriday: Command) -> String {
     text
 }
 
-fn rows(blackfriday: Command) -> BTreeMap<String, Row> {
-    let commands = [
+/// In the order of `PROGRAMS`.
+pub(crate) fn services() -> [Command; 5] {
+    [
         blackfriday_gateway::Config::command(),
         blackfriday_relay::Config::command(),
         blackfriday_writer::Config::command(),
         blackfriday_consumer::Config::command(),
         blackfriday_dashboard::Config::command(),
-        blackfriday,
-    ];
+    ]
+}
+
+fn rows(blackfriday: Command) -> BTreeMap<String, Row> {
     let mut rows = BTreeMap::new();
-    for (program, command) in commands.iter().enumerate() {
+    for (program, command) in services().iter().chain([&blackfriday]).enumerate() {
         collect(program, command, &mut rows);
     }
     rows

@@ -5,6 +5,7 @@
 //! how far it is counted in the store's. One process has the folder at a time.
 
 mod keep;
+mod probes;
 mod theirs;
 
 use std::io::ErrorKind;
@@ -23,6 +24,7 @@ use blackfriday_terminal::file::replace;
 use blackfriday_terminal::output;
 use blackfriday_verify::create::{self as topics, Shape as TopicShape};
 
+use self::probes::Probes;
 use self::theirs::Theirs;
 use crate::data_folder::data_folder;
 use crate::pipeline::{
@@ -65,8 +67,16 @@ pub struct Arguments {
         default_value = "127.0.0.1:8090"
     )]
     dashboard_listen: SocketAddr,
+    /// Where /livez and /readyz are served: 200 while all runs and is ready, else 503 with what is missing.
+    #[arg(
+        long,
+        env = "BLACKFRIDAY_ADMIN_LISTEN",
+        value_name = "HOST:PORT",
+        default_value = "127.0.0.1:9080"
+    )]
+    admin_listen: SocketAddr,
     /// Partitions of topic `ventas`, when it is made at the first start.
-    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(i32).range(1..=64))]
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(i32).range(1..=64))]
     partitions: i32,
     /// Port of its Kafka on loopback.
     #[arg(long, value_name = "PORT", default_value_t = usual::KAFKA)]
@@ -88,6 +98,7 @@ pub struct Arguments {
 
 /// What runs. The services are dropped before what they lean on, and the folder is let go last.
 struct System {
+    probes: Probes,
     services: Services,
     servers: Servers,
     addresses: Addresses,
@@ -125,7 +136,7 @@ impl System {
         let servers = Servers::start(&paths, &arguments.places(&folder), arguments.theirs()).await;
         let servers = servers.map_err(|error| arguments.with_flag(error))?;
         make_topics(&servers, &paths, arguments.partitions).await?;
-        let [gateway, dashboard] = arguments.listeners()?;
+        let [gateway, dashboard, admin] = arguments.listeners()?;
         let shape = Shape {
             one_hop: !arguments.weather,
             environment: Environment::Read,
@@ -136,7 +147,8 @@ impl System {
         };
         let services = Services::start(&servers, &paths, shape)?;
         let addresses = Addresses::new(&servers, &services, &paths);
-        Ok(Self { services, servers, addresses, folder })
+        let probes = Probes::serve(admin, &services);
+        Ok(Self { probes, services, servers, addresses, folder })
     }
 
     /// What is there, and how others reach it.
@@ -152,6 +164,7 @@ impl System {
     /// The services from front to back, then the servers under them; whether all drained.
     async fn stop(self) -> Result<bool> {
         let drained = self.services.stop().await;
+        drop(self.probes);
         self.servers.stop().await?;
         output::note(format_args!(
             "everything is stopped; the data stays in {}",
@@ -201,10 +214,11 @@ impl Arguments {
         .into())
     }
 
-    fn listeners(&self) -> Result<[tokio::net::TcpListener; 2]> {
+    fn listeners(&self) -> Result<[tokio::net::TcpListener; 3]> {
         let gateway = listen("--gateway-listen", Some(self.gateway_listen), usual::GATEWAY)?;
         let dashboard = listen("--dashboard-listen", Some(self.dashboard_listen), usual::DASHBOARD)?;
-        Ok([gateway, dashboard])
+        let admin = listen("--admin-listen", Some(self.admin_listen), usual::ADMIN)?;
+        Ok([gateway, dashboard, admin])
     }
 
     fn theirs(&self) -> pipeline::Theirs {

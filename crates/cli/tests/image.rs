@@ -263,7 +263,7 @@ async fn what_cannot_be_has_its_exit_code_and_sends_nothing() -> Result<()> {
     let good = fixture.write("image.tar", &archive)?;
     let cut = fixture.write("cut.tar", &archive[..archive.len() / 2])?;
     let cut_gzip = fixture.write("cut.tar.gz", &gzip(&archive)?[..50_000])?;
-    let text = fixture.write("text", b"no archive")?;
+    let text = fixture.write("text", &b"no archive\n".repeat(200))?;
     let empty = fixture.write("empty.tar", &tar(&[])?)?;
     let mut other = Saved::new()?;
     other.layers[1] = tar(&[("etc/small", b"other")])?;
@@ -272,6 +272,7 @@ async fn what_cannot_be_has_its_exit_code_and_sends_nothing() -> Result<()> {
     for wrong in [&cut, &cut_gzip, &text, &empty, &tampered] {
         let [_, told] = fixture.push(65, &[wrong, &at]).await?;
         ensure!(told.contains("is no image archive"), "{told}");
+        ensure!(told.len() < 500, "it does not quote the file: {told}");
     }
     let by_digest = fixture.at(&format!("a@{}", digest::sha256("x")));
     for wrong in [&["/nonexistent", at.as_str()][..], &[&good, "a:1"], &[&good, &by_digest], &[&good]] {

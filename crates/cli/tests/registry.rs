@@ -144,9 +144,16 @@ async fn what_cannot_be_has_its_exit_code() -> Result<()> {
         &["workload", "pull", &at, "--ca", "/nonexistent"],
         &["workload", "pull", &at, "--password-file", &fixture.text("empty")],
         &["workload", "make", "/nonexistent/file"],
+        // It is there, and another one.
+        &["workload", "make", "--seed", "18", &made],
     ] {
         fixture.run_to(64, wrong).await?;
     }
+    let before = fs::read(&made)?;
+    fixture.run_to(0, &["workload", "make", &made]).await?;
+    ensure!(fs::read(&made)? == before, "the same again is no matter");
+    fixture.run_to(0, &["workload", "make", "--seed", "18", "--force", &made]).await?;
+    ensure!(fs::read(&made)? != before, "replaced as asked for");
     fixture.run_to(69, &["workload", "pull", "127.0.0.1:1/a:1"]).await?;
     Ok(())
 }

@@ -5,10 +5,11 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use blackfriday_stack::{Kafka, KeptPort, Valkey};
+use blackfriday_stack::{Kafka, KeptPort, Valkey, eventually};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
-use tokio::io::{AsyncBufReadExt, BufReader, Lines};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Lines};
+use tokio::net::TcpStream;
 use tokio::process::{Child, ChildStderr, Command};
 use tokio::time::{sleep, timeout};
 
@@ -23,7 +24,7 @@ struct Site {
     flags: Vec<String>,
     variables: Vec<(&'static str, String)>,
     files: TempDir,
-    _ports: [KeptPort; 6],
+    _ports: [KeptPort; 7],
 }
 
 struct Up {
@@ -35,14 +36,16 @@ struct Up {
 impl Site {
     fn new() -> Result<Self> {
         let files = tempfile::tempdir()?;
-        let kept = [(); 6].map(|()| KeptPort::new());
-        let [gateway, dashboard, kafka, valkey, rabbitmq, redis] = kept;
-        let ports = [gateway?, dashboard?, kafka?, valkey?, rabbitmq?, redis?];
-        let [gateway, dashboard, kafka, valkey, rabbitmq, redis] = ports.each_ref().map(KeptPort::number);
+        let kept = [(); 7].map(|()| KeptPort::new());
+        let [gateway, dashboard, admin, kafka, valkey, rabbitmq, redis] = kept;
+        let ports = [gateway?, dashboard?, admin?, kafka?, valkey?, rabbitmq?, redis?];
+        let [gateway, dashboard, admin, kafka, valkey, rabbitmq, redis] =
+            ports.each_ref().map(KeptPort::number);
         let flags = vec![
             format!("--data={}", files.path().join("data").display()),
             format!("--gateway-listen=127.0.0.1:{gateway}"),
             format!("--dashboard-listen=127.0.0.1:{dashboard}"),
+            format!("--admin-listen=127.0.0.1:{admin}"),
             format!("--kafka-port={kafka}"),
             format!("--valkey-port={valkey}"),
             format!("--rabbitmq-port={rabbitmq}"),
@@ -53,6 +56,7 @@ impl Site {
             ("BLACKFRIDAY_KAFKA_BROKERS", format!("127.0.0.1:{kafka}")),
             ("BLACKFRIDAY_VALKEY_URL", format!("redis://127.0.0.1:{valkey}")),
             ("BLACKFRIDAY_RABBITMQ_SERVERS", format!("127.0.0.1:{rabbitmq}")),
+            ("BLACKFRIDAY_ADMIN_LISTEN", format!("127.0.0.1:{admin}")),
             ("BLACKFRIDAY_REDIS_URL", format!("redis://127.0.0.1:{redis}")),
         ];
         Ok(Self { flags, variables, files, _ports: ports })
@@ -64,11 +68,16 @@ impl Site {
     }
 
     fn start(&self, more: &[&str]) -> Result<Up> {
+        self.start_with(&[], more)
+    }
+
+    fn start_with(&self, variables: &[(&str, &str)], more: &[&str]) -> Result<Up> {
         let name = |flag: &str| flag.split('=').next().map(str::to_owned);
         let is_other = |flag: &&String| more.iter().all(|other| name(other) != name(flag));
         let mut command = Command::new(ME);
         // `up` does not take its own servers, which these name, for somebody else's.
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
+        command.envs(variables.iter().copied());
         command
             .arg("up")
             .args(self.flags.iter().filter(is_other))
@@ -86,6 +95,18 @@ impl Site {
         Ok(up)
     }
 
+    /// The status of what a probe asks, and what is answered.
+    async fn probe(&self, path: &str) -> Result<(u16, String)> {
+        let mut stream = TcpStream::connect(self.variable("BLACKFRIDAY_ADMIN_LISTEN")?).await?;
+        stream
+            .write_all(format!("GET {path} HTTP/1.1\r\nHost: up\r\nConnection: close\r\n\r\n").as_bytes())
+            .await?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await?;
+        let status = answer.split(' ').nth(1).context("a status")?.parse()?;
+        Ok((status, answer))
+    }
+
     /// Another command, which finds the system by the variables; its exit code and what it said.
     async fn run(&self, words: &[&str]) -> Result<(Option<i32>, String)> {
         let mut command = Command::new(ME);
@@ -101,7 +122,8 @@ impl Site {
 
     /// What these clients were told is what is counted.
     async fn verify(&self, receipts: &[String], more: &[&str]) -> Result<()> {
-        let mut words = vec!["verify", "--only-these", "--wait", "60s"];
+        let mut words = vec!["verify", "--wait", "60s"];
+        words.extend((!receipts.is_empty()).then_some("--only-these"));
         words.extend(receipts.iter().flat_map(|file| ["--receipts", file]));
         words.extend(more);
         let (code, told) = self.run(&words).await?;
@@ -181,6 +203,10 @@ async fn killed_under_load_and_started_again_it_counts_each_sale_once() -> Resul
     }
     let mut up = site.started(&[]).await?;
 
+    ensure!(site.probe("/livez").await?.0 == 200, "it lives");
+    let is_ready = async || site.probe("/readyz").await.is_ok_and(|(status, _)| status == 200);
+    eventually(LIMIT, is_ready).await.context("as it says")?;
+
     // A server that dies is started again, and told of.
     let valkey = up.servers("valkey")?;
     ensure!(valkey.len() == 1, "{valkey:?}");
@@ -235,8 +261,40 @@ async fn servers_that_are_there_are_used_and_left_alone() -> Result<()> {
     ensure!(code == Some(0), "{told}");
     // What is counted is counted by it: nobody else goes on.
     site.verify(&[receipts], &theirs).await?;
+    // A server that is away is named to whoever asks.
+    valkey.kill()?;
+    let is_told = async || {
+        let probed = site.probe("/readyz").await;
+        probed.is_ok_and(|(status, answer)| status == 503 && answer.contains("not ready: "))
+    };
+    eventually(LIMIT, is_told).await.context("its services are not ready")?;
+    valkey.restart().await?;
+    let is_well = async || site.probe("/readyz").await.is_ok_and(|(status, _)| status == 200);
+    eventually(LIMIT, is_well).await.context("ready again")?;
     ensure!(up.terminate().await? == Some(0), "it drains");
     ensure!(kafka.pid().is_some() && valkey.command(&["PING"]).await? == "PONG", "they go on");
+    Ok(())
+}
+
+/// A line of the log for every Nth sale, in the words of the assignment's reports; none unless it is asked for.
+#[tokio::test]
+async fn every_nth_sale_has_a_line_where_it_is_asked_for() -> Result<()> {
+    let site = Site::new()?;
+    for (every, lines) in [("0", 0), ("10", 3)] {
+        let variables = [("BLACKFRIDAY_LOG_EVERY", every), ("BLACKFRIDAY_LOG_FILTER", "info")];
+        let mut up = site.start_with(&variables, &[])?;
+        up.until("ready").await?;
+        let (code, told) = site.run(&["load", "--sales", "30", "--connections", "1"]).await?;
+        ensure!(code == Some(0), "{told}");
+        site.verify(&[], &[]).await?;
+        ensure!(up.terminate().await? == Some(0), "it drains");
+        up.until("everything is stopped").await?;
+        let count = |words: &str| up.seen.iter().filter(|line| line.contains(words)).count();
+        let counts = [count("Mensaje enviado a Kafka [partition="), count("Procesado: ")];
+        ensure!(counts == [lines; 2], "{counts:?} in {:?}", up.seen);
+        let sold = up.seen.iter().find(|line| line.contains("Procesado: "));
+        ensure!(sold.is_none_or(|line| line.contains("(Cant: ") && line.contains(", $")), "{sold:?}");
+    }
     Ok(())
 }
 

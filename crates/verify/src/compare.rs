@@ -18,10 +18,11 @@ use blackfriday_event::Timestamp;
 use blackfriday_receipts::Receipts;
 use blackfriday_store::{Store, StoreConfig, ValkeyConfig};
 use blackfriday_terminal::output;
+use blackfriday_terminal::progress::Steps;
 
 use crate::between::agree;
 use crate::dead_letters;
-use crate::log::{self, Log};
+use crate::log::{self, Log, Shown};
 use crate::proof::Proof;
 use crate::reach;
 use crate::records;
@@ -49,13 +50,13 @@ pub struct Arguments {
     #[arg(long, value_name = "TOPICS", conflicts_with = "both_logs")]
     allow_retention: Option<Topics>,
     /// What clients were told; may be given several times.
-    #[arg(long)]
+    #[arg(long, value_name = "FILE")]
     receipts: Vec<PathBuf>,
     /// How long the consumer may take to count up to the log's end; with `--both-logs`, how long an event may be on its way.
-    #[arg(long, default_value = "30s", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = humantime::parse_duration)]
     wait: Duration,
     /// Differences of each kind that are shown.
-    #[arg(long, default_value_t = 20)]
+    #[arg(long, value_name = "N", default_value_t = 20)]
     show: usize,
     /// A record without a receipt is a difference, too: only these clients have sent anything.
     #[arg(long, requires = "receipts")]
@@ -90,7 +91,7 @@ pub async fn run(arguments: Arguments) -> Result<bool> {
 async fn compare_with_store(arguments: &Arguments, receipts: Receipts) -> Result<bool> {
     let store = reach::both(&arguments.log, &arguments.valkey, &arguments.store).await?;
     let topics = arguments.topics.unwrap_or(Topics::ALL);
-    let mut proof = prove(&arguments.log, &store, topics, receipts, arguments.wait).await?;
+    let mut proof = proved(&arguments.log, &store, topics, receipts, arguments.wait, Shown::Yes).await?;
     proof.retained_is_enough = arguments.allow_retention;
     proof.only_these = arguments.only_these;
     proof.with_receipts = !arguments.receipts.is_empty();
@@ -108,7 +109,10 @@ async fn compare_logs(arguments: &Arguments, receipts: Receipts) -> Result<bool>
     kafka.reach().await?;
     rabbitmq.reach().await?;
     let topics = arguments.topics.unwrap_or(Topics::WEATHER);
-    let mut agreement = agree([&kafka, &rabbitmq], topics, receipts, arguments.wait).await?;
+    let step = Steps::new("reading both logs");
+    let agreement = agree([&kafka, &rabbitmq], topics, receipts, arguments.wait).await;
+    drop(step);
+    let mut agreement = agreement?;
     agreement.only_these = arguments.only_these;
     agreement.with_receipts = !arguments.receipts.is_empty();
     if arguments.json {
@@ -127,19 +131,32 @@ pub async fn prove(
     config: &LogConfig,
     store: &Store,
     topics: Topics,
-    mut receipts: Receipts,
+    receipts: Receipts,
     limit: Duration,
 ) -> Result<Proof> {
+    proved(config, store, topics, receipts, limit, Shown::No).await
+}
+
+async fn proved(
+    config: &LogConfig,
+    store: &Store,
+    topics: Topics,
+    mut receipts: Receipts,
+    limit: Duration,
+    shown: Shown,
+) -> Result<Proof> {
     topics.keep(&mut receipts);
+    let step = (shown == Shown::Yes).then(|| Steps::new("waiting until everything is counted"));
     let admin = Admin::new(config)?;
     let ends = wait::ends(&admin, topics).await?;
     wait::until_counted(config, &admin, store, topics, &ends, limit).await?;
     let (stored, dump) = wait::still_store(store, topics, limit).await?;
+    drop(step);
     let dump = Arc::new(dump);
     let (spans, log) = records::uncut(async || {
         let spans = wait::spans(&admin, &ends, &stored).await?;
         let log = Log::new(store.model(), stored.clone(), &spans, &dump);
-        let log = log::read(config, &spans, log).await?;
+        let log = log::read(config, &spans, log, shown).await?;
         Ok((spans, log))
     })
     .await?;

@@ -17,6 +17,7 @@ use blackfriday_broker::{LogConfig, Record, Topic, TopicPartition};
 use blackfriday_event::Timestamp;
 use blackfriday_proto::decode_record;
 use blackfriday_store::{LastRecord, Recorded, StoredPartition, Value, model};
+use blackfriday_terminal::progress::{Length, Progress};
 use uuid::Uuid;
 
 use self::gone::part_of;
@@ -31,6 +32,16 @@ pub(crate) struct Found {
     pub(crate) id: Uuid,
     pub(crate) place: Place,
 }
+
+/// Whether the way to the result is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Shown {
+    Yes,
+    No,
+}
+
+/// Records between two looks at how far it is.
+const SHOW_EVERY: u64 = 4_096;
 
 /// What kind of event a receipt is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -80,15 +91,23 @@ pub(crate) struct Log {
     pub(crate) misplaced: Vec<Place>,
 }
 
-/// Reads the spans.
-pub(crate) async fn read(config: &LogConfig, spans: &[Span], mut log: Log) -> Result<Log> {
-    let ranges = spans.iter().map(|span| Range {
+/// Reads the spans, and shows how far it is where `shown` says so.
+pub(crate) async fn read(config: &LogConfig, spans: &[Span], mut log: Log, shown: Shown) -> Result<Log> {
+    let range = |span: &Span| Range {
         partition: span.partition.clone(),
         from: span.low,
         to: span.end.max(span.position).min(span.high),
-    });
+    };
+    let ranges: Vec<_> = spans.iter().map(range).collect();
+    let all = ranges.iter().map(|range| u64::try_from(range.to - range.from).unwrap_or(0)).sum();
+    let progress = (shown == Shown::Yes).then(|| Progress::new(&[("read", Length::Number(all))]));
+    let mut read = 0_u64;
     let add = |partition: &TopicPartition, record: Record| {
         log.add(partition, &record);
+        read += 1;
+        if let Some(progress) = progress.as_ref().filter(|_| read.is_multiple_of(SHOW_EVERY)) {
+            progress.show(&[read], "records");
+        }
         ControlFlow::Continue(())
     };
     records::read(config, ranges, Headers::None, Patience::UntilStalled, add).await?;

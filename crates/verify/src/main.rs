@@ -28,7 +28,7 @@ struct Cli {
 enum Command {
     /// Compare what was acknowledged with what is in the broker and what is counted.
     Verify(Box<compare::Arguments>),
-    /// Print records as JSON lines.
+    /// Print records as JSON lines, or as lines for people.
     Tail(tail::Arguments),
     /// Look at records that could not be counted, or send them again.
     #[command(subcommand)]
@@ -53,6 +53,6 @@ async fn dispatch(command: Command) -> Result<bool> {
         Command::Tail(arguments) => tail::run(arguments).await.map(|()| true),
         Command::DeadLetters(command) => dead_letters::run(command).await,
         Command::Resume(arguments) => resume::run(*arguments).await,
-        Command::Topics(command) => create::run(command).await.map(|()| true),
+        Command::Topics(command) => create::run(command).await,
     }
 }

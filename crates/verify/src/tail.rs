@@ -1,4 +1,4 @@
-//! Prints records of a topic as JSON lines.
+//! Prints records of a topic, as JSON lines or as lines for people.
 
 use std::ops::ControlFlow;
 
@@ -14,29 +14,42 @@ use serde_json::{Map, Value, json};
 
 use crate::records::{self, Headers, Patience, Range};
 
-/// Prints records as JSON lines.
+/// Prints records as JSON lines, or as lines for people.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Examples:\n  \
     blackfriday tail --topic ventas --from end --follow | jq .sale.producto_id\n  \
+    blackfriday tail --format texto --follow\n  \
     blackfriday tail --topic ventas.dlq --limit 1")]
 pub struct Arguments {
     /// The topic.
-    #[arg(long, default_value = SALES)]
+    #[arg(long, value_name = "TOPIC", default_value = SALES)]
     topic: String,
     /// Only this partition.
-    #[arg(long)]
+    #[arg(long, value_name = "N")]
     partition: Option<i32>,
     /// Where to begin in each partition: an offset (or the nearest that there is), `beginning` or `end`.
-    #[arg(long, default_value = "beginning", value_parser = from)]
+    #[arg(long, value_name = "WHERE", default_value = "beginning", value_parser = from)]
     from: From,
+    /// How records look.
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = Format::Json)]
+    format: Format,
     /// Go on with records as they come.
     #[arg(long)]
     follow: bool,
     /// Stop after this many.
-    #[arg(long, default_value_t = u64::MAX, hide_default_value = true)]
+    #[arg(long, value_name = "N", default_value_t = u64::MAX, hide_default_value = true)]
     limit: u64,
     #[command(flatten)]
     log: LogConfig,
+}
+
+/// How records look.
+#[derive(clap::ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
+enum Format {
+    /// A JSON object in a line.
+    Json,
+    /// A line for people: `ventas/0 17: Mouse-Gamer (Cant: 2, $50.00) - Electronica`.
+    Texto,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -57,7 +70,10 @@ pub async fn run(arguments: Arguments) -> Result<()> {
         if left == 0 || output::is_closed() {
             return ControlFlow::Break(());
         }
-        output::line(to_json(partition, &record));
+        match arguments.format {
+            Format::Json => output::line(to_json(partition, &record)),
+            Format::Texto => output::line(to_text(partition, &record)),
+        }
         left -= 1;
         if left == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     };
@@ -129,6 +145,17 @@ pub(crate) fn to_json(partition: &TopicPartition, record: &Record) -> Value {
         }
     }
     json
+}
+
+/// A record as a line for people.
+fn to_text(partition: &TopicPartition, record: &Record) -> String {
+    let accepted_at = Timestamp::from_log(record.timestamp_ms).unwrap_or_default();
+    let event = match decode_record(&record.payload, accepted_at) {
+        Ok(Event::Sale(sale)) => sale.draft.to_string(),
+        Ok(Event::Weather(report)) => report.draft.to_string(),
+        Err(error) => format!("no event: {error}"),
+    };
+    format!("{partition} {}: {event}", record.offset)
 }
 
 fn from(text: &str) -> Result<From, String> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use blackfriday_broker::EventLog;
-use blackfriday_service::{Context, bind};
+use blackfriday_service::{Context, Readiness, bind};
 use blackfriday_stack::eventually;
 use blackfriday_verify::Topics;
 use blackfriday_verify::create::WEATHER_PARTITIONS;
@@ -159,6 +159,11 @@ impl Services {
             // All have been told of.
             None => std::future::pending().await,
         }
+    }
+
+    /// Each by its name, and whether it is ready.
+    pub(crate) fn readiness(&self) -> impl Iterator<Item = (&'static str, Readiness)> {
+        self.started.iter().map(|service| (service.name, service.context.readiness.clone()))
     }
 
     /// Waits until each is ready, or one has ended.

@@ -1,4 +1,4 @@
-use blackfriday_terminal::output::{self, grouped};
+use blackfriday_terminal::output::{self, count, grouped};
 use serde_json::{Map, Value, json};
 
 use super::Agreement;
@@ -14,7 +14,7 @@ impl Agreement {
         json!({
             "holds": self.holds(),
             "unproved": self.unproved,
-            "accepted": self.accepted,
+            "accepted": self.with_receipts.then_some(self.accepted),
             "in_both": self.in_both,
             "logs": logs,
             "different": list(&self.different, show, "records", |found| self.places(found)),
@@ -66,10 +66,12 @@ impl Agreement {
         for side in SIDES {
             let name = self.names[side];
             if self.no_events[side] > 0 {
-                output::line(format_args!(
-                    "{} records in {name} hold no event of their topic",
-                    self.no_events[side]
-                ));
+                let records = count(
+                    self.no_events[side],
+                    "record holds no event of its topic",
+                    "records hold no event of their topic",
+                );
+                output::line(format_args!("{records} in {name}"));
             }
             each(&self.half[side], show, |found| {
                 format!("only in {name}, as its client knows: {} has an unknown outcome", InWords(found))
@@ -91,9 +93,9 @@ impl Agreement {
             each(&self.untold, show, |found| format!("without a receipt: {}", InWords(found)));
         }
         if self.not_compared > 0 {
+            let events = count(self.not_compared, "event is not compared", "events are not compared");
             output::line(format_args!(
-                "{} events are not compared: they came while this ran, or are gone from one log by retention",
-                grouped(self.not_compared)
+                "{events}: what came while this ran, or is gone from one log by retention"
             ));
         }
         each(&self.unproved, usize::MAX, |what| format!("not proved: {what}"));
@@ -102,18 +104,21 @@ impl Agreement {
     fn print_verdict(&self) {
         let faults: Vec<_> = self.faults().into_iter().filter(|(_, count)| *count > 0).collect();
         if faults.is_empty() && !self.unproved.is_empty() {
-            output::line("NOT PROVED: nothing differs, as far as can be seen");
+            let not_proved = output::doubtful("NOT PROVED");
+            output::line(format_args!("{not_proved}: nothing differs, as far as can be seen"));
         } else if faults.is_empty() {
             let [first, second] = self.names;
             let receipts = if self.with_receipts { "every accepted event is in both logs, and " } else { "" };
             let same = match self.half.iter().map(Vec::len).sum::<usize>() {
                 0 => String::new(),
-                half => format!(", but for {half} of unknown outcome"),
+                half => format!(", but for {} of unknown outcome", grouped(half as u64)),
             };
-            output::line(format_args!("holds: {receipts}{first} and {second} have the same events{same}"));
+            let holds = output::good("holds");
+            output::line(format_args!("{holds}: {receipts}{first} and {second} have the same events{same}"));
         } else {
-            let faults: Vec<_> = faults.iter().map(|(name, count)| format!("{name} {count}")).collect();
-            output::line(format_args!("DOES NOT HOLD: {}", faults.join(", ")));
+            let faults: Vec<_> =
+                faults.iter().map(|(name, count)| format!("{name} {}", grouped(*count as u64))).collect();
+            output::line(format_args!("{}: {}", output::bad("DOES NOT HOLD"), faults.join(", ")));
         }
     }
 }

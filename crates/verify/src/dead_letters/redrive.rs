@@ -17,7 +17,7 @@ use blackfriday_broker::{
 use blackfriday_event::Timestamp;
 use blackfriday_proto::decode_record;
 use blackfriday_terminal::failure::Unavailable;
-use blackfriday_terminal::output;
+use blackfriday_terminal::output::{self, count, grouped};
 use serde_json::json;
 use tokio::time::timeout;
 
@@ -74,14 +74,15 @@ pub(super) async fn run(Arguments { which, all, dry_run }: Arguments) -> Result<
     let mut kept = 0;
     for letter in &letters {
         let fate = send_again(producer.as_ref(), letter, all, &mut before).await;
-        kept += usize::from(matches!(fate, Fate::Kept(_)));
+        kept += u64::from(matches!(fate, Fate::Kept(_)));
         output::line(json!({
             "partition": letter.partition.partition,
             "offset": letter.record.offset,
             "outcome": fate.to_string(),
         }));
     }
-    output::note(format_args!("{} dead letters, {kept} kept", letters.len()));
+    let letters = count(letters.len() as u64, "dead letter", "dead letters");
+    output::note(format_args!("{letters}, {} kept", grouped(kept)));
     Ok(kept == 0)
 }
 

@@ -5,7 +5,7 @@
 use std::fmt;
 
 use blackfriday_store::Difference;
-use blackfriday_terminal::output::{self, grouped};
+use blackfriday_terminal::output::{self, count, grouped};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -26,8 +26,8 @@ impl Proof {
             "holds": self.holds(),
             "verdict": self.verdict().name(),
             "unproved": self.unproved,
-            "accepted": self.accepted,
-            "refused": self.refused,
+            "accepted": self.with_receipts.then_some(self.accepted),
+            "refused": self.with_receipts.then_some(self.refused),
             "in_broker": self.in_broker,
             "counted": if self.is_of_another_log() { Value::Null } else { self.counted.into() },
             "repeated_under_a_key": self.repeated,
@@ -81,15 +81,21 @@ impl Proof {
         let of_receipts = if self.with_receipts { "every accepted event is in the broker, and " } else { "" };
         match self.verdict() {
             Verdict::DoesNotHold => {
-                let faults: Vec<_> = faults.iter().map(|(name, count)| format!("{name} {count}")).collect();
-                output::line(format_args!("DOES NOT HOLD: {}", faults.join(", ")));
+                let fault = |(name, count): &&(&str, usize)| format!("{name} {}", grouped(*count as u64));
+                let faults: Vec<_> = faults.iter().map(fault).collect();
+                output::line(format_args!("{}: {}", output::bad("DOES NOT HOLD"), faults.join(", ")));
             }
-            Verdict::NotProved => output::line("NOT PROVED: nothing differs, as far as can be seen"),
-            Verdict::RetainedOnly => {
-                output::line("RETAINED ONLY: nothing differs from what the rest of the log proves");
-            }
+            Verdict::NotProved => output::line(format_args!(
+                "{}: nothing differs, as far as can be seen",
+                output::doubtful("NOT PROVED")
+            )),
+            Verdict::RetainedOnly => output::line(format_args!(
+                "{}: nothing differs from what the rest of the log proves",
+                output::doubtful("RETAINED ONLY")
+            )),
             Verdict::Holds => output::line(format_args!(
-                "holds: {of_receipts}every key of the store is what the log adds up to"
+                "{}: {of_receipts}every key of the store is what the log adds up to",
+                output::good("holds")
             )),
         }
     }
@@ -102,26 +108,56 @@ impl Proof {
     fn print_notes(&self, show: usize) {
         let untold = if self.with_receipts && !self.only_these { self.untold.len() as u64 } else { 0 };
         let notes = [
-            (self.refused, "events were refused"),
-            (self.repeated, "records repeat an event under an idempotency key, and count once"),
+            (self.refused, "event was refused", "events were refused"),
+            (
+                self.repeated,
+                "record repeats an event under an idempotency key, and counts once",
+                "records repeat an event under an idempotency key, and count once",
+            ),
             (
                 self.conflicts.len() as u64,
+                "record has the key of another event, and belongs to the dead letters",
                 "records have the key of another event, and belong to the dead letters",
             ),
-            (self.undecodable, "records cannot be decoded, and belong to the dead letters"),
-            (self.misplaced, "records hold an event of another topic, and belong to the dead letters"),
+            (
+                self.undecodable,
+                "record cannot be decoded, and belongs to the dead letters",
+                "records cannot be decoded, and belong to the dead letters",
+            ),
+            (
+                self.misplaced,
+                "record holds an event of another topic, and belongs to the dead letters",
+                "records hold an event of another topic, and belong to the dead letters",
+            ),
             (
                 self.undecided,
+                "record may repeat one that is gone from the log: whether it counts is the store's word",
                 "records may repeat one that is gone from the log: whether they count is the store's word",
             ),
-            (self.not_compared, "events of receipts may be gone from the log, and are not compared"),
-            (self.unknown_written, "events of unknown outcome were written"),
-            (self.unknown_not_written, "events of unknown outcome were not written"),
-            (self.unknown_unnamed, "requests have an unknown outcome and no identity"),
-            (untold, "events in the broker have no receipt here"),
+            (
+                self.not_compared,
+                "event of receipts may be gone from the log, and is not compared",
+                "events of receipts may be gone from the log, and are not compared",
+            ),
+            (
+                self.unknown_written,
+                "event of unknown outcome was written",
+                "events of unknown outcome were written",
+            ),
+            (
+                self.unknown_not_written,
+                "event of unknown outcome was not written",
+                "events of unknown outcome were not written",
+            ),
+            (
+                self.unknown_unnamed,
+                "request has an unknown outcome and no identity",
+                "requests have an unknown outcome and no identity",
+            ),
+            (untold, "event in the broker has no receipt here", "events in the broker have no receipt here"),
         ];
-        for (count, note) in notes.into_iter().filter(|(count, _)| *count > 0) {
-            output::line(format_args!("{} {note}", grouped(count)));
+        for (number, one, more) in notes.into_iter().filter(|(number, ..)| *number > 0) {
+            output::line(count(number, one, more));
         }
         each(&self.conflicts, show, |found| format!("in conflict: {}", InWords(found)));
     }
@@ -173,7 +209,7 @@ impl Proof {
         if self.totals_differ() {
             let (counted, expected) = (grouped(self.counted), grouped(self.to_be_counted));
             output::line(format_args!(
-                "the store says {counted} events; those below its positions are {expected}"
+                "the store says {counted}; the log has {expected} below its positions"
             ));
         }
         each(&self.differences, show, difference_in_words);
