@@ -59,12 +59,11 @@ pub(crate) async fn run(arguments: Arguments, shutdown: &Shutdown) -> Result<boo
     services.stop().await;
     drop((servers, folder));
     let (holds, seconds) = (shown.map_err(told)?, started.elapsed().as_secs_f64());
-    let verdict = match (holds, arguments.json) {
-        (true, false) => output::good("ok"),
-        (false, false) => output::bad("FAILED"),
-        // Said on standard error, whose colours are others.
-        (true, true) => "ok".to_owned(),
-        (false, true) => "FAILED".to_owned(),
+    let verdict = if arguments.json {
+        // Said on standard error, which may have colours where standard output has none.
+        (if holds { "ok" } else { "FAILED" }).to_owned()
+    } else {
+        output::verdict(holds, "ok", "FAILED")
     };
     say(format!("{verdict}, after {seconds:.0} s; everything is stopped and removed"));
     Ok(holds)

@@ -60,6 +60,11 @@ pub fn doubtful(word: &str) -> String {
     style(word).yellow().bold().to_string()
 }
 
+/// One of these words of a verdict, for standard output.
+pub fn verdict(holds: bool, good_word: &str, bad_word: &str) -> String {
+    if holds { good(good_word) } else { bad(bad_word) }
+}
+
 /// A number with thousands apart, as progress bars write it.
 pub fn grouped(number: u64) -> String {
     HumanCount(number).to_string()

@@ -73,7 +73,8 @@ impl Report {
         self.print_kinds();
         self.print_bounds();
         for verdict in &self.verdicts {
-            let (holds, of) = (if verdict.holds() { "holds" } else { "FAILS" }, grouped(verdict.of as u64));
+            let holds = output::verdict(verdict.holds(), "holds", "FAILS");
+            let of = grouped(verdict.of as u64);
             output::line(format_args!("{holds}: {} ({of})", verdict.name));
             verdict.faults.iter().take(SHOWN).for_each(|fault| output::line(format_args!("  {fault}")));
             if verdict.faults.len() > SHOWN {
@@ -81,12 +82,12 @@ impl Report {
             }
         }
         for complaint in self.complaints.iter().chain(&self.over_bounds()) {
-            output::line(format_args!("FAILS: {complaint}"));
+            output::line(format_args!("{}: {complaint}", output::bad("FAILS")));
         }
         let Tally { accepted, refused, unknown } = self.total;
         output::line(format_args!(
             "{}: seed {}, {} faults in {} s; {} accepted, {} refused, {} unknown",
-            if self.holds() { "ok" } else { "FAILED" },
+            output::verdict(self.holds(), "ok", "FAILED"),
             self.seed,
             self.faults.len(),
             self.took.as_secs(),

@@ -119,12 +119,13 @@ impl Report {
         self.print_quarters();
         output::line(format_args!("page: {}", self.page));
         for Verdict { name, faults } in self.verdicts() {
-            output::line(format_args!("{}: {name}", if faults.is_empty() { "holds" } else { "FAILS" }));
+            let holds = output::verdict(faults.is_empty(), "holds", "FAILS");
+            output::line(format_args!("{holds}: {name}"));
             faults.iter().for_each(|fault| output::line(format_args!("  {fault}")));
         }
         output::line(format_args!(
             "{}: {} sales in {} s, {} a second",
-            if self.holds() { "ok" } else { "FAILED" },
+            output::verdict(self.holds(), "ok", "FAILED"),
             grouped(self.accepted()),
             self.took.as_secs(),
             grouped(u64::from(self.rate)),
