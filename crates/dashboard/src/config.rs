@@ -23,32 +23,44 @@ pub use self::weather_redis::WeatherRedis;
 )]
 pub struct Config {
     /// Where HTTP is served.
-    #[arg(long, env = "BLACKFRIDAY_DASHBOARD_LISTEN", default_value = "127.0.0.1:8090")]
+    #[arg(
+        long,
+        value_name = "HOST:PORT",
+        env = "BLACKFRIDAY_DASHBOARD_LISTEN",
+        default_value = "127.0.0.1:8090"
+    )]
     pub listen: SocketAddr,
     /// Where /livez, /readyz and /metrics are served.
-    #[arg(long, env = "BLACKFRIDAY_ADMIN_LISTEN", default_value = "127.0.0.1:9084")]
+    #[arg(
+        long,
+        value_name = "HOST:PORT",
+        env = "BLACKFRIDAY_ADMIN_LISTEN",
+        default_value = "127.0.0.1:9084"
+    )]
     pub admin_listen: SocketAddr,
     /// A student ID: its last digit chooses the category that the page opens on (0–2 Electronica, 3–5 Ropa, 6–7 Hogar,
     /// 8–9 Belleza).
-    #[arg(long, env = "BLACKFRIDAY_DASHBOARD_CARNET", value_parser = carnet, conflicts_with = "category")]
+    #[arg(long, value_name = "ID", env = "BLACKFRIDAY_DASHBOARD_CARNET", value_parser = carnet,
+          conflicts_with = "category")]
     pub carnet: Option<Category>,
     /// The category that the page opens on.
-    #[arg(long, env = "BLACKFRIDAY_DASHBOARD_CATEGORY", value_parser = category)]
+    #[arg(long, value_name = "CATEGORY", env = "BLACKFRIDAY_DASHBOARD_CATEGORY", value_parser = category)]
     pub category: Option<Category>,
     /// Milliseconds between two reads of the store for event streams, while somebody looks.
-    #[arg(long, env = "BLACKFRIDAY_DASHBOARD_POLL_INTERVAL_MS", default_value_t = 250,
+    #[arg(long, value_name = "MS", env = "BLACKFRIDAY_DASHBOARD_POLL_INTERVAL_MS", default_value_t = 250,
           value_parser = clap::value_parser!(u64).range(20..))]
     pub poll_interval_ms: u64,
     /// Open event streams; one more is answered with 503.
-    #[arg(long, env = "BLACKFRIDAY_DASHBOARD_MAX_STREAMS", default_value_t = 256)]
+    #[arg(long, value_name = "N", env = "BLACKFRIDAY_DASHBOARD_MAX_STREAMS", default_value_t = 256)]
     pub max_streams: usize,
     /// Open event streams of one client; one more is answered with 429. A client is the address that connects (of IPv6 its
     /// /64): behind a proxy all viewers are one client, so raise it there to the number of all streams.
-    #[arg(long, env = "BLACKFRIDAY_DASHBOARD_MAX_STREAMS_PER_ADDRESS", default_value_t = 32,
+    #[arg(long, value_name = "N", env = "BLACKFRIDAY_DASHBOARD_MAX_STREAMS_PER_ADDRESS", default_value_t = 32,
           value_parser = clap::value_parser!(u32).range(1..))]
     pub max_streams_per_address: u32,
     /// Products in a ranking.
-    #[arg(long, env = "BLACKFRIDAY_DASHBOARD_TOP", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    #[arg(long, value_name = "N", env = "BLACKFRIDAY_DASHBOARD_TOP", default_value_t = 10,
+          value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub top: u16,
     /// The currency of all amounts, an ISO 4217 code such as GTQ: shown on the page, and told in the API. Without it amounts
     /// have no unit.

@@ -22,13 +22,15 @@ const NAMES: SettingNames = SettingNames {
 pub struct WeatherRedis {
     /// The Redis that counts the other log's weather reports, written as Valkey's address. Without it the page shows
     /// Valkey's alone.
-    #[arg(id = "weather_redis_url", long = "weather-redis-url", env = "BLACKFRIDAY_WEATHER_REDIS_URL",
+    #[arg(id = "weather_redis_url", long = "weather-redis-url", value_name = "URL",
+          env = "BLACKFRIDAY_WEATHER_REDIS_URL",
           value_parser = UrlParser, hide_env_values = true)]
     pub url: Option<ValkeyUrl>,
     /// The user; wins over the URL's.
     #[arg(
         id = "weather_redis_username",
         long = "weather-redis-username",
+        value_name = "NAME",
         env = "BLACKFRIDAY_WEATHER_REDIS_USERNAME"
     )]
     pub username: Option<String>,
@@ -36,6 +38,7 @@ pub struct WeatherRedis {
     #[arg(
         id = "weather_redis_password",
         long = "weather-redis-password",
+        value_name = "PASSWORD",
         env = "BLACKFRIDAY_WEATHER_REDIS_PASSWORD",
         hide_env_values = true,
         conflicts_with = "weather_redis_password_file"
@@ -45,16 +48,23 @@ pub struct WeatherRedis {
     #[arg(
         id = "weather_redis_password_file",
         long = "weather-redis-password-file",
+        value_name = "FILE",
         env = "BLACKFRIDAY_WEATHER_REDIS_PASSWORD_FILE"
     )]
     pub password_file: Option<PathBuf>,
     /// Certificates, in PEM, of the authorities that may vouch for Redis; without it the system's.
-    #[arg(id = "weather_redis_ca", long = "weather-redis-ca", env = "BLACKFRIDAY_WEATHER_REDIS_CA")]
+    #[arg(
+        id = "weather_redis_ca",
+        long = "weather-redis-ca",
+        value_name = "FILE",
+        env = "BLACKFRIDAY_WEATHER_REDIS_CA"
+    )]
     pub ca: Option<PathBuf>,
     /// Our own certificate, in PEM.
     #[arg(
         id = "weather_redis_certificate",
         long = "weather-redis-certificate",
+        value_name = "FILE",
         env = "BLACKFRIDAY_WEATHER_REDIS_CERTIFICATE",
         requires = "weather_redis_key"
     )]
@@ -63,6 +73,7 @@ pub struct WeatherRedis {
     #[arg(
         id = "weather_redis_key",
         long = "weather-redis-key",
+        value_name = "FILE",
         env = "BLACKFRIDAY_WEATHER_REDIS_KEY",
         requires = "weather_redis_certificate"
     )]
