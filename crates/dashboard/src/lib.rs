@@ -81,6 +81,8 @@ pub async fn run(config: Config, listener: TcpListener, context: Context) -> Res
     let names = Names::default();
     let live = Live::new(store.clone(), second, names.clone(), &config, context.shutdown.clone());
     let live = Arc::new(live);
+    let streams = live.streams();
+    context.registry.limit("max-streams", config.max_streams, move || *streams.borrow());
     let is_ready = context.readiness.condition("valkey");
     let mut pings = JoinSet::new();
     pings.spawn(ping(store, move |answers| is_ready.set(answers)));

@@ -122,9 +122,14 @@ impl Live {
         Ok(Viewer { _seat: seat, news: self.news.subscribe(), shutdown: self.shutdown.clone() })
     }
 
+    /// Follows how many streams are open.
+    pub(crate) fn streams(&self) -> watch::Receiver<usize> {
+        self.seats.watch()
+    }
+
     /// Reads for the streams, while there are any. To be run once.
     pub(crate) async fn poll(self: Arc<Self>) {
-        let mut streams = self.seats.watch();
+        let mut streams = self.streams();
         loop {
             if *streams.borrow() == 0 {
                 // A later stream must not show what was read long ago.

@@ -79,14 +79,14 @@ impl<U: Upstream> Front<U> {
         Self {
             lane: Lane::start(Arc::clone(&upstream), config, registry),
             upstream,
-            reports: Reports::new(config.max_in_flight_reports),
+            reports: Reports::new(config.max_in_flight_reports, registry),
             trust,
             catalogue: None,
             max_body_bytes: limits.max_body_bytes,
             max_batch_sales: config.max_batch_sales,
             request_timeout: limits.request_timeout(),
             body_stall: limits.body_stall_timeout(),
-            budget: BodyBudget::new(config.max_bodies_kib),
+            budget: BodyBudget::new(config.max_bodies_kib).of_flag("max-bodies-kib", registry),
         }
     }
 

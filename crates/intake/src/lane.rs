@@ -88,6 +88,10 @@ impl Lane {
         let receiver = Arc::new(Mutex::new(receiver));
         let queued =
             registry.gauge("blackfriday_lane_queued_sales", "Single sales that wait for an upstream call");
+        let waiting = queued.clone();
+        registry.limit("lane-queue-sales", config.lane_queue_sales.max(1), move || {
+            usize::try_from(waiting.get()).unwrap_or(0)
+        });
         let sizes =
             registry.histogram("blackfriday_lane_batch_sales", "Sales in an upstream call", &BATCH_BUCKETS);
         let durations = registry.histogram(

@@ -17,7 +17,7 @@ mod served;
 mod targets;
 mod tls;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use blackfriday_proto::{EventOutcome, SaleCommand, WeatherCommand};
 use blackfriday_service::{Condition, Context};
@@ -30,7 +30,7 @@ pub use self::tls::WritersTls;
 
 use self::everywhere::{Everywhere, Way};
 use self::gauges::Metrics;
-use self::pool::Pool;
+use self::pool::{Pool, Shared};
 use self::served::Served;
 use crate::logs::{Log, Reported};
 use crate::upstream::Upstream;
@@ -93,7 +93,11 @@ struct Pools<'a> {
     config: &'a WritersConfig,
     metrics: Metrics,
     changed: Arc<Notify>,
+    started: Started,
 }
+
+/// The pools that were started, as long as there are any.
+type Started = Arc<Mutex<Vec<Weak<Shared>>>>;
 
 impl Writers {
     /// Reads the targets and begins to look their names up. While neither sales nor weather reports can be taken, the
@@ -147,7 +151,16 @@ impl WeatherWriters {
 
 impl<'a> Pools<'a> {
     fn new(config: &'a WritersConfig, context: &Context) -> Self {
-        Self { config, metrics: Metrics::new(&context.registry), changed: Arc::new(Notify::new()) }
+        let started = Started::default();
+        let pools = Arc::clone(&started);
+        // Of each writer: the one that is fullest tells.
+        let fullest = move || {
+            let pools = pools.lock().unwrap_or_else(PoisonError::into_inner);
+            pools.iter().filter_map(Weak::upgrade).map(|pool| pool.fullest()).max().unwrap_or(0)
+        };
+        let most = config.writer_max_in_flight_events.max(1);
+        context.registry.limit("writer-max-in-flight-events", most, fullest);
+        Self { config, metrics: Metrics::new(&context.registry), changed: Arc::new(Notify::new()), started }
     }
 
     fn start(
@@ -157,7 +170,9 @@ impl<'a> Pools<'a> {
         services: &'static [Served],
     ) -> Result<Pool, WritersError> {
         let metrics = self.metrics.of(name, services, Arc::clone(&self.changed));
-        Pool::start(target, services, self.config, metrics)
+        let pool = Pool::start(target, services, self.config, metrics)?;
+        self.started.lock().unwrap_or_else(PoisonError::into_inner).push(pool.downgrade());
+        Ok(pool)
     }
 
     /// A way into each log that has a target for weather.

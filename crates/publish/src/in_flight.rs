@@ -45,7 +45,11 @@ impl Room {
                 &DURATION_BUCKETS,
             ),
         };
-        Self { places: Arc::new(Semaphore::new(max_records.min(Semaphore::MAX_PERMITS))), metrics }
+        let most = max_records.min(Semaphore::MAX_PERMITS);
+        let places = Arc::new(Semaphore::new(most));
+        let free = Arc::clone(&places);
+        registry.limit("max-in-flight-records", most, move || most - free.available_permits());
+        Self { places, metrics }
     }
 
     /// Room for so many records, or none.

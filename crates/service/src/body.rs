@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
+use blackfriday_telemetry::metrics::Registry;
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, header};
 use http_body_util::BodyExt;
@@ -78,6 +79,14 @@ impl BodyBudget {
     pub fn new(kib: u32) -> Self {
         let permits = usize::try_from(kib).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS);
         Self { kib: Arc::new(Semaphore::new(permits)), total_kib: kib }
+    }
+
+    /// Tells the budget, by its flag, and how much of it is taken.
+    #[must_use]
+    pub fn of_flag(self, flag: &'static str, registry: &Registry) -> Self {
+        let (kib, most) = (Arc::clone(&self.kib), usize::try_from(self.total_kib).unwrap_or(usize::MAX));
+        registry.limit(flag, most, move || most.saturating_sub(kib.available_permits()));
+        self
     }
 
     /// An empty part of it.

@@ -62,8 +62,11 @@ pub async fn serve(
     metrics: Option<HttpMetrics>,
     shutdown: Shutdown,
 ) {
-    let answers = Answers::new(router, limits, metrics, shutdown.clone());
     let server = Arc::new(Server::new(limits));
+    if let Some(metrics) = &metrics {
+        metrics.limit("http-max-connections", limits.max_connections, &server.places);
+    }
+    let answers = Answers::new(router, limits, metrics, shutdown.clone());
     let full = Bytes::from(full());
     let acceptor = Acceptor::new(listener, Arc::clone(&server.places), limits.write_timeout());
     loop {

@@ -8,6 +8,7 @@
 pub mod access;
 pub mod context;
 mod error;
+mod limits;
 mod logs;
 pub mod metrics;
 pub mod planted;

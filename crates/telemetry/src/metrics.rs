@@ -13,6 +13,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry;
 
+use crate::limits::Limits;
 use crate::process::ProcessCollector;
 
 pub use prometheus_client::metrics as types;
@@ -30,7 +31,10 @@ pub const BATCH_BUCKETS: [f64; 12] =
 
 /// A process's metrics. Clones share them.
 #[derive(Debug, Clone)]
-pub struct Registry(Arc<std::sync::Mutex<registry::Registry>>);
+pub struct Registry {
+    metrics: Arc<std::sync::Mutex<registry::Registry>>,
+    limits: Limits,
+}
 
 impl Registry {
     /// Metrics of one service, with those of its process (`process_*`).
@@ -38,7 +42,9 @@ impl Registry {
         let label = ("service".into(), service_name.into());
         let mut registry = registry::Registry::with_labels([label].into_iter());
         registry.register_collector(Box::new(ProcessCollector));
-        Self(Arc::new(std::sync::Mutex::new(registry)))
+        let limits = Limits::default();
+        registry.register_collector(Box::new(limits.clone()));
+        Self { metrics: Arc::new(std::sync::Mutex::new(registry)), limits }
     }
 
     /// A counter; `_total` is added to its name.
@@ -53,6 +59,11 @@ impl Registry {
         let gauge = Gauge::default();
         self.register(name, help, gauge.clone());
         gauge
+    }
+
+    /// A limit, by the flag that sets it, with what is used of it now: `blackfriday_limit` and `blackfriday_limit_used`.
+    pub fn limit(&self, flag: &'static str, most: usize, used: impl Fn() -> usize + Send + Sync + 'static) {
+        self.limits.add(flag, most, used);
     }
 
     /// A histogram with these upper bounds.
@@ -86,13 +97,14 @@ impl Registry {
     /// All metrics in the OpenMetrics text format, which Prometheus reads.
     pub fn encode(&self) -> String {
         let mut text = String::new();
-        let registry = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let registry = self.metrics.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         encode(&mut text, &registry).expect("writing into a String cannot fail");
         text
     }
 
     fn register(&self, name: &str, help: &str, metric: impl registry::Metric) {
-        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).register(name, help, metric);
+        let mut metrics = self.metrics.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        metrics.register(name, help, metric);
     }
 }
 
@@ -129,6 +141,7 @@ mod tests {
             "http_server_request_duration_seconds_count{http_route=\"/venta\",service=\"gateway\"} 1",
             "process_resident_memory_bytes{service=\"gateway\"} ",
             "process_open_fds{service=\"gateway\"} ",
+            "process_start_time_seconds{service=\"gateway\"} 1",
             "# EOF",
         ] {
             let swapped = expected.replace(

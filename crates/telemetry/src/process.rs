@@ -36,6 +36,16 @@ impl Collector for ProcessCollector {
                 counter.metric_type(),
             )?)?;
         }
+        if let Some(seconds) = start_seconds() {
+            let gauge = ConstGauge::new(seconds);
+            let name = "process_start_time_seconds";
+            gauge.encode(encoder.encode_descriptor(
+                name,
+                "When the process began, since the Unix epoch",
+                None,
+                gauge.metric_type(),
+            )?)?;
+        }
         if let Some(open) = open_fds() {
             let gauge = ConstGauge::new(i64::try_from(open).unwrap_or(i64::MAX));
             let name = "process_open_fds";
@@ -56,12 +66,21 @@ fn resident_bytes() -> Option<u64> {
 }
 
 fn cpu_seconds() -> Option<f64> {
+    Some((ticks(14)? + ticks(15)?) / TICKS_PER_SECOND)
+}
+
+fn start_seconds() -> Option<f64> {
+    let stat = std::fs::read_to_string("/proc/stat").ok()?;
+    let booted: f64 = stat.lines().find_map(|line| line.strip_prefix("btime "))?.parse().ok()?;
+    Some(booted + ticks(22)? / TICKS_PER_SECOND)
+}
+
+/// A field of `/proc/self/stat`, by its number in proc_pid_stat(5), where utime is 14, stime 15 and starttime 22.
+fn ticks(field: usize) -> Option<f64> {
     let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
-    // The second field is the command in parentheses and may hold spaces; utime and stime are 14 and 15.
+    // The second field is the command in parentheses and may hold spaces.
     let after_command = stat.rsplit_once(") ")?.1;
-    let mut fields = after_command.split(' ').skip(11);
-    let mut ticks = || fields.next()?.parse::<f64>().ok();
-    Some((ticks()? + ticks()?) / TICKS_PER_SECOND)
+    after_command.split(' ').nth(field - 3)?.parse().ok()
 }
 
 fn open_fds() -> Option<usize> {

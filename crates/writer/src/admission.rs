@@ -71,9 +71,13 @@ struct Held {
 
 impl Gate {
     pub(crate) fn new(limits: &Limits, registry: &Registry) -> Self {
+        let most = limits.max_calls.min(Semaphore::MAX_PERMITS);
+        let calls = Arc::new(Semaphore::new(most));
+        let free = Arc::clone(&calls);
+        registry.limit("max-calls", most, move || most - free.available_permits());
         Self {
-            calls: Arc::new(Semaphore::new(limits.max_calls.min(Semaphore::MAX_PERMITS))),
-            bytes: BodyBudget::new(limits.max_messages_kib),
+            calls,
+            bytes: BodyBudget::new(limits.max_messages_kib).of_flag("max-messages-kib", registry),
             limits: limits.clone(),
             metrics: CallMetrics::new(registry),
         }

@@ -58,7 +58,10 @@ pub(crate) fn accept(
     limit: usize,
     registry: &Registry,
 ) -> impl Stream<Item = io::Result<Connection>> {
-    let places = Arc::new(Semaphore::new(limit.min(Semaphore::MAX_PERMITS)));
+    let most = limit.min(Semaphore::MAX_PERMITS);
+    let places = Arc::new(Semaphore::new(most));
+    let free = Arc::clone(&places);
+    registry.limit("max-connections", most, move || most - free.available_permits());
     let open = registry.gauge("blackfriday_writer_connections", "Open connections");
     unfold(Acceptor::new(listener, places, WRITE_LIMIT), move |acceptor| {
         let open = open.clone();

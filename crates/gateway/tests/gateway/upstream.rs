@@ -93,7 +93,7 @@ async fn a_deadline_from_outside_is_ignored() -> Result<()> {
 async fn concurrent_clients_share_the_way_to_the_relay() -> Result<()> {
     let writer = TestWriter::start()?;
     let relay = Relay::before(&writer).await?;
-    let gateway = Gateway::before(&relay, &["--lane-calls", "1"])?;
+    let gateway = Gateway::before(&relay, &["--lane-calls", "1", "--lane-queue-sales", "100"])?;
     writer.seen.hold(true);
     let first = gateway.http.post("/venta", sale("first"));
     let others = async {
@@ -101,6 +101,15 @@ async fn concurrent_clients_share_the_way_to_the_relay() -> Result<()> {
         let queued = "blackfriday_lane_queued_sales{service=\"gateway\"} 64";
         let release = async {
             eventually(LIMIT, async || gateway.context.registry.encode().contains(queued)).await?;
+            let told = gateway.context.registry.encode();
+            for line in [
+                "blackfriday_limit{service=\"gateway\",flag=\"lane-queue-sales\"} 100",
+                "blackfriday_limit_used{service=\"gateway\",flag=\"lane-queue-sales\"} 64",
+                "blackfriday_limit_used{service=\"gateway\",flag=\"http-max-in-flight\"} 65",
+                "blackfriday_limit_used{service=\"gateway\",flag=\"max-in-flight-reports\"} 0",
+            ] {
+                assert!(told.contains(&format!("{line}\n")), "{line} in {told}");
+            }
             writer.seen.hold(false);
             anyhow::Ok(())
         };

@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use blackfriday_proto::{ErrorCode, Refusal, WeatherCommand};
+use blackfriday_telemetry::metrics::Registry;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
@@ -19,8 +20,11 @@ pub(super) struct Reports {
 
 impl Reports {
     /// At most so many at a time.
-    pub(super) fn new(places: usize) -> Self {
-        let places = Arc::new(Semaphore::new(places.min(Semaphore::MAX_PERMITS)));
+    pub(super) fn new(places: usize, registry: &Registry) -> Self {
+        let most = places.min(Semaphore::MAX_PERMITS);
+        let places = Arc::new(Semaphore::new(most));
+        let free = Arc::clone(&places);
+        registry.limit("max-in-flight-reports", most, move || most - free.available_permits());
         Self { places, tasks: TaskTracker::new() }
     }
 
@@ -103,7 +107,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_report_whose_client_has_gone_goes_on_and_keeps_its_place_and_a_stop_waits_for_it() {
-        let (gate, reports) = (gate(), Reports::new(1));
+        let (gate, reports) = (gate(), Reports::new(1, &Registry::new("test")));
         let sent = reports.send(&gate, report("GT"), deadline());
         tokio::select! {
             _ = sent => panic!("it is not let go"),
@@ -122,7 +126,8 @@ mod tests {
     #[tokio::test]
     async fn a_defect_leaves_the_outcome_unknown() {
         let command = report("panic");
-        let reported = Reports::new(1).send(&gate(), command.clone(), deadline()).await;
+        let reports = Reports::new(1, &Registry::new("test"));
+        let reported = reports.send(&gate(), command.clone(), deadline()).await;
         let error = reported.outcome.expect_err("it broke");
         assert_eq!((error.code, error.id), (ErrorCode::OutcomeUnknown, Some(command.id)));
     }

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use blackfriday_proto::{ErrorCode, Refusal};
@@ -85,6 +85,11 @@ impl Pool {
         Ok(Self { shared, _resolve: Arc::new(resolve) })
     }
 
+    /// Its writers, as long as there is the pool.
+    pub(super) fn downgrade(&self) -> Weak<Shared> {
+        Arc::downgrade(&self.shared)
+    }
+
     /// Whether a writer takes events of any of its services.
     pub(super) fn is_usable(&self) -> bool {
         self.shared.gauges.is_usable()
@@ -118,6 +123,12 @@ impl Shared {
                 () = self.look_again.notified() => {}
             }
         }
+    }
+
+    /// Events in flight to the writer that has the most.
+    pub(super) fn fullest(&self) -> usize {
+        let members = self.members.lock().unwrap_or_else(PoisonError::into_inner);
+        members.iter().map(|member| member.endpoint.in_flight()).max().unwrap_or(0)
     }
 
     fn replace(&self, addresses: &[SocketAddr]) {

@@ -57,9 +57,13 @@ impl Answers {
             .method_not_allowed_fallback(|| async {
                 Problem::new(Kind::MethodNotAllowed, "the route does not take this method")
             });
+        let in_flight = Arc::new(Semaphore::new(limits.max_in_flight));
+        if let Some(metrics) = &metrics {
+            metrics.limit("http-max-in-flight", limits.max_in_flight, &in_flight);
+        }
         Self {
             router,
-            in_flight: Arc::new(Semaphore::new(limits.max_in_flight)),
+            in_flight,
             hard_limit: limits.request_timeout() + GRACE,
             metrics,
             shutdown,

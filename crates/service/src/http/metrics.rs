@@ -5,6 +5,7 @@ use blackfriday_telemetry::metrics::Registry;
 use blackfriday_telemetry::metrics::types::{family::Family, gauge::Gauge, histogram::Histogram};
 use http::{Method, StatusCode};
 use prometheus_client::encoding::EncodeLabelSet;
+use tokio::sync::Semaphore;
 
 /// `http.server.*` metrics of OpenTelemetry's semantic conventions.
 #[derive(Debug, Clone)]
@@ -12,6 +13,7 @@ pub struct HttpMetrics {
     routes: Arc<[&'static str]>,
     durations: Family<Labels, Histogram>,
     active: Gauge,
+    registry: Registry,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -37,7 +39,14 @@ impl HttpMetrics {
             durations: registry
                 .durations("http_server_request_duration_seconds", "Duration of HTTP requests"),
             active: registry.gauge("http_server_active_requests", "HTTP requests in flight"),
+            registry: registry.clone(),
         }
+    }
+
+    /// Tells a limit, and how many of its places are taken.
+    pub(super) fn limit(&self, flag: &'static str, most: usize, places: &Arc<Semaphore>) {
+        let places = Arc::clone(places);
+        self.registry.limit(flag, most, move || most.saturating_sub(places.available_permits()));
     }
 
     pub(super) fn begin(&self, method: &Method, path: &str) -> Observed<'_> {
