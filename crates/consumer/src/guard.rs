@@ -44,6 +44,11 @@ pub(crate) async fn guard(starter: Starter, permitted: Arc<AtomicBool>, idle: Ar
         {
             progress.memory(memory);
         }
+        if there.is_ok()
+            && let Ok(Some(replication)) = store.replication().await
+        {
+            progress.replication(replication);
+        }
         tokio::time::sleep(INTERVAL).await;
     }
 }

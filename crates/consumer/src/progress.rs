@@ -12,7 +12,7 @@ use std::time::{Duration, Instant, SystemTime};
 use blackfriday_broker::TopicPartition;
 use blackfriday_event::Timestamp;
 use blackfriday_service::{Condition, Context};
-use blackfriday_store::{Memory, StoreError};
+use blackfriday_store::{Memory, Replication, StoreError};
 use blackfriday_telemetry::metrics::types::counter::Counter;
 use blackfriday_telemetry::metrics::types::family::Family;
 use blackfriday_telemetry::metrics::types::gauge::Gauge;
@@ -39,6 +39,8 @@ pub(crate) struct Progress {
     freshness_ms: Gauge,
     used_memory: Gauge,
     memory_limit: Gauge,
+    replicas: Gauge,
+    behind: Gauge,
     available: Gauge,
     lag: Family<Partition, Gauge>,
     /// The partitions in it.
@@ -97,6 +99,12 @@ impl Progress {
             used_memory: registry.gauge("blackfriday_store_used_memory_bytes", "Memory that the store uses"),
             memory_limit: registry
                 .gauge("blackfriday_store_memory_limit_bytes", "The store's maxmemory; 0 if it has none"),
+            replicas: registry
+                .gauge("blackfriday_store_replicas", "Replicas that receive what the store writes"),
+            behind: registry.gauge(
+                "blackfriday_store_replica_lag_bytes",
+                "Bytes that the store wrote, and its replica furthest behind has not confirmed",
+            ),
             available: registry
                 .gauge("blackfriday_store_available", "1 while the store takes what is counted"),
             lag: registry.gauges("blackfriday_consumer_lag_records", "Records that are not counted yet"),
@@ -121,6 +129,11 @@ impl Progress {
     pub(crate) fn memory(&self, Memory { used, limit }: Memory) {
         self.used_memory.set(used.cast_signed());
         self.memory_limit.set(limit.cast_signed());
+    }
+
+    pub(crate) fn replication(&self, Replication { replicas, behind }: Replication) {
+        self.replicas.set(replicas.cast_signed());
+        self.behind.set(behind.cast_signed());
     }
 
     pub(crate) fn dead_letters(&self, count: usize) {

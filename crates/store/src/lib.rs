@@ -57,7 +57,7 @@ pub use error::{Denial, StoreError};
 pub use model::{Conflict, Difference, Recorded, Value};
 pub use part::Part;
 pub use partitions::StoredPartition;
-pub use policy::{Eviction, Memory};
+pub use policy::{Eviction, Memory, Replication};
 pub use snapshot::{
     CategorySnapshot, PriceAt, PricesAt, ProductUnits, SalesAt, Snapshot, SnapshotRequest, WeatherSnapshot,
 };

@@ -16,7 +16,7 @@ use crate::functions::FUNCTIONS;
 use crate::keys::Keys;
 use crate::part::Part;
 use crate::partitions::{self, StoredPartition};
-use crate::policy::{self, Eviction, Memory};
+use crate::policy::{self, Eviction, Memory, Replication};
 use crate::snapshot::{self, Snapshot, SnapshotRequest, WeatherSnapshot};
 use crate::{dump, model, window};
 
@@ -75,6 +75,14 @@ impl Store {
     /// Valkey is away.
     pub async fn memory(&self) -> Result<Option<Memory>, StoreError> {
         policy::memory(&self.connection).await
+    }
+
+    /// How far Valkey's replicas are; `None` if it does not report it, or is no primary.
+    ///
+    /// # Errors
+    /// Valkey is away.
+    pub async fn replication(&self) -> Result<Option<Replication>, StoreError> {
+        policy::replication(&self.connection).await
     }
 
     /// The next offset to count, by partition. A partition without a position is absent: it starts at 0.

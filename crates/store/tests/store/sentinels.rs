@@ -48,6 +48,12 @@ async fn a_failover_is_followed(kind: ValkeyKind) {
     store.ping().await.expect("the primary");
     let copied = async || replica.command(&["HGET", "posicion:ventas", "0"]).await.expect("answers") == "1";
     eventually(LIMIT, copied).await.expect("replicated");
+    let replicas = async || store.replication().await.expect("answers").expect("a primary tells").replicas;
+    let in_step = async || {
+        let of = store.replication().await.expect("answers").expect("a primary tells");
+        (of.replicas, of.behind) == (1, 0)
+    };
+    eventually(LIMIT, in_step).await.expect("the replica confirms everything");
     primary.kill().expect("runs");
     let mut applied = None;
     let again = async || match apply(&store, 1).await {
@@ -64,6 +70,7 @@ async fn a_failover_is_followed(kind: ValkeyKind) {
     assert_eq!(applied, Some(Outcome::Applied));
     assert_eq!(sentinel.primary().await.expect("answers"), replica.address());
     assert_eq!(replica.command(&["GET", "reportes:total:Ropa"]).await.expect("answers"), "2");
+    assert_eq!(replicas().await, 0, "the new primary is alone");
 }
 
 /// The Sentinel alone cannot elect another, so it goes on naming a server that was demoted.
