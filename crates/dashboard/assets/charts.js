@@ -1,6 +1,6 @@
 // Charts and bars. Drawn as SVG by hand: uPlot and its like draw into a canvas, which no stylesheet, screen reader or test can read.
 import { writeLabel } from "./labels.js";
-import { clock, moment, number, share, text, timeAxis } from "./texts.js";
+import { clock, inCurrency, moment, money, number, share, text, timeAxis } from "./texts.js";
 
 const RIGHT = 14, TOP = 26, BOTTOM = 40;
 const SECOND = 1000;
@@ -52,7 +52,7 @@ function axes(chart, y, x) {
     add(chart, "line", { class: "axis", x1: area.left, x2: area.right, y1: at, y2: at });
   });
   add(chart, "line", { class: "axis", x1: area.left, x2: area.right, y1: area.bottom, y2: area.bottom });
-  add(chart, "text", { x: 0, y: 11 }, y.title);
+  add(chart, "text", { x: 0, y: 0, dy: ".95em" }, y.title);
   const { title, label } = timeAxis(x.from, x.to);
   const below = add(chart, "text", { y: height - 3, "text-anchor": "middle" }, title);
   const room = below.getComputedTextLength() / 2;
@@ -102,20 +102,24 @@ export function drawSeries(chart, known, most, now, waiting) {
 
 /** Seconds without a sale over which a line is still drawn; beyond it nothing says what the price was. */
 const JOINED = 5 * SECOND;
+/** A shorter time axis has no instant to write below it. */
+const SHORTEST = 10 * SECOND;
 
 /** Prices over time: a band from the lowest to the highest, a line of their mean, a dot where there are no neighbours. Null: not known yet. */
 export function drawPrices(chart, known, waiting) {
   if (!known?.length) return empty(chart, text("history"), known ? waiting : "");
   const least = known.reduce((a, b) => (Number(b.precio_minimo) < Number(a.precio_minimo) ? b : a)).precio_minimo;
   const most = known.reduce((a, b) => (Number(b.precio_maximo) > Number(a.precio_maximo) ? b : a)).precio_maximo;
-  const scale = roundTicks(Number(least), Number(most), 0.01);
+  // One price alone lies in the middle, between two that are near.
+  const around = least === most ? Math.max(0.02, Number(least) / 20) : 0;
+  const scale = roundTicks(Math.max(0, Number(least) - around), Number(most) + around, 0.01);
   const step = known[0].segundos * SECOND;
-  const from = known[0].t_ms, to = known[known.length - 1].t_ms + step;
-  const y = { title: text("price"), label: (value) => number(value.toFixed(2)), ...scale };
+  const to = known[known.length - 1].t_ms + step, from = Math.min(known[0].t_ms, to - SHORTEST);
+  const y = { title: inCurrency(text("price")), label: (value) => number(value.toFixed(2)), ...scale };
   const { toX, toY } = axes(chart, y, { from, to });
   const points = known.map((of) => ({
     x: toX(of.t_ms + step / 2), y: toY(Number(of.precio_promedio)), low: toY(Number(of.precio_minimo)), high: toY(Number(of.precio_maximo)),
-    at: moment(of.t_ms), value: priceWords(of), cells: [of.precio_promedio, of.precio_minimo, of.precio_maximo, of.ventas].map(number),
+    at: moment(of.t_ms), value: priceWords(of), cells: [...[of.precio_promedio, of.precio_minimo, of.precio_maximo].map(money), number(of.ventas)],
   }));
   const isJoined = (n) => n > 0 && known[n].t_ms - known[n - 1].t_ms <= step + JOINED;
   const runs = points.reduce((all, point, n) => {
@@ -123,14 +127,14 @@ export function drawPrices(chart, known, waiting) {
     return all;
   }, []);
   for (const run of runs) drawRun(chart, run);
-  chart.setAttribute("aria-label", `${text("history")}: ${number(least)} – ${number(most)}`);
+  chart.setAttribute("aria-label", `${text("history")}: ${money(least)} – ${money(most)}`);
   readable(chart, points);
 }
 
 /** One sale has its price; several have a mean, and where they lie. */
 function priceWords(of) {
-  if (of.ventas === 1) return number(of.precio_promedio);
-  return `${number(of.precio_promedio)} (${number(of.precio_minimo)} – ${number(of.precio_maximo)}) · ${number(of.ventas)} ${text("sales")}`;
+  if (of.ventas === 1) return money(of.precio_promedio);
+  return `${money(of.precio_promedio)} (${money(of.precio_minimo)} – ${money(of.precio_maximo)}) · ${number(of.ventas)} ${text("sales")}`;
 }
 
 function drawRun(chart, run) {

@@ -1,5 +1,5 @@
 // What a visitor sets: language, light or dark, pause, full screen, and of how long the sales per second are shown. The address keeps
-// what another visitor should find, too.
+// what another visitor should find, too. And where Grafana is, if that is configured.
 import { kept, language, span, switchLanguage, text } from "./texts.js";
 
 const byId = (id) => document.getElementById(id);
@@ -53,6 +53,8 @@ export function listenToControls(changed, ranged) {
     // A browser may refuse; then the page stays as it is.
     done.catch(() => {});
   });
+  const { grafana } = document.documentElement.dataset;
+  if (grafana) Object.assign(byId("grafana"), { href: grafana, hidden: false });
   byId("ranges").hidden = kept <= STREAMED;
   for (const range of [STREAMED, kept]) {
     const button = Object.assign(document.createElement("button"), { type: "button", value: range });

@@ -1,12 +1,14 @@
-// Shows what the server says, and only that: no number is added up or moved between two events. Shares are the one thing that is
-// reckoned here.
+// Shows what the server says, and only that: no number is moved between two events. Shares and the sales of the last minute, added up
+// from its seconds, are all that is reckoned here.
 import { drawBars, drawPrices, drawSeries } from "./charts.js";
 import { addTo, goOn, labelControls, listenToControls, pausedAt, seconds, series } from "./controls.js";
 import { fitLabels, writeLabel } from "./labels.js";
-import { age, categoryName, kept, language, moment, money, number, span, text, title } from "./texts.js";
+import { age, categoryName, change, kept, language, moment, money, number, span, text, title } from "./texts.js";
 
 /** The server sends an event every 2 s at the least. */
 const SILENCE_MS = 6000;
+/** By when what was accepted in a second is counted: as the server takes it for the sales per second. */
+const COUNTED_AFTER_MS = 500;
 const CATEGORIES = ["Electronica", "Ropa", "Hogar", "Belleza"];
 const byId = (id) => document.getElementById(id);
 const FORMATS = { number, money, text: String };
@@ -21,6 +23,8 @@ let newest = null, latest = null;
 let heard = performance.now(), heardAt = null;
 /** The server's clock less the page's. */
 let ahead = null;
+/** The server's time when it was known last. */
+let known = null;
 /** Why the numbers cannot be trusted, and since when; null while they can. */
 let trouble = null;
 /** The second of the server's time that the charts end with. */
@@ -67,15 +71,41 @@ function figuresOfAll() {
   const { clima } = latest;
   const reports = (of, path) => (of.total === null && !of.motivo && readable(path) ? { ...of, total: 0 } : of);
   const weather = { ...reports(clima, "clima.total"), redis: clima.redis && reports(clima.redis, "clima.redis.total") };
-  return { ...withZeros(latest, () => !held && readable("categorias")), clima: weather };
+  // Where nothing was ever sold, nothing was in the last second.
+  const quiet = waits() ? { ultimo_segundo: { ventas: 0 } } : {};
+  return { ...withZeros(latest, () => !held && readable("categorias")), ...quiet, clima: weather };
 }
 
-/** Room for the longest number of a row of tiles, the same for all of them. */
+/** Of a tile in pixels: the least for a digit of .big and for a tile, the frame, and the gap to the next one. */
+const DIGIT = 8, TILE = 130, FRAME = 34, GAP = 14;
+
+/** Room for the longest number of a row of tiles, the same for all of them, in as many columns as have it. */
 function fit() {
   for (const row of document.querySelectorAll(".tiles")) {
-    const longest = Math.max(...[...row.querySelectorAll(".big")].map((number) => number.textContent.length));
-    row.style.setProperty("--digits", Math.max(9, longest));
+    const digits = Math.max(9, ...[...row.querySelectorAll(".big")].map((number) => number.textContent.length));
+    const count = row.children.length, most = Math.min(count, Number(getComputedStyle(row).getPropertyValue("--most")));
+    const least = Math.max(TILE, digits * DIGIT + FRAME);
+    const beside = Math.max(1, Math.min(most, Math.floor((row.clientWidth + GAP) / (least + GAP))));
+    // Rows of like length, where one has not enough.
+    const columns = Math.ceil(count / Math.ceil(count / beside));
+    row.dataset.columns = columns;
+    row.style.setProperty("--columns", columns);
+    row.style.setProperty("--digits", digits);
+    row.style.setProperty("--room", `${(row.clientWidth - GAP * (columns - 1)) / columns - FRAME}px`);
   }
+}
+
+const MINUTE_MS = 60_000;
+
+/** Sales of the last minute whose seconds are all counted, and how many more that is than in the one before. */
+function minute() {
+  known = serverNow() ?? known;
+  if (!latest || known === null || kept * 1000 < 3 * MINUTE_MS) return "";
+  const end = Math.floor((known - COUNTED_AFTER_MS) / 1000) * 1000;
+  const between = (from, to) => series.points.reduce((sum, of) => (of.t_ms >= from && of.t_ms < to ? sum + of.ventas : sum), 0);
+  const last = between(end - MINUTE_MS, end), before = between(end - 2 * MINUTE_MS, end - MINUTE_MS);
+  const more = before ? `, ${change(before, last)} ${text("before")}` : "";
+  return `${text("minute")}: ${number(last)}${more}`;
 }
 
 function show() {
@@ -140,6 +170,7 @@ function serverNow() {
 }
 
 function draw() {
+  write(byId("minute"), minute());
   const waiting = waits() ? text("waiting") : text("none");
   drawSeries(byId("series"), latest && series.points, seconds, serverNow(), waiting);
   drawPrices(byId("history"), latest?.categorias?.find((of) => of.categoria === category)?.precios, waiting);
@@ -161,7 +192,7 @@ function label() {
 /** How old the newest of the numbers is, or why nobody can say. */
 function freshness(sold) {
   if (pausedAt !== null) return `${text("paused")} ${moment(pausedAt)}`;
-  if (!latest && !trouble) return text("connecting");
+  if (!latest) return trouble ? "" : text("connecting");
   if (waits()) return text("waiting");
   return sold === null || ahead === null ? "–" : age(performance.now() + ahead - sold);
 }
@@ -270,6 +301,7 @@ for (const name of CATEGORIES) {
 }
 listenToControls(remember, () => series.fetch().then(draw));
 new ResizeObserver(() => {
+  fit();
   draw();
   fitLabels();
 }).observe(document.body);

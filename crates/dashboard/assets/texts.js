@@ -5,7 +5,7 @@ const TEXTS = {
     other: "English", state: "Estado", pause: "Pausa", paused: "En pausa desde las", screen: "Pantalla completa", range: "Tiempo que se muestra",
     theme_auto: "Tema: automático", theme_light: "Tema: claro", theme_dark: "Tema: oscuro", freshness: "Última venta contada:", connecting: "Conectando…", waiting: "Esperando la primera venta…", all: "Todas las categorías", category: "Categoría",
     ventas: "Ventas", unidades: "Unidades", ingresos: "Ingresos", precio_maximo: "Precio más alto", precio_minimo: "Precio más bajo",
-    rate: "Ventas por segundo", peak: "máximo en", highest: "máximo", quiet: "sin ventas en este tiempo", table: "Tabla", value: "valor", series: "Ventas por segundo", mas_vendido: "Más vendido", menos_vendido: "Menos vendido",
+    rate: "Ventas por segundo", minute: "último minuto", before: "vs. anterior", peak: "máximo en", highest: "máximo", quiet: "sin ventas en este tiempo", table: "Tabla", value: "valor", series: "Ventas por segundo", mas_vendido: "Más vendido", menos_vendido: "Menos vendido",
     reports: "Reportes por categoría", top: "Productos más vendidos (unidades)", topOf: "Más vendidos de la categoría (unidades)", now: "ahora",
     precio_promedio: "Precio promedio", cantidad_promedio: "Cantidad promedio", history: "Historial de precios", clima: "Reportes del clima",
     time: "hora de aceptación", price: "precio", sales: "ventas", band: "Línea: promedio. Banda: del más bajo al más alto.", precios: "Historial de precios", perSecond: "ventas/s", none: "sin ventas en esta categoría",
@@ -18,7 +18,7 @@ const TEXTS = {
     other: "Español", state: "State", pause: "Pause", paused: "Paused at", screen: "Full screen", range: "Time shown",
     theme_auto: "Theme: automatic", theme_light: "Theme: light", theme_dark: "Theme: dark", freshness: "Last counted sale:", connecting: "Connecting…", waiting: "Waiting for the first sale…", all: "All categories", category: "Category",
     ventas: "Sales", unidades: "Units", ingresos: "Revenue", precio_maximo: "Highest price", precio_minimo: "Lowest price",
-    rate: "Sales per second", peak: "peak in", highest: "highest", quiet: "no sales in this time", table: "Table", value: "value", series: "Sales per second", mas_vendido: "Most sold", menos_vendido: "Least sold",
+    rate: "Sales per second", minute: "last minute", before: "vs. previous", peak: "peak in", highest: "highest", quiet: "no sales in this time", table: "Table", value: "value", series: "Sales per second", mas_vendido: "Most sold", menos_vendido: "Least sold",
     reports: "Reports by category", top: "Most sold products (units)", topOf: "Best sellers of the category (units)", now: "now",
     precio_promedio: "Average price", cantidad_promedio: "Average quantity", history: "Price history", clima: "Weather reports",
     time: "time of acceptance", price: "price", sales: "sales", band: "Line: mean. Band: from lowest to highest.", precios: "Price history", perSecond: "sales/s", none: "no sales in this category",
@@ -56,8 +56,17 @@ export function money(value) {
   return format.formatToParts(BigInt(whole)).map((part) => (part.type === "fraction" ? fraction : part.value)).join("");
 }
 
+const percent = (value, options) =>
+  new Intl.NumberFormat(LOCALES[language], { style: "percent", minimumFractionDigits: 1, maximumFractionDigits: 1, ...options }).format(value);
+
 /** A part of a whole, in percent. */
-export const share = (part) => new Intl.NumberFormat(LOCALES[language], { style: "percent", minimumFractionDigits: 1, maximumFractionDigits: 1 }).format(part);
+export const share = (part) => percent(part);
+
+/** By how much a number is more than another, in percent with its sign. */
+export const change = (from, to) => percent((to - from) / from, { signDisplay: "exceptZero" });
+
+/** What amounts are in, behind the name of an axis that has them. */
+export const inCurrency = (name) => (currency ? `${name} (${currency})` : name);
 
 /** A length of time. */
 export const span = (seconds) => (seconds % 60 ? `${seconds} s` : `${seconds / 60} min`);

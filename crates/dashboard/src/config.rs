@@ -66,6 +66,9 @@ pub struct Config {
     /// have no unit.
     #[arg(long, env = "BLACKFRIDAY_DASHBOARD_CURRENCY", value_name = "CODE")]
     pub currency: Option<Currency>,
+    /// Where Grafana is, for a link on the page: an `http://` or `https://` address. Without it there is no link.
+    #[arg(long, env = "BLACKFRIDAY_DASHBOARD_GRAFANA_URL", value_name = "URL", value_parser = web_address)]
+    pub grafana_url: Option<String>,
     /// Names of products.
     #[command(flatten)]
     pub names: NamesConfig,
@@ -122,6 +125,17 @@ fn carnet(text: &str) -> Result<Category, String> {
     category_of_student_id(text).ok_or_else(|| "must end in a digit".to_owned())
 }
 
+/// The page has it in an attribute.
+fn web_address(text: &str) -> Result<String, String> {
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    let is_address = rest.is_some_and(|rest| {
+        let starts = rest.starts_with(|first: char| first.is_ascii_alphanumeric() || first == '[');
+        starts && rest.chars().all(|char| char.is_ascii_graphic() && !"\"'<>`\\".contains(char))
+    });
+    let wrong = || "must be an address such as https://grafana.example/".to_owned();
+    if is_address { Ok(text.to_owned()) } else { Err(wrong()) }
+}
+
 fn category(text: &str) -> Result<Category, String> {
     Category::parse(text).map_err(|error| error.message)
 }
@@ -143,5 +157,26 @@ mod tests {
         assert_eq!(of("202300009"), Some(Category::Belleza));
         assert_eq!(of(""), None);
         assert_eq!(of("20230000x"), None);
+    }
+
+    #[test]
+    fn an_address_is_one_of_the_web() {
+        for right in
+            ["http://127.0.0.1:3000", "https://grafana.example/d/black-friday?a=1&b=2", "http://[::1]:3000/"]
+        {
+            assert_eq!(web_address(right).as_deref(), Ok(right));
+        }
+        for wrong in [
+            "",
+            "grafana",
+            "javascript:alert(1)",
+            "http://",
+            "https:///d",
+            "http://a\"b",
+            "http://a b",
+            "http://a<b",
+        ] {
+            assert!(web_address(wrong).is_err(), "{wrong}");
+        }
     }
 }

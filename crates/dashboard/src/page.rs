@@ -33,8 +33,13 @@ pub(crate) fn paths() -> impl Iterator<Item = &'static str> {
 pub(crate) fn router(config: &Config, document: String) -> Router {
     let currency = config.currency.as_ref().map(Currency::to_string).unwrap_or_default();
     let kept = config.store.series_seconds.to_string();
-    let settings =
-        [("{{opening}}", config.opening().name()), ("{{currency}}", &currency), ("{{kept}}", &kept)];
+    let grafana = config.grafana_url.as_deref().unwrap_or_default().replace('&', "&amp;");
+    let settings = [
+        ("{{opening}}", config.opening().name()),
+        ("{{currency}}", &currency),
+        ("{{kept}}", &kept),
+        ("{{grafana}}", &grafana),
+    ];
     let page = settings.iter().fold(PAGE.to_owned(), |page, (name, value)| page.replace(name, value));
     let page = Bytes::from(page);
     let document = Bytes::from(document);

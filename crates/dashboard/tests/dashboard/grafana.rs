@@ -1,7 +1,8 @@
-//! What Grafana asks this service for by its Infinity data source.
+//! What Grafana asks this service for by its Infinity data source, and all services through Prometheus.
 
+use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use blackfriday_event::Category;
@@ -54,6 +55,70 @@ async fn the_currency_of_grafana_is_that_of_the_page() -> Result<()> {
     Ok(())
 }
 
+/// A panel or an alert that asks for what nobody tells stays empty, and quiet.
+#[test]
+fn dashboards_and_alerts_ask_for_metrics_that_are_told() -> Result<()> {
+    let components = root().join("k8s/components");
+    let asking = [
+        "grafana/dashboards/black-friday.json",
+        "grafana/dashboards/operation.json",
+        "grafana-redis/dashboards/clima.json",
+        "prometheus/rules.yaml",
+    ];
+    let mut asked = BTreeSet::new();
+    for file in asking {
+        let text = fs::read_to_string(components.join(file))?;
+        let words = text.split(|char: char| !char.is_ascii_alphanumeric() && char != '_');
+        asked.extend(words.filter(|word| word.starts_with("blackfriday_")).map(str::to_owned));
+    }
+    ensure!(asked.len() > 10, "{asked:?}");
+    let sources = sources(&root().join("crates"))?;
+    for name in asked {
+        let suffixes = ["_total", "_sum", "_count", "_bucket"];
+        let base = suffixes.iter().find_map(|suffix| name.strip_suffix(suffix)).unwrap_or(&name);
+        ensure!(sources.contains(&format!("\"{base}\"")), "nobody tells {name}");
+    }
+    Ok(())
+}
+
+/// The alert `QueuesFill` names it, for somebody who wants to set it.
+#[test]
+fn each_limit_is_told_by_its_flag() -> Result<()> {
+    let sources = sources(&root().join("crates"))?;
+    let told = [".limit(", ".of_flag("].into_iter().flat_map(|call| sources.split(call).skip(1));
+    let flags: BTreeSet<_> =
+        told.filter_map(|rest| rest.trim_start().strip_prefix('"')?.split('"').next()).collect();
+    for expected in
+        ["http-max-in-flight", "lane-queue-sales", "max-bodies-kib", "max-in-flight-records", "max-streams"]
+    {
+        ensure!(flags.contains(expected), "{expected} in {flags:?}");
+    }
+    for flag in flags {
+        let of_field = format!("pub {}: ", flag.replace('-', "_"));
+        let is_flag = sources.contains(&format!("long = \"{flag}\"")) || sources.contains(&of_field);
+        ensure!(is_flag, "no program has --{flag}");
+    }
+    Ok(())
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// What all programs are made from.
+fn sources(folder: &Path) -> Result<String> {
+    let mut text = String::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() && !path.ends_with("tests") {
+            text.push_str(&sources(&path)?);
+        } else if path.extension().is_some_and(|kind| kind == "rs") {
+            text.push_str(&fs::read_to_string(&path)?);
+        }
+    }
+    Ok(text)
+}
+
 /// Of all panels; a second store is not configured here.
 fn queries(files: &[&str]) -> Result<Vec<Value>> {
     let mut found = Vec::new();
@@ -67,8 +132,7 @@ fn queries(files: &[&str]) -> Result<Vec<Value>> {
 }
 
 fn read(file: &str) -> Result<Value> {
-    let components = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../k8s/components");
-    Ok(serde_json::from_str(&fs::read_to_string(components.join(file))?)?)
+    Ok(serde_json::from_str(&fs::read_to_string(root().join("k8s/components").join(file))?)?)
 }
 
 /// The first row that Infinity takes out of an answer: of all, of one by its number, or of one by a member's value.

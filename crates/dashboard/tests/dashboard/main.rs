@@ -4,6 +4,7 @@ mod api;
 mod browser;
 mod connection;
 mod grafana;
+mod layout;
 mod names;
 mod page;
 mod start;

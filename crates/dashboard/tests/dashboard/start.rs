@@ -27,6 +27,7 @@ async fn a_wrong_setting_is_said_on_standard_error_with_its_name() -> Result<()>
         ("--trace-sample-ratio", "BLACKFRIDAY_TRACE_SAMPLE_RATIO", "2"),
         ("--listen", "BLACKFRIDAY_DASHBOARD_LISTEN", "nowhere"),
         ("--currency", "BLACKFRIDAY_DASHBOARD_CURRENCY", "EURO"),
+        ("--grafana-url", "BLACKFRIDAY_DASHBOARD_GRAFANA_URL", "javascript:alert(1)"),
     ] {
         for mut command in
             [program(), program()].into_iter().zip([true, false]).map(|(mut command, by_flag)| {
