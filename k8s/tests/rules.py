@@ -108,6 +108,36 @@ def of_files(tree):
         for rule in group["rules"]:
             if f"### {rule['alert']}\n" not in manual:
                 yield f"docs/operations.md has no section {rule['alert']}"
+            if rule["annotations"].get("runbook_url") != f"{runbook(tree)}#{rule['alert'].lower()}":
+                yield f"the alert {rule['alert']} does not link to its section of docs/operations.md"
+    yield from of_scaler(tree, rules)
+    uids = set()
+    for file in sorted((tree / "components").glob("*/dashboards/*.json")):
+        dashboard = json.loads(file.read_text())
+        if dashboard["uid"] in uids:
+            yield f"{file.name}: another dashboard has the uid {dashboard['uid']}"
+        uids.add(dashboard["uid"])
+        panels = [panel["id"] for panel in dashboard["panels"]]
+        if len(panels) != len(set(panels)):
+            yield f"{file.name}: two panels have the same id"
+        links = [link["url"] for link in dashboard["links"] if link["type"] == "link"]
+        if links != [page(tree), runbook(tree)]:
+            yield f"{file.name} does not link to the page and the runbook, {page(tree)} and {runbook(tree)}"
+
+
+def runbook(tree):
+    manifest = (tree.parent / "Cargo.toml").read_text()
+    repository = re.search(r'^repository = "(.+)"$', manifest, re.MULTILINE)[1]
+    return f"{repository}/blob/main/docs/operations.md"
+
+
+def page(tree):
+    ingress = yaml.safe_load((tree / "components/ingress-nginx/dashboard.ingress.yaml").read_text())
+    return f"http://{ingress['spec']['rules'][0]['host']}/"
+
+
+def of_scaler(tree, rules):
+    """What is said of the gateways' autoscaler is what it is told to do."""
     gateway = yaml.safe_load((tree / "base/gateway/deployment.yaml").read_text())
     cores = (
         float(gateway["spec"]["template"]["spec"]["containers"][0]["resources"]["requests"]["cpu"].removesuffix("m"))
@@ -122,15 +152,14 @@ def of_files(tree):
         not in (tree / "components/grafana/dashboards/operation.json").read_text()
     ):
         yield f"the dashboard Operation does not compare with what a gateway requests: {cores}"
-    uids = set()
-    for file in sorted((tree / "components").glob("*/dashboards/*.json")):
-        dashboard = json.loads(file.read_text())
-        if dashboard["uid"] in uids:
-            yield f"{file.name}: another dashboard has the uid {dashboard['uid']}"
-        uids.add(dashboard["uid"])
-        panels = [panel["id"] for panel in dashboard["panels"]]
-        if len(panels) != len(set(panels)):
-            yield f"{file.name}: two panels have the same id"
+    most = scaler["spec"]["maxReplicas"]
+    if f") >= {most}\n" not in rules_by_name(rules)["GatewaysAtTheirLimit"]["expr"]:
+        yield f"the alert GatewaysAtTheirLimit does not count up to maxReplicas: {most}"
+    dashboard = json.loads((tree / "components/grafana/dashboards/operation.json").read_text())
+    asked = [query["expr"] for panel in dashboard["panels"] for query in panel.get("targets", [])]
+    wanted = f"/ {cores} / {share}), {scaler['spec']['minReplicas']}, {most})"
+    if not any(wanted in query for query in asked) or not any(f"or vector({most})" in query for query in asked):
+        yield f"the dashboard Operation does not say what the autoscaler wants: {wanted}"
 
 
 def rules_by_name(rules):
