@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Writes generated/, the Kustomize component that every overlay takes in: secrets, made once and kept, and the images by
-# digest. Nothing of it belongs into the repository. README.md describes the files.
+# digest; and those that the folders of operators take in. Nothing of it belongs into the repository. README.md describes the
+# files.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -320,13 +321,90 @@ images() {
 # is_named IMAGE: false for a copy of what no manifest names any more. An older release would take the place of a newer one.
 is_named() {
     local source
-    source=$([[ ! -s $out/images/mirrored ]] || sed -n "s|^$1 ||p" "$out/images/mirrored")
-    if [[ -z $source ]] || grep -qrF -- "image: $source" "$here/base" "$here/components" "$here/overlays"; then
+    source=$(copy_of "$1")
+    if [[ -z $source ]] || names "$source" base components overlays operators; then
         echo true
     else
         echo "generate: $1 is taken from its maker: the manifests name another release than was copied (deploy --mirror)" >&2
         echo false
     fi
+}
+
+# copy_of IMAGE: what its copy in our registry is of, by tag or digest; nothing without a copy.
+copy_of() { [[ ! -s $out/images/mirrored ]] || sed -n "s|^$1 ||p" "$out/images/mirrored"; }
+
+# names SOURCE FOLDER...: whether an image of these folders is that one. Operators have images in variables, too.
+names() {
+    local source=$1
+    shift
+    grep -qrF -e "image: $source" -e "value: $source" -- "${@/#/$here/}"
+}
+
+# Strimzi has a list of images of brokers, one for each version of Kafka, which cannot be rewritten in its place. So brokers are
+# told, where there is a copy for their version.
+broker_image() {
+    local version source
+    version=$(sed -n 's/^    version: //p' "$here/components/kafka-strimzi/kafka.yaml")
+    source=$(copy_of quay.io/strimzi/kafka)
+    if [[ ${source%@*} == *-kafka-"$version" ]]; then
+        printf '  - target: {kind: Kafka, namespace: kafka, name: blackfriday}\n    patch: |\n'
+        printf '      [{"op": "add", "path": "/spec/kafka/image", "value": "%s"}]\n' "$source"
+    fi
+}
+
+# What operators/NAME takes in: images out of our registry, if they were copied, and the password for them.
+operators() {
+    operator strimzi kafka '      - {op: add, path: /spec/template/spec/containers/0/env/-, value: {name: STRIMZI_IMAGE_PULL_SECRETS, value: operator-registry-pull}}'
+    operator rabbitmq rabbitmq-system
+    operator kubevirt kubevirt
+    # Not before its operator is there, to which it tells the Secret. KubeVirt then holds the machines' image on every node.
+    component kubevirt-cr
+    if is_copied kubevirt && [[ -s $out/secrets/pull.json ]]; then
+        printf 'patches:\n  - target: {kind: KubeVirt}\n    patch: |\n      [{"op": "add", "path": "/spec/imagePullSecrets", "value": [{"name": "operator-registry-pull"}]}]\n' \
+            >>"$out/operators/kubevirt-cr/kustomization.yaml"
+    fi
+}
+
+# operator NAME NAMESPACE [PATCH]: with the patch of its Deployment, if it has to be told the Secret.
+operator() {
+    local file=$out/operators/$1/kustomization.yaml
+    component "$1"
+    is_copied "$1" || return 0
+    images >>"$file"
+    [[ -s $out/secrets/pull.json ]] || return 0
+    cp "$out/secrets/pull.json" "$out/operators/$1"
+    cat >>"$file" <<YAML
+generatorOptions:
+  disableNameSuffixHash: true
+secretGenerator:
+  - name: operator-registry-pull
+    namespace: $2
+    type: kubernetes.io/dockerconfigjson
+    files:
+      - .dockerconfigjson=pull.json
+patches:
+  - target: {kind: ServiceAccount}
+    patch: |
+      [{"op": "add", "path": "/imagePullSecrets", "value": [{"name": "operator-registry-pull"}]}]
+YAML
+    if [[ -n ${3-} ]]; then printf '  - target: {kind: Deployment}\n    patch: |\n%s\n' "$3" >>"$file"; fi
+}
+
+# Whether an image of this operator has a copy.
+is_copied() {
+    local name source
+    [[ -s $out/images/mirrored ]] || return 1
+    while read -r name source; do
+        if names "$source" "operators/$1"; then return 0; fi
+    done <"$out/images/mirrored"
+    return 1
+}
+
+component() {
+    mkdir -p "$out/operators/$1"
+    image_fields >"$out/operators/$1/image-fields.yaml"
+    printf '# By k8s/generate.sh. Not for the repository.\napiVersion: kustomize.config.k8s.io/v1alpha1\nkind: Component\nconfigurations:\n  - image-fields.yaml\n' \
+        >"$out/operators/$1/kustomization.yaml"
 }
 
 # The hosts of whatever lets traffic in; a target that an overlay does not have is passed over.
@@ -416,14 +494,19 @@ YAML
     echo 'patches:'
     revision
     all_restarts
+    broker_image
     workload
     hosts
 }
 
 image_fields() {
     cat <<'YAML'
-# Where images stand apart from pods.
+# Where images stand apart from pods, and in what operators are told.
 images:
+  - kind: Deployment
+    path: spec/template/spec/containers[]/env[]/value
+  - kind: Kafka
+    path: spec/kafka/image
   - kind: VirtualMachine
     path: spec/template/spec/volumes[]/containerDisk/image
   - kind: RabbitmqCluster
@@ -459,3 +542,4 @@ secrets
 keep_images
 image_fields >"$out/image-fields.yaml"
 kustomization >"$out/kustomization.yaml"
+operators

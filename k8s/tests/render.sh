@@ -101,17 +101,39 @@ for folder in "$work"/k8s/overlays/* "$work"/k8s/operators/kubevirt-cr*; do
     "${kustomize[@]}" "$folder" >"$out/$(basename "$folder").yaml"
 done
 
-# As `image mirror` leaves it, an overlay has every image from our registry, and a copy of an older release gives way.
-foreign() { "${kustomize[@]}" "$work/mirrored/overlays/everything-machines" | sed -nE 's/^ *(- )?image: //p' | grep -v '^registry\.test:5000/.*@sha256:' || true; }
+# What we change in the releases of operators, seen on something of their shape.
+mkdir -p "$out/operators"
+for release in "$here"/releases/*.yaml; do
+    name=$(basename "$release")
+    folder=$work/k8s/operators/${name%.yaml}
+    cp "$release" "$folder/release.yaml"
+    "${kustomize[@]}" "$folder" >"$out/operators/$name"
+done
+
+# As `image mirror` leaves it, an overlay and its operators have every image from our registry, and a copy of an older release
+# gives way.
+foreign() {
+    local folder
+    for folder in overlays/everything-machines operators/{strimzi,rabbitmq,kubevirt}; do
+        "${kustomize[@]}" "$work/mirrored/$folder"
+    done | sed -nE -e 's/^ *(- )?image: //p' -e '/^ *- name: [A-Z_]*_IMAGE$/{n;s/^ *value: //p}' |
+        grep -v '^registry\.test:5000/.*@sha256:' | sort -u || true
+}
+# mirrored COUNT FOLDER...: how often it stands in what is rendered of them.
+mirrored() {
+    local pattern=$1 folder
+    shift
+    for folder in "$@"; do "${kustomize[@]}" "$work/mirrored/$folder"; done | grep -cE "$pattern" || true
+}
 cp -r "$work/k8s" "$work/mirrored"
 while read -r image; do
     name=${image%@*}
     name=${name%:*}
-    printf '  - name: "%s"\n    newName: "registry.test:5000/%s"\n    digest: %s\n' "$name" "$name" "${image#*@}" \
-        >>"$work/mirrored/generated/images/kustomization.yaml"
+    printf '  - name: "%s"\n    newName: "registry.test:5000/%s"\n    digest: sha256:%s\n' "$name" "$name" \
+        "$(printf %s "$name" | sha256sum | cut -d ' ' -f 1)" >>"$work/mirrored/generated/images/kustomization.yaml"
     printf '%s %s\n' "$name" "$image" >>"$work/mirrored/generated/images/mirrored"
 done < <(foreign)
-[[ $(wc -l <"$work/mirrored/generated/images/mirrored") -ge 4 ]] || {
+[[ $(wc -l <"$work/mirrored/generated/images/mirrored") -ge 14 ]] || {
     echo "render: hardly an image of others is found" >&2
     exit 1
 }
@@ -120,10 +142,19 @@ done < <(foreign)
     echo "render: these images are not taken from our registry: $(foreign)" >&2
     exit 1
 }
+# Brokers, too, which an operator starts; and operators have the password, in their own namespaces.
+[[ $(mirrored '^    image: registry\.test:5000/quay\.io/strimzi/kafka@sha256:' overlays/everything-machines) == 1 &&
+$(mirrored '^  - name: operator-registry-pull$|^- name: operator-registry-pull$' operators/{strimzi,rabbitmq,kubevirt,kubevirt-cr}) == 4 &&
+$(mirrored '^  name: operator-registry-pull$' operators/{strimzi,rabbitmq,kubevirt,kubevirt-cr}) == 3 &&
+$(mirrored '^          value: operator-registry-pull$' operators/strimzi) == 1 ]] || {
+    echo "render: operators do not pull from our registry" >&2
+    exit 1
+}
 sed -i 's|image: docker.io/prom/prometheus:v|&1|' "$work/mirrored/components/prometheus/stateful-set.yaml"
+sed -i 's|value: quay.io/kubevirt/virt-api:v|&1|' "$work/mirrored/operators/kubevirt/images/kustomization.yaml"
 "$work/mirrored/generate.sh" --registry registry.test:5000 --domain shop.test 2>/dev/null
-[[ $(foreign) == docker.io/prom/prometheus:v1*@sha256:* ]] || {
-    echo "render: the copy of an older release takes the place of a newer one" >&2
+[[ $(foreign) == docker.io/prom/prometheus:v1*@sha256:*quay.io/kubevirt/virt-api:v11.9.0 ]] || {
+    echo "render: the copy of an older release takes the place of a newer one: $(foreign)" >&2
     exit 1
 }
 
@@ -142,13 +173,5 @@ if "$work/operators/fetch.sh" one 2>/dev/null || ! cmp --silent "$work/release" 
     exit 1
 fi
 
-# What we change in the releases of operators, seen on something of their shape.
-mkdir -p "$out/operators"
-for release in "$here"/releases/*.yaml; do
-    name=$(basename "$release")
-    folder=$work/k8s/operators/${name%.yaml}
-    cp "$release" "$folder/release.yaml"
-    "${kustomize[@]}" "$folder" >"$out/operators/$name"
-done
 "$python" "$here/rules.py" "$work/k8s" "$out"
 echo "render: $(find "$out" -name '*.yaml' | wc -l) renderings hold"

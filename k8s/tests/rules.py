@@ -57,6 +57,11 @@ def of_releases(tree):
     named = {line[0] for line in lines if len(line) == 3 and re.fullmatch("[0-9a-f]{64}", line[1])}
     if len(named) != len(lines):
         yield "operators/releases: a line is not a name, a SHA-256 and an address, or a name is there twice"
+    addresses = {line[0]: line[2] for line in lines if len(line) == 3}
+    started = (tree / "operators/kubevirt/images/kustomization.yaml").read_text()
+    for image, tag in re.findall(r"value: (quay\.io/kubevirt/[\w-]+):(\S+)", started):
+        if f"/{tag}/" not in addresses["kubevirt"]:
+            yield f"operators/kubevirt/images has {image}:{tag}, and the release is {addresses['kubevirt']}"
     wanting = set()
     for file in sorted(tree.rglob("kustomization.yaml")):
         listed = yaml.safe_load(file.read_text())

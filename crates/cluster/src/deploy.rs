@@ -70,7 +70,7 @@ pub struct Arguments {
     /// Go back to the images that were in use before the last change of them, and push nothing; once more goes forth again.
     #[arg(long, conflicts_with_all = ["images", "delete", "mirror"])]
     rollback: bool,
-    /// Copy the images of others that the overlay names into the registry, and take them from there, by digest.
+    /// Copy the images of others that the overlay and its operators name into the registry, and take them from there, by digest.
     #[arg(long, requires = "registry", conflicts_with = "delete")]
     mirror: bool,
     #[command(flatten)]

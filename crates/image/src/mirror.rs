@@ -53,21 +53,30 @@ pub struct Copied {
     pub sent: String,
 }
 
-/// The images that rendered manifests name and that are neither ours nor in our registry already. Kustomize writes an image in a
-/// line of its own, wherever it stands.
+/// The images that rendered manifests name and that are neither ours nor in our registry already: in a field `image`, and in an
+/// operator's variables that end in `_IMAGE`, by which it is told what to start. Kustomize writes each in a line of its own, and a
+/// variable's name before its value.
 ///
 /// # Errors
 /// An image names no host, or neither tag nor digest.
 pub fn foreign(rendered: &str, host: &str) -> Result<BTreeSet<String>> {
     let is_ours = |image: &&str| image.starts_with("blackfriday/") || image.starts_with(&format!("{host}/"));
-    let images = rendered.lines().filter_map(image).filter(|image| !is_ours(image));
+    let before = std::iter::once("").chain(rendered.lines());
+    let images = before.zip(rendered.lines()).filter_map(|(before, line)| {
+        image(line, "image: ").or_else(|| is_image_variable(before).then(|| image(line, "value: "))?)
+    });
+    let images = images.filter(|image| !is_ours(image));
     images.map(|image| reference(image).map(|_| image.to_owned()).map_err(Into::into)).collect()
 }
 
-fn image(line: &str) -> Option<&str> {
+fn image<'a>(line: &'a str, field: &str) -> Option<&'a str> {
     let line = line.trim_start();
-    let value = line.strip_prefix("- ").unwrap_or(line).strip_prefix("image: ")?.trim_matches('"');
+    let value = line.strip_prefix("- ").unwrap_or(line).strip_prefix(field)?.trim_matches('"');
     (!value.is_empty() && !value.contains([' ', '"'])).then_some(value)
+}
+
+fn is_image_variable(line: &str) -> bool {
+    line.trim_start().strip_prefix("- name: ").is_some_and(|name| name.ends_with("_IMAGE"))
 }
 
 impl Mirror<'_> {
@@ -203,6 +212,17 @@ mod tests {
         for wrong in ["nginx:1", "docker.io/library/nginx"] {
             foreign(&format!("image: {wrong}\n"), "h:5000").expect_err(wrong);
         }
+    }
+
+    #[test]
+    fn what_an_operator_is_told_to_start_is_found() {
+        let rendered = "env:\n\
+            - name: STRIMZI_DEFAULT_USER_OPERATOR_IMAGE\n  value: quay.io/strimzi/operator:1\n\
+            - name: VIRT_API_IMAGE\n  value: h:5000/quay.io/kubevirt/virt-api@sha256:0\n\
+            - name: OF_A_FIELD_IMAGE\n  valueFrom:\n    fieldRef: {}\n\
+            - name: IMAGES\n  value: quay.io/a/b:1\n";
+        let found: Vec<_> = foreign(rendered, "h:5000").expect("images").into_iter().collect();
+        assert_eq!(found, ["quay.io/strimzi/operator:1"]);
     }
 
     #[test]

@@ -19,7 +19,7 @@ use super::changes::Changes;
 use super::plan::Request;
 use super::push;
 use super::release::Release;
-use super::step::Step;
+use super::step::{Source, Step};
 use super::target::Target;
 use super::wait::{Pace, Wait, told};
 use crate::doctor::{self, DoctorArguments};
@@ -76,8 +76,8 @@ impl<'a> Run<'a> {
             Step::Push { archive, to, component } => self.push(archive, to, component).await?,
             Step::PushWorkload { file, to, reference } => self.push_workload(file, to, reference).await?,
             Step::Generate { line, secrets } => self.generate(line, secrets).await?,
-            Step::Mirror { overlay, host, platform, component } => {
-                self.mirror(overlay, host, platform, component).await?;
+            Step::Mirror { source, host, platform, component } => {
+                self.mirror(source, host, platform, component).await?;
             }
             Step::Namespaces { folder } => self.namespaces(folder).await?,
             Step::Install { release, folder, fetch } => self.install(release, folder, fetch).await?,
@@ -136,9 +136,12 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    async fn mirror(&self, overlay: &str, host: &str, platform: &str, component: &Path) -> Result<()> {
+    async fn mirror(&self, source: &Source, host: &str, platform: &str, component: &Path) -> Result<()> {
         let to = self.registry.as_ref().expect("copies are planned only with a registry");
-        let (from, rendered) = (blackfriday_image::makers()?, self.shell.build(overlay).await?);
+        if let Some(fetch) = &source.fetch {
+            self.shell.script(fetch).await?;
+        }
+        let (from, rendered) = (blackfriday_image::makers()?, self.shell.build(&source.folder).await?);
         let mirror = Mirror { from: &from, to, host, platform, component };
         let sources = blackfriday_image::foreign(&String::from_utf8_lossy(&rendered), host)?;
         if sources.is_empty() {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::release::{KAFKA_SETUP, KUBEVIRT, RABBITMQ, RABBITMQ_SETUP, Release, STRIMZI};
-use super::step::Step;
+use super::step::{Source, Step};
 use super::target::{Kind, Target};
 use crate::line::Line;
 use crate::line::words;
@@ -149,23 +149,36 @@ fn generate(request: &Request) -> Step {
     Step::Generate { line, secrets: request.overlay.manifests.join("generated/secrets") }
 }
 
-/// What an overlay names is known once it renders, and what was copied counts once it is taken in.
+/// What an overlay and its operators name is known once they render, and what was copied counts once it is taken in.
 fn mirror(request: &Request) -> Vec<Step> {
-    let (Some(host), Some(platform)) = (request.registry.clone(), request.mirror.clone()) else {
+    let (Some(host), Some(platform)) = (&request.registry, &request.mirror) else {
         return Vec::new();
     };
-    let component = request.overlay.manifests.join("generated/images");
-    vec![Step::Mirror { overlay: request.overlay.own_folder(), host, platform, component }, generate(request)]
+    let overlay = &request.overlay;
+    let of_operator = |release: &Release| Source {
+        whose: release.name,
+        folder: overlay.folder(release.folder),
+        fetch: Some(fetch(overlay, release)),
+    };
+    let of_overlay = Source { whose: "others", folder: overlay.own_folder(), fetch: None };
+    let operators = releases(overlay).into_iter().map(of_operator);
+    let copy = |source| Step::Mirror {
+        source,
+        host: host.clone(),
+        platform: platform.clone(),
+        component: overlay.manifests.join("generated/images"),
+    };
+    [of_overlay].into_iter().chain(operators).map(copy).chain([generate(request)]).collect()
+}
+
+fn fetch(overlay: &Overlay, release: &Release) -> Line {
+    Line::new(["bash", &overlay.folder("operators/fetch.sh"), release.name])
 }
 
 fn install(overlay: &Overlay, release: &'static Release) -> [Step; 3] {
     let deployment = Target::new(Kind::Deployment, release.namespace, release.deployment);
     [
-        Step::Install {
-            release,
-            folder: overlay.folder(release.folder),
-            fetch: Line::new(["bash", &overlay.folder("operators/fetch.sh"), release.name]),
-        },
+        Step::Install { release, folder: overlay.folder(release.folder), fetch: fetch(overlay, release) },
         Step::Await(Target::definition(release.definition)),
         Step::Of(release, Box::new(Step::Await(deployment))),
     ]

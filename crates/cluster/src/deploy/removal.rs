@@ -37,7 +37,11 @@ pub(super) fn delete(request: &Request) -> Vec<Step> {
             steps.push(every(namespace, "persistentvolumeclaims"));
         }
         steps.extend(NAMESPACES.map(Step::RemoveNamespace));
-        steps.push(Step::RemoveSecrets(overlay.manifests.join("generated/secrets")));
+        // The second has the registry's password.
+        steps.extend(
+            ["secrets", "operators"]
+                .map(|folder| Step::RemoveSecrets(overlay.manifests.join("generated").join(folder))),
+        );
     }
     steps
 }

@@ -21,8 +21,8 @@ pub(super) enum Step {
     PushWorkload { file: PathBuf, to: String, reference: PathBuf },
     /// `generate.sh`.
     Generate { line: Line, secrets: PathBuf },
-    /// The images of others that an overlay names, into the registry; their digests go into the component in the folder.
-    Mirror { overlay: String, host: String, platform: String, component: PathBuf },
+    /// The images of others that a folder names, into the registry; their digests go into the component.
+    Mirror { source: Source, host: String, platform: String, component: PathBuf },
     /// The namespaces, if one is missing.
     Namespaces { folder: String },
     /// An operator, unless somebody else's is there.
@@ -56,6 +56,17 @@ pub(super) enum Step {
     RemoveSecrets(PathBuf),
 }
 
+/// What images are copied of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Source {
+    /// In a title.
+    pub(super) whose: &'static str,
+    /// Renders.
+    pub(super) folder: String,
+    /// What brings a release to where its folder takes it from.
+    pub(super) fetch: Option<Line>,
+}
+
 impl Step {
     /// What it does, in one line.
     pub(super) fn title(&self) -> String {
@@ -63,7 +74,7 @@ impl Step {
             Self::Preflight { .. } => "check the cluster".to_owned(),
             Self::Push { to, .. } | Self::PushWorkload { to, .. } => format!("push {to}"),
             Self::Generate { .. } => "make the secrets that are missing".to_owned(),
-            Self::Mirror { host, .. } => format!("copy the images of others to {host}"),
+            Self::Mirror { source, host, .. } => format!("copy the images of {} to {host}", source.whose),
             Self::Namespaces { .. } => "make the namespaces".to_owned(),
             Self::Install { release, .. } => format!("install {}", release.name),
             Self::Of(_, step) => step.title(),
@@ -102,8 +113,9 @@ impl Step {
             Self::Push { archive, to, component } => vec![push(archive, to, component)],
             Self::PushWorkload { file, to, reference } => vec![push_workload(file, to, reference)],
             Self::Generate { line, .. } => vec![line.clone()],
-            Self::Mirror { overlay, host, platform, component } => {
-                vec![shell.build_line(overlay).pipe(mirror(host, platform, component))]
+            Self::Mirror { source, host, platform, component } => {
+                let copy = shell.build_line(&source.folder).pipe(mirror(host, platform, component));
+                source.fetch.iter().cloned().chain([copy]).collect()
             }
             Self::Namespaces { folder } => {
                 vec![

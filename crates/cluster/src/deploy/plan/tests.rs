@@ -88,6 +88,21 @@ fn what_others_made_is_copied_before_anything_is_applied() {
 }
 
 #[test]
+fn what_operators_bring_is_copied_before_they_are_installed() {
+    let mirrored = Request { mirror: Some("linux/amd64".to_owned()), ..with_registry("minikube") };
+    let with = text(&mirrored);
+    let at = |what: &str| with.find(what).unwrap_or_else(|| panic!("{what} is not in\n{with}"));
+    let installed = at("kubectl get crd kafkas.kafka.strimzi.io");
+    for name in ["strimzi", "rabbitmq", "kubevirt"] {
+        let fetched = at(&format!("bash k8s/operators/fetch.sh {name}\n"));
+        let copied = at(&format!("kustomize build k8s/operators/{name} | blackfriday image mirror"));
+        assert!(fetched < copied && copied < installed, "{name}");
+    }
+    let taken = with.rfind("bash k8s/generate.sh").expect("it generates");
+    assert!(with.rfind("image mirror").is_some_and(|copied| copied < taken) && taken < installed, "{with}");
+}
+
+#[test]
 fn a_rollback_takes_the_images_of_before_and_is_a_deployment_otherwise() {
     let back = text(&Request { rollback: true, ..request("plain") });
     assert_eq!(

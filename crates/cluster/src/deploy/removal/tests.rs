@@ -49,6 +49,7 @@ fn who_uses_goes_before_who_is_used_and_operators_go_last() {
         "-n valkey delete persistentvolumeclaims --all",
         "delete namespace valkey",
         "rm -r k8s/generated/secrets",
+        "rm -r k8s/generated/operators",
     ];
     let found = order.map(|what| text.find(what).unwrap_or_else(|| panic!("{what} is not in\n{text}")));
     assert!(found.is_sorted(), "{found:?}\n{text}");
