@@ -31,6 +31,7 @@ in
       ../k8s/base
       ../k8s/components
       ../k8s/overlays
+      ../k8s/tests/render.sh
       # The pages that name every problem and every fault.
       ../docs/http-api.md
       ../docs/faults.md

@@ -21,19 +21,17 @@ let
     file = image;
     reference = "${image.imageName}:${image.imageTag}";
   };
-  withImages =
-    leaf: name: description: pushed:
+  workload = ../../crates/workload/assets/black-friday.toml;
+  push =
+    name: description: pushed:
     app description (
-      pkgs.callPackage leaf {
-        inherit programs name;
+      pkgs.callPackage ./push.nix {
+        inherit programs name workload;
         archives = map archive pushed;
-        workload = ../../crates/workload/assets/black-friday.toml;
       }
     );
   # No overlay has Grafana's, which is large: who takes it pushes it.
   usual = lib.attrValues (lib.removeAttrs images [ "grafana" ]);
-  push = withImages ./push.nix;
-  deploy = withImages ./deploy.nix;
   # A command of ours, with the variables of what it starts, and of nothing else. Our own may be set otherwise by who calls;
   # JAVA_HOME is other programs', too, and may be a Java that is too old.
   command =
@@ -63,10 +61,9 @@ in
 {
   inherit demo;
   default = demo;
-  deploy = deploy "deploy" "Bring everything into a Kubernetes cluster, wait until it works, prove it" (
-    usual ++ disk
+  deploy = app "Bring everything into a Kubernetes cluster, wait until it works, prove it" (
+    pkgs.callPackage ./deploy.nix { inherit programs workload; }
   );
-  deploy-plain = deploy "deploy-plain" "The same without the disk of the VM" usual;
   load = command "load" "load" { } "Send sales at a fixed rate or as fast as they are answered";
   push = push "push" "Push the images, the disk and the workload to a registry" (usual ++ disk);
   push-plain = push "push-plain" "The same without the disk of the VM" usual;

@@ -1,6 +1,7 @@
 # Brings everything into a cluster: nix run .#deploy -- --overlay NAME --registry HOST[:PORT] [ARGUMENTS OF deploy...]
 #
-# From the root of the repository, where k8s/ is. Which of the images an overlay needs, deploy knows.
+# From the root of the repository, where k8s/ is. Only the images that the overlay needs are built, when it runs: which
+# these are, deploy says.
 {
   lib,
   writeShellApplication,
@@ -9,15 +10,14 @@
   kustomize,
   openssl,
   programs,
-  archives,
-  name,
   workload,
 }:
 let
-  given = archive: "--images ${archive.file}=${archive.reference}";
+  # As the images are tagged.
+  tag = lib.replaceStrings [ "+" ] [ "_" ] programs.blackfriday.version;
 in
 writeShellApplication {
-  inherit name;
+  name = "deploy";
   runtimeInputs = [
     programs.blackfriday
     curl
@@ -26,6 +26,27 @@ writeShellApplication {
     openssl
   ];
   text = ''
-    exec blackfriday deploy --workload ${workload} ${lib.concatMapStringsSep " " given archives} "$@"
+    flake=''${BLACKFRIDAY_FLAKE:-.}
+    built=(build --no-link --print-out-paths)
+    attribute=
+    for word in "$@"; do
+      case $word in
+        -h | --help | --list-images) exec blackfriday deploy "$@" ;;
+        # Where an image would be is known before it is built.
+        --dry-run)
+          built=(eval --raw)
+          attribute=.outPath
+          ;;
+      esac
+    done
+    names=$(blackfriday deploy "$@" --list-images)
+    images=()
+    for name in $names; do
+      output=image-''${name#blackfriday/}
+      if [[ $output == image-valkey-disk ]]; then output=image-disk; fi
+      path=$(nix "''${built[@]}" "$flake#$output$attribute")
+      images+=(--images "$path=$name:${tag}")
+    done
+    exec blackfriday deploy --workload ${workload} "''${images[@]}" "$@"
   '';
 }

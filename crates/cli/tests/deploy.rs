@@ -103,6 +103,25 @@ async fn operators_come_before_what_they_work_on_and_those_of_others_are_left_al
 }
 
 #[tokio::test]
+async fn the_images_that_are_to_be_pushed_are_listed_for_whoever_builds_them() -> Result<()> {
+    let fixture = Fixture::new()?;
+    let listed = fixture.deploy("plain", &["--list-images"]).await?;
+    let names: Vec<_> = listed.said.lines().collect();
+    ensure!(listed.code == Some(0) && names.contains(&"blackfriday/kafka"), "{}", listed.said);
+    ensure!(names.iter().all(|name| name.starts_with("blackfriday/")), "{names:?}");
+    ensure!(
+        !names.contains(&"blackfriday/valkey-disk") && !names.contains(&"blackfriday/locust"),
+        "{names:?}"
+    );
+    for nothing in ["--delete", "--rollback", "--no-push"] {
+        let listed = fixture.deploy("plain", &[nothing, "--list-images"]).await?;
+        ensure!(listed.code == Some(0) && listed.said.is_empty(), "{nothing}: {}", listed.said);
+    }
+    ensure!(fixture.asked()?.is_empty(), "the cluster was asked");
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_dry_run_asks_nobody_and_needs_nothing() -> Result<()> {
     let fixture = Fixture::new()?;
     let ended = fixture

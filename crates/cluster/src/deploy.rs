@@ -56,7 +56,11 @@ pub struct Arguments {
     #[arg(long, value_name = "NAME")]
     overlay: String,
     /// The registry, `host[:port]`, as this machine and the nodes reach it.
-    #[arg(long, value_name = "HOST", required_unless_present_any = ["no_push", "rollback", "delete"])]
+    #[arg(
+        long,
+        value_name = "HOST",
+        required_unless_present_any = ["no_push", "rollback", "delete", "list_images"]
+    )]
     registry: Option<String>,
     /// Image archives; each goes by the name inside or by the one after the sign of equality.
     #[arg(long, value_name = "FILE[=NAME:TAG]", num_args = 1..)]
@@ -96,6 +100,9 @@ pub struct Arguments {
     /// Do not look at the cluster first.
     #[arg(long)]
     skip_preflight: bool,
+    /// Print which images of ours are to be pushed, a line each, and do nothing else.
+    #[arg(long)]
+    list_images: bool,
     /// Print every command of every step, and run none. What is asked only while something is not ready comes last.
     #[arg(long)]
     dry_run: bool,
@@ -123,6 +130,9 @@ pub struct Arguments {
 /// # Errors
 /// The arguments are wrong, something does not become ready, or the cluster or the registry refuses.
 pub async fn run(arguments: Arguments, shutdown: &Shutdown) -> Result<bool> {
+    if arguments.list_images {
+        return list_images(&arguments);
+    }
     let Arguments { context, kubeconfig, timeout, poll, patience, .. } = &arguments;
     // Some of what kubectl does waits itself.
     let limit = *timeout + Duration::from_secs(60);
@@ -162,9 +172,20 @@ pub async fn run(arguments: Arguments, shutdown: &Shutdown) -> Result<bool> {
     }
 }
 
+/// For whoever builds what is pushed, and nothing else.
+fn list_images(arguments: &Arguments) -> Result<bool> {
+    let overlay = Overlay::read(&arguments.manifests, &arguments.overlay)?;
+    overlay.images().filter(|_| pushes(arguments)).for_each(output::line);
+    Ok(true)
+}
+
+fn pushes(arguments: &Arguments) -> bool {
+    !arguments.no_push && !arguments.rollback && !arguments.delete
+}
+
 fn request(arguments: &Arguments) -> Result<Request> {
     let overlay = Overlay::read(&arguments.manifests, &arguments.overlay)?;
-    let pushes = !arguments.no_push && !arguments.rollback && !arguments.delete;
+    let pushes = pushes(arguments);
     ensure!(
         !pushes || !arguments.images.is_empty(),
         Usage(

@@ -8,6 +8,24 @@ use anyhow::{Context, Result, ensure};
 use blackfriday_terminal::failure::Usage;
 
 const COMPONENTS: &str = "../../components/";
+/// Every image of ours.
+const IMAGES: [&str; 15] = [
+    "blackfriday/gateway",
+    "blackfriday/relay",
+    "blackfriday/writer",
+    "blackfriday/consumer",
+    "blackfriday/dashboard",
+    "blackfriday/verify",
+    "blackfriday/load",
+    "blackfriday/valkey-config",
+    "blackfriday/kafka",
+    "blackfriday/valkey",
+    "blackfriday/rabbitmq",
+    "blackfriday/redis",
+    "blackfriday/valkey-disk",
+    "blackfriday/locust",
+    "blackfriday/grafana",
+];
 
 /// A place to deploy to: a folder in `overlays/`, and what it takes in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,8 +117,14 @@ impl Overlay {
             "blackfriday/rabbitmq" => self.has("rabbitmq-plain"),
             "blackfriday/redis" => self.has("redis"),
             "blackfriday/locust" => self.has("locust"),
+            "blackfriday/grafana" => self.has("grafana-image"),
             _ => true,
         }
+    }
+
+    /// The images of ours that are in it.
+    pub(crate) fn images(&self) -> impl Iterator<Item = &'static str> {
+        IMAGES.into_iter().filter(move |image| self.uses(image))
     }
 }
 
@@ -136,6 +160,22 @@ pub(crate) mod tests {
         assert!(real("plain").uses("blackfriday/rabbitmq") && !real("plain").is_rabbitmq_operator());
         assert!(real("plain").uses("blackfriday/kafka") && !real("plain").uses("blackfriday/valkey-disk"));
         assert_eq!(real("plain").own_folder(), "k8s/overlays/plain");
+    }
+
+    #[test]
+    fn every_image_that_manifests_name_is_known() {
+        let checks = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../k8s/tests/render.sh");
+        let text = fs::read_to_string(checks).expect("it is there");
+        let line = text.lines().find_map(|line| line.strip_prefix("images=(")?.strip_suffix(')'));
+        let named: Vec<_> =
+            line.expect("it lists them").split(' ').map(|name| format!("blackfriday/{name}")).collect();
+        assert_eq!(named, IMAGES);
+        let needed =
+            |name| real(name).images().map(|image| image.replace("blackfriday/", "")).collect::<Vec<_>>();
+        let services =
+            ["gateway", "relay", "writer", "consumer", "dashboard", "verify", "load", "valkey-config"];
+        assert_eq!(needed("gke"), [&services[..], &["valkey", "redis", "valkey-disk"]].concat());
+        assert_eq!(needed("plain"), [&services[..], &["kafka", "valkey", "rabbitmq", "redis"]].concat());
     }
 
     #[test]
