@@ -289,23 +289,34 @@ keep_images() {
     cp "$now" "$used"
 }
 
+version() { [[ ! -e $here/../Cargo.toml ]] || sed -n 's/^version = "\(.*\)"$/\1/p' "$here/../Cargo.toml"; }
+
+revision() { git -C "$here" rev-parse --short=12 HEAD 2>/dev/null || true; }
+
 # What these manifests are of. On the objects, not on their pods, which a label would replace.
-version() {
+version_label() {
     local version
-    [[ -e $here/../Cargo.toml ]] || return 0
-    version=$(sed -n 's/^version = "\(.*\)"$/\1/p' "$here/../Cargo.toml")
+    version=$(version)
     if [[ -n $version ]]; then
         printf 'labels:\n  - pairs:\n      app.kubernetes.io/version: "%s"\n' "${version//+/_}"
     fi
 }
 
 # On one object only: on all, each commit would change them all.
-revision() {
+revision_label() {
     local revision
-    if revision=$(git -C "$here" rev-parse --short=12 HEAD 2>/dev/null); then
+    revision=$(revision)
+    if [[ -n $revision ]]; then
         printf '  - target: {kind: Namespace, name: blackfriday}\n    patch: |\n'
         printf '      {apiVersion: v1, kind: Namespace, metadata: {name: any, labels: {blackfriday/revision: "%s"}}}\n' "$revision"
     fi
+}
+
+# The same for Prometheus, as labels of a target that is Prometheus itself: it reads the file again when it changes. A rollback
+# has the revision of now and images of before.
+deployment() {
+    printf '[{"targets": ["localhost:9090"], "labels": {"version": "%s", "revision": "%s", "images": "%s"}}]\n' \
+        "$(version)" "$(revision)" "$(images 2>/dev/null | sha256sum | cut -c 1-12)"
 }
 
 # What was pushed, word for word: a component of its own could not say where a virtual machine names its image.
@@ -483,16 +494,16 @@ generatorOptions:
 secretGenerator:
 YAML
     secret_generators
+    printf 'configMapGenerator:\n  - name: deployment\n    namespace: monitoring\n    files:\n      - deployment.json\n'
     if [[ -s $out/secrets/registry-ca.crt ]]; then
-        echo 'configMapGenerator:'
         for namespace in blackfriday valkey; do
             printf '  - name: registry-ca\n    namespace: %s\n    files:\n      - ca.pem=secrets/registry-ca.crt\n' $namespace
         done
     fi
     images
-    version
+    version_label
     echo 'patches:'
-    revision
+    revision_label
     all_restarts
     broker_image
     workload
@@ -541,5 +552,6 @@ umask 077
 secrets
 keep_images
 image_fields >"$out/image-fields.yaml"
+deployment >"$out/deployment.json"
 kustomization >"$out/kustomization.yaml"
 operators

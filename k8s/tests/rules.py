@@ -197,6 +197,10 @@ def of_version(tree, objects):
     """Every object says which version it is of; no selector does, which could not change."""
     version = re.search(r'^version = "(.+)"$', (tree.parent / "Cargo.toml").read_text(), re.MULTILINE)[1]
     for one in objects:
+        if (one["kind"], one["metadata"]["name"]) == ("ConfigMap", "deployment"):
+            told = json.loads(one["data"]["deployment.json"])[0]["labels"]
+            if told["version"] != version or not re.fullmatch("[0-9a-f]{12}", told["images"]):
+                yield f"Prometheus is told that {told} is deployed, and it is {version}"
         if one["metadata"].get("labels", {}).get("app.kubernetes.io/version") != version.replace("+", "_"):
             yield f"{one['kind']} {one['metadata']['name']} does not say its version"
         selector = one.get("spec", {}).get("selector") or {}
@@ -318,7 +322,8 @@ def of_references(workload, pod, names):
     for kind, name in wanted:
         if (kind, namespace(workload), name) not in names:
             yield f"wants {kind} {name}, which is not there"
-        if kind == "ConfigMap" and not re.search(r"-[a-z0-9]{10}$", name):
+        # This one is read again when it changes.
+        if kind == "ConfigMap" and name != "deployment" and not re.search(r"-[a-z0-9]{10}$", name):
             yield f"wants ConfigMap {name}, whose name has no hash of its content"
 
 
