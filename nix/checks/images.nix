@@ -23,6 +23,7 @@ let
     jq -e '.config.User == "65532:65532"' $config
     jq -e '.created == "1970-01-01T00:00:01Z" or .created == "1970-01-01T00:00:01+00:00"' $config
     jq -e '.config.Labels["org.opencontainers.image.version"] != null' $config
+    jq -e '.config.Labels["org.opencontainers.image.source"] != null' $config
     entrypoint=$(jq -r '.config.Entrypoint[0]' $config)
     grep -qx ".\?$entrypoint" ${name}.files || { echo "${name}: no $entrypoint"; exit 1; }
     if grep -aq '/build/source' ${name}/*/layer.tar; then echo "${name}: build paths"; exit 1; fi

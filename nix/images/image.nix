@@ -30,6 +30,7 @@ dockerTools.buildLayeredImage {
       "org.opencontainers.image.description" = description;
       "org.opencontainers.image.version" = version;
       "org.opencontainers.image.licenses" = license;
+      "org.opencontainers.image.source" = "https://github.com/blackfriday/blackfriday";
     };
   };
 }
