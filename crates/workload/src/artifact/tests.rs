@@ -2,6 +2,8 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
 
+use blackfriday_registry::{OCI_IMAGE_MEDIA_TYPE, OciImageIndex, digest};
+
 use super::*;
 
 /// JSON in which a few bytes are others, missing or too many.
@@ -38,7 +40,7 @@ proptest! {
 }
 
 fn of(workload: &Workload) -> OciImageManifest {
-    manifest(workload, &config(workload), b"title")
+    content(workload, Bytes::from_static(b"title")).manifest(&KIND)
 }
 
 #[test]
@@ -52,11 +54,11 @@ fn equal_workloads_have_equal_manifests() {
 #[test]
 fn what_is_no_workload_is_told() {
     let right = of(&Workload::black_friday());
-    assert!(file_of(&right).is_ok());
+    assert!(KIND.files_of(&right).is_ok());
     let told = |change: &dyn Fn(&mut OciImageManifest)| {
         let mut wrong = right.clone();
         change(&mut wrong);
-        file_of(&wrong).expect_err("no workload")
+        KIND.files_of(&wrong).expect_err("no workload")
     };
     assert!(told(&|it| it.layers.clear()).contains("it has no layer"));
     assert!(told(&|it| it.layers[0].media_type = "text/plain".to_owned()).contains("text/plain"));
@@ -83,7 +85,7 @@ fn what_other_tools_wrote_is_a_workload_by_its_layer() {
     let accepted = |change: &dyn Fn(&mut OciImageManifest)| {
         let mut manifest = right.clone();
         change(&mut manifest);
-        assert_eq!(file_of(&manifest).expect("a workload").digest, right.layers[0].digest);
+        assert_eq!(only(KIND.files_of(&manifest).expect("a workload")).digest, right.layers[0].digest);
     };
     let with_config =
         |it: &mut OciImageManifest, media_type: &str| media_type.clone_into(&mut it.config.media_type);
@@ -115,16 +117,16 @@ fn an_index_stands_for_its_one_manifest_of_ours() {
         serde_json::from_value(json!({"schemaVersion": 2, "manifests": entries})).expect("an index")
     };
     let (one, two) = (digest::sha256("1"), digest::sha256("2"));
-    assert_eq!(manifest_of(&index(&[entry(&one, None)])), Ok(one.clone()));
+    assert_eq!(KIND.manifest_of(&index(&[entry(&one, None)])), Ok(one.clone()));
     let marked = [entry(&one, Some("application/x")), entry(&two, Some(ARTIFACT_TYPE))];
-    assert_eq!(manifest_of(&index(&marked)), Ok(two.clone()));
+    assert_eq!(KIND.manifest_of(&index(&marked)), Ok(two.clone()));
     for (entries, told) in [
         (vec![], "an index of 0 manifests"),
         (vec![entry(&one, None), entry(&two, None)], "an index of 2 manifests"),
         (vec![entry(&one, Some(ARTIFACT_TYPE)), entry(&two, Some(ARTIFACT_TYPE))], "an index with 2"),
         (vec![entry("sha256:../x", None)], "the digest sha256:../x"),
     ] {
-        let error = manifest_of(&index(&entries)).expect_err(told);
+        let error = KIND.manifest_of(&index(&entries)).expect_err(told);
         assert!(error.contains(told), "{error}");
     }
 }
