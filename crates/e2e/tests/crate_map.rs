@@ -34,7 +34,13 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("image", &["registry", "terminal"]),
     ("cluster", &["event", "image", "registry", "workload", "service", "terminal"]),
     ("valkey-config", &["store", "telemetry", "terminal"]),
-    ("lab", &["event", "proto", "broker", "receipts", "service", "stack", "store", "terminal", "verify"]),
+    (
+        "lab",
+        &[
+            "event", "proto", "broker", "receipts", "registry", "service", "stack", "store", "terminal",
+            "verify", "workload",
+        ],
+    ),
     ("cli", ANY),
     ("e2e", ANY),
 ];

@@ -7,10 +7,12 @@
 //! Invariant: what the services accepted is counted, each sale once, before the next subject begins; else the run fails.
 
 mod client;
+mod failover;
 mod field;
 mod freshness;
 mod measure;
 mod part;
+mod publisher;
 mod report;
 mod server;
 mod subject;

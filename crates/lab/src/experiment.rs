@@ -7,13 +7,18 @@
 //!
 //! Invariant: what a report says is in the results, as numbers or as a difference that they show.
 
+mod artifact;
+mod cluster;
+mod condition;
 mod declared;
 mod interval;
 mod origin;
 mod outcome;
 mod plot;
 mod report;
+mod results;
 mod run;
+mod show;
 mod unmeasured;
 mod value;
 
@@ -38,14 +43,18 @@ const QUICK_WARM_UP: Duration = Duration::from_secs(2);
     after_help = "Examples:\n  \
     blackfriday lab hops logs stores\n  \
     blackfriday lab --quick hops\n  \
-    blackfriday lab report\n\n\
+    blackfriday lab --kubeconfig ~/.kube/config autoscaler recommendations\n  \
+    blackfriday lab report\n  \
+    blackfriday lab report --push registry.example:5000/workloads/friday:lab --workload registry.example:5000/workloads/friday:1\n  \
+    blackfriday lab show oci://registry.example:5000/workloads/friday:lab\n\n\
     Build with --release: a debug build measures itself.\n\
-    Exit code 0 if everything was measured and everything that was accepted was counted once, 69 if a program or a server is missing."
+    Exit code 0 if everything was measured and everything that was accepted was counted once, 69 if a program, a server,\n\
+    or something in the cluster is missing."
 )]
 pub struct Arguments {
     #[command(subcommand)]
     command: Option<Command>,
-    /// What to measure; everything without it.
+    /// What to measure; everything without it, what needs a cluster only with `--kubeconfig`.
     #[arg(value_name = "EXPERIMENT")]
     experiments: Vec<Experiment>,
     /// Rounds; in each of them every variant has its turn.
@@ -67,13 +76,19 @@ pub struct Arguments {
     /// Measure again what is there already.
     #[arg(long)]
     again: bool,
+    /// How kubectl reaches the cluster in which the system is deployed, for what is measured there. Its gateways are scaled and
+    /// a server of its store is started again meanwhile: it must be there for tests only.
+    #[arg(long, value_name = "FILE")]
+    kubeconfig: Option<PathBuf>,
 }
 
 /// What is done with results.
 #[derive(clap::Subcommand, Debug)]
 enum Command {
     /// Write a report out of a template and results, with a plot of each figure.
-    Report(report::Arguments),
+    Report(Box<report::Arguments>),
+    /// Show results: those in a folder, or those that were pushed into a registry.
+    Show(show::Arguments),
 }
 
 /// How long it is measured.
@@ -84,29 +99,32 @@ struct Length {
     warm_up: Duration,
 }
 
-/// Carries the command out; true once everything is measured or written.
+/// Carries the command out; true once everything is measured, written or shown.
 ///
 /// # Errors
-/// A program or a server is missing, a sale was refused or not counted once, a result cannot be read or written, or a signal
-/// came first.
+/// A program or a server is missing, a sale was refused or not counted once, a result cannot be read or written, a registry
+/// refuses, or a signal came first.
 pub async fn run(arguments: Arguments, shutdown: &Shutdown) -> Result<bool> {
-    if let Some(Command::Report(report)) = &arguments.command {
-        report::write(report)?;
-        return Ok(true);
-    }
+    let work = async {
+        match &arguments.command {
+            Some(Command::Report(report)) => report::write(report).await,
+            Some(Command::Show(shown)) => show::show(shown).await,
+            None => run::all(&arguments).await,
+        }
+    };
     tokio::select! {
-        measured = run::all(&arguments) => measured.map(|()| true),
+        done = work => done.map(|()| true),
         () = shutdown.begun() => Err(Interrupted.into()),
     }
 }
 
 impl Arguments {
     fn chosen(&self) -> Vec<Experiment> {
-        if self.experiments.is_empty() {
-            Experiment::value_variants().to_vec()
-        } else {
-            self.experiments.clone()
+        if !self.experiments.is_empty() {
+            return self.experiments.clone();
         }
+        let all = Experiment::value_variants().iter().copied();
+        all.filter(|experiment| self.kubeconfig.is_some() || experiment.in_cluster().is_none()).collect()
     }
 
     fn length(&self) -> Length {

@@ -66,6 +66,41 @@ async fn an_experiment_is_measured_gone_on_with_and_reported() -> Result<()> {
     Ok(())
 }
 
+/// One short round; its result.
+async fn measured(experiment: &str) -> Result<Value> {
+    let scratch = tempfile::tempdir()?;
+    let out = scratch.path().to_str().context("a path")?;
+    let short = [experiment, "--rounds", "1", "--duration", "1s", "--warm-up", "100ms", "--out", out];
+    let measured = lab(&short).await?;
+    ensure!(measured.status.success(), "{}", said(&measured));
+    result(scratch.path(), experiment)
+}
+
+fn median(result: &Value, variant: usize, metric: &str) -> Result<f64> {
+    let value = &result["variants"][variant]["median"][metric];
+    value.as_f64().with_context(|| format!("{metric}: {result:#}"))
+}
+
+#[tokio::test]
+async fn every_kind_of_queue_takes_messages() -> Result<()> {
+    let result = measured("queues").await?;
+    for (at, name) in ["stream", "classic", "quorum"].into_iter().enumerate() {
+        ensure!(result["variants"][at]["name"] == name, "{result:#}");
+        ensure!(median(&result, at, "sales_per_s")? > 0.0 && median(&result, at, "cpu_us.part")? > 0.0);
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn counting_goes_on_after_the_primary_died_with_a_replica_and_without() -> Result<()> {
+    let result = measured("failover").await?;
+    // Sentinels want to have missed the primary for five seconds, and last heard from it up to a second before it died.
+    let (alone, with_replica) = (median(&result, 0, "failover_ms")?, median(&result, 1, "failover_ms")?);
+    ensure!(alone > 0.0 && with_replica > 3_500.0, "{alone}, {with_replica}");
+    ensure!(result["variants"][0]["median"].get("cpu_us").is_none(), "what dies has no CPU time: {result:#}");
+    Ok(())
+}
+
 #[tokio::test]
 async fn the_report_of_this_repository_says_what_its_results_say() -> Result<()> {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..");

@@ -18,6 +18,9 @@ use crate::service::Service;
 
 const START_LIMIT: Duration = Duration::from_secs(60);
 const COUNT_LIMIT: Duration = Duration::from_secs(120);
+/// As the manifests have it.
+const DOWN_AFTER: Duration = Duration::from_secs(5);
+
 /// The servers, every service, and what they are held against; each a process.
 pub(crate) struct Field {
     pub(crate) processes: Processes,
@@ -140,6 +143,11 @@ impl Field {
         Ok(())
     }
 
+    /// The store's replica and Sentinels, if it has any.
+    pub(super) fn group(&self) -> Option<&ValkeyGroup> {
+        self.group.as_ref()
+    }
+
     fn running(&self) -> impl Iterator<Item = Service> + use<> {
         Service::WAYS.into_iter().chain(self.consumers.iter().copied())
     }
@@ -230,7 +238,12 @@ async fn store(setup: &Setup) -> Result<(Arc<Valkey>, Option<ValkeyGroup>)> {
     let options = ValkeyOptions { kind: setup.store, config: config.clone(), ..ValkeyOptions::default() };
     let store = Arc::new(Valkey::start_with(options).await?);
     let group = if setup.with_replica {
-        let options = ValkeyGroupOptions { kind: setup.store, config, ..ValkeyGroupOptions::default() };
+        let options = ValkeyGroupOptions {
+            kind: setup.store,
+            down_after: DOWN_AFTER,
+            config,
+            ..ValkeyGroupOptions::default()
+        };
         Some(ValkeyGroup::around(Arc::clone(&store), options).await?)
     } else {
         None

@@ -14,6 +14,7 @@ use super::client::{Answered, Plan, request, send};
 use super::field::Field;
 use super::freshness;
 use super::part::TOPIC;
+use super::publisher::Queue;
 use super::subject::Subject;
 use super::traffic::Traffic;
 use super::usage::Used;
@@ -24,7 +25,7 @@ const BODIES: usize = 1_000;
 const BATCHES: usize = 20;
 
 /// What was measured.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Measure {
     pub(crate) sales: u64,
     pub(crate) took: Duration,
@@ -32,6 +33,8 @@ pub(crate) struct Measure {
     pub(crate) latency_ms: Option<[f64; 2]>,
     /// Milliseconds from a sale's answer until half of the sales, and 99 of 100, were readable in the store.
     pub(crate) freshness_ms: Option<[f64; 2]>,
+    /// Milliseconds from the death of the store's primary until a sale that was accepted after it was readable.
+    pub(crate) failover_ms: Option<f64>,
     /// CPU microseconds a sale, of each process that did anything.
     pub(crate) cpu_us: BTreeMap<&'static str, f64>,
     pub(crate) resident_mib: BTreeMap<&'static str, u64>,
@@ -54,6 +57,8 @@ pub(crate) struct Demand {
     pub(crate) with_freshness: bool,
     /// Consumers that count what was accepted until then, from nothing.
     pub(crate) consumers: usize,
+    /// What a bare publisher of RabbitMQ publishes to.
+    pub(crate) queue: Queue,
 }
 
 impl Default for Demand {
@@ -66,6 +71,7 @@ impl Default for Demand {
             products: 400,
             with_freshness: false,
             consumers: 1,
+            queue: Queue::Stream,
         }
     }
 }
@@ -92,6 +98,12 @@ impl Bench {
                 let (seconds, products) = (lasts.as_secs().to_string(), self.demand.products.to_string());
                 self.part(&["producer", &self.brokers()?, &seconds, &products, self.field.acks()]).await
             }
+            Subject::Publisher => {
+                let (seconds, products) = (lasts.as_secs().to_string(), self.demand.products.to_string());
+                let broker = self.field.log.amqp().context("a publisher publishes into RabbitMQ")?;
+                self.part(&["publisher", &broker, self.demand.queue.name(), &seconds, &products]).await
+            }
+            Subject::Failover => self.fail_over(lasts).await,
             Subject::Consumer => self.part(&["consumer", &self.brokers()?, "ventas"]).await,
             Subject::Backlog => self.backlog().await,
         }
@@ -143,10 +155,9 @@ impl Bench {
         Ok(Measure {
             sales: records,
             took: Duration::from_secs_f64(took),
-            latency_ms: None,
-            freshness_ms: None,
             cpu_us,
             resident_mib,
+            ..Measure::default()
         })
     }
 
@@ -164,11 +175,10 @@ impl Bench {
         let took = began.elapsed();
         let cpu_us = per_sale(&before, &watched.used()?, self.accepted);
         let resident_mib = watched.resident_mib();
-        let (latency_ms, freshness_ms) = (None, None);
-        Ok(Measure { sales: self.accepted, took, latency_ms, freshness_ms, cpu_us, resident_mib })
+        Ok(Measure { sales: self.accepted, took, cpu_us, resident_mib, ..Measure::default() })
     }
 
-    fn plan(&self, subject: Subject, to: SocketAddr, lasts: Duration) -> Plan {
+    pub(super) fn plan(&self, subject: Subject, to: SocketAddr, lasts: Duration) -> Plan {
         let mut traffic = Traffic::of(self.demand.products);
         let (connections, sales) = if subject.is_batch() {
             (self.demand.batch_connections, self.demand.batch)
@@ -201,9 +211,9 @@ impl Measure {
             sales: answered.accepted,
             took: answered.took,
             latency_ms: Some(quantiles(&answered.latencies)),
-            freshness_ms: None,
             cpu_us: per_sale(before, after, answered.accepted),
             resident_mib,
+            ..Self::default()
         })
     }
 
@@ -227,7 +237,7 @@ impl Measure {
 
 /// Milliseconds out of microseconds: the median, and the 99th of 100.
 #[expect(clippy::cast_precision_loss, reason = "microseconds of a run are far below 2^53")]
-fn quantiles(us: &Histogram<u64>) -> [f64; 2] {
+pub(super) fn quantiles(us: &Histogram<u64>) -> [f64; 2] {
     [0.5, 0.99].map(|quantile| us.value_at_quantile(quantile) as f64 / 1000.0)
 }
 

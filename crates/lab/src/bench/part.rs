@@ -29,13 +29,14 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Builder;
 use tokio::sync::oneshot;
 
+use super::publisher::{Queue, publish};
 use super::usage::Watched;
 
 /// Where the producer's records go, and the peer's.
 pub(super) const TOPIC: &str = "bench";
 /// Payloads that differ, so that they compress as real ones do.
-const PAYLOADS: u64 = 1_000;
-const ASK_LIMIT: Duration = Duration::from_secs(10);
+pub(super) const PAYLOADS: u64 = 1_000;
+pub(super) const ASK_LIMIT: Duration = Duration::from_secs(10);
 const POLL: Duration = Duration::from_millis(100);
 
 /// A bare part.
@@ -58,6 +59,18 @@ pub enum Part {
         #[arg(value_name = "ACKS", value_parser = ["all", "1"])]
         acks: String,
     },
+    /// Publishes messages to a queue of RabbitMQ that is made for it, as many as are confirmed.
+    Publisher {
+        /// AMQP 0.9.1.
+        broker: SocketAddr,
+        /// Which kind.
+        #[arg(value_enum)]
+        queue: Queue,
+        /// For so long.
+        seconds: u64,
+        /// Of so many products.
+        products: u64,
+    },
     /// Reads a topic to its end, and counts its bytes.
     Consumer {
         /// Kafka.
@@ -70,12 +83,15 @@ pub enum Part {
 /// Carries a part out; true as soon as it is done.
 ///
 /// # Errors
-/// Kafka cannot be reached, or nobody may listen there.
+/// The log cannot be reached, or nobody may listen there.
 pub async fn run(part: Part) -> Result<bool> {
     match part {
         Part::Handler { listen } => handle(listen).await?,
         Part::Producer { brokers, seconds, products, acks } => {
             tokio::task::spawn_blocking(move || produce(&brokers, seconds, products, &acks)).await??;
+        }
+        Part::Publisher { broker, queue, seconds, products } => {
+            publish(broker, queue, Duration::from_secs(seconds), products).await?;
         }
         Part::Consumer { brokers, topic } => {
             tokio::task::spawn_blocking(move || consume(&brokers, &topic)).await??;
@@ -186,7 +202,7 @@ fn produce(brokers: &str, seconds: u64, products: u64, acks: &str) -> Result<()>
     tell(records, 0, began.elapsed())
 }
 
-fn payload(at: u64, products: u64) -> Result<Vec<u8>> {
+pub(super) fn payload(at: u64, products: u64) -> Result<Vec<u8>> {
     let wrong = |error| anyhow!("{error:?}");
     let category = Category::from_number(i64::try_from(at % 4)? + 1).map_err(wrong)?;
     let draft = SaleDraft {
@@ -230,7 +246,7 @@ fn consume(brokers: &str, topic: &str) -> Result<()> {
     tell(records, bytes as u64, began.elapsed())
 }
 
-fn tell(records: u64, bytes: u64, took: Duration) -> Result<()> {
+pub(super) fn tell(records: u64, bytes: u64, took: Duration) -> Result<()> {
     let mut watched = Watched::default();
     watched.add_self("part");
     let cpu_us = watched.used()?["part"].as_micros();

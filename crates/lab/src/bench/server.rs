@@ -55,6 +55,14 @@ impl Server {
         }
     }
 
+    /// Where RabbitMQ speaks AMQP 0.9.1.
+    pub(super) fn amqp(&self) -> Option<String> {
+        match self {
+            Self::RabbitMq(rabbitmq) => Some(rabbitmq.amqp_address()),
+            Self::Kafka(_) | Self::Cluster(_) => None,
+        }
+    }
+
     /// Its name and version.
     pub(super) async fn version(&self) -> Result<String> {
         let kafka = |kafka: &Kafka| {

@@ -19,17 +19,23 @@ pub enum Subject {
     LogBatch,
     /// A bare librdkafka producer with the writer's settings.
     Producer,
+    /// A bare publisher of RabbitMQ, over AMQP 0.9.1.
+    #[value(skip)]
+    Publisher,
     /// A bare librdkafka consumer that counts the bytes of everything that was accepted until then.
     Consumer,
     /// The consumer, from nothing: it counts everything that was accepted until then into an empty store.
     Backlog,
+    /// A gateway that writes into the log itself, while the store's primary is killed.
+    #[value(skip)]
+    Failover,
 }
 
 impl Subject {
     /// Whose time counts as the services' own.
     pub(crate) const SERVICES: [&str; 4] = ["gateway", "relay", "writer", "consumer"];
 
-    /// Each once, in the order of a round.
+    /// Each of `bench` once, in the order of a round.
     pub(crate) const ALL: [Self; 11] = [
         Self::Handler,
         Self::Peer,
@@ -56,8 +62,10 @@ impl Subject {
             Self::WriterBatch => "gateway, writers; batches",
             Self::LogBatch => "gateway; batches",
             Self::Producer => "bare producer",
+            Self::Publisher => "bare publisher",
             Self::Consumer => "bare consumer",
             Self::Backlog => "consumer, from nothing",
+            Self::Failover => "gateway; the store's primary dies",
         }
     }
 
@@ -68,7 +76,7 @@ impl Subject {
 
     /// Whether it is sent requests, and for as long as one likes.
     pub(crate) const fn is_driven(self) -> bool {
-        !matches!(self, Self::Producer | Self::Consumer | Self::Backlog)
+        !matches!(self, Self::Producer | Self::Publisher | Self::Consumer | Self::Backlog)
     }
 
     /// Whether a request has many sales.

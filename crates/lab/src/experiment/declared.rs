@@ -3,7 +3,8 @@
 use blackfriday_broker::EventLog;
 use blackfriday_stack::ValkeyKind;
 
-use crate::bench::{Acks, Demand, Setup, Subject};
+use super::cluster::Question;
+use crate::bench::{Acks, Demand, Queue, Setup, Subject};
 
 /// Sales a second where latency and freshness are compared at the same rate: a machine of two cores carries it every way.
 const STEADY: f64 = 5_000.0;
@@ -33,10 +34,15 @@ pub enum Experiment {
     StoresSteady,
     /// A store alone, and one with a replica and Sentinels, at 5,000 sales a second.
     Replica,
+    /// A store alone that is started again, and one with a replica and Sentinels: its primary dies under load, until counting goes
+    /// on.
+    Failover,
     /// The store's append-only file: synced every second, always, not at all.
     Persistence,
     /// A record acknowledged by all replicas in sync, or by the leader alone, in a cluster of three brokers.
     Acks,
+    /// A stream of RabbitMQ against a classic and a quorum queue: a bare publisher over AMQP.
+    Queues,
     /// Requests of records on the way to Kafka at once: 5, 2 and 1.
     InFlight,
     /// One writer against two.
@@ -51,6 +57,12 @@ pub enum Experiment {
     Connections,
     /// How long the consumer waits for a fuller batch, at 5,000 sales a second.
     BatchWait,
+    /// In a cluster: as many gateways as the HPA gives, against one.
+    Autoscaler,
+    /// In a cluster: what the VPA recommends, against what the pods ask for.
+    Recommendations,
+    /// In a cluster: a store in a virtual machine against one in a pod: boot, memory, and how long a batch takes.
+    Machine,
 }
 
 /// One of the things that are compared.
@@ -75,7 +87,25 @@ impl Experiment {
         named.and_then(|value| value.get_help().map(ToString::to_string)).unwrap_or_default()
     }
 
-    /// The variants in their order.
+    /// What it asks of a cluster, if it needs one.
+    pub(super) fn in_cluster(self) -> Option<Question> {
+        match self {
+            Self::Autoscaler => Some(Question::Autoscaler),
+            Self::Recommendations => Some(Question::Recommendations),
+            Self::Machine => Some(Question::Machine),
+            _ => None,
+        }
+    }
+
+    /// Of the variants, in their order.
+    pub(super) fn names(self) -> Vec<&'static str> {
+        match self.in_cluster() {
+            Some(question) => question.names().into(),
+            None => self.variants().iter().map(|variant| variant.name).collect(),
+        }
+    }
+
+    /// The variants in their order; none of what is measured in a cluster, where nothing is started here.
     pub(super) fn variants(self) -> Vec<Variant> {
         match self {
             Self::Hops => ways([Subject::Relay, Subject::Writer, Subject::Log], Demand::default()),
@@ -97,14 +127,11 @@ impl Experiment {
             Self::Stores => varied(Subject::Log, Demand::default(), stores()),
             Self::StoresBatch => varied(Subject::LogBatch, Demand::default(), stores()),
             Self::StoresSteady => varied(Subject::Log, steady(), stores()),
-            Self::Replica => varied(
-                Subject::Log,
-                steady(),
-                [
-                    ("alone", Setup::default()),
-                    ("with-replica", Setup { with_replica: true, ..Setup::default() }),
-                ],
-            ),
+            Self::Replica => varied(Subject::Log, steady(), replicas()),
+            Self::Failover => {
+                varied(Subject::Failover, Demand { rate: Some(STEADY), ..Demand::default() }, replicas())
+            }
+            Self::Queues => [Queue::Stream, Queue::Classic, Queue::Quorum].map(queue).into(),
             Self::Persistence => varied(Subject::Log, steady(), persistence()),
             Self::Acks => {
                 let of = |acks| Setup { brokers: 3, acks, ..Setup::default() };
@@ -135,6 +162,7 @@ impl Experiment {
                     .map(|(name, connections)| (name, Demand { connections, ..Demand::default() })),
             ),
             Self::BatchWait => varied(Subject::Log, steady(), batch_waits()),
+            Self::Autoscaler | Self::Recommendations | Self::Machine => Vec::new(),
         }
     }
 }
@@ -162,6 +190,16 @@ fn demanded<const N: usize>(subject: Subject, demands: [(&'static str, Demand); 
 fn products_apart(name: &'static str, products: u64) -> Variant {
     let setup = Setup { apart: name, ..Setup::default() };
     Variant { name, setup, subject: Subject::LogBatch, demand: Demand { products, ..Demand::default() } }
+}
+
+fn queue(queue: Queue) -> Variant {
+    let setup = Setup { log: EventLog::RabbitMq, ..Setup::default() };
+    let demand = Demand { queue, ..Demand::default() };
+    Variant { name: queue.name(), setup, subject: Subject::Publisher, demand }
+}
+
+fn replicas() -> [(&'static str, Setup); 2] {
+    [("alone", Setup::default()), ("with-replica", Setup { with_replica: true, ..Setup::default() })]
 }
 
 fn steady() -> Demand {
@@ -218,12 +256,14 @@ mod tests {
     #[test]
     fn each_experiment_asks_something_and_varies_one_thing() {
         for experiment in Experiment::value_variants() {
-            let (name, variants) = (experiment.name(), experiment.variants());
+            let (name, names) = (experiment.name(), experiment.names());
             assert!(!name.is_empty() && !experiment.question().is_empty(), "{experiment:?}");
-            let names: BTreeSet<_> = variants.iter().map(|variant| variant.name).collect();
-            assert!(variants.len() >= 2 && names.len() == variants.len(), "{name}: {names:?}");
-            let first = &variants[0];
-            for other in &variants[1..] {
+            let different: BTreeSet<_> = names.iter().collect();
+            assert!(names.len() >= 2 && different.len() == names.len(), "{name}: {names:?}");
+            let variants = experiment.variants();
+            assert_eq!(variants.is_empty(), experiment.in_cluster().is_some(), "{name}");
+            let Some((first, others)) = variants.split_first() else { continue };
+            for other in others {
                 let differs = [
                     other.setup != first.setup,
                     other.subject != first.subject,

@@ -45,6 +45,16 @@ impl Machine {
     }
 }
 
+/// What a result says of where it comes from.
+#[derive(Debug, Clone)]
+pub(super) struct Origin {
+    /// SHA-256 of the programs, one after the other; in a cluster of the digests of its images.
+    pub(super) programs: String,
+    /// SHA-256 of what was sold.
+    pub(super) workload: String,
+    pub(super) machine: Machine,
+}
+
 /// SHA-256 of what is measured.
 ///
 /// # Errors
@@ -66,6 +76,16 @@ pub(super) fn workload(products: impl Iterator<Item = u64>) -> String {
     for products in each {
         let mut traffic = Traffic::of(products);
         (0..DIGESTED_SALES).for_each(|_| sha.update(traffic.sale()));
+    }
+    hex(&sha.finalize())
+}
+
+/// SHA-256 of texts, each on a line of its own.
+pub(super) fn digest(texts: impl Iterator<Item: AsRef<str>>) -> String {
+    let mut sha = Sha256::new();
+    for text in texts {
+        sha.update(text.as_ref());
+        sha.update("\n");
     }
     hex(&sha.finalize())
 }

@@ -1,22 +1,22 @@
 //! What an experiment has shown, as it is kept in a file.
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::fs;
-use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::SystemTime;
 
 use anyhow::{Context as _, Result, ensure};
 use blackfriday_terminal::failure::Usage;
-use blackfriday_terminal::file;
 use serde::{Deserialize, Serialize};
 
 use super::Length;
 use super::declared::Experiment;
 use super::interval::Ratio;
-use super::origin::{Machine, workload};
+use super::origin::{Machine, Origin};
 use crate::bench::{Measure, Subject};
 use crate::median::median;
+
+/// Of an experiment.
+const LONGEST_NAME: usize = 64;
 
 /// What an experiment has shown.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -64,39 +64,6 @@ pub(super) struct Difference {
     pub(super) differs: bool,
 }
 
-/// Where a result is kept.
-#[derive(Debug, Clone)]
-pub(super) struct Path(PathBuf);
-
-impl Path {
-    pub(super) fn of(folder: &std::path::Path, experiment: Experiment) -> Self {
-        Self(folder.join(format!("{}.json", experiment.name())))
-    }
-
-    /// What is there, if anything.
-    pub(super) fn read(&self) -> Result<Option<Outcome>> {
-        match fs::read_to_string(&self.0) {
-            Ok(text) => {
-                let read = serde_json::from_str(&text);
-                read.map(Some).with_context(|| format!("{self} is not a result: --again measures anew"))
-            }
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error).with_context(|| format!("read {self}")),
-        }
-    }
-
-    pub(super) fn write(&self, outcome: &Outcome) -> Result<()> {
-        let text = serde_json::to_string_pretty(outcome)? + "\n";
-        file::replace(&self.0, &text).with_context(|| format!("write {self}"))
-    }
-}
-
-impl fmt::Display for Path {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.display().fmt(f)
-    }
-}
-
 impl Outcome {
     /// Goes on with what has begun, or begins.
     ///
@@ -105,26 +72,27 @@ impl Outcome {
     pub(super) fn begin(
         experiment: Experiment,
         length: Length,
-        programs: &str,
+        origin: Origin,
         begun: Option<Self>,
     ) -> Result<Self> {
-        let variants = experiment.variants();
+        let Origin { programs, workload, machine } = origin;
         let name = experiment.name();
         let (rounds, turn_s) = (length.rounds, length.duration.as_secs_f64());
         let turn = humantime::format_duration(length.duration);
+        let cluster = if experiment.in_cluster().is_some() { " --kubeconfig \"$KUBECONFIG\"" } else { "" };
         let fresh = Self {
-            command: format!("blackfriday lab {name} --rounds {rounds} --duration {turn}"),
+            command: format!("blackfriday lab {name} --rounds {rounds} --duration {turn}{cluster}"),
             experiment: name,
             question: experiment.question(),
             finished: String::new(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            programs: programs.to_owned(),
-            workload: workload(variants.iter().map(|variant| variant.demand.products)),
-            machine: Machine::this()?,
+            programs,
+            workload,
+            machine,
             servers: Vec::new(),
             turn_s,
             rounds: 0,
-            variants: variants.iter().map(|variant| VariantOutcome::empty(variant.name)).collect(),
+            variants: experiment.names().into_iter().map(VariantOutcome::empty).collect(),
             differences: Vec::new(),
         };
         let Some(begun) = begun else { return Ok(fresh) };
@@ -145,21 +113,56 @@ impl Outcome {
         Ok(Self { command: fresh.command, ..begun })
     }
 
+    /// As it is kept.
+    pub(super) fn to_text(&self) -> String {
+        serde_json::to_string_pretty(self).expect("a result has texts, numbers and lists") + "\n"
+    }
+
     fn names(&self) -> impl Iterator<Item = &str> {
         self.variants.iter().map(|variant| variant.name.as_str())
     }
 
-    /// Adds a round: a measure of each variant, in their order.
-    pub(super) fn add(&mut self, measures: impl Iterator<Item = Measure>) -> Result<()> {
-        for (variant, measure) in self.variants.iter_mut().zip(measures) {
-            variant.rounds.push(metrics(&measure));
+    /// Adds a round: what was measured of each variant, in their order.
+    pub(super) fn add(&mut self, round: impl Iterator<Item = BTreeMap<String, f64>>) -> Result<()> {
+        for (variant, metrics) in self.variants.iter_mut().zip(round) {
+            variant.rounds.push(rounded_all(metrics));
         }
         self.rounds += 1;
-        self.finished = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
+        self.finished = now();
         ensure!(
             self.variants.iter().all(|variant| variant.rounds.len() == self.rounds as usize),
             "a round has a measure of each variant"
         );
+        Ok(())
+    }
+
+    /// Adds what was measured of one variant, where the others have their turns at another time. A round counts once all have it.
+    pub(super) fn add_to(&mut self, name: &str, metrics: BTreeMap<String, f64>) -> Result<()> {
+        let variant = self.variants.iter_mut().find(|variant| variant.name == name);
+        variant.with_context(|| format!("no variant {name}"))?.rounds.push(rounded_all(metrics));
+        let least = self.variants.iter().map(|variant| variant.rounds.len()).min();
+        self.rounds = u32::try_from(least.unwrap_or(0))?;
+        self.finished = now();
+        Ok(())
+    }
+
+    /// Rounds that a variant has.
+    pub(super) fn rounds_of(&self, name: &str) -> u32 {
+        let rounds = self.variant(name).map_or(0, |variant| variant.rounds.len());
+        u32::try_from(rounds).unwrap_or(u32::MAX)
+    }
+
+    /// Takes down what was sold: the same in each turn.
+    pub(super) fn sold(&mut self, workload: Option<String>) -> Result<()> {
+        let Some(workload) = workload else { return Ok(()) };
+        ensure!(
+            self.workload.is_empty() || self.workload == workload,
+            Usage(format!(
+                "an earlier turn sold the workload {}, this one {workload}: --again measures anew",
+                self.workload
+            ))
+        );
+        self.workload = workload;
         Ok(())
     }
 
@@ -177,6 +180,22 @@ impl Outcome {
 
     pub(super) fn variant(&self, name: &str) -> Option<&VariantOutcome> {
         self.variants.iter().find(|variant| variant.name == name)
+    }
+}
+
+impl FromStr for Outcome {
+    type Err = anyhow::Error;
+
+    /// What others wrote is not trusted with a name that is one of a file.
+    fn from_str(text: &str) -> Result<Self> {
+        let outcome: Self = serde_json::from_str(text)?;
+        let is_plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        let name = &outcome.experiment;
+        ensure!(
+            (1..=LONGEST_NAME).contains(&name.len()) && name.chars().all(is_plain),
+            "experiment: {name:?} is not a name of lower-case letters, digits and hyphens"
+        );
+        Ok(outcome)
     }
 }
 
@@ -214,7 +233,7 @@ impl VariantOutcome {
 }
 
 /// Each by its name; what a process does not use at all is 0, and has no ratio.
-fn metrics(measure: &Measure) -> BTreeMap<String, f64> {
+pub(super) fn metrics(measure: &Measure) -> BTreeMap<String, f64> {
     let mut metrics = BTreeMap::from([("sales_per_s".to_owned(), measure.sales_per_s())]);
     let times =
         [("p50_ms", "p99_ms", measure.latency_ms), ("fresh_p50_ms", "fresh_p99_ms", measure.freshness_ms)];
@@ -223,6 +242,7 @@ fn metrics(measure: &Measure) -> BTreeMap<String, f64> {
             metrics.insert(name.to_owned(), ms);
         }
     }
+    metrics.extend(measure.failover_ms.map(|ms| ("failover_ms".to_owned(), ms)));
     let mut services = 0.0;
     for (process, us) in &measure.cpu_us {
         // The three gateways are one in each way that is measured.
@@ -232,11 +252,21 @@ fn metrics(measure: &Measure) -> BTreeMap<String, f64> {
             services += us;
         }
     }
-    metrics.insert("cpu_us".to_owned(), services);
+    if !measure.cpu_us.is_empty() {
+        metrics.insert("cpu_us".to_owned(), services);
+    }
     for (process, mib) in &measure.resident_mib {
         #[expect(clippy::cast_precision_loss, reason = "fewer MiB than 2^53")]
         metrics.insert(format!("mib.{}", process.replace(' ', "-")), *mib as f64);
     }
+    metrics
+}
+
+fn now() -> String {
+    humantime::format_rfc3339_seconds(SystemTime::now()).to_string()
+}
+
+fn rounded_all(metrics: BTreeMap<String, f64>) -> BTreeMap<String, f64> {
     metrics.into_iter().map(|(name, value)| (name, rounded(value))).collect()
 }
 
@@ -306,22 +336,24 @@ mod tests {
     }
 
     #[test]
-    fn a_result_is_read_as_it_was_written_and_one_that_is_none_is_named() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let path = Path::of(folder.path(), Experiment::Logs);
-        assert_eq!(path.read().expect("nothing"), None);
-        let outcome = example("logs", &[("kafka", &[1.0, 2.0]), ("rabbitmq", &[1.0, 3.0])]);
-        path.write(&outcome).expect("written");
-        assert_eq!(path.read().expect("a result"), Some(outcome));
-        fs::write(folder.path().join("logs.json"), "{}").expect("written");
-        let refusal = path.read().expect_err("no result").to_string();
-        assert!(refusal.contains("logs.json") && refusal.contains("--again"), "{refusal}");
+    fn a_name_that_leads_out_of_the_folder_is_refused() {
+        let right = example("logs", &[("kafka", &[1.0]), ("rabbitmq", &[1.0])]).to_text();
+        right.parse::<Outcome>().expect("a result");
+        for name in ["../logs", "", "a/b", "Logs", &"a".repeat(65)] {
+            let wrong = right.replace("\"experiment\": \"logs\"", &format!("\"experiment\": \"{name}\""));
+            let refusal = wrong.parse::<Outcome>().expect_err(name).to_string();
+            assert!(refusal.starts_with("experiment: "), "{refusal}");
+        }
     }
 
     #[test]
     fn what_was_measured_otherwise_is_not_gone_on_with() {
         let begun = example("logs", &[("kafka", &[1.0, 2.0]), ("rabbitmq", &[1.0, 3.0])]);
-        let begin = |begun| Outcome::begin(Experiment::Logs, LENGTH, "00", begun);
+        let origin = |machine| Origin { programs: "00".to_owned(), workload: "00".to_owned(), machine };
+        let begin = |begun| {
+            let here = origin(Machine::this().expect("a machine"));
+            Outcome::begin(Experiment::Logs, LENGTH, here, begun)
+        };
         let refusal = begin(Some(begun)).expect_err("another machine");
         assert!(refusal.to_string().contains("2 of 6 rounds"), "{refusal}");
         let fresh = begin(None).expect("a result");
@@ -331,5 +363,29 @@ mod tests {
         begin(Some(other)).expect_err("other programs");
         let whole = Outcome { rounds: 6, programs: "01".to_owned(), ..fresh };
         assert_eq!(begin(Some(whole)).expect("it is there").rounds, 6);
+    }
+
+    #[test]
+    fn what_has_its_turns_at_another_time_counts_once_all_have_it() {
+        let mut outcome = example("machine", &[("pod", &[]), ("virtual-machine", &[])]);
+        let turn = |boot_s: f64| BTreeMap::from([("boot_s".to_owned(), boot_s)]);
+        for boot_s in [2.0, 3.0] {
+            outcome.add_to("pod", turn(boot_s)).expect("added");
+        }
+        outcome.conclude().expect("variants");
+        assert_eq!((outcome.rounds, outcome.differences.len()), (0, 0), "the other is missing");
+        outcome.add_to("virtual-machine", turn(40.0)).expect("added");
+        assert_eq!(outcome.rounds, 1);
+        outcome.add_to("container", turn(1.0)).expect_err("no such variant");
+    }
+
+    #[test]
+    fn a_result_is_of_one_workload() {
+        let mut outcome = Outcome { workload: String::new(), ..example("autoscaler", &[("one", &[1.0])]) };
+        outcome.sold(Some("a".to_owned())).expect("the first");
+        outcome.sold(None).expect("nothing was sold");
+        outcome.sold(Some("a".to_owned())).expect("the same");
+        let refusal = outcome.sold(Some("b".to_owned())).expect_err("another").to_string();
+        assert!(refusal.contains("--again"), "{refusal}");
     }
 }

@@ -10,6 +10,8 @@
 //! | `{{maquina logs}}`, `{{orden logs}}`, `{{versiones logs}}`, `{{fecha logs}}` | where, how, with which servers and when it was measured |
 //! | `{{diferencias}}` | a table of every difference that was shown |
 //!
+//! What depends on what was measured is between marks (`condition`).
+//!
 //! Numbers with a unit are only in results: a template that has one by itself is refused.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,14 +20,17 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
-use blackfriday_terminal::failure::Usage;
+use blackfriday_registry::{AccessArguments, Reference, reference, tagged};
 use blackfriday_terminal::{file, output};
 
+use super::artifact;
+use super::condition::{Condition, Line, could_be_measured};
 use super::interval::Ratio;
 use super::outcome::{Outcome, VariantOutcome};
 use super::plot::{Theme, svg};
+use super::results::{self, Results};
 use super::unmeasured;
-use super::value::{plain, title, with_unit};
+use super::value::{interval, is_about_the_system, plain, title, with_unit};
 
 pub(super) const OPEN: &str = "{{";
 pub(super) const CLOSE: &str = "}}";
@@ -37,7 +42,8 @@ const PLACEHOLDERS: &str = "Placeholders of a template:\n  \
     {{tabla logs sales_per_s p99_ms}}               a table of medians, by variant\n  \
     {{figura logs sales_per_s}}                     the plot of a metric\n  \
     {{maquina logs}} {{orden logs}} {{versiones logs}} {{fecha logs}}   where, how, with what, when\n  \
-    {{diferencias}}                                 every difference that was shown";
+    {{diferencias}}                                 every difference that was shown\n  \
+    {{si logs}} … {{si no}} … {{fin}}               what is written if it was measured, and if not";
 
 /// Writes a report out of a template and results.
 #[derive(clap::Args, Debug)]
@@ -55,16 +61,26 @@ pub(super) struct Arguments {
     /// Write nothing, and fail if anything would change.
     #[arg(long)]
     check: bool,
+    /// Push the results into a registry, too, and print the reference that will always stand for them.
+    #[arg(long, value_name = "REF", conflicts_with = "check")]
+    push: Option<String>,
+    /// The workload in a registry that the results are pushed next to: they name it, and in the same repository it is their
+    /// subject.
+    #[arg(long, value_name = "REF", requires = "push")]
+    workload: Option<String>,
+    #[command(flatten)]
+    access: AccessArguments,
 }
 
 /// What a report consists of, by file.
 type Files = BTreeMap<PathBuf, String>;
 
-/// Writes the report and its pictures, or compares them with what is there.
-pub(super) fn write(arguments: &Arguments) -> Result<()> {
+/// Writes the report and its pictures, or compares them with what is there; then pushes the results where that is asked for.
+pub(super) async fn write(arguments: &Arguments) -> Result<()> {
+    let to = arguments.push.as_deref().map(tagged).transpose()?;
     let template = fs::read_to_string(&arguments.template)
         .with_context(|| format!("read {}", arguments.template.display()))?;
-    let results = results(&arguments.results)?;
+    let results = results::read(&arguments.results)?;
     let files = render(&template, &results, arguments)
         .with_context(|| format!("in {}", arguments.template.display()))?;
     for (path, text) in &files {
@@ -80,38 +96,44 @@ pub(super) fn write(arguments: &Arguments) -> Result<()> {
         );
     }
     output::note(format_args!("{} files of {} results", files.len(), results.len()));
+    match to {
+        Some(to) => push(&to, &results, arguments).await,
+        None => Ok(()),
+    }
+}
+
+async fn push(to: &Reference, results: &Results, arguments: &Arguments) -> Result<()> {
+    let workload = arguments.workload.as_deref().map(reference).transpose()?;
+    let pushed = artifact::push(&arguments.access.client()?, to, results, workload.as_ref()).await?;
+    output::note(if pushed.was_sent { "sent" } else { "the results were there already" });
+    output::line(pushed.pinned);
     Ok(())
 }
 
-fn results(folder: &Path) -> Result<BTreeMap<String, Outcome>> {
-    let mut results = BTreeMap::new();
-    for entry in fs::read_dir(folder).with_context(|| format!("read {}", folder.display()))? {
-        let path = entry?.path();
-        if path.extension().is_some_and(|extension| extension == "json") {
-            let read = serde_json::from_str(&fs::read_to_string(&path)?);
-            let outcome: Outcome = read.with_context(|| format!("{} is not a result", path.display()))?;
-            results.insert(outcome.experiment.clone(), outcome);
-        }
-    }
-    ensure!(!results.is_empty(), Usage(format!("there is no result in {}", folder.display())));
-    Ok(results)
-}
-
-fn render(template: &str, results: &BTreeMap<String, Outcome>, arguments: &Arguments) -> Result<Files> {
+fn render(template: &str, results: &Results, arguments: &Arguments) -> Result<Files> {
     let mut writer = Writer { results, arguments, pictures: BTreeSet::new() };
     let mut report = String::new();
     let mut is_code = false;
+    let mut condition = Condition::default();
+    let is_measured = |name: &str| results.get(name).is_some_and(|outcome| outcome.rounds > 0);
     for (at, line) in template.lines().enumerate() {
         if line.trim_start().starts_with("```") {
             is_code = !is_code;
         }
+        let number = || format!("line {}", at + 1);
         if !is_code {
-            unmeasured::refuse(line).with_context(|| format!("line {}", at + 1))?;
+            unmeasured::refuse(line).with_context(number)?;
         }
-        let line = writer.line(line).with_context(|| format!("line {}", at + 1))?;
-        report.push_str(&line);
-        report.push('\n');
+        match condition.line(line, is_measured).with_context(number)? {
+            Line::Written => {
+                report.push_str(&writer.line(line).with_context(number)?);
+                report.push('\n');
+            }
+            Line::LeftOut => could_be_measured(line).with_context(number)?,
+            Line::Mark => {}
+        }
     }
+    condition.end()?;
     let mut files = Files::from([(arguments.out.clone(), report)]);
     for (experiment, metric) in &writer.pictures {
         for theme in Theme::ALL {
@@ -123,7 +145,7 @@ fn render(template: &str, results: &BTreeMap<String, Outcome>, arguments: &Argum
 }
 
 struct Writer<'a> {
-    results: &'a BTreeMap<String, Outcome>,
+    results: &'a Results,
     arguments: &'a Arguments,
     /// Experiment and metric of each plot.
     pictures: BTreeSet<(String, String)>,
@@ -177,7 +199,7 @@ impl Writer<'_> {
     fn value(&self, path: &str) -> Result<String> {
         if path.contains('/') {
             let (ratio, _) = self.ratio(path)?;
-            return Ok(interval(&ratio));
+            return Ok(interval(&ratio, "a"));
         }
         let (outcome, variant, metric) = self.path(path)?;
         Ok(with_unit(metric, median(find(outcome, variant)?, metric)?))
@@ -240,18 +262,13 @@ impl Writer<'_> {
                 one.variant,
                 one.against,
                 title(&one.metric),
-                interval(&one.ratio)
+                interval(&one.ratio, "a")
             )
             .ok();
         }
         text.pop();
         text
     }
-}
-
-/// What the measuring itself used says nothing about the system.
-fn is_about_the_system(metric: &str) -> bool {
-    !metric.ends_with(".client") && !metric.ends_with(".handler")
 }
 
 /// What a variant has no process for is a dash; what none of them has is an error.
@@ -294,10 +311,6 @@ fn median(variant: &VariantOutcome, metric: &str) -> Result<f64> {
     variant.median.get(metric).copied().ok_or_else(|| anyhow!("{} has no {metric}", variant.name))
 }
 
-fn interval(ratio: &Ratio) -> String {
-    format!("{} ({} a {})", plain(ratio.median), plain(ratio.low), plain(ratio.high))
-}
-
 fn verdict(ratio: &Ratio) -> &'static str {
     match ratio {
         _ if !ratio.is_a_difference() => "sin diferencia demostrable",
@@ -321,6 +334,9 @@ mod tests {
             template: "t".into(),
             out: "docs/informe.md".into(),
             check: false,
+            push: None,
+            workload: None,
+            access: AccessArguments::default(),
         };
         let logs = example(
             "logs",
@@ -358,6 +374,9 @@ mod tests {
         let alone = of("{{tabla uneven sales_per_s cpu_us.replica}}");
         assert!(alone.contains("| `alone` | 1.00 (1.00 a 1.00) | – |"), "{alone}");
         assert!(alone.contains("| `two` | 1.00 (1.00 a 1.00) | 3.00 |"), "{alone}");
+        let either = "{{si logs}}\n{{logs.kafka.p99_ms}}\n{{si no}}\n{{queues.quorum.sales_per_s}}\n{{fin}}";
+        assert_eq!(of(either), "7.25 ms");
+        assert_eq!(of("{{si queues}}\n{{queues.quorum.p99_ms}}\n{{si no}}\nsin medir\n{{fin}}"), "sin medir");
         let figure = of("{{figura logs sales_per_s}}");
         assert!(figure.contains("src=\"lab/logs-sales_per_s-light.svg\""), "{figure}");
     }
@@ -371,6 +390,7 @@ mod tests {
         assert!(refused("{{logs.kafka").contains("{{ without }}"));
         assert!(refused("{{tabla logs cpu_us.replica}}").contains("logs has no cpu_us.replica"));
         assert!(refused("{{cuadro logs}}").contains("placeholders"));
+        assert!(refused("{{si queues}}\n{{queues.lazy.p99_ms}}\n{{fin}}").contains("line 2"));
     }
 
     #[test]

@@ -1,68 +1,184 @@
+//! Carries experiments out, one after the other: those whose servers and services are started here, and those that a cluster
+//! answers. A result is written after every round.
+
 use std::io::{IsTerminal as _, stderr};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
+use blackfriday_terminal::failure::{Unavailable, Usage};
 use blackfriday_terminal::output;
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::cluster::{Cluster, Kind, Metrics, Question};
 use super::declared::{Experiment, Variant};
-use super::origin::programs;
-use super::outcome::{Outcome, Path};
+use super::origin::{Machine, Origin, programs, workload};
+use super::outcome::{Outcome, metrics};
+use super::results::Path;
 use super::{Arguments, Length};
 use crate::bench::{Bench, Demand, Field, Measure, Setup, Subject};
 
 /// Measures whatever is not there yet.
 pub(super) async fn all(arguments: &Arguments) -> Result<()> {
+    let cluster = arguments.kubeconfig.as_deref().map(Cluster::at);
+    let (chosen, length) = (arguments.chosen(), arguments.length());
+    let without = chosen.iter().find(|experiment| experiment.in_cluster().is_some() && cluster.is_none());
+    if let Some(experiment) = without {
+        bail!(Usage(format!(
+            "{} is measured in a cluster: --kubeconfig FILE says in which",
+            experiment.name()
+        )));
+    }
     std::fs::create_dir_all(&arguments.out)
         .with_context(|| format!("make the folder {}", arguments.out.display()))?;
-    let (chosen, length) = (arguments.chosen(), arguments.length());
-    let (programs, progress) = (programs()?, Progress::over(&chosen, length));
+    let progress = Progress::over(&chosen, length);
     for experiment in chosen {
         let path = Path::of(&arguments.out, experiment);
         let begun = if arguments.again { None } else { path.read()? };
-        let outcome = Outcome::begin(experiment, length, &programs, begun)?;
-        measure(experiment, length, outcome, &path, &progress).await.with_context(|| experiment.name())?;
+        let task = Task { experiment, path: &path, progress: &progress };
+        let measured = match (experiment.in_cluster(), &cluster) {
+            (Some(question), Some(cluster)) => task.ask(question, cluster, length, begun).await,
+            _ => task.measure(length, begun).await,
+        };
+        measured.with_context(|| experiment.name())?;
     }
     progress.end();
     Ok(())
 }
 
-async fn measure(
+/// An experiment, and where its result goes.
+struct Task<'a> {
     experiment: Experiment,
-    length: Length,
-    mut outcome: Outcome,
-    path: &Path,
-    progress: &Progress,
-) -> Result<()> {
-    let variants = experiment.variants();
-    let done = outcome.rounds;
-    progress.skip(variants.len(), done.min(length.rounds));
-    if done >= length.rounds {
-        progress.note(format_args!("{} is in {path} already", experiment.name()));
-        return Ok(());
-    }
-    progress.note(format_args!("{}: starting servers and services", experiment.name()));
-    let mut fields = Fields::start(&variants).await?;
-    outcome.servers = fields.versions().await?;
-    for variant in &variants {
-        fields.warm_up(variant, length).await.with_context(|| format!("warming up {}", variant.name))?;
-    }
-    for round in done + 1..=length.rounds {
-        let mut turn: Vec<_> = variants.iter().enumerate().collect();
-        if round % 2 == 0 {
-            turn.reverse();
+    path: &'a Path,
+    progress: &'a Progress,
+}
+
+impl Task<'_> {
+    /// With servers and services that are started here.
+    async fn measure(&self, length: Length, begun: Option<Outcome>) -> Result<()> {
+        let variants = self.experiment.variants();
+        let origin = Origin {
+            programs: programs()?,
+            workload: workload(variants.iter().map(|variant| variant.demand.products)),
+            machine: Machine::this()?,
+        };
+        let mut outcome = Outcome::begin(self.experiment, length, origin, begun)?;
+        if self.is_there(&outcome, length) {
+            return Ok(());
         }
-        let mut measures: Vec<Option<Measure>> = vec![None; variants.len()];
-        for (at, variant) in turn {
-            let measure = fields.measure(variant, length).await;
-            let measure = measure.with_context(|| format!("round {round}: {}", variant.name))?;
-            progress.turn(experiment, round, variant, &measure);
-            measures[at] = Some(measure);
+        self.note(format_args!("starting servers and services"));
+        let mut fields = Fields::start(&variants).await?;
+        outcome.servers = fields.versions().await?;
+        for variant in &variants {
+            fields.warm_up(variant, length).await.with_context(|| format!("warming up {}", variant.name))?;
         }
-        outcome.add(measures.into_iter().flatten())?;
-        path.write(&outcome)?;
+        for round in outcome.rounds + 1..=length.rounds {
+            let mut measures = vec![None; variants.len()];
+            for at in turns(variants.len(), round) {
+                let variant = &variants[at];
+                let measure = fields.measure(variant, length).await;
+                let measure = measure.with_context(|| format!("round {round}: {}", variant.name))?;
+                self.turn(round, variant.name, format_args!("{:.0} sales/s", measure.sales_per_s()));
+                measures[at] = Some(metrics(&measure));
+            }
+            outcome.add(measures.into_iter().flatten())?;
+            self.path.write(&outcome)?;
+        }
+        outcome.conclude()?;
+        self.path.write(&outcome)
     }
-    outcome.conclude()?;
-    path.write(&outcome)
+
+    /// In a cluster.
+    async fn ask(
+        &self,
+        question: Question,
+        cluster: &Cluster,
+        length: Length,
+        begun: Option<Outcome>,
+    ) -> Result<()> {
+        let length = question.length(length);
+        if begun.as_ref().is_some_and(|begun| self.is_there(begun, length)) {
+            return Ok(());
+        }
+        cluster.has_all_for(question).await?;
+        let mut outcome = Outcome::begin(self.experiment, length, cluster.origin().await?, begun)?;
+        outcome.servers = cluster.versions().await?;
+        if question == Question::Machine {
+            return self.ask_what_there_is(cluster, length, outcome).await;
+        }
+        let names = question.names();
+        for round in outcome.rounds + 1..=length.rounds {
+            let mut measured = vec![None; names.len()];
+            for at in turns(names.len(), round) {
+                measured[at] =
+                    Some(self.ask_once(question, cluster, names[at], round, length, &mut outcome).await?);
+            }
+            outcome.add(measured.into_iter().flatten())?;
+            self.path.write(&outcome)?;
+        }
+        outcome.conclude()?;
+        self.path.write(&outcome)
+    }
+
+    /// A cluster has one of the two kinds of stores; the result is whole once both were measured on the same nodes.
+    async fn ask_what_there_is(&self, cluster: &Cluster, length: Length, mut outcome: Outcome) -> Result<()> {
+        let kind = cluster.kind().await?;
+        for round in outcome.rounds_of(kind.name()) + 1..=length.rounds {
+            let metrics =
+                self.ask_once(Question::Machine, cluster, kind.name(), round, length, &mut outcome).await?;
+            outcome.add_to(kind.name(), metrics)?;
+            self.path.write(&outcome)?;
+        }
+        outcome.conclude()?;
+        self.path.write(&outcome)?;
+        let lacks = |kind: &Kind| outcome.rounds_of(kind.name()) < length.rounds;
+        let Some(missing) = Kind::ALL.into_iter().find(lacks) else { return Ok(()) };
+        let (kept, path, lacking) = (kind.name(), self.path, missing.name());
+        let why = cluster.why_without(missing).await?;
+        bail!(Unavailable(format!("what was measured of {kept} is in {path}; {lacking} is missing: {why}")))
+    }
+
+    async fn ask_once(
+        &self,
+        question: Question,
+        cluster: &Cluster,
+        name: &str,
+        round: u32,
+        length: Length,
+        outcome: &mut Outcome,
+    ) -> Result<Metrics> {
+        let turn = cluster.measure(question, name, length).await;
+        let turn = turn.with_context(|| format!("round {round}: {name}"))?;
+        outcome.sold(turn.workload)?;
+        let told: Vec<_> =
+            turn.metrics.iter().map(|(metric, value)| format!("{metric} {value:.1}")).collect();
+        self.turn(round, name, format_args!("{}", told.join(", ")));
+        Ok(turn.metrics)
+    }
+
+    fn is_there(&self, outcome: &Outcome, length: Length) -> bool {
+        self.progress.skip(outcome.variants.len(), outcome.rounds.min(length.rounds));
+        let is_there = outcome.rounds >= length.rounds;
+        if is_there {
+            self.progress.note(format_args!("{} is in {} already", self.experiment.name(), self.path));
+        }
+        is_there
+    }
+
+    fn turn(&self, round: u32, variant: &str, told: std::fmt::Arguments<'_>) {
+        self.progress.turn(&format!("{}: round {round}: {variant}: {told}", self.experiment.name()));
+    }
+
+    fn note(&self, text: std::fmt::Arguments<'_>) {
+        self.progress.note(format_args!("{}: {text}", self.experiment.name()));
+    }
+}
+
+/// Forwards in one round, backwards in the next.
+fn turns(variants: usize, round: u32) -> Vec<usize> {
+    let mut turns: Vec<_> = (0..variants).collect();
+    if round % 2 == 0 {
+        turns.reverse();
+    }
+    turns
 }
 
 /// What runs: one of each setup, however many variants share it.
@@ -92,13 +208,14 @@ impl Fields {
         bench.measure(variant.subject, length.duration).await
     }
 
-    /// What is thrown away. For who counts a backlog it makes one, once.
+    /// What is thrown away. For who counts a backlog it makes one, once; for a failover nothing fails.
     async fn warm_up(&mut self, variant: &Variant, length: Length) -> Result<()> {
         let bench = self.of(variant)?;
         bench.demand = variant.demand;
         let subject = match variant.subject {
             Subject::Backlog if bench.accepted > 0 => return Ok(()),
             Subject::Backlog => Subject::LogBatch,
+            Subject::Failover => Subject::Log,
             other => other,
         };
         bench.measure(subject, length.warm_up).await.map(drop)
@@ -120,12 +237,16 @@ struct Progress(ProgressBar);
 
 impl Progress {
     fn over(experiments: &[Experiment], length: Length) -> Self {
-        let turns: usize = experiments.iter().map(|experiment| experiment.variants().len()).sum();
+        let rounds = |experiment: &Experiment| {
+            let length = experiment.in_cluster().map_or(length, |question| question.length(length));
+            experiment.names().len() as u64 * u64::from(length.rounds)
+        };
+        let turns = experiments.iter().map(rounds).sum();
         if !stderr().is_terminal() {
             return Self(ProgressBar::hidden());
         }
         let style = ProgressStyle::with_template("{bar:24} {pos} of {len} turns, {eta} left  {wide_msg}");
-        let bar = ProgressBar::new(turns as u64 * u64::from(length.rounds));
+        let bar = ProgressBar::new(turns);
         Self(bar.with_style(style.expect("a template of indicatif")))
     }
 
@@ -133,11 +254,9 @@ impl Progress {
         self.0.inc(variants as u64 * u64::from(rounds));
     }
 
-    fn turn(&self, experiment: Experiment, round: u32, variant: &Variant, measure: &Measure) {
-        let rate = measure.sales_per_s();
-        let text = format!("{}: round {round}: {}: {rate:.0} sales/s", experiment.name(), variant.name);
+    fn turn(&self, text: &str) {
         self.0.inc(1);
-        self.0.set_message(text.clone());
+        self.0.set_message(text.to_owned());
         self.note(format_args!("{text}"));
     }
 

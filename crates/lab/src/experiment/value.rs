@@ -1,6 +1,8 @@
 //! Numbers as the report writes them, in Spanish: thousands apart by a space, a point before decimals, a unit where there is
 //! one.
 
+use super::interval::Ratio;
+
 /// A metric's name, and what it is counted in.
 pub(super) fn title(metric: &str) -> String {
     match metric {
@@ -9,11 +11,19 @@ pub(super) fn title(metric: &str) -> String {
         "p99_ms" => "p99, ms".to_owned(),
         "fresh_p50_ms" => "frescura p50, ms".to_owned(),
         "fresh_p99_ms" => "frescura p99, ms".to_owned(),
+        "apply_p50_ms" => "aplicar un lote p50, ms".to_owned(),
+        "apply_p99_ms" => "aplicar un lote p99, ms".to_owned(),
+        "boot_s" => "arranque, s".to_owned(),
+        "cpu_percent" => "CPU máxima, % de lo solicitado".to_owned(),
+        "replicas" => "réplicas".to_owned(),
+        "second_replica_s" => "segunda réplica lista, s".to_owned(),
+        "failover_ms" => "failover, ms".to_owned(),
         "cpu_us" => "CPU servicios, µs/venta".to_owned(),
         other => {
             let (kind, process) = other.split_once('.').unwrap_or((other, ""));
             match kind {
                 "cpu_us" => format!("CPU {}, µs/venta", part(process)),
+                "cpu_m" => format!("CPU {}, milésimas de núcleo", part(process)),
                 "mib" => format!("memoria {}, MiB", part(process)),
                 _ => other.to_owned(),
             }
@@ -27,6 +37,8 @@ pub(super) fn with_unit(metric: &str, value: f64) -> String {
         "sales_per_s" => " ventas/s",
         "cpu_us" => " µs",
         "mib" => " MiB",
+        "cpu_percent" => " %",
+        "boot_s" | "second_replica_s" => " s",
         name if name.ends_with("_ms") => " ms",
         _ => "",
     };
@@ -57,6 +69,16 @@ fn grouped(value: f64) -> String {
         text.push(digit);
     }
     text
+}
+
+/// A ratio and between what it lies, with the language's own word.
+pub(super) fn interval(ratio: &Ratio, to: &str) -> String {
+    format!("{} ({} {to} {})", plain(ratio.median), plain(ratio.low), plain(ratio.high))
+}
+
+/// What the measuring itself used says nothing about the system.
+pub(super) fn is_about_the_system(metric: &str) -> bool {
+    !metric.ends_with(".client") && !metric.ends_with(".handler")
 }
 
 fn part(process: &str) -> &str {

@@ -1,0 +1,157 @@
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use blackfriday_terminal::failure::{Denied, Unavailable};
+use blackfriday_terminal::output;
+use serde_json::Value;
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::process::{Child, Command};
+use tokio::time::timeout;
+
+const PROGRAM: &str = "kubectl";
+/// For one command; what waits itself is told a shorter time.
+const LIMIT: Duration = Duration::from_secs(330);
+const FORWARD_LIMIT: Duration = Duration::from_secs(30);
+
+/// `kubectl` against one cluster.
+#[derive(Debug, Clone)]
+pub(super) struct Kubectl(PathBuf);
+
+/// A port of a pod on this machine, for as long as this is kept.
+pub(super) struct Forward {
+    pub(super) address: SocketAddr,
+    _process: Child,
+}
+
+/// Undoes something when it goes, whatever happened in between.
+pub(super) struct Undo {
+    kubectl: Kubectl,
+    words: Vec<String>,
+}
+
+impl Kubectl {
+    pub(super) fn new(kubeconfig: &Path) -> Self {
+        Self(kubeconfig.to_owned())
+    }
+
+    /// What it prints.
+    ///
+    /// # Errors
+    /// It is missing, or what it is asked fails: the error is what it says.
+    pub(super) async fn run(&self, words: &[&str], input: Option<&str>) -> Result<String> {
+        let mut command = self.command(words);
+        command.stdin(if input.is_some() { Stdio::piped() } else { Stdio::null() });
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().with_context(missing)?;
+        if let (Some(mut stdin), Some(input)) = (child.stdin.take(), input) {
+            // What stops reading says on standard error why.
+            stdin.write_all(input.as_bytes()).await.ok();
+        }
+        let late = || Unavailable(format!("kubectl {} did not end in {LIMIT:?}", words.join(" ")));
+        let output =
+            timeout(LIMIT, child.wait_with_output()).await.with_context(late)?.with_context(missing)?;
+        if output.status.success() {
+            return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+        }
+        Err(refusal(words, &String::from_utf8_lossy(&output.stderr)))
+    }
+
+    /// The JSON that it prints.
+    pub(super) async fn json(&self, words: &[&str]) -> Result<Value> {
+        let printed = self.run(words, None).await?;
+        let unreadable = || Unavailable(format!("kubectl {}: no JSON came", words.join(" ")));
+        serde_json::from_str(&printed).with_context(unreadable)
+    }
+
+    /// Changes an object; it is changed back when what this gives goes.
+    pub(super) async fn patch(&self, namespace: &str, object: &str, patch: &str, back: &str) -> Result<Undo> {
+        let words = |patch: &str| {
+            ["-n", namespace, "patch", object, "--type", "merge", "--patch", patch].map(str::to_owned)
+        };
+        let undo = Undo { kubectl: self.clone(), words: words(back).into() };
+        let typed = words(patch);
+        self.run(&typed.each_ref().map(String::as_str), None).await?;
+        Ok(undo)
+    }
+
+    /// Forwards a port of a pod.
+    pub(super) async fn forward(&self, namespace: &str, pod: &str, port: u16) -> Result<Forward> {
+        let mut command = self.command(&["-n", namespace, "port-forward", pod, &format!(":{port}")]);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut process = command.spawn().with_context(missing)?;
+        let mut lines = BufReader::new(process.stdout.take().context("it is piped")?).lines();
+        let no_way = || Unavailable(format!("port {port} of {pod} cannot be forwarded"));
+        let line = timeout(FORWARD_LIMIT, lines.next_line()).await.with_context(no_way)??;
+        let line = line.with_context(no_way)?;
+        let address =
+            line.strip_prefix("Forwarding from ").and_then(|rest| rest.split(' ').next()?.parse().ok());
+        Ok(Forward { address: address.with_context(no_way)?, _process: process })
+    }
+
+    fn command(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(PROGRAM);
+        command.arg("--kubeconfig").arg(&self.0).args(words).kill_on_drop(true);
+        command
+    }
+}
+
+impl Drop for Undo {
+    fn drop(&mut self) {
+        let mut command = std::process::Command::new(PROGRAM);
+        command.arg("--kubeconfig").arg(&self.kubectl.0).args(&self.words);
+        let done = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
+        if !done.is_ok_and(|status| status.success()) {
+            output::note(format_args!("not changed back; type: kubectl {}", self.words.join(" ")));
+        }
+    }
+}
+
+fn missing() -> Unavailable {
+    Unavailable("run kubectl (`nix develop` has it)".to_owned())
+}
+
+fn refusal(words: &[&str], stderr: &str) -> anyhow::Error {
+    let why = stderr.trim();
+    let said = why.to_ascii_lowercase();
+    let told = format!("kubectl {}: {why}", words.join(" "));
+    if ["(forbidden)", "unauthorized", "must be logged in"].iter().any(|word| said.contains(word)) {
+        return Denied(told).into();
+    }
+    Unavailable(told).into()
+}
+
+/// Waits until something is so, with a word on what it is.
+pub(super) async fn until(
+    limit: Duration,
+    what: &str,
+    mut is_so: impl AsyncFnMut() -> Result<bool>,
+) -> Result<()> {
+    let begun = tokio::time::Instant::now();
+    while !is_so().await? {
+        ensure!(begun.elapsed() < limit, Unavailable(format!("it is not so after {limit:?} that {what}")));
+        tokio::time::sleep(EVERY).await;
+    }
+    Ok(())
+}
+
+/// Between two looks at the cluster: `kubectl` costs more than the look.
+const EVERY: Duration = Duration::from_millis(500);
+
+#[cfg(test)]
+mod tests {
+    use blackfriday_terminal::failure::exit_code;
+
+    use super::*;
+
+    #[test]
+    fn refusals_are_told_from_absence() {
+        let code = |said| exit_code(&refusal(&["get", "pods"], said), &[]);
+        assert_eq!(code("Error from server (Forbidden): pods is forbidden"), 77);
+        assert_eq!(code("error: You must be logged in to the server (Unauthorized)"), 77);
+        assert_eq!(code("The connection to the server 10.0.0.1:6443 was refused"), 69);
+        assert!(refusal(&["get", "pods"], "no\n").to_string().contains("kubectl get pods: no"));
+    }
+}
