@@ -36,6 +36,9 @@ in
       ../docs/http-api.md
       ../docs/faults.md
       ../docs/keys.md
+      # The report, and what it is written out of.
+      ../docs/informe.md
+      ../docs/lab
     ]
   );
   nix = of [
