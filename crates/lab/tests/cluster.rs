@@ -99,6 +99,64 @@ async fn what_a_cluster_lacks_is_named_before_anything_is_changed() -> Result<()
     fixture.lacks("recommendations", "the VPA of gateway recommends nothing yet").await
 }
 
+/// A load of which the job prints this.
+fn load_prints(fixture: &Fixture, printed: &str) -> Result<()> {
+    fixture.serve("metrics.k8s.io", "pods")?;
+    fixture.say(
+        "-n blackfriday get horizontalpodautoscaler gateway --ignore-not-found -o name",
+        "hpa/gateway\n",
+    )?;
+    fixture.say("-n blackfriday get cronjob smoke --ignore-not-found -o name", "cronjob.batch/smoke\n")?;
+    fixture.answer(
+        "-n blackfriday get hpa/gateway -o json",
+        &json!({"spec": {"minReplicas": 1, "maxReplicas": 3}}),
+    )?;
+    let alone = json!({"status": {"replicas": 1, "readyReplicas": 1}});
+    fixture.answer("-n blackfriday get deployment/gateway -o json", &alone)?;
+    let pod = json!({"spec": {"containers": [{"image": "load"}]}});
+    let cron_job = json!({"spec": {"jobTemplate": {"spec": {"template": pod}}}});
+    fixture.answer("-n blackfriday get cronjob smoke -o json", &cron_job)?;
+    let over = json!({"status": {"conditions": [{"type": "Complete", "status": "True"}]}});
+    fixture.answer("-n blackfriday get job lab-load -o json", &over)?;
+    fixture.say("-n blackfriday logs job/lab-load", printed)
+}
+
+/// What the HPA was told, in turn.
+fn limits(fixture: &Fixture) -> Result<Vec<char>> {
+    let asked = fs::read_to_string(fixture.0.path().join("asked"))?;
+    let patches = asked.lines().filter(|line| line.contains(" patch "));
+    Ok(patches.filter_map(|line| line.split_once("\"maxReplicas\":")?.1.chars().next()).collect())
+}
+
+#[tokio::test]
+async fn an_autoscaler_is_left_as_it_was_also_after_a_load_that_failed() -> Result<()> {
+    let told = json!({
+        "accepted_per_second": 900.5, "refused": {}, "unknown": 0,
+        "latency_ms": {"p50": 3.0, "p99": 9.5}, "run": {"workload": "sha256:w"},
+    });
+    let fixture = Fixture::new()?;
+    load_prints(&fixture, &format!("{told}\n"))?;
+    let words = ["autoscaler", "--kubeconfig", "/nowhere", "--rounds", "1"];
+    let output = fixture.lab(&words).await?;
+    ensure!(output.status.success(), "{}", said(&output));
+    let result: Value =
+        serde_json::from_str(&fs::read_to_string(fixture.0.path().join("out/autoscaler.json"))?)?;
+    ensure!(result["workload"] == "sha256:w" && result["turn_s"] == 90.0, "{result:#}");
+    for (at, name) in ["one", "autoscaled"].into_iter().enumerate() {
+        let variant = &result["variants"][at];
+        ensure!(variant["name"] == name && variant["median"]["sales_per_s"] == 900.5, "{result:#}");
+    }
+    ensure!(limits(&fixture)? == ['1', '3', '1', '3', '3'], "{:?}", limits(&fixture)?);
+
+    let fixture = Fixture::new()?;
+    load_prints(&fixture, "the gateway cannot be reached\n")?;
+    let output = fixture.lab(&words).await?;
+    ensure!(output.status.code() == Some(69), "{}: {}", output.status, said(&output));
+    ensure!(said(&output).contains("the gateway cannot be reached"), "{}", said(&output));
+    ensure!(limits(&fixture)? == ['1', '3'], "{:?}", limits(&fixture)?);
+    Ok(())
+}
+
 #[tokio::test]
 async fn without_a_cluster_the_flag_is_named() -> Result<()> {
     let output = Fixture::new()?.lab(&["autoscaler"]).await?;

@@ -104,7 +104,10 @@ impl Drop for Undo {
         command.arg("--kubeconfig").arg(&self.kubectl.0).args(&self.words);
         let done = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
         if !done.is_ok_and(|status| status.success()) {
-            output::note(format_args!("not changed back; type: kubectl {}", self.words.join(" ")));
+            let quoted =
+                |word: &String| if word.starts_with('{') { format!("'{word}'") } else { word.clone() };
+            let words: Vec<_> = self.words.iter().map(quoted).collect();
+            output::note(format_args!("not changed back; type: kubectl {}", words.join(" ")));
         }
     }
 }
