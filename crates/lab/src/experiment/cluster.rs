@@ -28,6 +28,8 @@ pub(super) use self::machine::Kind;
 
 const NAMESPACE: &str = "blackfriday";
 const STORES: &str = "valkey";
+/// Bytes of one.
+const MIB: f64 = 1_048_576.0;
 
 /// The shortest turns: an HPA looks each quarter of a minute, and gives a pod that has to start.
 const SCALED_LASTS: Duration = Duration::from_secs(90);
@@ -216,9 +218,6 @@ fn machine(nodes: &Value) -> Result<Machine> {
     let processor = format!("{} nodes, {}", nodes.len(), of("architecture"));
     Ok(Machine { processor, cores, memory_mib, kernel: of("kernelVersion") })
 }
-
-/// Bytes of one.
-const MIB: f64 = 1_048_576.0;
 
 #[cfg(test)]
 mod tests {

@@ -15,6 +15,8 @@ const PROGRAM: &str = "kubectl";
 /// For one command; what waits itself is told a shorter time.
 const LIMIT: Duration = Duration::from_secs(330);
 const FORWARD_LIMIT: Duration = Duration::from_secs(30);
+/// Between two looks at the cluster: `kubectl` costs more than the look.
+const EVERY: Duration = Duration::from_millis(500);
 
 /// `kubectl` against one cluster.
 #[derive(Debug, Clone)]
@@ -139,9 +141,6 @@ pub(super) async fn until(
     }
     Ok(())
 }
-
-/// Between two looks at the cluster: `kubectl` costs more than the look.
-const EVERY: Duration = Duration::from_millis(500);
 
 #[cfg(test)]
 mod tests {
