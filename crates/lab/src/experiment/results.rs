@@ -25,8 +25,8 @@ pub(super) fn read(folder: &path::Path) -> Result<Results> {
         let path = entry?.path();
         if path.extension().is_some_and(|extension| extension == "json") {
             let text = fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))?;
-            let outcome: Result<_, _> = text.parse();
-            let outcome: Outcome = outcome.with_context(|| format!("{} is not a result", path.display()))?;
+            let outcome = text.parse::<Outcome>();
+            let outcome = outcome.with_context(|| format!("{} is not a result", path.display()))?;
             results.insert(outcome.experiment.clone(), outcome);
         }
     }
@@ -47,7 +47,7 @@ impl Path {
     pub(super) fn read(&self) -> Result<Option<Outcome>> {
         match fs::read_to_string(&self.0) {
             Ok(text) => {
-                let read = text.parse().map(Some);
+                let read = text.parse::<Outcome>().map(Some);
                 read.with_context(|| format!("{self} is not a result: --again measures anew"))
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
