@@ -7,14 +7,22 @@
 //! Invariant: what the services accepted is counted, each sale once, before the next subject begins; else the run fails.
 
 mod client;
+mod descriptors;
 mod failover;
 mod field;
+mod fields;
+mod figures;
 mod freshness;
+mod growth;
 mod measure;
+mod memory;
+mod open_loop;
 mod part;
+mod price;
 mod publisher;
 mod report;
 mod server;
+mod stores;
 mod subject;
 mod traffic;
 mod usage;
@@ -30,11 +38,17 @@ use blackfriday_service::Shutdown;
 use blackfriday_stack::ValkeyKind;
 use blackfriday_terminal::failure::Usage;
 use blackfriday_terminal::output;
+use clap::builder::ArgPredicate;
 
 pub(crate) use self::field::{Acks, Field, Setup};
+pub(crate) use self::fields::{Fields, Variant};
+use self::growth::{Axis, Growth};
 pub(crate) use self::measure::{Bench, Demand, Measure};
+use self::memory::Memory;
+use self::open_loop::OpenLoop;
 pub use self::part::{Part, run as run_part};
 use self::report::Report;
+use self::stores::Stores;
 pub use self::subject::Subject;
 pub(crate) use self::traffic::Traffic;
 use crate::told::written;
@@ -45,7 +59,10 @@ use crate::told::written;
     blackfriday bench\n  \
     blackfriday bench --only log --only handler --rounds 5\n  \
     blackfriday bench --log rabbitmq --store redis\n  \
-    blackfriday bench --peer 'java -jar bench/peers/gateway/target/gateway.jar'\n\n\
+    blackfriday bench --peer 'java -jar bench/peers/gateway/target/gateway.jar'\n  \
+    blackfriday bench --only log --only backlog --open-loop\n  \
+    blackfriday bench --growth connections\n  \
+    blackfriday bench --stores 1 2 4\n\n\
     A peer is told KAFKA_BROKERS, TOPIC and PORT. Build with --release: a debug build measures itself.\n\
     Exit code 0 if everything that was accepted was counted once, 69 if a program or a server is missing.")]
 pub struct Arguments {
@@ -81,9 +98,22 @@ pub struct Arguments {
     #[arg(long, value_name = "N", default_value_t = 400,
           value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
     products: u64,
-    /// Partitions of the topic of sales.
-    #[arg(long, value_name = "N", default_value_t = 6, value_parser = clap::value_parser!(i32).range(1..=64))]
+    /// Partitions of the topic of sales; a multiple of each number of --stores, and 8 with it.
+    #[arg(long, value_name = "N", default_value_t = 6, default_value_if("stores", ArgPredicate::IsPresent, "8"), value_parser = clap::value_parser!(i32).range(1..=64))]
     partitions: i32,
+    /// Then each way again at 70 % of its top rate, with latency from when each request was meant to be sent, and at 50 %,
+    /// with how long a sale takes from its answer until the read API has it.
+    #[arg(long, conflicts_with = "rate")]
+    open_loop: bool,
+    /// Instead of all that, how the ways change along an axis; along each without one: 1, 4, 16 partitions; 1, 2, 4 writers;
+    /// 100, 10,000, 1,000,000 products; 1, 64, 1,000, 8,000 connections. With the ways that fit it, or those of --only.
+    #[arg(long, value_name = "AXIS", num_args = 0.., conflicts_with_all = ["rate", "open_loop", "peer"])]
+    growth: Option<Vec<Axis>>,
+    /// Instead of all that, the same sales applied to so many stores, each with a group of the partitions, and added up when
+    /// read; to 1, 2 and 4 without a number.
+    #[arg(long, value_name = "NUMBER", num_args = 0.., value_parser = clap::value_parser!(u8).range(1..=8),
+          conflicts_with_all = ["rate", "open_loop", "peer", "growth", "only"])]
+    stores: Option<Vec<u8>>,
     /// The log.
     #[arg(long, value_name = "LOG", value_enum, default_value_t = EventLog::Kafka)]
     log: EventLog,
@@ -105,6 +135,15 @@ enum StoreKind {
     Redis,
 }
 
+impl StoreKind {
+    fn kind(self) -> ValkeyKind {
+        match self {
+            Self::Valkey => ValkeyKind::Valkey,
+            Self::Redis => ValkeyKind::Redis,
+        }
+    }
+}
+
 /// Sales a second.
 #[derive(Debug, Clone, Copy)]
 struct Rate(f64);
@@ -114,14 +153,28 @@ struct Rate(f64);
 /// # Errors
 /// A program or a server is missing or does not start, a sale was refused or not counted once, or a signal came first.
 pub async fn run(arguments: Arguments, shutdown: &Shutdown) -> Result<bool> {
-    written(report(&arguments), arguments.json, Report::to_json, Report::print, shutdown).await.map(|_| true)
+    let json = arguments.json;
+    if let Some(numbers) = &arguments.stores {
+        let measured = Stores::measure(&arguments, numbers);
+        written(measured, json, Stores::to_json, Stores::print, shutdown).await?;
+    } else if let Some(axes) = &arguments.growth {
+        let measured = Growth::measure(&arguments, axes);
+        written(measured, json, Growth::to_json, Growth::print, shutdown).await?;
+    } else {
+        written(report(&arguments), json, Report::to_json, Report::print, shutdown).await?;
+    }
+    Ok(true)
 }
 
 async fn report(arguments: &Arguments) -> Result<Report<'_>> {
     let subjects = arguments.subjects()?;
+    if let Some(too_few) = descriptors::allow(arguments.connections)? {
+        return Err(Usage(format!("--connections {}: {too_few}", arguments.connections)).into());
+    }
     output::note("starting the servers and the services");
-    let field = Field::start(&arguments.setup()).await?;
-    let mut bench = Bench { field, demand: arguments.demand(), accepted: 0 };
+    let field = Field::start(&Setup { with_api: true, ..arguments.setup() }).await?;
+    let mut memory = Memory::idle(&field)?;
+    let mut bench = Bench::of(field, arguments.demand());
     for subject in subjects.iter().filter(|subject| subject.is_driven()) {
         output::note(format_args!("warming up: {}", subject.title()));
         bench.measure(*subject, arguments.warm_up).await?;
@@ -134,18 +187,20 @@ async fn report(arguments: &Arguments) -> Result<Report<'_>> {
             let rate = measure.sales_per_s();
             output::note(format_args!("round {round}: {}: {rate:.0} sales/s", subject.title()));
             measured.entry(*subject).or_default().push(measure);
+            memory.look(&bench.field, *subject == Subject::Backlog)?;
         }
     }
-    Ok(Report { arguments, cores: available_parallelism()?.get(), measured })
+    let open_loop = if arguments.open_loop {
+        Some(OpenLoop::measure(&mut bench, &measured, arguments.duration).await?)
+    } else {
+        None
+    };
+    Ok(Report { arguments, cores: available_parallelism()?.get(), measured, memory, open_loop })
 }
 
 impl Arguments {
     fn setup(&self) -> Setup {
-        let store = match self.store {
-            StoreKind::Valkey => ValkeyKind::Valkey,
-            StoreKind::Redis => ValkeyKind::Redis,
-        };
-        let peer = self.peer.clone();
+        let (store, peer) = (self.store.kind(), self.peer.clone());
         Setup { log: self.log, store, partitions: self.partitions, peer, ..Setup::default() }
     }
 

@@ -15,6 +15,8 @@ pub enum Service {
     WriterA,
     /// The second.
     WriterB,
+    /// One more.
+    FurtherWriter(u8),
     /// Counts.
     Consumer,
     /// Shares the partitions with it.
@@ -39,9 +41,11 @@ impl Service {
         [Self::WriterA, Self::WriterB, Self::Consumer, Self::Relay, Self::Gateway, Self::Dashboard];
     /// Every process of a pipeline whose gateway writes into the log itself, in the order in which they start.
     pub const ONE_HOP: [Self; 3] = [Self::Consumer, Self::Gateway, Self::Dashboard];
-    /// Every process of the three ways into the log at once but the consumers, in the order in which they start.
-    pub const WAYS: [Self; 6] =
-        [Self::WriterA, Self::WriterB, Self::Relay, Self::Gateway, Self::WriterGateway, Self::LogGateway];
+    /// As many writers as are measured side by side.
+    pub const WRITERS: [Self; 4] =
+        [Self::WriterA, Self::WriterB, Self::FurtherWriter(3), Self::FurtherWriter(4)];
+    /// Every process of the three ways into the log at once but writers and consumers, in the order in which they start.
+    pub const WAYS: [Self; 4] = [Self::Relay, Self::Gateway, Self::WriterGateway, Self::LogGateway];
     /// As many consumers as a topic has partitions by default in a cluster.
     pub const CONSUMERS: [Self; 6] = [
         Self::Consumer,
@@ -51,10 +55,12 @@ impl Service {
         Self::FurtherConsumer(5),
         Self::FurtherConsumer(6),
     ];
-    /// Both.
-    pub const WAYS_AND_CONSUMERS: [Self; 12] = [
+    /// All of these, and what reads the store.
+    pub const MEASURED: [Self; 15] = [
         Self::WriterA,
         Self::WriterB,
+        Self::FurtherWriter(3),
+        Self::FurtherWriter(4),
         Self::Relay,
         Self::Gateway,
         Self::WriterGateway,
@@ -65,6 +71,7 @@ impl Service {
         Self::FurtherConsumer(4),
         Self::FurtherConsumer(5),
         Self::FurtherConsumer(6),
+        Self::Dashboard,
     ];
     /// Every process of a pipeline into both logs, in the order in which they start.
     pub const BOTH: [Self; 7] = [
@@ -107,7 +114,11 @@ impl Service {
             Self::WriterGateway => "gateway to writers",
             Self::LogGateway => "gateway to log",
             Self::Relay | Self::SecondRelay => "relay",
-            Self::WriterA | Self::WriterB | Self::KafkaWriter | Self::RabbitWriter => "writer",
+            Self::WriterA
+            | Self::WriterB
+            | Self::FurtherWriter(_)
+            | Self::KafkaWriter
+            | Self::RabbitWriter => "writer",
             Self::Consumer
             | Self::SecondConsumer
             | Self::FurtherConsumer(_)
@@ -122,7 +133,11 @@ impl Service {
         match self {
             Self::Gateway | Self::WriterGateway | Self::LogGateway => "blackfriday-gateway",
             Self::Relay | Self::SecondRelay => "blackfriday-relay",
-            Self::WriterA | Self::WriterB | Self::KafkaWriter | Self::RabbitWriter => "blackfriday-writer",
+            Self::WriterA
+            | Self::WriterB
+            | Self::FurtherWriter(_)
+            | Self::KafkaWriter
+            | Self::RabbitWriter => "blackfriday-writer",
             Self::Consumer
             | Self::SecondConsumer
             | Self::FurtherConsumer(_)
@@ -137,9 +152,11 @@ impl Service {
         match self {
             Self::Gateway | Self::WriterGateway | Self::LogGateway => Some("BLACKFRIDAY_GATEWAY_LISTEN"),
             Self::Relay | Self::SecondRelay => Some("BLACKFRIDAY_RELAY_LISTEN"),
-            Self::WriterA | Self::WriterB | Self::KafkaWriter | Self::RabbitWriter => {
-                Some("BLACKFRIDAY_WRITER_LISTEN")
-            }
+            Self::WriterA
+            | Self::WriterB
+            | Self::FurtherWriter(_)
+            | Self::KafkaWriter
+            | Self::RabbitWriter => Some("BLACKFRIDAY_WRITER_LISTEN"),
             Self::Dashboard => Some("BLACKFRIDAY_DASHBOARD_LISTEN"),
             Self::Consumer
             | Self::SecondConsumer

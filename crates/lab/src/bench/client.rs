@@ -7,7 +7,7 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -21,7 +21,9 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 /// Before an answer counts as none at all.
 const ANSWER_LIMIT: Duration = Duration::from_secs(20);
-const BUFFER_BYTES: usize = 16 << 10;
+/// Of each connection, of which there may be thousands.
+const BUFFER_BYTES: usize = 1 << 10;
+const BATCH_BUFFER_BYTES: usize = 16 << 10;
 const HEAD_END: &[u8] = b"\r\n\r\n";
 const LENGTH: &[u8] = b"content-length:";
 const ACCEPTED: u16 = 202;
@@ -59,7 +61,7 @@ pub(super) fn request(path: &str, to: SocketAddr, body: &str) -> Vec<u8> {
     format!("{head}content-length: {length}\r\n\r\n{body}").into_bytes()
 }
 
-/// Sends for as long as the plan says, and waits for every answer.
+/// Makes every connection, sends for as long as the plan says, and waits for every answer.
 ///
 /// # Errors
 /// A connection breaks, or an answer is not one of HTTP/1.1 with a length.
@@ -76,42 +78,59 @@ pub(super) async fn send(plan: Plan) -> Result<Answered> {
 }
 
 async fn on_all(plan: Plan) -> Result<Answered> {
+    // One after the other: thousands at once would wait for a place in the server's queue, and seconds for the next try.
+    let mut streams = Vec::with_capacity(plan.connections);
+    for _ in 0..plan.connections {
+        streams.push(connected(plan.to).await?);
+    }
+    let latencies = Arc::new(Mutex::new(histogram()?));
     let begin = Instant::now();
     let mut connections = JoinSet::new();
-    for at in 0..plan.connections {
-        connections.spawn(on_one(plan.clone(), at, begin));
+    for (at, stream) in streams.into_iter().enumerate() {
+        connections.spawn(on_one(stream, plan.clone(), at, begin, Arc::clone(&latencies)));
     }
-    let mut all = Answered { accepted: 0, refused: 0, took: Duration::ZERO, latencies: histogram()? };
+    let (mut accepted, mut refused) = (0, 0);
     while let Some(one) = connections.join_next().await {
-        let one = one??;
-        all.accepted += one.accepted;
-        all.refused += one.refused;
-        all.latencies += one.latencies;
+        let (also_accepted, also_refused) = one??;
+        accepted += also_accepted;
+        refused += also_refused;
     }
-    all.took = begin.elapsed();
-    Ok(all)
+    let took = begin.elapsed();
+    let latencies = latencies.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    Ok(Answered { accepted, refused, took, latencies })
 }
 
-async fn on_one(plan: Plan, at: usize, begin: Instant) -> Result<Answered> {
-    let stream = TcpStream::connect(plan.to).await.with_context(|| format!("connect to {}", plan.to))?;
+async fn connected(to: SocketAddr) -> Result<TcpStream> {
+    let stream = TcpStream::connect(to).await.with_context(|| format!("connect to {to}"))?;
     stream.set_nodelay(true)?;
-    let mut answered = Answered { accepted: 0, refused: 0, took: Duration::ZERO, latencies: histogram()? };
-    let mut buffer = Vec::with_capacity(BUFFER_BYTES);
+    Ok(stream)
+}
+
+/// Sales that were accepted, and requests that were answered otherwise.
+async fn on_one(
+    stream: TcpStream,
+    plan: Plan,
+    at: usize,
+    begin: Instant,
+    latencies: Arc<Mutex<Histogram<u64>>>,
+) -> Result<(u64, u64)> {
+    let (mut accepted, mut refused) = (0, 0);
+    let mut buffer = Vec::with_capacity(if plan.sales == 1 { BUFFER_BYTES } else { BATCH_BUFFER_BYTES });
     let mut number = at;
     loop {
         let meant = plan.meant(number, begin);
         if meant >= begin + plan.lasts {
-            return Ok(answered);
+            return Ok((accepted, refused));
         }
         sleep_until_due(meant).await;
         let request = &plan.requests[number % plan.requests.len()];
         let status = timeout(ANSWER_LIMIT, exchange(&stream, request, &mut buffer)).await;
         let status = status.context("no answer in 20 s")??;
         let late = u64::try_from(meant.elapsed().as_micros()).unwrap_or(u64::MAX);
-        answered.latencies.saturating_record(late);
+        latencies.lock().unwrap_or_else(PoisonError::into_inner).saturating_record(late);
         match status {
-            ACCEPTED => answered.accepted += plan.sales,
-            _ => answered.refused += 1,
+            ACCEPTED => accepted += plan.sales,
+            _ => refused += 1,
         }
         number += plan.connections;
     }

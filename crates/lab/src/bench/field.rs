@@ -1,3 +1,5 @@
+//! What a bench runs: the servers, every service, and the bare parts next to them, each a process.
+
 use std::net::SocketAddr;
 use std::process::Command;
 use std::sync::Arc;
@@ -29,7 +31,9 @@ pub(crate) struct Field {
     pub(crate) store: Arc<Valkey>,
     /// The store's replica and Sentinels.
     group: Option<ValkeyGroup>,
+    writers: &'static [Service],
     consumers: &'static [Service],
+    reader: Option<Service>,
     acks: Acks,
     handler: (SocketAddr, Process),
     peer: Option<(SocketAddr, Process)>,
@@ -59,8 +63,10 @@ pub(crate) struct Setup {
     /// Whether the store has a replica and Sentinels.
     pub(crate) with_replica: bool,
     pub(crate) partitions: i32,
-    /// 1 or 2.
+    /// 1 to 4.
     pub(crate) writers: usize,
+    /// Whether a dashboard serves the read API.
+    pub(crate) with_api: bool,
     /// Variables of every service.
     pub(crate) environment: &'static [(&'static str, &'static str)],
     pub(crate) peer: Option<String>,
@@ -79,6 +85,7 @@ impl Default for Setup {
             with_replica: false,
             partitions: 6,
             writers: 2,
+            with_api: false,
             environment: &[],
             peer: None,
             apart: "",
@@ -106,9 +113,19 @@ impl Field {
         let peer = setup.peer.as_deref().map(|command| peer(command, &log, &scratch)).transpose()?;
         let url = group.as_ref().map_or_else(|| store.url().to_owned(), ValkeyGroup::url);
         let processes = services(setup, &log, &url)?;
-        let consumers = &Service::CONSUMERS[..0];
-        let acks = setup.acks;
-        let mut field = Self { processes, log, store, group, consumers, acks, handler, peer, scratch };
+        let mut field = Self {
+            processes,
+            log,
+            store,
+            group,
+            writers: writers(setup)?,
+            consumers: &Service::CONSUMERS[..0],
+            reader: setup.with_api.then_some(Service::Dashboard),
+            acks: setup.acks,
+            handler,
+            peer,
+            scratch,
+        };
         field.start_services().await?;
         for (address, process) in std::iter::once(&field.handler).chain(&field.peer) {
             let listens = async || tokio::net::TcpStream::connect(address).await.is_ok();
@@ -119,7 +136,7 @@ impl Field {
     }
 
     async fn start_services(&mut self) -> Result<()> {
-        for service in Service::WAYS {
+        for service in self.writers.iter().copied().chain(Service::WAYS).chain(self.reader) {
             self.processes.spawn(service)?;
         }
         self.spawn_consumers(1)?;
@@ -149,7 +166,18 @@ impl Field {
     }
 
     fn running(&self) -> impl Iterator<Item = Service> + use<> {
-        Service::WAYS.into_iter().chain(self.consumers.iter().copied())
+        let ways = self.writers.iter().copied().chain(Service::WAYS);
+        ways.chain(self.consumers.iter().copied()).chain(self.reader)
+    }
+
+    /// Where the read API is, if there is one.
+    pub(super) fn api(&self) -> Option<SocketAddr> {
+        self.reader.map(|reader| self.processes.address(reader))
+    }
+
+    /// Different products that the store has counted.
+    pub(crate) async fn products(&self) -> Result<u64> {
+        self.store.command(&["ZCARD", "ranking:global"]).await?.trim().parse().context("a number of products")
     }
 
     /// As a bare producer is told it.
@@ -253,7 +281,7 @@ async fn store(setup: &Setup) -> Result<(Arc<Valkey>, Option<ValkeyGroup>)> {
 
 /// Every service with its defaults: a gateway for each way, and behind them the same relay and writers.
 fn services(setup: &Setup, log: &Server, store: &str) -> Result<Processes> {
-    let all = &Service::WAYS_AND_CONSUMERS;
+    let all = &Service::MEASURED;
     let mut processes = Processes::new(all)?;
     let (name, value) = log.environment();
     processes.set(all, name, &value);
@@ -262,15 +290,20 @@ fn services(setup: &Setup, log: &Server, store: &str) -> Result<Processes> {
     for (name, value) in setup.environment {
         processes.set(all, name, value);
     }
-    let writers = [Service::WriterA, Service::WriterB].map(|writer| processes.address(writer).to_string());
+    let target = |writer: &Service| processes.address(*writer).to_string();
+    let targets: Vec<_> = writers(setup)?.iter().map(target).collect();
     let to_writers = [Service::Relay, Service::WriterGateway];
-    processes.set(&to_writers, "BLACKFRIDAY_WRITER_TARGET", &writers[..setup.writers].join(","));
+    processes.set(&to_writers, "BLACKFRIDAY_WRITER_TARGET", &targets.join(","));
     processes.set(&[Service::Relay], "BLACKFRIDAY_RELAY_TRUST_HOPS", "true");
     let relay = format!("http://{}", processes.address(Service::Relay));
     processes.set(&[Service::Gateway], "BLACKFRIDAY_RELAY_URL", &relay);
     processes.set(&[Service::WriterGateway], "BLACKFRIDAY_GATEWAY_UPSTREAM", "writer");
     processes.set(&[Service::LogGateway], "BLACKFRIDAY_GATEWAY_UPSTREAM", "log");
     Ok(processes)
+}
+
+fn writers(setup: &Setup) -> Result<&'static [Service]> {
+    Service::WRITERS.get(..setup.writers).context("4 writers at the most")
 }
 
 fn handler(scratch: &tempfile::TempDir) -> Result<(SocketAddr, Process)> {

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::client::{Answered, Plan, request, send};
 use super::field::Field;
-use super::freshness;
+use super::freshness::{Reader, Samples};
 use super::part::TOPIC;
 use super::publisher::Queue;
 use super::subject::Subject;
@@ -20,14 +20,18 @@ use super::traffic::Traffic;
 use super::usage::Used;
 use crate::service::Service;
 
-/// Different requests, which are sent in turn.
-const BODIES: usize = 1_000;
-const BATCHES: usize = 20;
+/// Different requests, which are sent in turn: more for more products, so that they are sold, as far as they fit into memory.
+const BODIES: u64 = 1_000;
+const MOST_BODIES: u64 = 200_000;
+const BATCHES: u64 = 20;
+const MOST_SALES_IN_BATCHES: u64 = 1_000_000;
 
 /// What was measured.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Measure {
     pub(crate) sales: u64,
+    /// Requests that were answered otherwise than with 202.
+    pub(crate) refused: u64,
     pub(crate) took: Duration,
     /// Milliseconds: half of the requests, and 99 of 100, were answered within.
     pub(crate) latency_ms: Option<[f64; 2]>,
@@ -53,8 +57,10 @@ pub(crate) struct Demand {
     pub(crate) rate: Option<f64>,
     /// Products that are sold.
     pub(crate) products: u64,
-    /// Whether it is told how long a sale takes to be readable, too.
+    /// Whether it is told how long a sale takes to be readable, too: in the read API, where there is one.
     pub(crate) with_freshness: bool,
+    /// Whether a request may be refused, and is counted as such.
+    pub(crate) may_refuse: bool,
     /// Consumers that count what was accepted until then, from nothing.
     pub(crate) consumers: usize,
     /// What a bare publisher of RabbitMQ publishes to.
@@ -70,6 +76,7 @@ impl Default for Demand {
             rate: None,
             products: 400,
             with_freshness: false,
+            may_refuse: false,
             consumers: 1,
             queue: Queue::Stream,
         }
@@ -82,9 +89,15 @@ pub(crate) struct Bench {
     pub(crate) demand: Demand,
     /// Sales that the services accepted so far.
     pub(crate) accepted: u64,
+    samples: Samples,
 }
 
 impl Bench {
+    /// Nothing was accepted there so far.
+    pub(crate) fn of(field: Field, demand: Demand) -> Self {
+        Self { field, demand, accepted: 0, samples: Samples::default() }
+    }
+
     pub(crate) async fn measure(&mut self, subject: Subject, lasts: Duration) -> Result<Measure> {
         match subject {
             Subject::Handler => self.drive(subject, self.field.handler(), lasts).await,
@@ -111,18 +124,24 @@ impl Bench {
 
     /// Sends to one of our gateways, and waits until all is counted.
     async fn count(&mut self, subject: Subject, gateway: Service, lasts: Duration) -> Result<Measure> {
+        let to = self.field.processes.address(gateway);
+        let plan = self.plan(subject, to, lasts);
         let watched = self.field.watched()?;
         let before = watched.used()?;
-        let to = self.field.processes.address(gateway);
-        let sending = send(self.plan(subject, to, lasts));
         let (answered, freshness) = if self.demand.with_freshness {
-            let (answered, freshness) =
-                tokio::try_join!(sending, freshness::sample(&self.field.store, to, lasts))?;
+            let reader = self.field.api().map_or(Reader::Store(&self.field.store), Reader::Api);
+            let sampling = self.samples.take(reader, to, lasts);
+            let (answered, freshness) = tokio::try_join!(send(plan), sampling)?;
             (answered, Some(freshness))
         } else {
-            (sending.await?, None)
+            (send(plan).await?, None)
         };
-        ensure!(answered.refused == 0, "{} requests were refused:\n{}", answered.refused, self.field.logs());
+        let refused = answered.refused;
+        ensure!(
+            refused == 0 || self.demand.may_refuse,
+            "{refused} requests were refused:\n{}",
+            self.field.logs()
+        );
         let resident_mib = watched.resident_mib();
         self.accepted += answered.accepted + freshness.as_ref().map_or(0, Histogram::len);
         self.field.until_counted(self.accepted).await?;
@@ -133,9 +152,10 @@ impl Bench {
 
     /// Sends to something that counts nothing.
     async fn drive(&self, subject: Subject, to: SocketAddr, lasts: Duration) -> Result<Measure> {
+        let plan = self.plan(subject, to, lasts);
         let watched = self.field.watched()?;
         let before = watched.used()?;
-        let answered = send(self.plan(subject, to, lasts)).await?;
+        let answered = send(plan).await?;
         ensure!(answered.refused == 0, "{} requests were refused", answered.refused);
         Measure::of(&answered, &before, &watched.used()?, watched.resident_mib())
     }
@@ -154,6 +174,7 @@ impl Bench {
         resident_mib.insert("part", number("resident_mib")?);
         Ok(Measure {
             sales: records,
+            refused: 0,
             took: Duration::from_secs_f64(took),
             cpu_us,
             resident_mib,
@@ -186,9 +207,11 @@ impl Bench {
             (self.demand.connections, 1)
         };
         let requests: Vec<_> = if subject.is_batch() {
-            (0..BATCHES).map(|_| request("/ventas", to, &traffic.batch(sales))).collect()
+            let batches = self.demand.products.min(MOST_SALES_IN_BATCHES).div_ceil(sales).max(BATCHES);
+            (0..batches).map(|_| request("/ventas", to, &traffic.batch(sales))).collect()
         } else {
-            (0..BODIES).map(|_| request("/venta", to, &traffic.sale())).collect()
+            let bodies = self.demand.products.clamp(BODIES, MOST_BODIES);
+            (0..bodies).map(|_| request("/venta", to, &traffic.sale())).collect()
         };
         let rate = self.demand.rate.map(|rate| rate / f64::from(u32::try_from(sales).unwrap_or(1)));
         Plan { to, requests: Arc::from(requests), sales, connections: connections.into(), lasts, rate }
@@ -209,6 +232,7 @@ impl Measure {
         ensure!(answered.accepted > 0, "nothing was accepted");
         Ok(Self {
             sales: answered.accepted,
+            refused: answered.refused,
             took: answered.took,
             latency_ms: Some(quantiles(&answered.latencies)),
             cpu_us: per_sale(before, after, answered.accepted),
@@ -225,6 +249,7 @@ impl Measure {
     pub(crate) fn to_json(&self) -> Value {
         serde_json::json!({
             "sales": self.sales,
+            "refused": self.refused,
             "seconds": self.took.as_secs_f64(),
             "sales_per_s": self.sales_per_s(),
             "latency_ms": self.latency_ms.map(|[p50, p99]| serde_json::json!({"p50": p50, "p99": p99})),
@@ -241,7 +266,7 @@ pub(super) fn quantiles(us: &Histogram<u64>) -> [f64; 2] {
     [0.5, 0.99].map(|quantile| us.value_at_quantile(quantile) as f64 / 1000.0)
 }
 
-fn per_sale(before: &Used, after: &Used, sales: u64) -> BTreeMap<&'static str, f64> {
+pub(super) fn per_sale(before: &Used, after: &Used, sales: u64) -> BTreeMap<&'static str, f64> {
     let used = |(name, after): (&&'static str, &Duration)| {
         let used = after.saturating_sub(before.get(name).copied().unwrap_or_default());
         (*name, each(used, sales))

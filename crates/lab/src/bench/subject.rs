@@ -79,6 +79,16 @@ impl Subject {
         !matches!(self, Self::Producer | Self::Publisher | Self::Consumer | Self::Backlog)
     }
 
+    /// Whether it is one of the ways through the services, whose sales are counted.
+    pub(crate) const fn is_counted(self) -> bool {
+        self.is_driven() && !matches!(self, Self::Handler | Self::Peer)
+    }
+
+    /// Whether writers are on the way.
+    pub(crate) const fn has_writers(self) -> bool {
+        matches!(self, Self::Relay | Self::Writer | Self::RelayBatch | Self::WriterBatch)
+    }
+
     /// Whether a request has many sales.
     pub(crate) const fn is_batch(self) -> bool {
         matches!(self, Self::RelayBatch | Self::WriterBatch | Self::LogBatch)

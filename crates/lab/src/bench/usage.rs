@@ -12,6 +12,10 @@ const TICKS_PER_S: u64 = 100;
 const PARENT: usize = 1;
 const TIMES: std::ops::Range<usize> = 11..13;
 
+/// Lines of `/proc/<pid>/status` (proc_pid_status(5)): what a process has in memory, and the most that it ever had.
+const NOW: &str = "VmRSS:";
+const PEAK: &str = "VmHWM:";
+
 /// Named processes.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Watched(Vec<One>);
@@ -22,6 +26,15 @@ struct One {
     pid: u32,
     /// Whether what it started counts, too.
     with_children: bool,
+}
+
+/// What a process has in memory.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Resident {
+    pub(super) name: &'static str,
+    pub(super) now_kib: u64,
+    /// Since it began.
+    pub(super) peak_kib: u64,
 }
 
 /// What each name has used so far.
@@ -56,11 +69,20 @@ impl Watched {
         Ok(used)
     }
 
+    /// What each process has in memory, in the order in which they were added.
+    pub(super) fn resident(&self) -> Vec<Resident> {
+        let of = |one: &One| {
+            let status = status(one.pid);
+            Resident { name: one.name, now_kib: kib(&status, NOW), peak_kib: kib(&status, PEAK) }
+        };
+        self.0.iter().map(of).collect()
+    }
+
     /// MiB in memory now, of each name.
     pub(super) fn resident_mib(&self) -> BTreeMap<&'static str, u64> {
         let mut resident = BTreeMap::new();
         for One { name, pid, .. } in self.0.iter().copied() {
-            *resident.entry(name).or_default() += resident_kib(pid).unwrap_or(0) / 1024;
+            *resident.entry(name).or_default() += kib(&status(pid), NOW) / 1024;
         }
         resident
     }
@@ -89,10 +111,14 @@ fn tree(all: &Processes, pid: u32) -> u64 {
     own + children.sum::<u64>()
 }
 
-fn resident_kib(pid: u32) -> Option<u64> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-    line.split_whitespace().next()?.parse().ok()
+/// Empty for a process that has ended.
+fn status(pid: u32) -> String {
+    fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default()
+}
+
+fn kib(status: &str, name: &str) -> u64 {
+    let number = |line: &str| line.strip_prefix(name)?.split_whitespace().next()?.parse().ok();
+    status.lines().find_map(number).unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -129,6 +155,9 @@ mod tests {
             assert!(began.elapsed() < Duration::from_secs(30), "it is busy all the time");
         }
         assert!(watched.resident_mib()["me"] > 0);
+        let resident = watched.resident();
+        assert!(resident.len() == 1 && resident[0].peak_kib >= resident[0].now_kib, "{resident:?}");
+        assert!(resident[0].now_kib > 1_024, "{resident:?}");
         let mut gone = Watched::default();
         gone.add("nobody", u32::MAX);
         assert!(gone.used().is_err());

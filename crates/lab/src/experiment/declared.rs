@@ -4,7 +4,7 @@ use blackfriday_broker::EventLog;
 use blackfriday_stack::ValkeyKind;
 
 use super::cluster::Question;
-use crate::bench::{Acks, Demand, Queue, Setup, Subject};
+use crate::bench::{Acks, Demand, Queue, Setup, Subject, Variant};
 
 /// Sales a second where latency and freshness are compared at the same rate: a machine of two cores carries it every way.
 const STEADY: f64 = 5_000.0;
@@ -63,15 +63,6 @@ pub enum Experiment {
     Recommendations,
     /// In a cluster: a store in a virtual machine against one in a pod: boot, memory, and how long a batch takes.
     Machine,
-}
-
-/// One of the things that are compared.
-#[derive(Debug, Clone)]
-pub(super) struct Variant {
-    pub(super) name: &'static str,
-    pub(super) setup: Setup,
-    pub(super) subject: Subject,
-    pub(super) demand: Demand,
 }
 
 impl Experiment {

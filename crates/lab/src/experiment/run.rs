@@ -9,12 +9,12 @@ use blackfriday_terminal::output;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::cluster::{Cluster, Kind, Metrics, Question};
-use super::declared::{Experiment, Variant};
+use super::declared::Experiment;
 use super::origin::{Machine, Origin, programs, workload};
 use super::outcome::{Outcome, metrics};
 use super::results::Path;
 use super::{Arguments, Length};
-use crate::bench::{Bench, Demand, Field, Measure, Setup, Subject};
+use crate::bench::{Fields, Measure, Variant};
 
 /// Measures whatever is not there yet.
 pub(super) async fn all(arguments: &Arguments) -> Result<()> {
@@ -68,13 +68,13 @@ impl Task<'_> {
         let mut fields = Fields::start(&variants).await?;
         outcome.servers = fields.versions().await?;
         for variant in &variants {
-            fields.warm_up(variant, length).await.with_context(|| format!("warming up {}", variant.name))?;
+            fields.warm_up(variant, length.warm_up).await.with_context(|| format!("warming up {}", variant.name))?;
         }
         for round in outcome.rounds + 1..=length.rounds {
             let mut measures = vec![None; variants.len()];
             for at in turns(variants.len(), round) {
                 let variant = &variants[at];
-                let measure = fields.measure(variant, length).await;
+                let measure = fields.measure(variant, length.duration).await;
                 let measure = measure.with_context(|| format!("round {round}: {}", variant.name))?;
                 self.turn(round, variant.name, format_args!("{:.0} sales/s", measure.sales_per_s()));
                 measures[at] = Some(metrics(&measure));
@@ -179,57 +179,6 @@ fn turns(variants: usize, round: u32) -> Vec<usize> {
         turns.reverse();
     }
     turns
-}
-
-/// What runs: one of each setup, however many variants share it.
-struct Fields(Vec<(Setup, Bench)>);
-
-impl Fields {
-    async fn start(variants: &[Variant]) -> Result<Self> {
-        let mut fields = Self(Vec::new());
-        for variant in variants {
-            if fields.0.iter().all(|(setup, _)| *setup != variant.setup) {
-                let field = Field::start(&variant.setup).await.with_context(|| variant.name)?;
-                let bench = Bench { field, demand: Demand::default(), accepted: 0 };
-                fields.0.push((variant.setup.clone(), bench));
-            }
-        }
-        Ok(fields)
-    }
-
-    fn of(&mut self, variant: &Variant) -> Result<&mut Bench> {
-        let found = self.0.iter_mut().find(|(setup, _)| *setup == variant.setup);
-        found.map(|(_, bench)| bench).context("every variant has a field")
-    }
-
-    async fn measure(&mut self, variant: &Variant, length: Length) -> Result<Measure> {
-        let bench = self.of(variant)?;
-        bench.demand = variant.demand;
-        bench.measure(variant.subject, length.duration).await
-    }
-
-    /// What is thrown away. For who counts a backlog it makes one, once; for a failover nothing fails.
-    async fn warm_up(&mut self, variant: &Variant, length: Length) -> Result<()> {
-        let bench = self.of(variant)?;
-        bench.demand = variant.demand;
-        let subject = match variant.subject {
-            Subject::Backlog if bench.accepted > 0 => return Ok(()),
-            Subject::Backlog => Subject::LogBatch,
-            Subject::Failover => Subject::Log,
-            other => other,
-        };
-        bench.measure(subject, length.warm_up).await.map(drop)
-    }
-
-    async fn versions(&self) -> Result<Vec<String>> {
-        let mut versions = Vec::new();
-        for (_, bench) in &self.0 {
-            versions.extend(bench.field.versions().await?);
-        }
-        versions.sort();
-        versions.dedup();
-        Ok(versions)
-    }
 }
 
 /// How far it is, on standard error: a bar on a terminal, lines elsewhere.
