@@ -68,7 +68,10 @@ impl Task<'_> {
         let mut fields = Fields::start(&variants).await?;
         outcome.servers = fields.versions().await?;
         for variant in &variants {
-            fields.warm_up(variant, length.warm_up).await.with_context(|| format!("warming up {}", variant.name))?;
+            fields
+                .warm_up(variant, length.warm_up)
+                .await
+                .with_context(|| format!("warming up {}", variant.name))?;
         }
         for round in outcome.rounds + 1..=length.rounds {
             let mut measures = vec![None; variants.len()];
