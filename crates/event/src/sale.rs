@@ -96,7 +96,6 @@ mod tests {
         assert_eq!(Quantity::new(100_000).expect("in range").units(), 100_000);
     }
 
-    /// Nothing but the whole sale is repeated under its key.
     #[test]
     fn a_sale_is_written_as_in_the_assignment() {
         let sale = SaleDraft {
@@ -108,6 +107,7 @@ mod tests {
         assert_eq!(sale.to_string(), "Mouse-Gamer (Cant: 2, $50.00) - Electronica");
     }
 
+    /// Nothing but the whole sale is repeated under its key.
     #[test]
     fn every_field_tells_a_sale_from_another() {
         let of = |category, product: &str, cents, units| SaleDraft {
