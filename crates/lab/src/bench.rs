@@ -47,6 +47,7 @@ pub(crate) use self::measure::{Bench, Demand, Measure};
 use self::memory::Memory;
 use self::open_loop::OpenLoop;
 pub use self::part::{Part, run as run_part};
+pub(crate) use self::publisher::Queue;
 use self::report::Report;
 use self::stores::Stores;
 pub use self::subject::Subject;

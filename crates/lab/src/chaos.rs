@@ -24,7 +24,7 @@ mod setup;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use blackfriday_broker::EventLog;
 use blackfriday_service::Shutdown;
 use blackfriday_terminal::failure::Usage;

@@ -171,12 +171,10 @@ impl Run {
         let sales = self.workload.whole.sales();
         let measure = Measure {
             sales,
-            refused: 0,
             took,
-            latency_ms: None,
-            freshness_ms: None,
             cpu_us: per_sale(&before, &watched.used()?, sales),
             resident_mib: watched.resident_mib(),
+            ..Measure::default()
         };
         Ok((measure, self.check(servers).await?))
     }

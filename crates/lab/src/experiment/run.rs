@@ -14,7 +14,7 @@ use super::origin::{Machine, Origin, programs, workload};
 use super::outcome::{Outcome, metrics};
 use super::results::Path;
 use super::{Arguments, Length};
-use crate::bench::{Fields, Measure, Variant};
+use crate::bench::Fields;
 
 /// Measures whatever is not there yet.
 pub(super) async fn all(arguments: &Arguments) -> Result<()> {
