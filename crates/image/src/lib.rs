@@ -49,6 +49,7 @@ pub enum Command {
 #[derive(clap::Args, Debug)]
 pub struct PushArguments {
     /// A tar in the format of `docker save` or an OCI layout, also compressed by gzip; - for standard input.
+    #[arg(value_name = "FILE")]
     archive: PathBuf,
     /// `host[:port]/path:tag`, one or more.
     #[arg(value_name = "REF", required_unless_present = "dry_run")]
@@ -73,6 +74,7 @@ pub struct PushArguments {
 #[derive(clap::Args, Debug)]
 pub struct MirrorArguments {
     /// `host[:port]` of the registry that gets the copies. The manifests come by standard input.
+    #[arg(value_name = "HOST")]
     registry: String,
     /// The Kustomize component in which the copies take the images' places.
     #[arg(long, value_name = "DIR")]
