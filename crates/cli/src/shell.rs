@@ -63,9 +63,9 @@ mod tests {
     use crate::Cli;
 
     /// What stands for a value in usages: a word that says what is wanted, and never the name of a field.
-    const VALUES: &str = "ACKS BYTES CATEGORY CMD CODE DIR DURATION EXPERIMENT FILE FILE[=NAME:TAG] FILE|REF FILTER FORMAT \
-        HOP HOST HOST:PORT HOST:PORT,… ID KIB KIND LOG MIB MINUTES MS N NAME NAME:TAG OFFSET OS/ARCH PASSWORD PORT PREFIX \
-        PROTOCOL REF ROUTE S SHARE SHELL STORE TOPIC TOPIC,… TOPICS URL WHAT WHERE";
+    const VALUES: &str = "AXIS BYTES CATEGORY CMD CODE DIR DIR|REF DURATION EXPERIMENT FILE FILE[=NAME:TAG] FILE|REF FILTER \
+        FORMAT HOP HOST HOST:PORT HOST:PORT,… ID KIB KIND LOG MIB MINUTES MS N NAME NAME:TAG OFFSET OS/ARCH PASSWORD PORT \
+        PREFIX PROTOCOL REF ROUTE S SHARE SHELL STORE TOPIC TOPIC,… TOPICS URL WHAT WHERE";
 
     fn walk(command: &Command, path: &str, found: &mut Vec<String>) {
         let path = format!("{path} {}", command.get_name());

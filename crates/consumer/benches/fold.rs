@@ -23,12 +23,12 @@ fn main() {
 
 fn records(criterion: &mut Criterion) {
     let records: Vec<_> = (0..RECORDS).map(record).collect();
-    let folded = fold::fold(fold::Kind::Sales, Bounds::default(), records.clone());
+    let folded = fold::fold(fold::Kind::Sales, Bounds::default(), records.clone(), None);
     assert!(folded.rejected.is_empty(), "every record counts");
     let mut group = criterion.benchmark_group("fold");
     group.throughput(Throughput::Elements(RECORDS));
     group.bench_function("500 records", |bencher| {
-        let stage = |records| fold::fold(fold::Kind::Sales, Bounds::default(), records);
+        let stage = |records| fold::fold(fold::Kind::Sales, Bounds::default(), records, None);
         bencher.iter_batched(|| records.clone(), stage, BatchSize::SmallInput);
     });
     group.finish();

@@ -112,7 +112,7 @@ pub struct Arguments {
     growth: Option<Vec<Axis>>,
     /// Instead of all that, the same sales applied to so many stores, each with a group of the partitions, and added up when
     /// read; to 1, 2 and 4 without a number.
-    #[arg(long, value_name = "NUMBER", num_args = 0.., value_parser = clap::value_parser!(u8).range(1..=8),
+    #[arg(long, value_name = "N", num_args = 0.., value_parser = clap::value_parser!(u8).range(1..=8),
           conflicts_with_all = ["rate", "open_loop", "peer", "growth", "only"])]
     stores: Option<Vec<u8>>,
     /// The log.

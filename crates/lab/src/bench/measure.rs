@@ -174,7 +174,6 @@ impl Bench {
         resident_mib.insert("part", number("resident_mib")?);
         Ok(Measure {
             sales: records,
-            refused: 0,
             took: Duration::from_secs_f64(took),
             cpu_us,
             resident_mib,

@@ -169,13 +169,9 @@ impl Run {
         }
         let took = began.elapsed();
         let sales = self.workload.whole.sales();
-        let measure = Measure {
-            sales,
-            took,
-            cpu_us: per_sale(&before, &watched.used()?, sales),
-            resident_mib: watched.resident_mib(),
-            ..Measure::default()
-        };
+        let cpu_us = per_sale(&before, &watched.used()?, sales);
+        let resident_mib = watched.resident_mib();
+        let measure = Measure { sales, took, cpu_us, resident_mib, ..Measure::default() };
         Ok((measure, self.check(servers).await?))
     }
 
