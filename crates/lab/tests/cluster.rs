@@ -142,6 +142,8 @@ async fn an_autoscaler_is_left_as_it_was_also_after_a_load_that_failed() -> Resu
     let result: Value =
         serde_json::from_str(&fs::read_to_string(fixture.0.path().join("out/autoscaler.json"))?)?;
     ensure!(result["workload"] == "sha256:w" && result["turn_s"] == 90.0, "{result:#}");
+    let again = "blackfriday lab autoscaler --rounds 1 --duration 1m30s --kubeconfig \"$KUBECONFIG\"";
+    ensure!(result["command"] == again, "{result:#}");
     for (at, name) in ["one", "autoscaled"].into_iter().enumerate() {
         let variant = &result["variants"][at];
         ensure!(variant["name"] == name && variant["median"]["sales_per_s"] == 900.5, "{result:#}");

@@ -190,9 +190,10 @@ impl Cluster {
     }
 }
 
-/// The images that run, by digest.
+/// The images that run, by digest; a job's that has ended are no part of what is measured.
 fn images(pods: &Value) -> BTreeSet<String> {
-    let pods = pods["items"].as_array().into_iter().flatten();
+    let has_ended = |pod: &&Value| ["Succeeded", "Failed"].iter().any(|end| pod["status"]["phase"] == *end);
+    let pods = pods["items"].as_array().into_iter().flatten().filter(|pod| !has_ended(pod));
     let containers = pods.filter_map(|pod| pod["status"]["containerStatuses"].as_array()).flatten();
     containers.filter_map(|container| Some(container["imageID"].as_str()?.to_owned())).collect()
 }
@@ -236,6 +237,8 @@ mod tests {
         assert_eq!(told, ("2 nodes, amd64", 4, 16_384, "6.1"));
         assert!(super::machine(&json!({"items": []})).is_err());
         let pod = json!({"status": {"containerStatuses": [{"imageID": "r/a@sha256:1"}]}});
-        assert_eq!(images(&json!({"items": [pod, pod, {"status": {}}]})).len(), 1);
+        let mut job = json!({"status": {"phase": "Succeeded"}});
+        job["status"]["containerStatuses"] = json!([{"imageID": "r/load@sha256:2"}]);
+        assert_eq!(images(&json!({"items": [pod, pod, job, {"status": {}}]})).len(), 1);
     }
 }

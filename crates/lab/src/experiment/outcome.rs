@@ -78,7 +78,8 @@ impl Outcome {
         let Origin { programs, workload, machine } = origin;
         let name = experiment.name();
         let (rounds, turn_s) = (length.rounds, length.duration.as_secs_f64());
-        let turn = humantime::format_duration(length.duration);
+        // One word: `1m 30s` would be two.
+        let turn = humantime::format_duration(length.duration).to_string().replace(' ', "");
         let cluster = if experiment.in_cluster().is_some() { " --kubeconfig \"$KUBECONFIG\"" } else { "" };
         let fresh = Self {
             command: format!("blackfriday lab {name} --rounds {rounds} --duration {turn}{cluster}"),

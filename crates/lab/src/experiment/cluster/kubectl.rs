@@ -7,14 +7,16 @@ use anyhow::{Context as _, Result, ensure};
 use blackfriday_terminal::failure::{Denied, Unavailable};
 use blackfriday_terminal::output;
 use serde_json::Value;
-use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
-use tokio::process::{Child, Command};
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
+use tokio::process::{Child, ChildStdout, Command};
 use tokio::time::timeout;
 
 const PROGRAM: &str = "kubectl";
 /// For one command; what waits itself is told a shorter time.
 const LIMIT: Duration = Duration::from_secs(330);
 const FORWARD_LIMIT: Duration = Duration::from_secs(30);
+/// How long undoing waits for an answer: nothing else goes on meanwhile.
+const UNDO_LIMIT: &str = "--request-timeout=30s";
 /// Between two looks at the cluster: `kubectl` costs more than the look.
 const EVERY: Duration = Duration::from_millis(500);
 
@@ -25,6 +27,8 @@ pub(super) struct Kubectl(PathBuf);
 /// A port of a pod on this machine, for as long as this is kept.
 pub(super) struct Forward {
     pub(super) address: SocketAddr,
+    /// It says a line for each connection, and dies of SIGPIPE once nobody could read it.
+    _told: Lines<BufReader<ChildStdout>>,
     _process: Child,
 }
 
@@ -79,6 +83,11 @@ impl Kubectl {
         Ok(undo)
     }
 
+    /// Types this when what it gives goes.
+    pub(super) fn at_the_end(&self, words: &[&str]) -> Undo {
+        Undo { kubectl: self.clone(), words: words.iter().map(|word| (*word).to_owned()).collect() }
+    }
+
     /// Forwards a port of a pod.
     pub(super) async fn forward(&self, namespace: &str, pod: &str, port: u16) -> Result<Forward> {
         let mut command = self.command(&["-n", namespace, "port-forward", pod, &format!(":{port}")]);
@@ -90,7 +99,7 @@ impl Kubectl {
         let line = line.with_context(no_way)?;
         let address =
             line.strip_prefix("Forwarding from ").and_then(|rest| rest.split(' ').next()?.parse().ok());
-        Ok(Forward { address: address.with_context(no_way)?, _process: process })
+        Ok(Forward { address: address.with_context(no_way)?, _told: lines, _process: process })
     }
 
     fn command(&self, words: &[&str]) -> Command {
@@ -103,13 +112,15 @@ impl Kubectl {
 impl Drop for Undo {
     fn drop(&mut self) {
         let mut command = std::process::Command::new(PROGRAM);
-        command.arg("--kubeconfig").arg(&self.kubectl.0).args(&self.words);
+        command.arg("--kubeconfig").arg(&self.kubectl.0).args(&self.words).arg(UNDO_LIMIT);
         let done = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
         if !done.is_ok_and(|status| status.success()) {
             let quoted =
                 |word: &String| if word.starts_with('{') { format!("'{word}'") } else { word.clone() };
             let words: Vec<_> = self.words.iter().map(quoted).collect();
-            output::note(format_args!("not changed back; type: kubectl {}", words.join(" ")));
+            // Without the file it would be another cluster.
+            let (file, words) = (self.kubectl.0.display(), words.join(" "));
+            output::note(format_args!("not changed back; type: kubectl --kubeconfig {file} {words}"));
         }
     }
 }

@@ -4,7 +4,7 @@ use anyhow::{Context as _, Result, ensure};
 use blackfriday_terminal::failure::Unavailable;
 use serde_json::{Value, json};
 
-use super::kubectl::until;
+use super::kubectl::{Undo, until};
 use super::{Cluster, Metrics, NAMESPACE, Turn};
 
 const JOB: &str = "lab-load";
@@ -16,6 +16,8 @@ const CONNECTIONS: &str = "32";
 pub(super) struct Load<'a> {
     cluster: &'a Cluster,
     lasts: Duration,
+    /// No job goes on sending that nobody waits for.
+    _gone: Undo,
 }
 
 impl Cluster {
@@ -26,8 +28,10 @@ impl Cluster {
             .await?;
         let cron_job = self.kubectl.json(&["-n", NAMESPACE, "get", "cronjob", "smoke", "-o", "json"]).await?;
         let job = job(&cron_job, lasts, rate)?;
+        let words = ["-n", NAMESPACE, "delete", "job", JOB, "--ignore-not-found", "--wait=false"];
+        let gone = self.kubectl.at_the_end(&words);
         self.kubectl.run(&["-n", NAMESPACE, "create", "-f", "-"], Some(&job.to_string())).await?;
-        Ok(Load { cluster: self, lasts })
+        Ok(Load { cluster: self, lasts, _gone: gone })
     }
 }
 
@@ -72,18 +76,20 @@ fn job(cron_job: &Value, lasts: Duration, rate: Option<u32>) -> Result<Value> {
 
 /// Out of the JSON that `load` prints last.
 fn turn(log: &str) -> Result<Turn> {
-    let printed = log.lines().rev().find(|line| line.starts_with('{'));
     let last = || {
         Unavailable(format!("the load printed no result: {}", log.lines().next_back().unwrap_or("nothing")))
     };
-    let told: Value = serde_json::from_str(printed.with_context(last)?).with_context(last)?;
+    // Lines of its log may be JSON, too.
+    let is_result = |told: &Value| told["accepted_per_second"].is_number();
+    let result = |line: &str| serde_json::from_str(line).ok().filter(is_result);
+    let told: Value = log.lines().rev().find_map(result).with_context(last)?;
     let of = |pointer: &str| {
         let number = told.pointer(pointer).and_then(Value::as_f64);
         number.with_context(|| format!("the load printed no {pointer}"))
     };
     ensure!(
         of("/unknown")? == 0.0 && told["refused"].as_object().is_some_and(serde_json::Map::is_empty),
-        "not every sale was accepted: {printed:?}"
+        "not every sale was accepted: {told}"
     );
     let metrics = Metrics::from([
         ("sales_per_s".to_owned(), of("/accepted_per_second")?),
@@ -119,7 +125,7 @@ mod tests {
     #[test]
     fn what_was_not_accepted_or_not_told_is_an_error() {
         let told = r#"{"accepted_per_second": 900.5, "refused": {}, "unknown": 0, "latency_ms": {"p50": 3.0, "p99": 9.5}, "run": {"workload": "w"}}"#;
-        let turn = turn(&format!("starting\n{told}\n")).expect("metrics");
+        let turn = turn(&format!("starting\n{told}\n{{\"level\":\"WARN\"}}\n")).expect("metrics");
         assert_eq!((turn.metrics["sales_per_s"], turn.metrics["p99_ms"]), (900.5, 9.5));
         assert_eq!(turn.workload.as_deref(), Some("w"));
         let refused = told.replace("{},", "{\"503\": 2},");
