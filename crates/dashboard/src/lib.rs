@@ -84,6 +84,7 @@ pub async fn run(config: Config, listener: TcpListener, context: Context) -> Res
     let streams = live.streams();
     context.registry.limit("max-streams", config.max_streams, move || *streams.borrow());
     let is_ready = context.readiness.condition("valkey");
+    context.readiness.locate("valkey", config.valkey.url.to_string());
     let mut pings = JoinSet::new();
     pings.spawn(ping(store, move |answers| is_ready.set(answers)));
     if let Some(redis) = redis {

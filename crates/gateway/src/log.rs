@@ -35,7 +35,10 @@ impl Log {
         config.publish.check_batch(batch).map_err(Error::Publisher)?;
         let publisher = Publisher::new(&config.publish, &context.registry).map_err(Error::Publisher)?;
         let [sales, reports] = context.readiness.alternatives(["sales", "weather"]);
-        context.readiness.locate("sales", config.publish.log.servers());
+        // Reports go there, too, unless they have writers: then these are said instead.
+        for name in ["sales", "weather"] {
+            context.readiness.locate(name, config.publish.log.servers());
+        }
         let weather = WeatherWriters::start(&config.writers, context, reports.clone());
         let weather = weather.map_err(Error::Target)?;
         let reports = weather.is_none().then_some(reports);

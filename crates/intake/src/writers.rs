@@ -99,6 +99,18 @@ struct Pools<'a> {
 /// The pools that were started, as long as there are any.
 type Started = Arc<Mutex<Vec<Weak<Shared>>>>;
 
+impl WritersConfig {
+    /// Says where the writers should be, by the names of the conditions that wait for them.
+    fn locate(&self, context: &Context) {
+        context.readiness.locate("writer", self.writer_target.clone());
+        let of_weather = [&self.weather_kafka_target, &self.weather_rabbitmq_target];
+        let of_weather: Vec<_> = of_weather.into_iter().flatten().map(String::as_str).collect();
+        if !of_weather.is_empty() {
+            context.readiness.locate("weather", of_weather.join(" and "));
+        }
+    }
+}
+
 impl Writers {
     /// Reads the targets and begins to look their names up. While neither sales nor weather reports can be taken, the
     /// service is not ready.
@@ -106,7 +118,7 @@ impl Writers {
     /// # Errors
     /// A target is not a list of `host:port`, or a file of TLS cannot be used.
     pub fn start(config: &WritersConfig, context: &Context) -> Result<Self, WritersError> {
-        context.readiness.locate("writer", config.writer_target.clone());
+        config.locate(context);
         let pools = Pools::new(config, context);
         let ways = pools.of_weather()?;
         let own = !ways.is_empty();
@@ -131,7 +143,7 @@ impl WeatherWriters {
         context: &Context,
         condition: Condition,
     ) -> Result<Option<Self>, WritersError> {
-        context.readiness.locate("writer", config.writer_target.clone());
+        config.locate(context);
         let pools = Pools::new(config, context);
         let ways = pools.of_weather()?;
         if ways.is_empty() {
