@@ -1,6 +1,7 @@
 //! What a step of the store costs against a real Valkey: 500 sales of one partition, and of six in one step.
 
 use std::ops::Range;
+use std::process::ExitCode;
 
 use blackfriday_event::{
     Bounds, Category, EventId, KeyWindow, Money, ProductId, Quantity, SALES, Sale, SaleDraft, SaleTally,
@@ -15,14 +16,19 @@ const SALES_OF_A_BATCH: u64 = 500;
 const PRODUCTS: u64 = 400;
 const START_MS: u64 = 1_700_000_000_000;
 
-fn main() {
+fn main() -> ExitCode {
     let mut criterion = Criterion::default().configure_from_args();
     let runtime = Runtime::new().expect("a runtime");
-    match runtime.block_on(Valkey::start()) {
-        Ok(valkey) => apply(&mut criterion, &runtime, &valkey),
-        Err(error) => eprintln!("skipped, nothing is measured without a Valkey: {error}"),
-    }
+    let valkey = match runtime.block_on(Valkey::start()) {
+        Ok(valkey) => valkey,
+        Err(error) => {
+            eprintln!("nothing is measured without a Valkey: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    apply(&mut criterion, &runtime, &valkey);
     criterion.final_summary();
+    ExitCode::SUCCESS
 }
 
 fn apply(criterion: &mut Criterion, runtime: &Runtime, valkey: &Valkey) {
