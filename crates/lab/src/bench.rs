@@ -169,8 +169,12 @@ pub async fn run(arguments: Arguments, shutdown: &Shutdown) -> Result<bool> {
 
 async fn report(arguments: &Arguments) -> Result<Report<'_>> {
     let subjects = arguments.subjects()?;
-    if let Some(too_few) = descriptors::allow(arguments.connections)? {
-        return Err(Usage(format!("--connections {}: {too_few}", arguments.connections)).into());
+    for (flag, connections) in
+        [("--connections", arguments.connections), ("--batch-connections", arguments.batch_connections)]
+    {
+        if let Some(too_few) = descriptors::allow(connections)? {
+            return Err(Usage(format!("{flag} {connections}: {too_few}")).into());
+        }
     }
     output::note("starting the servers and the services");
     let field = Field::start(&Setup { with_api: true, ..arguments.setup() }).await?;

@@ -1,7 +1,9 @@
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
+use blackfriday_terminal::failure::Unavailable;
 
+use super::descriptors;
 use super::field::{Field, Setup};
 use super::measure::{Bench, Demand, Measure};
 use super::subject::Subject;
@@ -22,6 +24,10 @@ impl Fields {
     pub(crate) async fn start(variants: &[Variant]) -> Result<Self> {
         let mut fields = Self(Vec::new());
         for variant in variants {
+            let most = variant.demand.connections.max(variant.demand.batch_connections);
+            if let Some(too_few) = descriptors::allow(most)? {
+                bail!(Unavailable(format!("{}: {most} connections: {too_few}", variant.name)));
+            }
             if fields.0.iter().all(|(setup, _)| *setup != variant.setup) {
                 let field = Field::start(&variant.setup).await.with_context(|| variant.name)?;
                 fields.0.push((variant.setup.clone(), Bench::of(field, Demand::default())));
