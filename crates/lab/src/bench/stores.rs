@@ -169,9 +169,13 @@ impl Run {
         }
         let took = began.elapsed();
         let sales = self.workload.whole.sales();
-        let cpu_us = per_sale(&before, &watched.used()?, sales);
-        let resident_mib = watched.resident_mib();
-        let measure = Measure { sales, took, cpu_us, resident_mib, ..Measure::default() };
+        let measure = Measure {
+            sales,
+            took,
+            cpu_us: per_sale(&before, &watched.used()?, sales),
+            resident_mib: watched.resident_mib(),
+            ..Measure::default()
+        };
         Ok((measure, self.check(servers).await?))
     }
 
