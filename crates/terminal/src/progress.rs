@@ -58,7 +58,7 @@ impl Progress {
     pub fn new(measures: &[(&'static str, Length)]) -> Self {
         let is_shown = stderr().is_terminal();
         let all = MultiProgress::new();
-        let bar = |(name, length): &(&'static str, Length)| all.add(bar(*name, *length));
+        let bar = |(name, length): &(&'static str, Length)| all.add(bar(name, *length));
         let bars = if is_shown { measures.iter().map(bar).collect() } else { Vec::new() };
         let started = Instant::now();
         Self { started, measures: measures.to_vec(), bars, last_line: Mutex::new(started) }
