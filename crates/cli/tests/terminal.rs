@@ -154,9 +154,9 @@ fn what_is_no_gateway_is_told_with_its_first_words() -> Result<()> {
 fn wrong_values_are_told_with_what_is_allowed() -> Result<()> {
     for (words, told) in [
         (&["load", "--url", "127.0.0.1:8080"][..], "http://127.0.0.1:8080"),
-        (&["load", "--sales", "0"], "must be a whole number above 0"),
-        (&["demo", "--sales", "0"], "must be a whole number above 0"),
-        (&["demo", "--rate", "0"], "must be a whole number above 0"),
+        (&["load", "--sales", "0"][..], "must be a whole number above 0"),
+        (&["demo", "--sales", "0"][..], "must be a whole number above 0"),
+        (&["demo", "--rate", "0"][..], "must be a whole number above 0"),
     ] {
         let (code, _, err) = elsewhere(words)?;
         ensure!(code == Some(64) && err.contains(told), "{words:?}: {err}");

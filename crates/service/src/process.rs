@@ -283,7 +283,7 @@ fn chain(error: &dyn Error) -> String {
 
 #[cfg(test)]
 mod tests {
-    use clap::{CommandFactory as _, FromArgMatches as _};
+    use clap::CommandFactory as _;
 
     use super::*;
 
@@ -300,15 +300,15 @@ mod tests {
             #[arg(long, hide_env_values = true)]
             password: Option<String>,
         }
-        let given = |arguments: &[&str]| {
+        let told = |arguments: &[&str]| {
             let mut command = Config::command();
             let matches =
                 command.try_get_matches_from_mut([&["service"], arguments].concat()).expect("right");
-            super::given(&command, &matches)
+            given(&command, &matches)
         };
-        assert_eq!(given(&[]), "all defaults");
+        assert_eq!(told(&[]), "all defaults");
         let some = ["--password", "secret", "--topics", "a,b", "--listen", "127.0.0.1:2"];
-        assert_eq!(given(&some), "--listen=127.0.0.1:2 --topics=a,b --password=…");
+        assert_eq!(told(&some), "--listen=127.0.0.1:2 --topics=a,b --password=…");
     }
 
     #[test]
