@@ -3,14 +3,12 @@
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
-use std::os::unix::ffi::OsStrExt as _;
-use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread;
 
 use anyhow::{Context as _, Result, ensure};
 use console::{measure_text_width, strip_ansi_codes};
-use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::pty::{OpenptFlags, grantpt, ioctl_tiocgptpeer, openpt, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
 use serde_json::{Value, json};
 
@@ -58,12 +56,11 @@ fn answer(stream: TcpStream, status: &str, body: &str) -> Result<()> {
 
 /// The exit code of a command in a terminal of 80 columns, and all that it wrote there.
 fn in_terminal(words: &[&str], variables: &[(&str, &str)]) -> Result<(Option<i32>, String)> {
-    let mut controller = File::from(openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC)?);
+    let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
+    let mut controller = File::from(openpt(flags)?);
     grantpt(&controller)?;
     unlockpt(&controller)?;
-    let name = ptsname(&controller, Vec::new())?;
-    let path = Path::new(std::ffi::OsStr::from_bytes(name.as_bytes()));
-    let terminal = File::options().read(true).write(true).open(path)?;
+    let terminal = File::from(ioctl_tiocgptpeer(&controller, flags)?);
     let size = Winsize { ws_row: 24, ws_col: COLUMNS, ws_xpixel: 0, ws_ypixel: 0 };
     tcsetwinsize(&terminal, size)?;
     let mut command = Command::new(ME);
