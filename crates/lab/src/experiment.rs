@@ -49,7 +49,7 @@ const QUICK_WARM_UP: Duration = Duration::from_secs(2);
     blackfriday lab show oci://registry.example:5000/workloads/friday:lab\n\n\
     Build with --release: a debug build measures itself.\n\
     Exit code 0 if everything was measured and everything that was accepted was counted once, 69 if a program, a server,\n\
-    or something in the cluster is missing."
+    or something in the cluster is missing, 77 if the cluster refuses."
 )]
 pub struct Arguments {
     #[command(subcommand)]

@@ -13,7 +13,7 @@ use blackfriday_registry::artifact::{Content, Kind, Pushed, TITLE, subject};
 use blackfriday_registry::{Reference, RegistryClient};
 use blackfriday_workload::artifact;
 use bytes::Bytes;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::outcome::Outcome;
 use super::results::Results;
@@ -72,8 +72,7 @@ pub(super) async fn pull(registry: &RegistryClient, at: &Reference) -> Result<Pu
     for file in &found.files {
         registry.pull_blob(at, file, &target).await?;
         let text = fs::read(&target).with_context(|| format!("read {}", target.display()))?;
-        let read = std::str::from_utf8(&text).map_err(|error| error.to_string());
-        let read = read.and_then(|text| text.parse::<Outcome>().map_err(|error| format!("{error:#}")));
+        let read = std::str::from_utf8(&text).map_err(|error| error.to_string()).and_then(readable);
         let outcome =
             read.map_err(|reason| KIND.refusal(at, format!("its layer {}: {reason}", file.digest)))?;
         if let Some(twice) = results.insert(outcome.experiment.clone(), outcome) {
@@ -82,6 +81,23 @@ pub(super) async fn pull(registry: &RegistryClient, at: &Reference) -> Result<Pu
     }
     let mut annotations = found.manifest.annotations.unwrap_or_default();
     Ok(Pulled { pinned: found.pinned, workload: annotations.remove(WORKLOAD), results })
+}
+
+/// A result that can be shown: whoever may write into a registry may not command a terminal.
+fn readable(text: &str) -> Result<Outcome, String> {
+    let outcome = text.parse::<Outcome>().map_err(|error| format!("{error:#}"))?;
+    let whole = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    if has_controls(&whole) { Err("a text in it has control characters".to_owned()) } else { Ok(outcome) }
+}
+
+fn has_controls(value: &Value) -> bool {
+    let in_text = |text: &str| text.chars().any(char::is_control);
+    match value {
+        Value::String(text) => in_text(text),
+        Value::Array(all) => all.iter().any(has_controls),
+        Value::Object(all) => all.iter().any(|(name, value)| in_text(name) || has_controls(value)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+    }
 }
 
 fn content(results: &Results) -> Content {
@@ -101,7 +117,7 @@ fn content(results: &Results) -> Content {
 }
 
 /// What the configuration says of a result: when, what and with which sales it was measured.
-fn about(outcome: &Outcome) -> serde_json::Value {
+fn about(outcome: &Outcome) -> Value {
     let Outcome { experiment, finished, programs, workload, .. } = outcome;
     json!({"experiment": experiment, "finished": finished, "programs": programs, "workload": workload})
 }
@@ -131,6 +147,20 @@ mod tests {
             assert!(manifest.contains(part), "{part} in {manifest}");
         }
         assert!(!manifest.contains("created") && !manifest.contains("subject"));
+    }
+
+    #[test]
+    fn a_result_that_commands_a_terminal_is_refused() {
+        let right = example("logs", &[("a", &[1.0]), ("b", &[1.0])]).to_text();
+        readable(&right).expect("a result");
+        for (text, wrong) in [
+            ("which is more", "which\\u001b[2J"),
+            ("Kafka 4.3.1", "Kafka\\n4.3.1"),
+            ("sales_per_s", "sales\\u009b2J"),
+        ] {
+            let refusal = readable(&right.replace(text, wrong)).expect_err(wrong);
+            assert!(refusal.contains("control characters"), "{refusal}");
+        }
     }
 
     #[test]
