@@ -204,5 +204,9 @@ async fn what_is_pushed_wants_a_tag_and_what_it_lies_next_to_must_be_a_workload(
     ensure!(said(&beside).contains("is no workload"), "{}", said(&beside));
     let no_folder = fixture.lab(&["show", &text("nowhere")]).await?;
     ensure!(no_folder.status.code() == Some(64), "{}", said(&no_folder));
+    fs::write(fixture.path("results/other.json"), "{}")?;
+    let damaged = fixture.lab(&["show", &folder]).await?;
+    ensure!(damaged.status.code() == Some(65), "{}", said(&damaged));
+    ensure!(said(&damaged).contains("other.json is not a result"), "{}", said(&damaged));
     Ok(())
 }

@@ -5,7 +5,7 @@ use std::io;
 use std::path::{self, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
-use blackfriday_terminal::failure::Usage;
+use blackfriday_terminal::failure::{DataError, Usage};
 use blackfriday_terminal::file;
 
 use super::declared::Experiment;
@@ -26,7 +26,8 @@ pub(super) fn read(folder: &path::Path) -> Result<Results> {
         if path.extension().is_some_and(|extension| extension == "json") {
             let text = fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))?;
             let outcome = text.parse::<Outcome>();
-            let outcome = outcome.with_context(|| format!("{} is not a result", path.display()))?;
+            let damaged = || DataError(format!("{} is not a result", path.display()));
+            let outcome = outcome.with_context(damaged)?;
             results.insert(outcome.experiment.clone(), outcome);
         }
     }
@@ -48,7 +49,7 @@ impl Path {
         match fs::read_to_string(&self.0) {
             Ok(text) => {
                 let read = text.parse::<Outcome>().map(Some);
-                read.with_context(|| format!("{self} is not a result: --again measures anew"))
+                read.with_context(|| DataError(format!("{self} is not a result: --again measures anew")))
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error).with_context(|| format!("read {self}")),

@@ -17,7 +17,7 @@ const SCHEME: &str = "oci://";
 #[command(after_help = "Examples:\n  \
     blackfriday lab show docs/lab\n  \
     blackfriday lab show oci://registry.example:5000/workloads/friday:lab --out results\n\n\
-    Exit code 64 if there is no such folder or result, 65 if what a registry has are no results or damaged,\n\
+    Exit code 64 if there is no such folder or result, 65 if what is there are no results or damaged,\n\
     69 if it is not there or the registry cannot be reached, 77 if the registry refuses.")]
 pub(super) struct Arguments {
     /// A folder of results, or `oci://host[:port]/path` with a tag or a digest.
