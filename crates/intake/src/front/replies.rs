@@ -30,7 +30,7 @@ const JSON: (http::HeaderName, HeaderValue) =
     (header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
 
 pub(super) fn answer(mut outcome: EventOutcome, span: Option<&Span>) -> Response {
-    if is_planted(Planted::RefusalOfWritten) && outcome.as_ref().is_ok_and(is_one_in_sixteen) {
+    if is_planted(Planted::RefusalOfWritten) && outcome.as_ref().is_ok_and(is_one_in_four) {
         outcome = Err(Refusal::new(ErrorCode::Unavailable, "planted"));
     }
     if let Some(span) = span {
@@ -42,8 +42,8 @@ pub(super) fn answer(mut outcome: EventOutcome, span: Option<&Span>) -> Response
     }
 }
 
-fn is_one_in_sixteen(id: &EventId) -> bool {
-    id.as_bytes().last().is_some_and(|last| last.is_multiple_of(16))
+fn is_one_in_four(id: &EventId) -> bool {
+    id.as_bytes().last().is_some_and(|last| last.is_multiple_of(4))
 }
 
 /// `own`: the key of a report that came without one.
