@@ -178,7 +178,7 @@ impl Task<'_> {
 /// Forwards in one round, backwards in the next.
 fn turns(variants: usize, round: u32) -> Vec<usize> {
     let mut turns: Vec<_> = (0..variants).collect();
-    if round % 2 == 0 {
+    if round.is_multiple_of(2) {
         turns.reverse();
     }
     turns
