@@ -187,7 +187,7 @@ impl Demo {
             .collect();
         let (title, seed) = (&traffic.workload().title, traffic.seed());
         let told = format!("{title}: {}, seed {seed}", what.join(", and "));
-        if arguments.json { output::note(told) } else { output::line(told) }
+        if arguments.json { output::note(told) } else { output::prose(told) }
     }
 
     /// Follows what is sent first on its first way.

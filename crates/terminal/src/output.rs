@@ -8,7 +8,7 @@ use std::io::{self, Write as _};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use comfy_table::ContentArrangement;
-use console::style;
+use console::{Term, measure_text_width, style};
 use indicatif::HumanCount;
 
 static CLOSED: AtomicBool = AtomicBool::new(false);
@@ -21,6 +21,32 @@ pub fn line(text: impl Display) {
     if writeln!(io::stdout().lock(), "{text}").is_err() {
         CLOSED.store(true, Ordering::Relaxed);
     }
+}
+
+/// Writes prose: on a terminal in lines that end between words, elsewhere in one.
+pub fn prose(text: impl Display) {
+    let terminal = Term::stdout();
+    let columns = if terminal.is_term() { usize::from(terminal.size().1) } else { usize::MAX };
+    line(wrapped(&text.to_string(), columns));
+}
+
+fn wrapped(text: &str, columns: usize) -> String {
+    let mut lines = String::new();
+    let mut taken = 0;
+    for word in text.split(' ') {
+        let width = measure_text_width(word);
+        let fits = taken + 1 + width <= columns;
+        lines.push_str(if taken == 0 {
+            ""
+        } else if fits {
+            " "
+        } else {
+            "\n"
+        });
+        taken = if taken > 0 && fits { taken + 1 + width } else { width };
+        lines.push_str(word);
+    }
+    lines
 }
 
 /// Whether standard output has no reader any more, as in `blackfriday tail | head`.
@@ -107,6 +133,15 @@ mod tests {
         assert_eq!((&*grouped(1_234_567), &*rounded(1234.5), &*rounded(-1.0)), ("1,234,567", "1,235", "0"));
         assert_eq!(count(1, "event", "events"), "1 event");
         assert_eq!(count(1_000, "event", "events"), "1,000 events");
+    }
+
+    #[test]
+    fn prose_is_wrapped_between_words() {
+        let green = style("holds").green().force_styling(true).to_string();
+        let told = format!("{green}: all of it is there");
+        assert_eq!(wrapped(&told, 13), format!("{green}: all of\nit is there"));
+        assert_eq!(wrapped(&told, usize::MAX), told);
+        assert_eq!(wrapped("a-word-that-is-long is", 8), "a-word-that-is-long\nis");
     }
 
     #[test]

@@ -86,7 +86,7 @@ impl Proofs {
         if self.hold() {
             let both = if self.logs.is_some() { "; what is for both logs is in both" } else { "" };
             let holds = output::good("holds");
-            output::line(format_args!(
+            output::prose(format_args!(
                 "{holds}: every accepted event is in its log, and every key of the stores is what the logs add up to{both}"
             ));
         }
