@@ -73,6 +73,7 @@ in
     (fileset.difference (fileset.fileFilter (file: file.hasExt "md") root) ../nix)
     ../LICENSE
     ../docs/page.png
+    ../docs/terminal.svg
     ../dev
     ../k8s/generate.sh
     ../k8s/operators/fetch.sh
