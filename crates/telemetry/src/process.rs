@@ -16,45 +16,22 @@ const PAGE_BYTES: u64 = 4096;
 
 impl Collector for ProcessCollector {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let mut put = |name, help, metric: &dyn EncodeMetric| {
+            metric.encode(encoder.encode_descriptor(name, help, None, metric.metric_type())?)
+        };
+        let gauge = |value: Option<i64>| ConstGauge::new(value.unwrap_or(i64::MAX));
         if let Some(bytes) = resident_bytes() {
-            let gauge = ConstGauge::new(i64::try_from(bytes).unwrap_or(i64::MAX));
-            let name = "process_resident_memory_bytes";
-            gauge.encode(encoder.encode_descriptor(
-                name,
-                "Resident memory size",
-                None,
-                gauge.metric_type(),
-            )?)?;
+            put("process_resident_memory_bytes", "Resident memory size", &gauge(bytes.try_into().ok()))?;
         }
         if let Some(seconds) = cpu_seconds() {
-            let counter = ConstCounter::new(seconds);
-            let name = "process_cpu_seconds";
-            counter.encode(encoder.encode_descriptor(
-                name,
-                "User and system CPU time spent",
-                None,
-                counter.metric_type(),
-            )?)?;
+            put("process_cpu_seconds", "User and system CPU time spent", &ConstCounter::new(seconds))?;
         }
         if let Some(seconds) = start_seconds() {
-            let gauge = ConstGauge::new(seconds);
-            let name = "process_start_time_seconds";
-            gauge.encode(encoder.encode_descriptor(
-                name,
-                "When the process began, since the Unix epoch",
-                None,
-                gauge.metric_type(),
-            )?)?;
+            let help = "When the process began, since the Unix epoch";
+            put("process_start_time_seconds", help, &ConstGauge::new(seconds))?;
         }
         if let Some(open) = open_fds() {
-            let gauge = ConstGauge::new(i64::try_from(open).unwrap_or(i64::MAX));
-            let name = "process_open_fds";
-            gauge.encode(encoder.encode_descriptor(
-                name,
-                "Open file descriptors",
-                None,
-                gauge.metric_type(),
-            )?)?;
+            put("process_open_fds", "Open file descriptors", &gauge(open.try_into().ok()))?;
         }
         Ok(())
     }
