@@ -103,19 +103,19 @@ impl Pair {
 }
 
 impl Tally {
-    /// What became of a request's events; `said` by its answer, which is asked for only if it is the first of its kind.
-    pub(crate) fn add(&mut self, outcomes: &[Outcome], said: impl Fn() -> String) {
-        let said = || Said { at: Instant::now(), text: said() };
+    /// What became of a request's events; what was `said` of one is asked for only if it is the first of its kind.
+    pub(crate) fn add(&mut self, outcomes: &[Outcome], said: impl Fn(&Outcome) -> String) {
+        let said = |outcome| Said { at: Instant::now(), text: said(outcome) };
         for outcome in outcomes {
             match outcome {
                 Outcome::Accepted(_) => self.accepted += 1,
                 Outcome::Unknown { status, .. } => {
                     *self.unknown.entry(*status).or_default() += 1;
-                    self.first_unknown.get_or_insert_with(said);
+                    self.first_unknown.get_or_insert_with(|| said(outcome));
                 }
                 Outcome::Refused { status, .. } => {
                     *self.refused.entry(*status).or_default() += 1;
-                    self.first_refused.get_or_insert_with(said);
+                    self.first_refused.get_or_insert_with(|| said(outcome));
                 }
             }
         }

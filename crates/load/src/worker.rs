@@ -36,13 +36,17 @@ pub(crate) async fn run(
         let body = Bytes::from(plan.body(&drafts));
         let Some(intended) = schedule.turn().await else { break };
         let sent = Instant::now();
-        let Answered { outcomes, was_sent, last } = request(&plan, &mut connection, &ticket, body).await;
+        let Answered { outcomes, was_sent, unknown, last } =
+            request(&plan, &mut connection, &ticket, body).await;
         let from_sending = was_sent.then(|| sent.elapsed());
         latencies.record(ticket.number, ticket.count, intended.elapsed(), from_sending);
         if !was_sent {
             sleep(RECONNECT_PAUSE).await;
         }
-        tally.add(&outcomes, || said(&last));
+        tally.add(&outcomes, |outcome| match (outcome, &unknown) {
+            (Outcome::Unknown { .. }, Some(unknown)) => unknown.clone(),
+            _ => said(&last),
+        });
         let accepted = outcomes.iter().filter(|outcome| matches!(outcome, Outcome::Accepted(_))).count();
         plan.accepted.fetch_add(accepted as u64, Ordering::Relaxed);
         if let Some(receipts) = &mut receipts {
@@ -61,6 +65,8 @@ struct Answered {
     outcomes: Vec<Outcome>,
     /// Whether it was sent at all.
     was_sent: bool,
+    /// What the first try said that left something unknown: later ones do not change that.
+    unknown: Option<String>,
     /// The last try.
     last: Exchange,
 }
@@ -69,17 +75,20 @@ struct Answered {
 async fn request(plan: &Plan, connection: &mut Connection, ticket: &Ticket, body: Bytes) -> Answered {
     let key = plan.key(ticket);
     let mut known: Option<Vec<Outcome>> = None;
-    let mut was_sent = false;
+    let (mut was_sent, mut unknown) = (false, None);
     for tries in 1.. {
         let exchange = connection.post(body.clone(), key.as_ref().map(IdempotencyKey::as_str)).await;
         was_sent |= !matches!(exchange, Exchange::NotSent(_));
         let now = outcomes(plan.route, ticket.count, &exchange);
+        if now.iter().any(|outcome| matches!(outcome, Outcome::Unknown { .. })) {
+            unknown.get_or_insert_with(|| said(&exchange));
+        }
         let all: Vec<_> = match known {
             None => now,
             Some(known) => known.into_iter().zip(now).map(|(known, now)| known.then(now)).collect(),
         };
         if tries > plan.retries || !all.iter().any(|outcome| outcome.may_change()) {
-            return Answered { outcomes: all, was_sent, last: exchange };
+            return Answered { outcomes: all, was_sent, unknown, last: exchange };
         }
         known = Some(all);
         sleep(exchange.retry_after().unwrap_or_default().max(RETRY_PAUSE * tries)).await;
