@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use blackfriday_terminal::arguments::positive;
+use blackfriday_service::positive;
 use url::Url;
 
 use crate::request::Route;
@@ -33,7 +33,7 @@ pub struct Arguments {
           value_parser = clap::value_parser!(u64).range(1..=10_000))]
     pub(crate) batch_size: u64,
     /// Sales or weather reports per second, whatever the answers (open loop); without it as many as are answered (closed loop).
-    #[arg(long, value_name = "N", value_parser = positive)]
+    #[arg(long, value_name = "N", value_parser = positive::<u64>)]
     pub(crate) rate: Option<u64>,
     /// Let the rate follow the workload's arrival curve, with `--rate` as its mean.
     #[arg(long, requires = "rate")]
@@ -43,7 +43,7 @@ pub struct Arguments {
           value_parser = clap::value_parser!(u64).range(1..=20_000))]
     pub(crate) connections: u64,
     /// Stop after this many sales or weather reports.
-    #[arg(long = "sales", value_name = "N", visible_alias = "reports", value_parser = positive)]
+    #[arg(long = "sales", value_name = "N", visible_alias = "reports", value_parser = positive::<u64>)]
     pub(crate) events: Option<u64>,
     /// Stop after this time; 10 s if neither this nor `--sales` is given. With `--rate`, what no connection was free for
     /// is sent late, for the time of one answer at the most.

@@ -25,7 +25,7 @@ pub use blackfriday_telemetry::access::Secret;
 pub use accept::{Accepted, Acceptor};
 pub use bind::{BindError, bind};
 pub use body::{BodyBudget, BodyError, BodyLimits, BudgetFull, Room, read_body};
-pub use limits::HttpLimits;
+pub use limits::{HttpLimits, positive};
 pub use problem::{FieldProblem, Kind, Problem};
 pub use process::{Context, Failure, ProcessConfig, ServiceConfig, main_with, raise_fd_limit};
 pub use readiness::{Condition, Readiness};

@@ -1,3 +1,4 @@
+use std::str::FromStr;
 use std::time::Duration;
 
 /// What one HTTP server takes at the most.
@@ -7,17 +8,17 @@ pub struct HttpLimits {
     /// Open connections; one more is answered with 503 and closed.
     #[arg(long = "http-max-connections", value_name = "N", env = "BLACKFRIDAY_HTTP_MAX_CONNECTIONS",
           default_value_t = 8192,
-          value_parser = positive)]
+          value_parser = positive::<usize>)]
     pub max_connections: usize,
     /// Requests in flight; one more is answered with 429.
     #[arg(long = "http-max-in-flight", value_name = "N", env = "BLACKFRIDAY_HTTP_MAX_IN_FLIGHT",
           default_value_t = 4096,
-          value_parser = positive)]
+          value_parser = positive::<usize>)]
     pub max_in_flight: usize,
     /// Bytes of a body; one more is answered with 413.
     #[arg(long = "http-max-body-bytes", value_name = "BYTES", env = "BLACKFRIDAY_HTTP_MAX_BODY_BYTES",
           default_value_t = 8 << 20,
-          value_parser = positive)]
+          value_parser = positive::<usize>)]
     pub max_body_bytes: usize,
     /// Milliseconds for the head of a request, counted from its first byte; then the connection is closed.
     #[arg(long = "http-header-read-timeout-ms", value_name = "MS",
@@ -98,6 +99,11 @@ impl Default for HttpLimits {
     }
 }
 
-fn positive(text: &str) -> Result<usize, String> {
-    text.parse().ok().filter(|n| *n > 0).ok_or_else(|| "must be a whole number above 0".to_owned())
+/// The value of an argument: a whole number above 0.
+///
+/// # Errors
+/// It is another text.
+pub fn positive<N: FromStr + PartialOrd + From<u8>>(text: &str) -> Result<N, String> {
+    let number = text.parse().ok().filter(|number| *number > N::from(0));
+    number.ok_or_else(|| "must be a whole number above 0".to_owned())
 }

@@ -5,7 +5,6 @@
 //! came from a registry, is damaged or of another kind; 69 Kafka, Valkey, the gateway or a registry cannot be reached; 70 a
 //! defect; 74 a file cannot be written; 77 a server refuses; 130 a signal ended it before it was done.
 
-pub mod arguments;
 pub mod failure;
 pub mod file;
 pub mod output;

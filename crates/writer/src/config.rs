@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use blackfriday_publish::PublishConfig;
 use blackfriday_service::tls::ServerTls;
-use blackfriday_service::{ProcessConfig, ServiceConfig};
+use blackfriday_service::{ProcessConfig, ServiceConfig, positive};
 use blackfriday_telemetry::access::SettingFile;
 use clap::Parser;
 
@@ -84,7 +84,7 @@ pub struct Tls {
 pub struct Limits {
     /// Open connections; one more is closed.
     #[arg(long, value_name = "N", env = "BLACKFRIDAY_WRITER_MAX_CONNECTIONS", default_value_t = 1_024,
-          value_parser = positive)]
+          value_parser = positive::<usize>)]
     pub max_connections: usize,
     /// Calls in flight on one connection; more wait.
     #[arg(long, value_name = "N", env = "BLACKFRIDAY_WRITER_MAX_STREAMS", default_value_t = 1_024,
@@ -92,15 +92,15 @@ pub struct Limits {
     pub max_streams: u32,
     /// Calls in flight on all connections; more are refused.
     #[arg(long, value_name = "N", env = "BLACKFRIDAY_WRITER_MAX_CALLS", default_value_t = 4_096,
-          value_parser = positive)]
+          value_parser = positive::<usize>)]
     pub max_calls: usize,
     /// Sales in one batch call; more are refused.
     #[arg(long, value_name = "N", env = "BLACKFRIDAY_WRITER_MAX_BATCH_SALES", default_value_t = 10_000,
-          value_parser = positive)]
+          value_parser = positive::<usize>)]
     pub max_batch_sales: usize,
     /// Bytes of one call; more are refused.
     #[arg(long, value_name = "BYTES", env = "BLACKFRIDAY_WRITER_MAX_MESSAGE_BYTES",
-          default_value_t = 8 << 20, value_parser = positive)]
+          default_value_t = 8 << 20, value_parser = positive::<usize>)]
     pub max_message_bytes: usize,
     /// KiB that all calls hold together: of each call what has arrived of it beyond 16 KiB, and a batch's answer until its
     /// client has taken it; more are refused.
@@ -136,10 +136,6 @@ impl Limits {
     pub(crate) fn drain_timeout(&self) -> Duration {
         Duration::from_millis(self.drain_timeout_ms)
     }
-}
-
-fn positive(text: &str) -> Result<usize, String> {
-    text.parse().ok().filter(|n| *n > 0).ok_or_else(|| "must be a whole number above 0".to_owned())
 }
 
 impl ServiceConfig for Config {

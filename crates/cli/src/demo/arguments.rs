@@ -8,8 +8,8 @@ use anyhow::Result;
 use blackfriday_broker::EventLog;
 use blackfriday_dashboard::{Currency, category_of_student_id};
 use blackfriday_load::SourceArguments;
+use blackfriday_service::positive;
 use blackfriday_stack::PortChoice;
-use blackfriday_terminal::arguments::positive;
 use blackfriday_workload::{Source, Workload};
 
 use crate::pipeline::{Environment, Path, Place, Places, Shape, StoreKind, listen, paths};
@@ -30,18 +30,18 @@ use crate::usual;
 pub struct Arguments {
     /// Sales to send.
     #[arg(long, value_name = "N", default_value_t = 100_000,
-          value_parser = positive)]
+          value_parser = positive::<u64>)]
     pub(super) sales: u64,
     /// Mean sales per second; the arrival curve is above and below it.
     #[arg(long, value_name = "N", conflicts_with = "duration",
-          value_parser = positive)]
+          value_parser = positive::<u64>)]
     pub(super) rate: Option<u64>,
     /// Length of the sale.
     #[arg(long, value_name = "DURATION", default_value = "20s", value_parser = humantime::parse_duration)]
     pub(super) duration: Duration,
     /// Weather reports to send meanwhile, each to both logs.
     #[arg(long, value_name = "N", default_value_t = 3_000,
-          value_parser = positive)]
+          value_parser = positive::<u64>)]
     pub(super) reports: u64,
     /// Send no weather: only what sales need is started.
     #[arg(long, conflicts_with_all = ["weather_only", "reports"])]
