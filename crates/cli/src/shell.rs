@@ -1,6 +1,6 @@
 //! What a shell and `man` want to know of the commands, made from their definitions.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 use blackfriday_terminal::failure::FileError;
@@ -45,13 +45,9 @@ pub(crate) fn manual(arguments: &ManArguments, blackfriday: Command) -> Result<(
     let failed = || FileError(format!("cannot write manual pages into {}", folder.display()));
     std::fs::create_dir_all(folder).with_context(failed)?;
     for command in std::iter::once(blackfriday).chain(services()) {
-        write(command, folder).with_context(failed)?;
+        clap_mangen::generate_to(command, folder).with_context(failed)?;
     }
     Ok(())
-}
-
-fn write(command: Command, folder: &Path) -> std::io::Result<()> {
-    clap_mangen::generate_to(command, folder)
 }
 
 #[cfg(test)]
