@@ -13,7 +13,6 @@ mod images;
 mod nodes;
 mod object;
 mod probe;
-mod quantity;
 mod quota;
 mod registry;
 mod render;

@@ -177,8 +177,8 @@ fn missing(program: &str) -> Unavailable {
     Unavailable(format!("run {program} (`nix develop` has it, with all else that deploy needs)"))
 }
 
-/// Sorts a failure by what kubectl says.
-fn refusal(command: &str, stderr: &str) -> anyhow::Error {
+/// A failure of this command, sorted by what kubectl says: refused by the cluster, or not there.
+pub fn refusal(command: &str, stderr: &str) -> anyhow::Error {
     let why = last_lines(stderr);
     let said = stderr.to_ascii_lowercase();
     if said.contains("(forbidden)") || said.contains("unauthorized") || said.contains("must be logged in") {

@@ -37,8 +37,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     (
         "lab",
         &[
-            "event", "proto", "broker", "receipts", "registry", "service", "stack", "store", "terminal",
-            "verify", "workload",
+            "cluster", "event", "proto", "broker", "receipts", "registry", "service", "stack", "store",
+            "terminal", "verify", "workload",
         ],
     ),
     ("cli", ANY),

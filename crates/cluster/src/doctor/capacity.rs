@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::object::{Answer, List, Node, Object, Pod, Resources};
-use super::quantity::Amount;
 use super::report::Check;
+use crate::quantity::Amount;
 
 /// What KubeVirt's own processes take in addition to a small guest, about:
 /// <https://kubevirt.io/user-guide/compute/node_overcommit/>.

@@ -6,8 +6,8 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::quantity::Amount;
 use super::report::Check;
+use crate::quantity::Amount;
 
 /// What the cluster says when it is asked for something.
 #[derive(Debug, Clone)]

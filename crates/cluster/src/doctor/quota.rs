@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::capacity::Need;
 use super::object::{Answer, List, Object};
-use super::quantity::Amount;
 use super::report::Check;
+use crate::quantity::Amount;
 
 const NAME: &str = "quota";
 /// What is compared, by the names that a quota may give it.

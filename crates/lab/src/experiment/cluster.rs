@@ -10,13 +10,13 @@ mod autoscaler;
 mod kubectl;
 mod load;
 mod machine;
-mod quantity;
 mod recommendations;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
+use blackfriday_cluster::quantity::thousandths;
 use blackfriday_terminal::failure::Unavailable;
 use serde_json::Value;
 
@@ -205,8 +205,8 @@ fn machine(nodes: &Value) -> Result<Machine> {
     let (mut cores, mut memory) = (0.0, 0.0);
     for node in nodes {
         let capacity = &node["status"]["capacity"];
-        cores += quantity::of(&capacity["cpu"]).context("the CPUs of a node")?;
-        memory += quantity::of(&capacity["memory"]).context("the memory of a node")?;
+        cores += amount(&capacity["cpu"]).context("the CPUs of a node")?;
+        memory += amount(&capacity["memory"]).context("the memory of a node")?;
     }
     let info = &nodes[0]["status"]["nodeInfo"];
     let of = |name: &str| info[name].as_str().unwrap_or("?").to_owned();
@@ -218,6 +218,14 @@ fn machine(nodes: &Value) -> Result<Machine> {
     let (cores, memory_mib) = (cores as usize, (memory / MIB) as u64);
     let processor = format!("{} nodes, {}", nodes.len(), of("architecture"));
     Ok(Machine { processor, cores, memory_mib, kernel: of("kernelVersion") })
+}
+
+/// Cores, or bytes, of a quantity as Kubernetes writes it.
+fn amount(quantity: &Value) -> Result<f64> {
+    let text = quantity.as_str().map_or_else(|| quantity.to_string(), str::to_owned);
+    let thousandths = thousandths(&text).with_context(|| format!("{text} is not a quantity"))?;
+    #[expect(clippy::cast_precision_loss, reason = "a measurement")]
+    Ok(thousandths as f64 / 1_000.0)
 }
 
 #[cfg(test)]

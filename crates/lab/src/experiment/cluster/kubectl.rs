@@ -4,7 +4,8 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use blackfriday_terminal::failure::{Denied, Unavailable};
+use blackfriday_cluster::refusal;
+use blackfriday_terminal::failure::Unavailable;
 use blackfriday_terminal::output;
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
@@ -62,7 +63,7 @@ impl Kubectl {
         if output.status.success() {
             return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
         }
-        Err(refusal(words, &String::from_utf8_lossy(&output.stderr)))
+        Err(refusal(&format!("kubectl {}", words.join(" ")), &String::from_utf8_lossy(&output.stderr)))
     }
 
     /// The JSON that it prints.
@@ -129,16 +130,6 @@ fn missing() -> Unavailable {
     Unavailable("run kubectl (`nix develop` has it)".to_owned())
 }
 
-fn refusal(words: &[&str], stderr: &str) -> anyhow::Error {
-    let why = stderr.trim();
-    let said = why.to_ascii_lowercase();
-    let told = format!("kubectl {}: {why}", words.join(" "));
-    if ["(forbidden)", "unauthorized", "must be logged in"].iter().any(|word| said.contains(word)) {
-        return Denied(told).into();
-    }
-    Unavailable(told).into()
-}
-
 /// Waits until something is so, with a word on what it is.
 pub(super) async fn until(
     limit: Duration,
@@ -151,20 +142,4 @@ pub(super) async fn until(
         tokio::time::sleep(EVERY).await;
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use blackfriday_terminal::failure::exit_code;
-
-    use super::*;
-
-    #[test]
-    fn refusals_are_told_from_absence() {
-        let code = |said| exit_code(&refusal(&["get", "pods"], said), &[]);
-        assert_eq!(code("Error from server (Forbidden): pods is forbidden"), 77);
-        assert_eq!(code("error: You must be logged in to the server (Unauthorized)"), 77);
-        assert_eq!(code("The connection to the server 10.0.0.1:6443 was refused"), 69);
-        assert!(refusal(&["get", "pods"], "no\n").to_string().contains("kubectl get pods: no"));
-    }
 }

@@ -4,7 +4,7 @@ use anyhow::{Context as _, Result, ensure};
 use blackfriday_terminal::failure::Unavailable;
 use serde_json::Value;
 
-use super::{Cluster, MIB, Metrics, NAMESPACE, quantity};
+use super::{Cluster, MIB, Metrics, NAMESPACE, amount};
 
 pub(super) const RECOMMENDED: &str = "recommended";
 
@@ -65,7 +65,7 @@ fn requests(deployment: &Value, of: &[Value]) -> Result<Vec<Value>> {
 
 fn add(metrics: &mut Metrics, target: &str, resources: &[Value]) -> Result<()> {
     let sum = |name: &str| -> Result<f64> {
-        resources.iter().map(|each| quantity::of(&each[name]).with_context(|| name.to_owned())).sum()
+        resources.iter().map(|each| amount(&each[name]).with_context(|| name.to_owned())).sum()
     };
     metrics.insert(format!("cpu_m.{target}"), sum("cpu")? * 1000.0);
     metrics.insert(format!("mib.{target}"), sum("memory")? / MIB);

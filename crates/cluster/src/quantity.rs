@@ -28,35 +28,35 @@ const SUFFIXES: [(&str, u128, i32); 16] = [
 
 /// What a pod asks for, or what a node has left.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Amount {
-    pub(super) cpu_millis: u64,
-    pub(super) memory: u64,
+pub(crate) struct Amount {
+    pub(crate) cpu_millis: u64,
+    pub(crate) memory: u64,
 }
 
 impl Amount {
     /// Of requests, or of what is allocatable. What cannot be read counts as nothing.
-    pub(super) fn of(quantities: &BTreeMap<String, String>) -> Self {
+    pub(crate) fn of(quantities: &BTreeMap<String, String>) -> Self {
         let thousandths = |name: &str| quantities.get(name).and_then(|text| thousandths(text)).unwrap_or(0);
         let most = |amount: u128| amount.try_into().unwrap_or(u64::MAX);
         Self { cpu_millis: most(thousandths("cpu")), memory: most(thousandths("memory").div_ceil(1_000)) }
     }
 
-    pub(super) fn times(self, count: u64) -> Self {
+    pub(crate) fn times(self, count: u64) -> Self {
         Self { cpu_millis: self.cpu_millis.saturating_mul(count), memory: self.memory.saturating_mul(count) }
     }
 
-    pub(super) fn max(self, other: Self) -> Self {
+    pub(crate) fn max(self, other: Self) -> Self {
         Self { cpu_millis: self.cpu_millis.max(other.cpu_millis), memory: self.memory.max(other.memory) }
     }
 
-    pub(super) fn without(self, other: Self) -> Self {
+    pub(crate) fn without(self, other: Self) -> Self {
         Self {
             cpu_millis: self.cpu_millis.saturating_sub(other.cpu_millis),
             memory: self.memory.saturating_sub(other.memory),
         }
     }
 
-    pub(super) fn fits(self, free: Self) -> bool {
+    pub(crate) fn fits(self, free: Self) -> bool {
         self.cpu_millis <= free.cpu_millis && self.memory <= free.memory
     }
 }
@@ -87,7 +87,7 @@ impl fmt::Display for Amount {
 }
 
 /// A quantity in thousandths, rounded up; the largest number that there is for one beyond it.
-fn thousandths(text: &str) -> Option<u128> {
+pub fn thousandths(text: &str) -> Option<u128> {
     let text = text.strip_prefix('+').unwrap_or(text);
     let is_of_suffix = |c: char| !(c.is_ascii_digit() || c == '.');
     let (number, suffix) = text.split_at(text.find(is_of_suffix).unwrap_or(text.len()));
