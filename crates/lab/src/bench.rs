@@ -41,7 +41,7 @@ use blackfriday_terminal::output;
 use clap::builder::ArgPredicate;
 
 pub(crate) use self::field::{Acks, Field, Setup};
-pub(crate) use self::fields::{Fields, Variant};
+pub(crate) use self::fields::{Fields, Variant, turns};
 use self::growth::{Axis, Growth};
 pub(crate) use self::measure::{Bench, Demand, Measure};
 use self::memory::Memory;

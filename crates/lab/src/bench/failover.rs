@@ -11,21 +11,19 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use blackfriday_stack::{Valkey, ValkeyGroup};
-use serde_json::json;
 use tokio::time::{Instant, sleep};
-use uuid::Uuid;
 
 use super::client::{Answered, histogram, send};
 use super::field::Field;
+use super::freshness::{Reader, sell};
 use super::measure::{Bench, Measure, quantiles};
 use super::subject::Subject;
-use crate::client::post;
 use crate::service::Service;
 
 /// Sales come in for so long before the primary dies.
 const BEFORE: Duration = Duration::from_secs(1);
-/// Between two looks at the store: what is told is late by at most so much.
-const LOOK: Duration = Duration::from_millis(2);
+/// The price of what is sold then.
+const CENTS: u64 = 100;
 /// Before counting counts as stopped, and until the servers are again what they were.
 const LIMIT: Duration = Duration::from_secs(60);
 
@@ -77,7 +75,7 @@ impl Field {
         let Some(group) = self.group() else {
             self.store.kill()?;
             let died = Instant::now();
-            let product = sell(gateway).await?;
+            let product = sell(gateway, CENTS).await?;
             self.store.restart().await?;
             until_readable(&self.store, &product, died).await?;
             return Ok(Recovery { took: died.elapsed(), accepted: 1 });
@@ -85,7 +83,7 @@ impl Field {
         let (lost, other) = roles(group).await?;
         lost.kill()?;
         let died = Instant::now();
-        let product = sell(gateway).await?;
+        let product = sell(gateway, CENTS).await?;
         // It has what is sold now only once it is written to.
         until_readable(other, &product, died).await?;
         let took = died.elapsed();
@@ -102,23 +100,12 @@ async fn roles(group: &ValkeyGroup) -> Result<(&Arc<Valkey>, &Arc<Valkey>)> {
     Ok((primary, replica))
 }
 
-/// Sells one of a product that nobody sold before.
-async fn sell(gateway: SocketAddr) -> Result<String> {
-    let product = format!("F-{}", Uuid::now_v7().simple());
-    let sale = json!({"categoria": "Hogar", "producto_id": product, "precio": 1.0, "cantidad_vendida": 1});
-    let answer = post(gateway, "/venta", sale.to_string()).await?;
-    ensure!(answer.status.as_u16() == 202, "a sale was answered with {}", answer.status);
-    Ok(product)
-}
-
 async fn until_readable(store: &Valkey, product: &str, since: Instant) -> Result<()> {
-    let has_it = async || {
-        let score = store.command(&["ZSCORE", "ranking:global", product]).await;
-        score.is_ok_and(|score| !score.is_empty())
-    };
-    while !has_it().await {
+    let reader = Reader::Store(store);
+    // A store that is away has nothing yet.
+    while !reader.has(product, CENTS).await.unwrap_or(false) {
         ensure!(since.elapsed() < LIMIT, "a sale was not readable {LIMIT:?} after the primary died");
-        sleep(LOOK).await;
+        sleep(reader.pause()).await;
     }
     Ok(())
 }

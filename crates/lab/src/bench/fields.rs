@@ -71,3 +71,12 @@ impl Fields {
         found.map(|(_, bench)| bench).context("every variant has a field")
     }
 }
+
+/// Forwards in one round, backwards in the next.
+pub(crate) fn turns(variants: usize, round: u32) -> Vec<usize> {
+    let mut turns: Vec<_> = (0..variants).collect();
+    if round.is_multiple_of(2) {
+        turns.reverse();
+    }
+    turns
+}

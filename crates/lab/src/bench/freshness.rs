@@ -11,8 +11,8 @@ use super::client::histogram;
 use super::price::in_cents;
 use crate::client::{get, post};
 
-/// Between two samples, and between two looks: what is told is late by at most so much. A look at the API reads all totals, and
-/// costs the store more.
+/// Between two samples, and between two looks: a time is late by at most so much. A look at the API reads all totals, and costs
+/// the store more.
 const EVERY: Duration = Duration::from_millis(100);
 const LOOK_AT_STORE: Duration = Duration::from_millis(2);
 const LOOK_AT_API: Duration = Duration::from_millis(5);
@@ -51,9 +51,7 @@ impl Samples {
         while begin.elapsed() < lasts {
             self.0 += 1;
             let cents = HIGHEST_CENTS + self.0;
-            let product = format!("F-{}", Uuid::now_v7().simple());
-            let answer = post(gateway, "/venta", sale(&product, cents)).await?;
-            ensure!(answer.status.as_u16() == 202, "a sale was answered with {}", answer.status);
+            let product = sell(gateway, cents).await?;
             let answered = Instant::now();
             while !reader.has(&product, cents).await? {
                 ensure!(
@@ -71,7 +69,7 @@ impl Samples {
 }
 
 impl Reader<'_> {
-    async fn has(self, product: &str, cents: u64) -> Result<bool> {
+    pub(super) async fn has(self, product: &str, cents: u64) -> Result<bool> {
         match self {
             Self::Store(store) => {
                 Ok(!store.command(&["ZSCORE", "ranking:global", product]).await?.is_empty())
@@ -88,7 +86,7 @@ impl Reader<'_> {
         }
     }
 
-    const fn pause(self) -> Duration {
+    pub(super) const fn pause(self) -> Duration {
         match self {
             Self::Store(_) => LOOK_AT_STORE,
             Self::Api(_) => LOOK_AT_API,
@@ -96,9 +94,14 @@ impl Reader<'_> {
     }
 }
 
-fn sale(product: &str, cents: u64) -> String {
+/// Sells one of a product that nobody sold before; its id.
+pub(super) async fn sell(gateway: SocketAddr, cents: u64) -> Result<String> {
+    let product = format!("F-{}", Uuid::now_v7().simple());
     let (whole, rest) = (cents / 100, cents % 100);
-    format!(
+    let sale = format!(
         r#"{{"categoria":"Hogar","producto_id":"{product}","precio":{whole}.{rest:02},"cantidad_vendida":1}}"#
-    )
+    );
+    let answer = post(gateway, "/venta", sale).await?;
+    ensure!(answer.status.as_u16() == 202, "a sale was answered with {}", answer.status);
+    Ok(product)
 }

@@ -13,7 +13,7 @@ use clap::ValueEnum;
 use serde_json::{Value, json};
 
 use super::figures::Figures;
-use super::{Arguments, Demand, Fields, Measure, Setup, Subject, Variant, descriptors};
+use super::{Arguments, Demand, Fields, Measure, Setup, Subject, Variant, descriptors, turns};
 
 /// As many as there may be connections: over the default, requests of the last point would be refused.
 const WIDE: &[(&str, &str)] = &[("BLACKFRIDAY_HTTP_MAX_IN_FLIGHT", "8192")];
@@ -124,11 +124,8 @@ async fn along(axis: Axis, variants: Vec<Variant>, arguments: &Arguments) -> Res
         fields.warm_up(variant, arguments.warm_up).await.with_context(|| told(variant))?;
     }
     for round in 1..=arguments.rounds {
-        let mut turn: Vec<_> = points.iter_mut().collect();
-        if round % 2 == 0 {
-            turn.reverse();
-        }
-        for point in turn {
+        for at in turns(points.len(), round) {
+            let point = &mut points[at];
             let Outcome::Measured { rounds, products } = &mut point.outcome else { continue };
             let measure = fields.measure(&point.variant, arguments.duration).await;
             let measure = measure.with_context(|| format!("round {round}: {}", told(&point.variant)))?;
@@ -159,7 +156,7 @@ impl Axis {
         }
     }
 
-    /// What stands in its table only.
+    /// Columns that only its table has.
     fn more(self) -> &'static [&'static str] {
         if self == Self::Products { &["products stored"] } else { &[] }
     }

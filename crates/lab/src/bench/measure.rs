@@ -57,7 +57,7 @@ pub(crate) struct Demand {
     pub(crate) rate: Option<f64>,
     /// Products that are sold.
     pub(crate) products: u64,
-    /// Whether it is told how long a sale takes to be readable, too: in the read API, where there is one.
+    /// Whether to measure how long a sale takes to be readable, too: in the read API, where there is one.
     pub(crate) with_freshness: bool,
     /// Whether a request may be refused, and is counted as such.
     pub(crate) may_refuse: bool,

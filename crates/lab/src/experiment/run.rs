@@ -14,7 +14,7 @@ use super::origin::{Machine, Origin, programs, workload};
 use super::outcome::{Outcome, metrics};
 use super::results::Path;
 use super::{Arguments, Length};
-use crate::bench::Fields;
+use crate::bench::{Fields, turns};
 
 /// Measures whatever is not there yet.
 pub(super) async fn all(arguments: &Arguments) -> Result<()> {
@@ -173,15 +173,6 @@ impl Task<'_> {
     fn note(&self, text: std::fmt::Arguments<'_>) {
         self.progress.note(format_args!("{}: {text}", self.experiment.name()));
     }
-}
-
-/// Forwards in one round, backwards in the next.
-fn turns(variants: usize, round: u32) -> Vec<usize> {
-    let mut turns: Vec<_> = (0..variants).collect();
-    if round.is_multiple_of(2) {
-        turns.reverse();
-    }
-    turns
 }
 
 /// How far it is, on standard error: a bar on a terminal, lines elsewhere.
