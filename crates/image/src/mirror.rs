@@ -54,7 +54,7 @@ pub struct Copied {
 }
 
 /// The images that rendered manifests name and that are neither ours nor in our registry already: in a field `image`, and in an
-/// operator's variables that end in `_IMAGE`, by which it is told what to start. Kustomize writes each in a line of its own, and a
+/// operator's variables that end in `_IMAGE`, which say what it starts. Kustomize writes each in a line of its own, and a
 /// variable's name before its value.
 ///
 /// # Errors

@@ -166,7 +166,7 @@ async fn products_have_names_and_amounts_a_currency() -> Result<()> {
     tab.becomes(&amount("[data-key=precio_maximo]"), Some("Q20.00")).await?;
     tab.becomes(&amount("[data-of=precio_promedio]"), Some("Q15.25")).await?;
     tab.becomes(&text("[data-of=cantidad_promedio]"), Some("2.00")).await?;
-    // The chart's, too: its axis, its values, and what a screen reader is told.
+    // The chart's, too: its axis, its values, and its words for a screen reader.
     let axis =
         "[...document.querySelectorAll('#history text')].some((of) => of.textContent === 'precio (GTQ)')";
     tab.becomes(axis, Some("true")).await?;
