@@ -18,6 +18,7 @@ mod producer;
 mod reports;
 mod scheduling;
 mod security;
+mod served;
 mod subscription;
 mod turns;
 

@@ -41,7 +41,7 @@ impl Producer {
     /// broker is there while any of them is.
     ///
     /// # Errors
-    /// A setting is refused by the client. An unreachable broker is not an error here.
+    /// A setting is refused by the client, or this is not within a runtime. An unreachable broker is not an error here.
     pub fn to(
         log: &LogConfig,
         producer: &ProducerConfig,

@@ -33,7 +33,7 @@ impl Publisher {
     /// Makes a producer that looks for the broker in the background.
     ///
     /// # Errors
-    /// A setting is refused by the client. An unreachable broker is not an error here: events are answered `Unavailable`.
+    /// A setting is refused by the client, or this is not within a runtime. An unreachable broker is not an error here: events are answered `Unavailable`.
     pub fn new(config: &PublishConfig, registry: &Registry) -> Result<Self, PublisherError> {
         let producer = Producer::to(&config.log, &config.producer, config.destinations());
         let refused = |error| match error {

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::producer::{BaseRecord, Producer as _};
+use tokio::runtime::Handle;
 
 use super::client::{Client, Live};
 use super::config::KafkaConfig;
@@ -24,6 +25,7 @@ pub(super) struct Alone {
     config: rdkafka::ClientConfig,
     deliveries: Deliveries,
     lifeline: Lifeline,
+    runtime: Handle,
     client: Mutex<Option<Arc<Client>>>,
     narrow: Narrow,
 }
@@ -37,13 +39,19 @@ struct Narrow {
 }
 
 impl Alone {
-    pub(super) fn new(kafka: &KafkaConfig, config: &rdkafka::ClientConfig, deliveries: Deliveries) -> Self {
+    pub(super) fn new(
+        kafka: &KafkaConfig,
+        config: &rdkafka::ClientConfig,
+        deliveries: Deliveries,
+        runtime: Handle,
+    ) -> Self {
         let mut config = config.clone();
         config.set("batch.num.messages", "1");
         Self {
             config,
             deliveries,
             lifeline: Lifeline::new(kafka),
+            runtime,
             client: Mutex::default(),
             narrow: Narrow::default(),
         }
@@ -93,7 +101,7 @@ impl Alone {
     fn get_or_make(&self) -> Option<Arc<Client>> {
         let mut client = self.client.lock().unwrap_or_else(PoisonError::into_inner);
         if client.is_none() {
-            *client = Client::new(self.config.clone(), self.deliveries.clone())
+            *client = Client::new(self.config.clone(), self.deliveries.clone(), self.runtime.clone())
                 .inspect_err(|error| tracing::error!(%error, "no second producer"))
                 .map(Arc::new)
                 .ok();

@@ -2,28 +2,36 @@
 
 use std::sync::{Arc, PoisonError, RwLock};
 
-use rdkafka::config::FromClientConfigAndContext;
-use rdkafka::producer::{Producer as _, ThreadedProducer};
+use rdkafka::producer::Producer as _;
+use tokio::runtime::Handle;
 
 use super::deliveries::Deliveries;
 use super::scheduling::batched;
+use super::served::Served;
 use crate::error::BrokerError;
 
-pub(super) type Live = Arc<ThreadedProducer<Deliveries>>;
+pub(super) type Live = Arc<Served>;
 
 /// The live client.
 pub(super) struct Client {
     current: RwLock<Live>,
     config: rdkafka::ClientConfig,
     deliveries: Deliveries,
+    runtime: Handle,
 }
 
 impl Client {
+    /// Its reports are served on this runtime.
+    ///
     /// # Errors
     /// A setting is refused.
-    pub(super) fn new(config: rdkafka::ClientConfig, deliveries: Deliveries) -> Result<Self, BrokerError> {
-        let current = RwLock::new(make(&config, &deliveries)?);
-        Ok(Self { current, config, deliveries })
+    pub(super) fn new(
+        config: rdkafka::ClientConfig,
+        deliveries: Deliveries,
+        runtime: Handle,
+    ) -> Result<Self, BrokerError> {
+        let current = RwLock::new(make(&config, &deliveries, &runtime)?);
+        Ok(Self { current, config, deliveries, runtime })
     }
 
     pub(super) fn current(&self) -> Live {
@@ -35,7 +43,7 @@ impl Client {
     pub(super) fn replace_if_fatal(&self) {
         let Some((code, reason)) = self.current().client().fatal_error() else { return };
         tracing::error!(%code, reason, "the producer met a fatal error and is replaced");
-        match make(&self.config, &self.deliveries) {
+        match make(&self.config, &self.deliveries, &self.runtime) {
             Ok(fresh) => {
                 let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
                 let old = std::mem::replace(&mut *current, fresh);
@@ -48,8 +56,12 @@ impl Client {
     }
 }
 
-fn make(config: &rdkafka::ClientConfig, deliveries: &Deliveries) -> Result<Live, BrokerError> {
-    let start = || ThreadedProducer::from_config_and_context(config, deliveries.clone());
+fn make(
+    config: &rdkafka::ClientConfig,
+    deliveries: &Deliveries,
+    runtime: &Handle,
+) -> Result<Live, BrokerError> {
+    let start = || Served::start(config, deliveries.clone(), runtime);
     let made = batched(start).map_err(BrokerError::Thread)?;
-    made.map(Arc::new).map_err(|error| BrokerError::Client(error.into()))
+    made.map_err(|error| BrokerError::Client(error.into()))
 }

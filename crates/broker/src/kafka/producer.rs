@@ -11,6 +11,7 @@ use std::time::Duration;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::metadata::MetadataTopic;
 use rdkafka::producer::Producer as _;
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 use super::alone::Alone;
@@ -55,7 +56,7 @@ impl Producer {
     /// can be written to; the broker is there while any of them is.
     ///
     /// # Errors
-    /// A setting is refused by the client. An unreachable broker is not an error here.
+    /// A setting is refused by the client, or this is not within a runtime. An unreachable broker is not an error here.
     pub fn to(
         kafka: &KafkaConfig,
         producer: &ProducerConfig,
@@ -73,10 +74,12 @@ impl Producer {
             complaints: complaints.clone(),
             turns: Arc::clone(&turns),
         };
-        let alone = Arc::new(Alone::new(kafka, &config, Deliveries::of(events.clone(), None)));
+        let runtime = Handle::try_current().map_err(|error| BrokerError::Client(error.into()))?;
+        let alone = Deliveries::of(events.clone(), None);
+        let alone = Arc::new(Alone::new(kafka, &config, alone, runtime.clone()));
         let again = Arc::clone(&alone);
         let again: SendAgain = Arc::new(move |message, sent| again.send(message, sent));
-        let client = Arc::new(Client::new(config, Deliveries::of(events, Some(again)))?);
+        let client = Arc::new(Client::new(config, Deliveries::of(events, Some(again)), runtime)?);
         turns.lead_to(&client);
 
         let (asked, second) = (Arc::downgrade(&client), Arc::downgrade(&alone));

@@ -13,19 +13,18 @@ mod partition;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock, Weak};
-use std::thread;
 
 use rdkafka::error::KafkaError;
 use rdkafka::metadata::MetadataTopic;
-use rdkafka::producer::{BaseRecord, ThreadedProducer};
+use rdkafka::producer::BaseRecord;
 
 pub(super) use self::partition::Turn;
 use self::partition::{Partition, Ready, Room};
 use super::client::Client;
 use super::config::ProducerConfig;
-use super::deliveries::Deliveries;
 use super::fate::of_client_error;
 use super::headers;
+use super::served::{Served, let_go};
 use crate::delivery::Slot;
 use crate::error::PublishError;
 use crate::record::OutgoingRecord;
@@ -53,7 +52,7 @@ pub(super) struct Sent {
 /// A batch that is being handed over.
 pub(super) struct Handing<'a> {
     turns: &'a Turns,
-    client: &'a ThreadedProducer<Deliveries>,
+    client: &'a Served,
     at: Option<At>,
     groups: Vec<(Arc<Partition>, Vec<Ready>)>,
 }
@@ -110,7 +109,7 @@ impl Turns {
     }
 
     /// Begins to hand a batch over.
-    pub(super) fn hand_over<'a>(&'a self, client: &'a ThreadedProducer<Deliveries>) -> Handing<'a> {
+    pub(super) fn hand_over<'a>(&'a self, client: &'a Served) -> Handing<'a> {
         Handing { turns: self, client, at: None, groups: Vec::new() }
     }
 
@@ -141,7 +140,7 @@ impl Turns {
     }
 
     /// Hands records over that count as on their way.
-    fn send_all(&self, client: &ThreadedProducer<Deliveries>, partition: &Arc<Partition>, ready: Vec<Ready>) {
+    fn send_all(&self, client: &Served, partition: &Arc<Partition>, ready: Vec<Ready>) {
         let mut refused = 0;
         for Ready { record, slot } in ready {
             let bytes = record.bytes();
@@ -220,7 +219,7 @@ impl Handing<'_> {
 }
 
 /// Hands a record to the client without waiting for a turn.
-pub(super) fn hand(client: &ThreadedProducer<Deliveries>, record: &OutgoingRecord, slot: Slot) {
+pub(super) fn hand(client: &Served, record: &OutgoingRecord, slot: Slot) {
     let sent = Box::new(Sent { slot, turn: None });
     if let Err((error, sent)) = send(client, record, record.partition, sent) {
         sent.slot.fill(Err(of_client_error(&error)));
@@ -228,7 +227,7 @@ pub(super) fn hand(client: &ThreadedProducer<Deliveries>, record: &OutgoingRecor
 }
 
 fn send(
-    client: &ThreadedProducer<Deliveries>,
+    client: &Served,
     record: &OutgoingRecord,
     partition: Option<i32>,
     sent: Box<Sent>,
@@ -244,13 +243,6 @@ fn send(
         outgoing = outgoing.partition(partition);
     }
     client.send(outgoing).map_err(|(error, record)| (error, record.delivery_opaque))
-}
-
-/// A client's end waits for its polling thread, which may be this one: if this is the last reference, another thread ends it.
-fn let_go<T: Send + Sync + 'static>(shared: Arc<T>) {
-    if let Some(last) = Arc::into_inner(shared) {
-        thread::spawn(move || drop(last));
-    }
 }
 
 fn to_id(at: usize) -> i32 {
