@@ -31,7 +31,7 @@ use crate::batch_body::{Item, parse_many};
 use crate::batch_room::{batch_bytes, shorten_refusals};
 use crate::catalogue::Catalogue;
 use crate::config::IntakeConfig;
-use crate::deadline::{deadline, late};
+use crate::deadline::{late, time_left};
 use crate::hop::{DEADLINE_HEADER, Trust};
 use crate::idempotency;
 use crate::lane::Lane;
@@ -228,8 +228,9 @@ impl<U: Upstream> Front<U> {
         let (parts, body) = request.into_parts();
         let headers = parts.headers;
         let trust = if headers.contains_key(DEADLINE_HEADER) { self.trust } else { Trust::Outside };
-        let deadline = deadline(&headers, trust, self.request_timeout);
-        if Instant::now() >= deadline {
+        let now = Instant::now();
+        let deadline = now + time_left(&headers, trust, self.request_timeout);
+        if now >= deadline {
             return Err(refused(late()));
         }
         let media = Media::of_head(&headers).map_err(refused)?;

@@ -10,6 +10,7 @@ use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use blackfriday_telemetry::metrics::Registry;
 use bytes::{Bytes, BytesMut};
+use futures_util::FutureExt;
 use http::{HeaderMap, header};
 use http_body_util::BodyExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -194,7 +195,12 @@ async fn read(
 
 async fn data(body: &mut Body, stall: Duration) -> Result<Option<Bytes>, BodyError> {
     loop {
-        match timeout(stall, body.frame()).await.map_err(|_elapsed| BodyError::Late)? {
+        // Most bodies come with their heads, and need no timer.
+        let frame = match body.frame().now_or_never() {
+            Some(frame) => frame,
+            None => timeout(stall, body.frame()).await.map_err(|_elapsed| BodyError::Late)?,
+        };
+        match frame {
             None => return Ok(None),
             Some(Err(error)) => return Err(BodyError::Broken(error)),
             Some(Ok(frame)) => {

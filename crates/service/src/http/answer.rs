@@ -2,7 +2,7 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -13,7 +13,7 @@ use http::header::{CONNECTION, EXPECT, HOST};
 use http::{HeaderValue, Request, StatusCode, Version};
 use hyper::body::{Body as _, Incoming};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 use tower::Service;
 
 use super::HttpMetrics;
@@ -100,7 +100,7 @@ impl Answers {
                 drop(request);
                 StatusCode::BAD_REQUEST.into_response()
             }
-            Some(_) => limited(self.router.clone(), self.hard_limit, request).await,
+            Some(_) => limited(self.router.clone(), started + self.hard_limit, request).await,
             None => {
                 drop(request);
                 Problem::new(Kind::Overloaded, "too many requests in flight").into_response()
@@ -127,9 +127,9 @@ fn has_one_host<B>(request: &Request<B>) -> bool {
     hosts == 1 || (hosts == 0 && request.version() < Version::HTTP_11)
 }
 
-async fn limited(mut router: Router, hard_limit: Duration, request: Request<Body>) -> Response {
+async fn limited(mut router: Router, latest: Instant, request: Request<Body>) -> Response {
     let routed = AssertUnwindSafe(router.call(request)).catch_unwind();
-    match timeout(hard_limit, routed).await {
+    match timeout_at(latest, routed).await {
         Ok(Ok(Ok(response))) => response,
         Ok(Ok(Err(never))) => match never {},
         Ok(Err(_panic)) => {
