@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tokio::time::{Instant, sleep};
+
 use super::codes::{Code, Key};
 use super::config::RabbitMqConfig;
 use super::dial::Dial;
@@ -17,6 +19,8 @@ use crate::partition::TopicPartition;
 use crate::record::Watermarks;
 
 const TIMEOUT: Duration = Duration::from_secs(10);
+/// Between two tries to make a stream.
+const PAUSE: Duration = Duration::from_millis(250);
 /// A segment at the least and at the most: retention lets go of whole ones. The most is RabbitMQ's default.
 const SEGMENT_BYTES: std::ops::RangeInclusive<u64> = 100_000..=500_000_000;
 /// Segments that a limit of bytes is made of.
@@ -74,7 +78,21 @@ impl Admin {
         Ok(())
     }
 
+    /// Makes a stream. A server that has just started has nobody yet who coordinates its streams, and tells of an internal error
+    /// until it has; one that made the stream nevertheless says then that it exists.
     async fn create(&self, stream: &str, arguments: &[(String, String)]) -> Result<(), LinkError> {
+        let began = Instant::now();
+        loop {
+            match self.try_create(stream, arguments).await {
+                Err(LinkError::Refused { code: Code::INTERNAL_ERROR, .. }) if began.elapsed() < TIMEOUT => {
+                    sleep(PAUSE).await;
+                }
+                created => return created,
+            }
+        }
+    }
+
+    async fn try_create(&self, stream: &str, arguments: &[(String, String)]) -> Result<(), LinkError> {
         let connection = self.locator.connection().await?;
         let pairs: Vec<_> = arguments.iter().map(|(name, value)| (&**name, &**value)).collect();
         let asked = connection.ask(Key::Create, |body| {

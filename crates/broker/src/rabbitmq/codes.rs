@@ -69,6 +69,7 @@ impl Code {
     pub(super) const STREAM_NOT_AVAILABLE: Self = Self(6);
     pub(super) const VHOST_REFUSED: Self = Self(12);
     pub(super) const FRAME_TOO_LARGE: Self = Self(14);
+    pub(super) const INTERNAL_ERROR: Self = Self(15);
     pub(super) const ACCESS_REFUSED: Self = Self(16);
     pub(super) const PRECONDITION_FAILED: Self = Self(17);
     pub(super) const NO_PUBLISHER: Self = Self(18);

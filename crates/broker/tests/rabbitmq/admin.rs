@@ -1,11 +1,16 @@
 //! What is asked and told about topics.
 
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use blackfriday_broker::rabbitmq::Admin;
+use blackfriday_broker::rabbitmq::{Admin, RabbitMqConfig};
 use blackfriday_broker::{BrokerError, TopicPartition, Watermarks};
 use blackfriday_stack::RabbitMq;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
 
 use crate::{config, create_topic, producer, publish, topic, ventas};
 
@@ -31,6 +36,58 @@ async fn topics_are_made_once_and_told_as_they_are() -> Result<()> {
 
     watermarks_follow_the_log(&rabbitmq, &admin).await?;
     without_a_broker_it_ends_in_time(&rabbitmq, &admin).await
+}
+
+/// As a server answers whose coordinator of streams has not begun.
+#[tokio::test]
+async fn a_stream_is_made_although_the_server_meets_an_internal_error_at_first() -> Result<()> {
+    let rabbitmq = RabbitMq::start().await?;
+    let (address, errors) = answering_with_errors(rabbitmq.address(), 2).await?;
+    let admin = Admin::new(&RabbitMqConfig::new(address.to_string()))?;
+    admin.create_topics(&[topic("ventas", 2)]).await?;
+    assert_eq!(errors.load(Ordering::Relaxed), 0, "the server was asked again");
+    assert_eq!(admin.partitions("ventas").await?, [ventas(0), ventas(1)]);
+    Ok(())
+}
+
+/// A way to the server on which the first answers to `Create` say that it met an internal error; how many are left of them.
+async fn answering_with_errors(server: String, errors: usize) -> Result<(SocketAddr, Arc<AtomicUsize>)> {
+    let (listener, left) = (TcpListener::bind("127.0.0.1:0").await?, Arc::new(AtomicUsize::new(errors)));
+    let (address, shared) = (listener.local_addr()?, Arc::clone(&left));
+    tokio::spawn(async move {
+        while let Ok((client, _)) = listener.accept().await {
+            let (from_client, to_client) = client.into_split();
+            let Ok(server) = TcpStream::connect(&server).await else { return };
+            let (from_server, to_server) = server.into_split();
+            tokio::spawn(pass(from_client, to_server, None));
+            tokio::spawn(pass(from_server, to_client, Some(Arc::clone(&shared))));
+        }
+    });
+    Ok((address, left))
+}
+
+/// Passes frames on: the length, the key, the version, and in an answer the number of the question and the code.
+async fn pass(
+    mut from: impl AsyncRead + Unpin,
+    mut to: impl AsyncWrite + Unpin,
+    errors: Option<Arc<AtomicUsize>>,
+) -> std::io::Result<()> {
+    const CREATED: [u8; 2] = 0x800d_u16.to_be_bytes();
+    const INTERNAL_ERROR: [u8; 2] = 15_u16.to_be_bytes();
+    loop {
+        let length = from.read_u32().await?;
+        let mut frame = length.to_be_bytes().to_vec();
+        frame.resize(4 + length as usize, 0);
+        from.read_exact(&mut frame[4..]).await?;
+        if let Some(errors) = errors.as_ref().filter(|_| frame[4..].starts_with(&CREATED)) {
+            let take = |left: usize| left.checked_sub(1);
+            if errors.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).is_ok() {
+                frame[12..14].copy_from_slice(&INTERNAL_ERROR);
+            }
+        }
+        // In one piece: RabbitMQ 3.10 ends a connection whose login comes in two.
+        to.write_all(&frame).await?;
+    }
 }
 
 async fn watermarks_follow_the_log(rabbitmq: &RabbitMq, admin: &Admin) -> Result<()> {
