@@ -132,7 +132,9 @@ impl Sentinel {
     fn renewed(&self, text: &str, arguments: &SentinelArguments) -> Result<Vec<String>> {
         let monitor = ["sentinel", "monitor", &self.group];
         let watches = |line: &str| begins_with(line, &monitor);
-        if !text.lines().any(watches) {
+        // The server, too, takes white space off both ends of a line.
+        let written = text.lines().map(|line| line.trim_matches([' ', '\t', '\r']));
+        if !written.clone().any(watches) {
             let path = arguments.directory.join(FILE);
             let text = format!(
                 "{} does not watch the group that is configured: remove it to start over",
@@ -145,7 +147,7 @@ impl Sentinel {
             Some((primary, _quorum)) if watches(line) => format!("{primary} {}", arguments.quorum),
             _ => line.to_owned(),
         };
-        let mut lines: Vec<_> = text.lines().filter(is_learnt).map(with_quorum).collect();
+        let mut lines: Vec<_> = written.filter(is_learnt).map(with_quorum).collect();
         lines.push(format!("sentinel announce-ip {}", arguments.announce.host));
         lines.extend(self.login_at_servers());
         lines.extend(self.times(arguments));

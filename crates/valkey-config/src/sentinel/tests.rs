@@ -59,6 +59,18 @@ proptest! {
     }
 }
 
+/// As an editor leaves it, or a file system of somebody's own.
+#[test]
+fn white_space_around_lines_is_no_part_of_them() {
+    let folder = folder();
+    let arguments = arguments(&folder);
+    let sentinel = Sentinel::read(&Files::in_folder(folder.path()), &arguments.announce).expect("right");
+    let text = "\tsentinel monitor blackfriday valkey-1 6379 9 \r\nsentinel myid 8f4e\t\n\r";
+    is_the_same_after_every_start(&sentinel, text, &arguments);
+    let lines = sentinel.renewed(text, &arguments).expect("it watches the group");
+    assert_eq!(lines[..3], ["sentinel monitor blackfriday valkey-1 6379 2", "sentinel myid 8f4e", ""]);
+}
+
 #[tokio::test]
 async fn a_new_file_has_all_lines_in_order() {
     let folder = folder();
