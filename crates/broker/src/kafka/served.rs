@@ -54,8 +54,7 @@ impl Served {
     ) -> KafkaResult<Arc<Self>> {
         let producer = BaseProducer::from_config_and_context(config, deliveries)?;
         let come = Arc::new(Notify::new());
-        let reports = Reports::of(&producer, Arc::clone(&come));
-        let reports = reports.ok_or_else(|| KafkaError::ClientCreation("no queue of reports".to_owned()))?;
+        let reports = Reports::of(&producer, Arc::clone(&come))?;
         let served = Arc::new(Self { reports, producer });
         runtime.spawn(serve(Arc::downgrade(&served), come));
         Ok(served)
@@ -102,16 +101,17 @@ pub(super) fn let_go<T: Send + Sync + 'static>(shared: Arc<T>) {
 }
 
 impl Reports {
-    fn of(producer: &BaseProducer<Deliveries>, come: Arc<Notify>) -> Option<Self> {
+    fn of(producer: &BaseProducer<Deliveries>, come: Arc<Notify>) -> KafkaResult<Self> {
         // SAFETY: the client lives as long as the producer, which outlives the reference.
         let queue = unsafe { sys::rd_kafka_queue_get_main(producer.client().native_ptr()) };
-        let reports = Self { queue: NonNull::new(queue)?, come };
+        let none = || KafkaError::ClientCreation("no queue of reports".to_owned());
+        let reports = Self { queue: NonNull::new(queue).ok_or_else(none)?, come };
         let opaque = Arc::as_ptr(&reports.come).cast_mut().cast();
         // SAFETY: what the pointer leads to is there until the callback has been taken back.
         unsafe { sys::rd_kafka_queue_cb_event_enable(reports.queue.as_ptr(), Some(tell), opaque) };
         // For what came before that.
         reports.come.notify_one();
-        Some(reports)
+        Ok(reports)
     }
 
     fn count(&self) -> usize {

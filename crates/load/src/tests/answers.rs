@@ -43,8 +43,8 @@ async fn retries_go_under_the_same_key_and_do_not_hide_what_may_have_been_writte
     let arguments = ["--connections", "1", "--sales", "2", "--idempotency", "--retries", "2"];
     let report = load(&url.await, &arguments).await.to_json();
     assert_eq!((&report["accepted"], &report["unknown"]), (&json!(1), &json!(1)), "{report}");
-    let why = report["first_unknown"].as_str().expect("it is told");
-    assert!(why.starts_with("no answer"), "not what a retry was told: {why}");
+    let why = report["first_unknown"].as_str().expect("an outcome is unknown");
+    assert!(why.starts_with("no answer"), "not the answer to a retry: {why}");
     let keys = keys.lock().expect("not poisoned");
     assert_eq!(keys.len(), 5);
     assert!(keys[0] == keys[1] && keys[2] == keys[3] && keys[3] == keys[4] && keys[1] != keys[2], "{keys:?}");
