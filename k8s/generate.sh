@@ -431,6 +431,26 @@ hosts() {
     done
 }
 
+# The dashboards' link to the page, which is a text in a file of theirs. Those that components/grafana-redis adds to the same
+# ConfigMap are known by its label.
+links() {
+    local target
+    [[ -n $domain ]] || return 0
+    target='kind: ConfigMap, namespace: monitoring, name: grafana-dashboards'
+    linked "$target" "$here/components/grafana/dashboards"
+    linked "$target, labelSelector: blackfriday/dashboards=redis" "$here/components/grafana-redis/dashboards"
+}
+
+# linked TARGET DIRECTORY
+linked() {
+    local file
+    printf '  - target: {%s}\n    patch: |\n      apiVersion: v1\n      kind: ConfigMap\n      metadata: {name: any}\n      data:\n' "$1"
+    for file in "$2"/*.json; do
+        printf '        %s: |\n' "$(basename "$file")"
+        sed -e "s|//dashboard\\.blackfriday\\.test/|//dashboard.$domain/|" -e 's/^/          /' "$file"
+    done
+}
+
 # restarts KIND NAMESPACE WORKLOADS SECRET [KEY...]: pods that are replaced when what they read of the Secret changes. Of the whole
 # Secret, or of these keys.
 restarts() {
@@ -508,6 +528,7 @@ YAML
     broker_image
     workload
     hosts
+    links
 }
 
 image_fields() {

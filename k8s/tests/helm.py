@@ -5,6 +5,7 @@ import re
 import yaml
 
 COMPONENTS = ("grafana", "grafana-redis")
+PAGE = re.compile(r"//dashboard\.[a-z0-9.-]+/")
 
 
 def compare(tree, objects):
@@ -63,9 +64,10 @@ def of_dashboards(tree, values, objects):
     if name not in maps:
         yield f"helm: there is no ConfigMap {name}"
         return
-    found = maps[name]["data"]
+    # The page's host is what generate.sh --domain says.
+    found = {name: PAGE.sub("//dashboard/", text) for name, text in maps[name]["data"].items()}
     wanted = {
-        file.name: file.read_text()
+        file.name: PAGE.sub("//dashboard/", file.read_text())
         for component in COMPONENTS
         for file in (tree / "components" / component / "dashboards").glob("*.json")
     }

@@ -101,6 +101,12 @@ for folder in "$work"/k8s/overlays/* "$work"/k8s/operators/kubevirt-cr*; do
     "${kustomize[@]}" "$folder" >"$out/$(basename "$folder").yaml"
 done
 
+# What --domain says is said everywhere: of hosts, certificates and the dashboards' links.
+if grep -rnE '[a-z]*\.?blackfriday\.test' "$out" >&2; then
+    echo "render: generate.sh --domain leaves hosts as they were" >&2
+    exit 1
+fi
+
 # What we change in the releases of operators, seen on something of their shape.
 mkdir -p "$out/operators"
 for release in "$here"/releases/*.yaml; do
