@@ -13,6 +13,8 @@ let
         version = "2.1.20";
         hash = "sha256-lEw2VzPmKPisy6PmqZMf7cv+a19NSHsxJg+nosYMrGY=";
         vendorHash = "sha256-7B46O3YZdc8c1awn9iwm5+2I+sQn+ylhXzdY/Q6UOR4=";
+        # As its Makefile builds it.
+        experiment.GOEXPERIMENT = "jsonv2";
       }
     else
       {
@@ -31,7 +33,10 @@ buildGoModule {
     inherit (release) hash;
   };
   subPackages = [ "cmd/zot" ];
-  env.CGO_ENABLED = 0;
+  env = {
+    CGO_ENABLED = 0;
+  }
+  // release.experiment or { };
   # They want registries of others and a cluster.
   doCheck = false;
   meta = {
