@@ -67,7 +67,7 @@ pub struct Arguments {
         default_value = "127.0.0.1:8090"
     )]
     dashboard_listen: SocketAddr,
-    /// Where /livez and /readyz are served: 200 while all runs and is ready, else 503 with what is missing.
+    /// Where /livez, /readyz (200 while all is ready, else 503 with what is missing) and /metrics are served.
     #[arg(
         long,
         env = "BLACKFRIDAY_ADMIN_LISTEN",

@@ -17,7 +17,7 @@ use blackfriday_telemetry::metrics::types::counter::Counter;
 use blackfriday_telemetry::metrics::types::family::Family;
 use blackfriday_telemetry::metrics::types::gauge::Gauge;
 use blackfriday_telemetry::metrics::types::histogram::Histogram;
-use blackfriday_telemetry::metrics::{DURATION_BUCKETS, Registry};
+use blackfriday_telemetry::metrics::{DURATION_BUCKETS, Reading, Registry};
 use prometheus_client::encoding::EncodeLabelSet;
 
 use crate::fold::Decided;
@@ -37,10 +37,10 @@ pub(crate) struct Progress {
     batches: Counter,
     durations: Histogram,
     freshness_ms: Gauge,
-    used_memory: Gauge,
-    memory_limit: Gauge,
-    replicas: Gauge,
-    behind: Gauge,
+    used_memory: Reading,
+    memory_limit: Reading,
+    replicas: Reading,
+    behind: Reading,
     available: Gauge,
     lag: Family<Partition, Gauge>,
     /// The partitions in it.
@@ -96,12 +96,13 @@ impl Progress {
             ),
             freshness_ms: registry
                 .gauge("blackfriday_freshness_milliseconds", "Age of the newest counted event"),
-            used_memory: registry.gauge("blackfriday_store_used_memory_bytes", "Memory that the store uses"),
+            used_memory: registry
+                .reading("blackfriday_store_used_memory_bytes", "Memory that the store uses"),
             memory_limit: registry
-                .gauge("blackfriday_store_memory_limit_bytes", "The store's maxmemory; 0 if it has none"),
+                .reading("blackfriday_store_memory_limit_bytes", "The store's maxmemory; 0 if it has none"),
             replicas: registry
-                .gauge("blackfriday_store_replicas", "Replicas that receive what the store writes"),
-            behind: registry.gauge(
+                .reading("blackfriday_store_replicas", "Replicas that receive what the store writes"),
+            behind: registry.reading(
                 "blackfriday_store_replica_lag_bytes",
                 "Bytes that the store wrote, and its replica furthest behind has not confirmed",
             ),
@@ -127,13 +128,13 @@ impl Progress {
     }
 
     pub(crate) fn memory(&self, Memory { used, limit }: Memory) {
-        self.used_memory.set(used.cast_signed());
-        self.memory_limit.set(limit.cast_signed());
+        self.used_memory.set(Some(used));
+        self.memory_limit.set(Some(limit));
     }
 
     pub(crate) fn replication(&self, Replication { replicas, behind }: Replication) {
-        self.replicas.set(replicas.cast_signed());
-        self.behind.set(behind.cast_signed());
+        self.replicas.set(Some(replicas));
+        self.behind.set(Some(behind));
     }
 
     pub(crate) fn dead_letters(&self, count: usize) {
@@ -145,6 +146,9 @@ impl Progress {
     pub(crate) fn store_is_away(&self, error: &StoreError) {
         self.store.set(false);
         self.available.set(0);
+        for unknown in [&self.used_memory, &self.memory_limit, &self.replicas, &self.behind] {
+            unknown.set(None);
+        }
         let mut told = self.store_told.lock().unwrap_or_else(PoisonError::into_inner);
         if told.is_none_or(|at| at.elapsed() >= REMINDER) {
             *told = Some(Instant::now());

@@ -1,12 +1,14 @@
 //! The admin port: `/livez`, `/readyz` and `/metrics`, apart from the traffic so that probes work under overload.
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use blackfriday_telemetry::metrics::types::gauge::Gauge;
-use blackfriday_telemetry::metrics::{CONTENT_TYPE, Registry};
+use blackfriday_telemetry::metrics::{CONTENT_TYPE, Registry, encode_all};
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 
@@ -15,23 +17,20 @@ use crate::limits::HttpLimits;
 use crate::readiness::Readiness;
 use crate::shutdown::Shutdown;
 
-/// Serves the admin port until `stop`.
-pub async fn serve(listener: TcpListener, registry: Registry, readiness: Readiness, stop: Shutdown) {
-    let tasks = registry.gauge("tokio_alive_tasks", "Tasks of the runtime that have not ended");
-    let router = probes(readiness).route("/metrics", get(metrics).with_state((registry, tasks)));
-    serve_router(listener, router, stop).await;
-}
-
-/// Serves `/livez` and `/readyz` alone until `stop`, for a process with several services.
-pub async fn serve_probes(listener: TcpListener, readiness: Readiness, stop: Shutdown) {
-    serve_router(listener, probes(readiness), stop).await;
-}
-
-fn probes(readiness: Readiness) -> Router {
-    Router::new().route("/livez", get(|| async { "ok\n" })).route("/readyz", get(ready).with_state(readiness))
-}
-
-async fn serve_router(listener: TcpListener, router: Router, stop: Shutdown) {
+/// Serves the admin port until `stop`, with the metrics of the process and of the services that run in it besides.
+pub async fn serve(
+    listener: TcpListener,
+    process: Registry,
+    services: Vec<Registry>,
+    readiness: Readiness,
+    stop: Shutdown,
+) {
+    let tasks = process.gauge("tokio_alive_tasks", "Tasks of the runtime that have not ended");
+    let registries = [vec![process], services].concat();
+    let router = Router::new()
+        .route("/livez", get(|| async { "ok\n" }))
+        .route("/readyz", get(ready).with_state(readiness))
+        .route("/metrics", get(metrics).with_state((Arc::from(registries), tasks)));
     let limits =
         HttpLimits { max_connections: 64, max_in_flight: 64, drain_timeout_ms: 500, ..HttpLimits::default() };
     http::serve(listener, router, &limits, None, stop).await;
@@ -46,9 +45,9 @@ async fn ready(State(readiness): State<Readiness>) -> Response {
     }
 }
 
-async fn metrics(State((registry, tasks)): State<(Registry, Gauge)>) -> Response {
+async fn metrics(State((registries, tasks)): State<(Arc<[Registry]>, Gauge)>) -> Response {
     tasks.set(i64::try_from(Handle::current().metrics().num_alive_tasks()).unwrap_or(i64::MAX));
-    ([(header::CONTENT_TYPE, CONTENT_TYPE)], registry.encode()).into_response()
+    ([(header::CONTENT_TYPE, CONTENT_TYPE)], encode_all(&registries)).into_response()
 }
 
 #[cfg(test)]
@@ -60,7 +59,7 @@ mod tests {
         let registry = Registry::new("test");
         let tasks = registry.gauge("tokio_alive_tasks", "");
         let _waiting = [(); 3].map(|()| tokio::spawn(std::future::pending::<()>()));
-        metrics(State((registry.clone(), tasks))).await;
+        metrics(State((Arc::from([registry.clone()]), tasks))).await;
         let text = registry.encode();
         assert!(text.contains("tokio_alive_tasks{service=\"test\"} 3"), "{text}");
     }

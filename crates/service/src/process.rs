@@ -62,9 +62,18 @@ pub struct Context {
 }
 
 impl Context {
-    /// For a service that runs inside of a test or of another process.
+    /// For a service that is its process.
     pub fn new(service_name: &'static str) -> Self {
-        Self { registry: Registry::new(service_name), readiness: Readiness::new(), shutdown: Shutdown::new() }
+        Self::with(Registry::new(service_name))
+    }
+
+    /// For a service that shares its process with others.
+    pub fn of_part(service_name: &'static str) -> Self {
+        Self::with(Registry::of_part(service_name))
+    }
+
+    fn with(registry: Registry) -> Self {
+        Self { registry, readiness: Readiness::new(), shutdown: Shutdown::new() }
     }
 
     /// Runs a service with this context. It is not ready from this call on, also before the future is first polled, until
@@ -180,6 +189,7 @@ where
             let admin = admin::serve(
                 listener,
                 context.registry.clone(),
+                Vec::new(),
                 context.readiness.clone(),
                 stop_admin.clone(),
             );

@@ -13,6 +13,7 @@ mod logs;
 pub mod metrics;
 pub mod planted;
 mod process;
+mod reading;
 pub mod sampled;
 mod traces;
 

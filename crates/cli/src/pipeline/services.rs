@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use blackfriday_broker::EventLog;
-use blackfriday_service::{Context, Readiness, bind};
+use blackfriday_service::{Context, bind};
 use blackfriday_stack::eventually;
 use blackfriday_verify::Topics;
 use blackfriday_verify::create::WEATHER_PARTITIONS;
@@ -161,9 +161,9 @@ impl Services {
         }
     }
 
-    /// Each by its name, and whether it is ready.
-    pub(crate) fn readiness(&self) -> impl Iterator<Item = (&'static str, Readiness)> {
-        self.started.iter().map(|service| (service.name, service.context.readiness.clone()))
+    /// Each by its name: its metrics, and whether it is ready.
+    pub(crate) fn contexts(&self) -> impl Iterator<Item = (&'static str, &Context)> {
+        self.started.iter().map(|service| (service.name, &service.context))
     }
 
     /// Waits until each is ready, or one has ended.
@@ -230,7 +230,7 @@ impl Services {
     where
         R: Future<Output = Result<()>> + Send + 'static,
     {
-        let context = Context::new(name);
+        let context = Context::of_part(name);
         let task = self.running.spawn(context.run(service)).id();
         self.started.push(Started { name, context, task });
     }
