@@ -444,11 +444,13 @@ links() {
 # linked TARGET DIRECTORY
 linked() {
     local file
-    printf '  - target: {%s}\n    patch: |\n      apiVersion: v1\n      kind: ConfigMap\n      metadata: {name: any}\n      data:\n' "$1"
+    printf '  - target: {%s}\n    patch: |\n      apiVersion: v1\n      kind: ConfigMap\n      data:\n' "$1"
     for file in "$2"/*.json; do
         printf '        %s: |\n' "$(basename "$file")"
         sed -e "s|//dashboard\\.blackfriday\\.test/|//dashboard.$domain/|" -e 's/^/          /' "$file"
     done
+    # Last, because a patch loses its last newline.
+    printf '      metadata: {name: any}\n'
 }
 
 # restarts KIND NAMESPACE WORKLOADS SECRET [KEY...]: pods that are replaced when what they read of the Secret changes. Of the whole
