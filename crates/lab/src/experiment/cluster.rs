@@ -216,7 +216,8 @@ fn machine(nodes: &Value) -> Result<Machine> {
         reason = "what nodes have is above 0 and below 2^53"
     )]
     let (cores, memory_mib) = (cores as usize, (memory / MIB) as u64);
-    let processor = format!("{} nodes, {}", nodes.len(), of("architecture"));
+    let more = if nodes.len() == 1 { "" } else { "s" };
+    let processor = format!("{} node{more}, {}", nodes.len(), of("architecture"));
     Ok(Machine { processor, cores, memory_mib, kernel: of("kernelVersion") })
 }
 
