@@ -207,7 +207,9 @@ async fn killed_under_load_and_started_again_it_counts_each_sale_once() -> Resul
     let is_ready = async || site.probe("/readyz").await.is_ok_and(|(status, _)| status == 200);
     eventually(LIMIT, is_ready).await.context("as it says")?;
     let (_, metrics) = site.probe("/metrics").await?;
-    for sample in ["process_open_fds{service=\"up\"} ", "blackfriday_consumer_batches_total{service=\"consumer\"} "] {
+    for sample in
+        ["process_open_fds{service=\"up\"} ", "blackfriday_consumer_batches_total{service=\"consumer\"} "]
+    {
         ensure!(metrics.lines().any(|line| line.starts_with(sample)), "no {sample}: {metrics}");
     }
     for family in ["# TYPE process_open_fds ", "# TYPE blackfriday_limit "] {

@@ -130,7 +130,8 @@ impl Move {
     }
 
     fn to_json(&self, moved: bool) -> Value {
-        let range = |range: Option<Range<i64>>| range.map(|range| json!({"from": range.start, "to": range.end}));
+        let range =
+            |range: Option<Range<i64>>| range.map(|range| json!({"from": range.start, "to": range.end}));
         json!({
             "topic": &*self.partition.topic,
             "partition": self.partition.partition,
@@ -190,7 +191,10 @@ mod tests {
         assert!(again.contains("records 0 to 200 are counted, on top"), "{again}");
         assert!(told(0, 100, 0).contains("records 0 to 100 are counted, on top"));
         let json = planned(250, 300, 260).to_json(false);
-        assert_eq!((&json["stopped"], &json["next"], &json["at"]), (&json!("a gap"), &json!(200), &json!(260)));
+        assert_eq!(
+            (&json["stopped"], &json["next"], &json["at"]),
+            (&json!("a gap"), &json!(200), &json!(260))
+        );
         assert_eq!(json["never_counted"], json!({"from": 200, "to": 260}));
         assert_eq!(json["gone"], json!({"from": 200, "to": 250}));
         assert_eq!((&json["counted_again"], &json["moved"]), (&Value::Null, &json!(false)));
