@@ -102,7 +102,7 @@ for folder in "$work"/k8s/overlays/* "$work"/k8s/operators/kubevirt-cr*; do
 done
 
 # What --domain says is said everywhere: of hosts, certificates and the dashboards' links.
-if grep -rnE '[a-z]*\.?blackfriday\.test' "$out" >&2; then
+if grep -rnF blackfriday.test "$out" >&2; then
     echo "render: generate.sh --domain leaves hosts as they were" >&2
     exit 1
 fi

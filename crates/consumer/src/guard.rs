@@ -39,16 +39,13 @@ pub(crate) async fn guard(starter: Starter, permitted: Arc<AtomicBool>, idle: Ar
             }
             Ok(None) | Err(_) => {}
         }
-        if there.is_ok()
-            && let Ok(Some(memory)) = store.memory().await
-        {
-            progress.memory(memory);
-        }
-        if there.is_ok()
-            && let Ok(Some(replication)) = store.replication().await
-        {
-            progress.replication(replication);
-        }
+        // A store that takes nothing may tell all the same why; of one that is away nothing is known.
+        let (memory, replication) = match there {
+            Ok(()) => (store.memory().await.ok().flatten(), store.replication().await.ok().flatten()),
+            Err(_) => (None, None),
+        };
+        progress.memory(memory);
+        progress.replication(replication);
         tokio::time::sleep(INTERVAL).await;
     }
 }

@@ -127,14 +127,16 @@ impl Progress {
         }
     }
 
-    pub(crate) fn memory(&self, Memory { used, limit }: Memory) {
-        self.used_memory.set(Some(used));
-        self.memory_limit.set(Some(limit));
+    /// As it was read last, if it could be.
+    pub(crate) fn memory(&self, read: Option<Memory>) {
+        self.used_memory.set(read.as_ref().map(|memory| memory.used));
+        self.memory_limit.set(read.as_ref().map(|memory| memory.limit));
     }
 
-    pub(crate) fn replication(&self, Replication { replicas, behind }: Replication) {
-        self.replicas.set(Some(replicas));
-        self.behind.set(Some(behind));
+    /// As it was read last, if it could be.
+    pub(crate) fn replication(&self, read: Option<Replication>) {
+        self.replicas.set(read.as_ref().map(|replication| replication.replicas));
+        self.behind.set(read.as_ref().map(|replication| replication.behind));
     }
 
     pub(crate) fn dead_letters(&self, count: usize) {
@@ -146,9 +148,6 @@ impl Progress {
     pub(crate) fn store_is_away(&self, error: &StoreError) {
         self.store.set(false);
         self.available.set(0);
-        for unknown in [&self.used_memory, &self.memory_limit, &self.replicas, &self.behind] {
-            unknown.set(None);
-        }
         let mut told = self.store_told.lock().unwrap_or_else(PoisonError::into_inner);
         if told.is_none_or(|at| at.elapsed() >= REMINDER) {
             *told = Some(Instant::now());

@@ -71,7 +71,7 @@ impl Registry {
     }
 
     /// A gauge of something that cannot be read at times.
-    pub fn reading(&self, name: &'static str, help: &'static str) -> Reading {
+    pub fn reading(&self, name: &'static str, help: &str) -> Reading {
         let reading = Reading::new(name, help);
         self.collect(reading.clone());
         reading

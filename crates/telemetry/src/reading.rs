@@ -11,13 +11,13 @@ use prometheus_client::metrics::gauge::ConstGauge;
 #[derive(Debug, Clone)]
 pub struct Reading {
     name: &'static str,
-    help: &'static str,
+    help: String,
     value: Arc<Mutex<Option<u64>>>,
 }
 
 impl Reading {
-    pub(crate) fn new(name: &'static str, help: &'static str) -> Self {
-        Self { name, help, value: Arc::default() }
+    pub(crate) fn new(name: &'static str, help: &str) -> Self {
+        Self { name, help: format!("{help}."), value: Arc::default() }
     }
 
     /// What was read, or that nothing could be.
@@ -30,7 +30,7 @@ impl Collector for Reading {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let Some(value) = *self.value.lock().unwrap_or_else(PoisonError::into_inner) else { return Ok(()) };
         let gauge = ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX));
-        gauge.encode(encoder.encode_descriptor(self.name, self.help, None, MetricType::Gauge)?)
+        gauge.encode(encoder.encode_descriptor(self.name, &self.help, None, MetricType::Gauge)?)
     }
 }
 

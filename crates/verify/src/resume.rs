@@ -100,7 +100,7 @@ impl Move {
 
     /// Records that are counted, although they may be counted already.
     fn repeated(&self) -> Option<Range<i64>> {
-        (self.to < self.stored.next).then(|| self.to..self.stored.next.min(self.log.high))
+        Some(self.to..self.stored.next.min(self.log.high)).filter(|range| !range.is_empty())
     }
 
     /// What there is, and what the move means.
@@ -190,6 +190,7 @@ mod tests {
         let again = told(0, 600, 0);
         assert!(again.contains("records 0 to 200 are counted, on top"), "{again}");
         assert!(told(0, 100, 0).contains("records 0 to 100 are counted, on top"));
+        assert!(!told(0, 100, 100).contains("on top"), "there is none");
         let json = planned(250, 300, 260).to_json(false);
         assert_eq!(
             (&json["stopped"], &json["next"], &json["at"]),

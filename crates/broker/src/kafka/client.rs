@@ -11,11 +11,9 @@ use super::scheduling::batched;
 use super::served::Served;
 use crate::error::BrokerError;
 
-/// Between two replacements of clients that soon fail again, the least and the most. Each logs in anew, which costs both sides
-/// milliseconds of CPU; who may not write, and will be allowed to, is to find out soon.
-const WAITS: [Duration; 2] = [Duration::from_millis(300), Duration::from_secs(2)];
-/// A client that lasted so long did not fail at its start.
-const LASTED: Duration = Duration::from_secs(10);
+/// Between two replacements at the least. Each logs in anew, which costs both sides milliseconds of CPU; and who may not write
+/// fails at once again.
+const WAIT: Duration = Duration::from_millis(1_500);
 
 pub(super) type Live = Arc<Served>;
 
@@ -26,13 +24,6 @@ pub(super) struct Client {
     deliveries: Deliveries,
     runtime: Handle,
     replacements: Mutex<Replacements>,
-}
-
-/// When the last one was made, and how long the next one waits.
-#[derive(Debug)]
-struct Replacements {
-    last: Instant,
-    wait: Duration,
 }
 
 impl Client {
@@ -46,8 +37,7 @@ impl Client {
         runtime: Handle,
     ) -> Result<Self, BrokerError> {
         let current = RwLock::new(make(&config, &deliveries, &runtime)?);
-        let replacements = Mutex::new(Replacements::new(Instant::now()));
-        Ok(Self { current, config, deliveries, runtime, replacements })
+        Ok(Self { current, config, deliveries, runtime, replacements: Mutex::default() })
     }
 
     pub(super) fn current(&self) -> Live {
@@ -75,20 +65,20 @@ impl Client {
     }
 }
 
-impl Replacements {
-    const fn new(now: Instant) -> Self {
-        Self { last: now, wait: WAITS[0] }
-    }
+/// When the last one was made.
+#[derive(Debug, Default)]
+struct Replacements {
+    last: Option<Instant>,
+}
 
+impl Replacements {
     /// Whether one that failed is to be replaced now, which is then done.
     fn is_due(&mut self, now: Instant) -> bool {
-        let lasted = now.saturating_duration_since(self.last);
-        if lasted < self.wait {
-            return false;
+        let is_due = self.last.is_none_or(|last| now.saturating_duration_since(last) >= WAIT);
+        if is_due {
+            self.last = Some(now);
         }
-        self.wait = if lasted >= LASTED { WAITS[0] } else { (self.wait * 2).min(WAITS[1]) };
-        self.last = now;
-        true
+        is_due
     }
 }
 
@@ -107,13 +97,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn clients_that_fail_at_their_start_are_replaced_ever_more_seldom_and_one_that_lasted_at_once() {
-        let begun = Instant::now();
-        let mut replacements = Replacements::new(begun);
+    fn a_client_that_fails_is_replaced_at_once_and_those_that_fail_at_their_start_seldom() {
+        let (begun, mut replacements) = (Instant::now(), Replacements::default());
         let mut at = |seconds: f64| replacements.is_due(begun + Duration::from_secs_f64(seconds));
-        let made = (0_u32..200).filter(|tenth| at(f64::from(*tenth) / 10.0)).count();
-        assert!((10..=14).contains(&made), "{made} in 20 s");
-        assert!(at(60.0), "it lasted");
-        assert!(!at(60.1) && at(60.4), "that is forgotten then");
+        assert!(at(0.0), "the first");
+        let again = (1_u32..=200).filter(|tenth| at(f64::from(*tenth) / 10.0)).count();
+        assert_eq!(again, 13, "in 20 s");
+        assert!(at(60.0) && !at(60.1), "one that lasted, and the next");
     }
 }

@@ -1,9 +1,11 @@
 //! A store that somebody else touches, that may drop keys, or that is full.
 
+use std::time::Duration;
+
 use anyhow::{Context as _, Result, bail, ensure};
 use blackfriday_consumer::Error;
 use blackfriday_stack::eventually;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use crate::bench::{Bench, LIMIT};
 
@@ -58,7 +60,18 @@ async fn a_full_store_stops_counting_until_there_is_room() -> Result<()> {
     bench.publish_sales(30).await?;
     eventually(LIMIT, async || consumer.lacks("valkey")).await.context("readiness says so")?;
     ensure!(bench.counted().await == 3);
+    let limit = || consumer.metric("blackfriday_store_memory_limit_bytes");
+    eventually(LIMIT, async || limit() == Some(1_000_000.0)).await.context("as the metrics do")?;
+    // It refuses many times a second, and is asked once.
+    for _ in 0..30 {
+        ensure!(limit() == Some(1_000_000.0), "it tells how full it is all the while");
+        sleep(Duration::from_millis(50)).await;
+    }
     bench.valkey.command(&["CONFIG", "SET", "maxmemory", "0"]).await?;
+    bench.counts_exactly().await?;
+    bench.valkey.kill()?;
+    eventually(LIMIT, async || limit().is_none()).await.context("of one that is away nothing is told")?;
+    bench.valkey.restart().await?;
     bench.counts_exactly().await?;
     consumer.stop().await
 }

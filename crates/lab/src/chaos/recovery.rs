@@ -34,7 +34,7 @@ pub(crate) async fn recover(field: &mut Field, probe: &mut Probe) -> Option<Dura
 
 /// Returns when everything works; says what it waits for meanwhile.
 async fn works(field: &Field, probe: &mut Probe, waits_for: &Cell<&str>) {
-    waits_for.set("the store has no primary");
+    waits_for.set("the servers of the store do not settle");
     if let Ok(group) = field.main.counters.group() {
         group.settles(LIMIT).await.ok();
     }
