@@ -178,7 +178,7 @@ async fn counting_goes_on_where_an_operator_says(pipeline: &BothLogs) -> Result<
         url,
     ];
     let said = pipeline.run("resume", &[&resume[..], &["--dry-run", "--json"]].concat()).await?;
-    let planned: serde_json::Value = serde_json::from_str(&said)?;
+    let planned: Value = serde_json::from_str(&said)?;
     ensure!(planned["stopped"].is_string() && planned["at"] == 0 && planned["moved"] == false, "{said}");
     let said = pipeline.run("resume", &resume).await?;
     ensure!(said.contains("counting goes on at 0"), "{said}");
