@@ -39,7 +39,7 @@ pub(crate) async fn guard(starter: Starter, permitted: Arc<AtomicBool>, idle: Ar
             }
             Ok(None) | Err(_) => {}
         }
-        // A store that takes nothing may tell all the same why; of one that is away nothing is known.
+        // A store that refuses writes still says how full it is; one that is away says nothing.
         let (memory, replication) = match there {
             Ok(()) => (store.memory().await.ok().flatten(), store.replication().await.ok().flatten()),
             Err(_) => (None, None),

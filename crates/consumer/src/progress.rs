@@ -129,14 +129,14 @@ impl Progress {
 
     /// As it was read last, if it could be.
     pub(crate) fn memory(&self, read: Option<Memory>) {
-        self.used_memory.set(read.as_ref().map(|memory| memory.used));
-        self.memory_limit.set(read.as_ref().map(|memory| memory.limit));
+        self.used_memory.set(read.map(|memory| memory.used));
+        self.memory_limit.set(read.map(|memory| memory.limit));
     }
 
     /// As it was read last, if it could be.
     pub(crate) fn replication(&self, read: Option<Replication>) {
-        self.replicas.set(read.as_ref().map(|replication| replication.replicas));
-        self.behind.set(read.as_ref().map(|replication| replication.behind));
+        self.replicas.set(read.map(|replication| replication.replicas));
+        self.behind.set(read.map(|replication| replication.behind));
     }
 
     pub(crate) fn dead_letters(&self, count: usize) {

@@ -190,7 +190,7 @@ mod tests {
         let again = told(0, 600, 0);
         assert!(again.contains("records 0 to 200 are counted, on top"), "{again}");
         assert!(told(0, 100, 0).contains("records 0 to 100 are counted, on top"));
-        assert!(!told(0, 100, 100).contains("on top"), "there is none");
+        assert!(!told(0, 100, 100).contains("on top"), "an empty range");
         let json = planned(250, 300, 260).to_json(false);
         assert_eq!(
             (&json["stopped"], &json["next"], &json["at"]),

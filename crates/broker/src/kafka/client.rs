@@ -11,8 +11,8 @@ use super::scheduling::batched;
 use super::served::Served;
 use crate::error::BrokerError;
 
-/// Between two replacements at the least. Each logs in anew, which costs both sides milliseconds of CPU; and who may not write
-/// fails at once again.
+/// The least time between two replacements. Each one logs in again, which costs both sides milliseconds of CPU, and a client
+/// that may not write fails again at once.
 const WAIT: Duration = Duration::from_millis(1_500);
 
 pub(super) type Live = Arc<Served>;

@@ -70,7 +70,7 @@ async fn a_full_store_stops_counting_until_there_is_room() -> Result<()> {
     bench.valkey.command(&["CONFIG", "SET", "maxmemory", "0"]).await?;
     bench.counts_exactly().await?;
     bench.valkey.kill()?;
-    eventually(LIMIT, async || limit().is_none()).await.context("of one that is away nothing is told")?;
+    eventually(LIMIT, async || limit().is_none()).await.context("a store that is away has no sample")?;
     bench.valkey.restart().await?;
     bench.counts_exactly().await?;
     consumer.stop().await
