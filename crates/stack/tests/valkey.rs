@@ -132,4 +132,9 @@ async fn a_stale_replica_is_promoted_and_the_old_primary_comes_back() {
     group.join().await.expect("joined");
     group.settles(LIMIT).await.expect("it becomes a replica");
     assert_eq!(get(first, "key").await, "old");
+
+    // The promoted one can replicate again when its turn comes, after a restart, too.
+    second.restart().await.expect("starts again");
+    let user = second.command(&["CONFIG", "GET", "masteruser"]).await.expect("answers");
+    assert_eq!(user.trim(), "masteruser");
 }

@@ -139,7 +139,8 @@ impl ValkeyGroup {
         eventually(SETTLED_LIMIT, parted).await
     }
 
-    /// Lets the servers that run replicate again.
+    /// Lets the servers that run replicate again, after a restart, too: a Sentinel that made one of them a primary or a replica
+    /// meanwhile has had its settings written into its file.
     ///
     /// # Errors
     /// One of them cannot be reached.
@@ -147,6 +148,7 @@ impl ValkeyGroup {
         for server in self.running() {
             server.set("masteruser", "").await?;
             server.set("masterauth", "").await?;
+            server.command(&["CONFIG", "REWRITE"]).await?;
         }
         Ok(())
     }
