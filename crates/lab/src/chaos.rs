@@ -160,7 +160,7 @@ impl Run {
             self.field.complain(format!("{service:?} ended by itself with {status}"));
         }
         self.watch.follow(&self.field);
-        let recovery = recover(&mut self.field, &mut self.probe).await;
+        let recovery = recover(&mut self.field, &mut self.probe, self.ledger.total().accepted).await;
         self.tell(step, recovery);
         let answers = self.ledger.tally(self.phase);
         self.met.extend(step.faults.iter().map(|fault| Met { kind: fault.kind, recovery, answers }));
