@@ -57,6 +57,7 @@ in
     ../k8s/tests
     ../locust
     ../crates/e2e/tests/openapi
+    (fileset.fileFilter (file: file.hasExt "sh") ../bench)
   ];
   # And what they are compared with.
   manifests = of [
@@ -78,6 +79,7 @@ in
     ../k8s/generate.sh
     ../k8s/operators/fetch.sh
     ../k8s/tests
+    ../bench/peers/chain/build.sh
   ];
   toml = lib.importTOML ../Cargo.toml;
 }

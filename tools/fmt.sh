@@ -21,11 +21,13 @@ esac
 shell_scripts() {
     grep -rlE '^#!.*/(env )?(ba)?sh( |$)' dev .ci k8s nix tools --exclude='*.sh' --exclude='*.md' --exclude='*.nix'
     find dev .ci k8s nix tools -name '*.sh'
+    printf '%s\n' bench/peers/*/*.sh
 }
 
 cargo fmt --all "${rust[@]}"
-# A workspace of its own.
+# Workspaces of their own.
 cargo fmt --manifest-path fuzz/Cargo.toml "${rust[@]}"
+cargo fmt --manifest-path bench/peers/chain/api/Cargo.toml "${rust[@]}"
 shell_scripts | xargs shfmt "${shell[@]}"
 ruff format --quiet --no-cache "${python[@]}" .
 if command -v nixfmt >/dev/null; then

@@ -64,7 +64,8 @@ use crate::told::written;
     blackfriday bench --only log --only backlog --open-loop\n  \
     blackfriday bench --growth connections\n  \
     blackfriday bench --stores 1 2 4\n\n\
-    A peer is told KAFKA_BROKERS, TOPIC and PORT. Build with --release: a debug build measures itself.\n\
+    A peer is told KAFKA_BROKERS, TOPIC, PORT, and by VALKEY_URL a database that it may count in.\n\
+    Build with --release: a debug build measures itself.\n\
     Exit code 0 if everything that was accepted was counted once, 69 if a program or a server is missing.")]
 pub struct Arguments {
     /// Rounds; in each of them every subject has its turn.

@@ -62,7 +62,8 @@ async fn rabbitmq_and_redis_are_measured_and_a_peer_is_told_where_to_listen() ->
     );
     // The bare handler is as good a peer as any.
     let me = program("blackfriday")?;
-    let peer = format!("exec '{}' bench-part handler 127.0.0.1:$PORT", me.display());
+    let knows = r#"case "$TOPIC $KAFKA_BROKERS $VALKEY_URL" in "bench-peer 127.0.0.1:"*" redis://"*/1) ;; *) exit 1 ;; esac"#;
+    let peer = format!("{knows}; exec '{}' bench-part handler 127.0.0.1:$PORT", me.display());
     let told = bench(&["--only", "peer", "--peer", &peer]).await?;
     ensure!(used(&told, "peer", "peer") > 0.0, "{told:#}");
     Ok(())

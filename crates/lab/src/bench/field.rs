@@ -20,6 +20,9 @@ use crate::service::Service;
 
 const START_LIMIT: Duration = Duration::from_secs(60);
 const COUNT_LIMIT: Duration = Duration::from_secs(120);
+/// The peer's topic, and the database that it may count in: none but its own sales are in them.
+const PEER_TOPIC: &str = "bench-peer";
+const PEER_DATABASE: u8 = 1;
 /// As the manifests have it.
 const DOWN_AFTER: Duration = Duration::from_secs(5);
 
@@ -101,16 +104,18 @@ impl Field {
         let replication = i32::try_from(setup.brokers)?;
         let shape = Shape { partitions: setup.partitions, replication, ..Shape::default() };
         create::make(&log.config(), &shape).await?;
-        let own = TopicSpec {
-            name: TOPIC.to_owned(),
+        let own = |name: &str| TopicSpec {
+            name: name.to_owned(),
             partitions: setup.partitions,
             replication,
             ..TopicSpec::default()
         };
-        Admin::new(&log.config())?.create_topics(&[own]).await?;
+        let names = [TOPIC].into_iter().chain(setup.peer.as_ref().map(|_| PEER_TOPIC));
+        let topics: Vec<_> = names.map(own).collect();
+        Admin::new(&log.config())?.create_topics(&topics).await?;
         let scratch = tempfile::tempdir().context("make a folder")?;
         let handler = handler(&scratch)?;
-        let peer = setup.peer.as_deref().map(|command| peer(command, &log, &scratch)).transpose()?;
+        let peer = setup.peer.as_deref().map(|command| peer(command, &log, &store, &scratch)).transpose()?;
         let url = group.as_ref().map_or_else(|| store.url().to_owned(), ValkeyGroup::url);
         let processes = services(setup, &log, &url)?;
         let mut field = Self {
@@ -314,10 +319,16 @@ fn handler(scratch: &tempfile::TempDir) -> Result<(SocketAddr, Process)> {
 }
 
 /// Somebody's gateway: what it needs to know is in its environment.
-fn peer(text: &str, log: &Server, scratch: &tempfile::TempDir) -> Result<(SocketAddr, Process)> {
+fn peer(
+    text: &str,
+    log: &Server,
+    store: &Valkey,
+    scratch: &tempfile::TempDir,
+) -> Result<(SocketAddr, Process)> {
     let address = SocketAddr::from(([127, 0, 0, 1], free_port()?));
     let mut command = Command::new("sh");
-    command.args(["-c", text]).env("PORT", address.port().to_string()).env("TOPIC", TOPIC);
+    command.args(["-c", text]).env("PORT", address.port().to_string()).env("TOPIC", PEER_TOPIC);
     command.env("KAFKA_BROKERS", log.brokers().context("a peer writes into Kafka")?);
+    command.env("VALKEY_URL", format!("{}/{PEER_DATABASE}", store.url()));
     Ok((address, Process::spawn(command, scratch.path().join("peer.log"))?))
 }

@@ -32,7 +32,7 @@ use tokio::sync::oneshot;
 use super::publisher::{Queue, publish};
 use super::usage::Watched;
 
-/// Where the producer's records go, and the peer's.
+/// Where the producer's records go.
 pub(super) const TOPIC: &str = "bench";
 /// Payloads that differ, so that they compress as real ones do.
 pub(super) const PAYLOADS: u64 = 1_000;
