@@ -127,6 +127,7 @@ where
     C: ServiceConfig,
     R: Future<Output = Result<(), Failure>>,
 {
+    use_small_pages();
     let (config, given): (C, _) = match parse() {
         Ok(parsed) => parsed,
         Err(error) => {
@@ -243,6 +244,17 @@ async fn while_running<R: Future>(service: R, running: Condition, stopping: Shut
 fn half_of_the_cores() -> usize {
     std::thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(2))
 }
+
+/// A service whose allocator gets huge pages has 2 MiB resident for each that it touches, half of its memory when it is
+/// idle. What else the process has touched by now stays as it is.
+#[cfg(target_os = "linux")]
+fn use_small_pages() {
+    // Where this is not allowed it takes more memory, and nothing else.
+    rustix::thread::disable_transparent_huge_pages(true).ok();
+}
+
+#[cfg(not(target_os = "linux"))]
+fn use_small_pages() {}
 
 /// Raises the soft limit of open files to the hard one: each connection takes one.
 pub fn raise_fd_limit() {

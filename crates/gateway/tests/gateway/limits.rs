@@ -54,6 +54,14 @@ impl Process {
         Ok(statm.split(' ').nth(1).context("resident pages")?.parse::<u64>()? * 4096)
     }
 
+    /// A line of proc_pid_status(5), by what it begins with.
+    fn status(&self, begin: &str) -> Result<String> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let value =
+            status.lines().find_map(|line| line.strip_prefix(begin)).with_context(|| begin.to_owned())?;
+        Ok(value.trim().to_owned())
+    }
+
     /// Sockets that it has open.
     fn sockets(&self) -> Result<usize> {
         let files = std::fs::read_dir(format!("/proc/{}/fd", self.child.id()))?;
@@ -79,6 +87,14 @@ async fn unread(address: SocketAddr, body: &str) -> io::Result<TcpStream> {
     );
     stream.write_all(request.as_bytes()).await?;
     Ok(stream)
+}
+
+#[tokio::test]
+async fn an_idle_service_has_no_huge_pages() -> Result<()> {
+    let gateway = Process::start(&[]).await?;
+    let huge = gateway.status("THP_enabled:")?;
+    ensure!(huge == "0", "THP_enabled: {huge}");
+    Ok(())
 }
 
 #[tokio::test]
