@@ -103,8 +103,8 @@ pub struct Arguments {
     /// Partitions of the topic of sales; a multiple of each number of --stores, and 8 with it.
     #[arg(long, value_name = "N", default_value_t = 6, default_value_if("stores", ArgPredicate::IsPresent, "8"), value_parser = clap::value_parser!(i32).range(1..=64))]
     partitions: i32,
-    /// Then each way again at 70 % of its top rate, with latency from when each request was meant to be sent, and at 50 %,
-    /// with how long a sale takes from its answer until the read API has it.
+    /// Then each way again on four times the connections: at 70 % of its top rate, with latency from when each request was
+    /// meant to be sent, and at 50 %, with how long a sale takes from its answer until the read API has it.
     #[arg(long, conflicts_with = "rate")]
     open_loop: bool,
     /// Instead of all that, how the ways change along an axis; along each without one: 1, 4, 16 partitions; 1, 2, 4 writers;
@@ -173,7 +173,8 @@ async fn report(arguments: &Arguments) -> Result<Report<'_>> {
     for (flag, connections) in
         [("--connections", arguments.connections), ("--batch-connections", arguments.batch_connections)]
     {
-        if let Some(too_few) = descriptors::allow(connections)? {
+        let needed = if arguments.open_loop { OpenLoop::connections(connections) } else { connections };
+        if let Some(too_few) = descriptors::allow(needed)? {
             return Err(Usage(format!("{flag} {connections}: {too_few}")).into());
         }
     }

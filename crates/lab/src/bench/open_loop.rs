@@ -16,6 +16,9 @@ use super::subject::Subject;
 const BUSY: f64 = 0.7;
 /// Of the top rate: where it is told how long a sale takes from its answer until the read API has it.
 const STEADY: f64 = 0.5;
+/// So many times the connections: each has requests at times of its own, and a late answer on one of few would delay the next
+/// request that is meant for it.
+const CONNECTIONS: u16 = 4;
 const HEAD: [&str; 9] = [
     "open loop",
     "top sales/s",
@@ -39,6 +42,11 @@ struct Shares {
 }
 
 impl OpenLoop {
+    /// Connections that it needs where a demand has so many.
+    pub(super) fn connections(demanded: u16) -> u16 {
+        demanded.saturating_mul(CONNECTIONS)
+    }
+
     /// Measures each way that was measured as fast as it answers, in turns, as often as that.
     pub(super) async fn measure(
         bench: &mut Bench,
@@ -93,7 +101,13 @@ impl Shares {
         subject: Subject,
         lasts: Duration,
     ) -> Result<()> {
-        let at = |share: f64| Demand { rate: Some(share * self.top), may_refuse: true, ..demand };
+        let at = |share: f64| Demand {
+            connections: OpenLoop::connections(demand.connections),
+            batch_connections: OpenLoop::connections(demand.batch_connections),
+            rate: Some(share * self.top),
+            may_refuse: true,
+            ..demand
+        };
         bench.demand = at(BUSY);
         let busy = bench.measure(subject, lasts).await?;
         bench.demand = Demand { with_freshness: true, ..at(STEADY) };
