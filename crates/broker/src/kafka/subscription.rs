@@ -136,9 +136,11 @@ fn settings(kafka: &KafkaConfig) -> rdkafka::ClientConfig {
         // A topic's changed id is in the client's log, see above.
         .set("debug", "topic")
         .set_log_level(RDKafkaLogLevel::Debug)
-        // What is fetched ahead stays small (defaults: 100000 records, 64 MiB).
-        .set("queued.min.messages", "20000")
-        .set("queued.max.messages.kbytes", "16384")
+        // What is fetched ahead stays small (defaults: 100000 records, 64 MiB, 1 MiB a fetch of a partition): a
+        // backlog fills it, and it is most of what a consumer has in memory then.
+        .set("queued.min.messages", "5000")
+        .set("queued.max.messages.kbytes", "4096")
+        .set("fetch.message.max.bytes", "262144")
         // A fetch that finds little is answered after 20 ms instead of 500, so that the counts stay warm; one that finds
         // this many bytes at once.
         .set("fetch.wait.max.ms", "20")
