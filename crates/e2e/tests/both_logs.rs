@@ -214,6 +214,7 @@ async fn faults_of_the_second_log_and_store_under_load_lose_nothing() -> Result<
 }
 
 async fn rabbitmq_is_killed(client: &Client<'_>) -> Result<()> {
+    client.pipeline.rabbitmq.settle().await?;
     client.pipeline.rabbitmq.kill()?;
     client.pipeline.wait_ready(Service::RabbitWriter, false).await?;
     client.is_answered(503).await?;
