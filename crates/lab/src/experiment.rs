@@ -19,6 +19,7 @@ mod report;
 mod results;
 mod run;
 mod show;
+mod shown;
 mod unmeasured;
 mod value;
 

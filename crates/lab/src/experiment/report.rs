@@ -29,8 +29,9 @@ use super::interval::Ratio;
 use super::outcome::{Outcome, VariantOutcome};
 use super::plot::{Theme, svg};
 use super::results::{self, Results};
+use super::shown::shown;
 use super::unmeasured;
-use super::value::{interval, is_about_the_system, plain, title, with_unit};
+use super::value::{interval, plain, title, with_unit};
 
 pub(super) const OPEN: &str = "{{";
 pub(super) const CLOSE: &str = "}}";
@@ -251,10 +252,8 @@ impl Writer<'_> {
         let mut text = String::from(
             "| experimento | variante | contra | métrica | razón (intervalo del 95 %) |\n|---|---|---|---|---|\n",
         );
-        let all = self.results.values().flat_map(|outcome| {
-            outcome.differences.iter().filter(|one| one.differs).map(|one| (&outcome.experiment, one))
-        });
-        for (experiment, one) in all.filter(|(_, one)| is_about_the_system(&one.metric)) {
+        let of = |outcome| shown(outcome).map(move |one| (&outcome.experiment, one));
+        for (experiment, one) in self.results.values().flat_map(of) {
             // Writing into a string cannot fail.
             writeln!(
                 text,

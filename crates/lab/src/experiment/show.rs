@@ -8,7 +8,8 @@ use blackfriday_terminal::{file, output};
 use super::artifact::pull;
 use super::outcome::{Difference, Outcome, VariantOutcome};
 use super::results::{self, Results};
-use super::value::{interval, is_about_the_system, plain};
+use super::shown::shown;
+use super::value::{interval, plain};
 
 const SCHEME: &str = "oci://";
 
@@ -80,7 +81,7 @@ fn print(outcome: &Outcome) {
     let metrics = columns(outcome);
     let head: Vec<_> = std::iter::once("median").chain(metrics.iter().map(String::as_str)).collect();
     output::table(&head, outcome.variants.iter().map(|variant| row(variant, &metrics)));
-    let shown: Vec<_> = outcome.differences.iter().filter(|one| is_shown(one)).collect();
+    let shown: Vec<_> = shown(outcome).collect();
     if shown.is_empty() {
         output::line("no difference was shown\n");
         return;
@@ -105,8 +106,4 @@ fn row(variant: &VariantOutcome, metrics: &[String]) -> Vec<String> {
     let of =
         |metric: &String| variant.median.get(metric).map_or_else(|| "–".to_owned(), |value| plain(*value));
     std::iter::once(variant.name.clone()).chain(metrics.iter().map(of)).collect()
-}
-
-fn is_shown(one: &Difference) -> bool {
-    one.differs && is_about_the_system(&one.metric)
 }

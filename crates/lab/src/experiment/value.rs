@@ -76,11 +76,6 @@ pub(super) fn interval(ratio: &Ratio, to: &str) -> String {
     format!("{} ({} {to} {})", plain(ratio.median), plain(ratio.low), plain(ratio.high))
 }
 
-/// What the measuring itself used says nothing about the system.
-pub(super) fn is_about_the_system(metric: &str) -> bool {
-    !metric.ends_with(".client") && !metric.ends_with(".handler")
-}
-
 fn part(process: &str) -> &str {
     match process {
         "log" => "del log",
