@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs the chain until one of its programs ends, which is an error, or until it is told to end. README.md says the rest.
+# Runs the chain until a signal ends it, or one of its programs ends, which is an error. README.md says the rest.
 set -euo pipefail
 
 : "${KAFKA_BROKERS:?}" "${TOPIC:?}" "${PORT:?}"

@@ -64,7 +64,7 @@ use crate::told::written;
     blackfriday bench --only log --only backlog --open-loop\n  \
     blackfriday bench --growth connections\n  \
     blackfriday bench --stores 1 2 4\n\n\
-    A peer is told KAFKA_BROKERS, TOPIC, PORT, and by VALKEY_URL a database that it may count in.\n\
+    A peer has KAFKA_BROKERS, TOPIC and PORT in its environment, and in VALKEY_URL a database to count in.\n\
     Build with --release: a debug build measures itself.\n\
     Exit code 0 if everything that was accepted was counted once, 69 if a program or a server is missing.")]
 pub struct Arguments {

@@ -245,8 +245,8 @@ fn half_of_the_cores() -> usize {
     std::thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(2))
 }
 
-/// A service whose allocator gets huge pages has 2 MiB resident for each that it touches, half of its memory when it is
-/// idle. What else the process has touched by now stays as it is.
+/// A service whose allocator gets huge pages has 2 MiB resident for each that it touches: several MiB more when it is idle.
+/// What was touched before stays as it is.
 #[cfg(target_os = "linux")]
 fn use_small_pages() {
     // Where this is not allowed it takes more memory, and nothing else.

@@ -137,7 +137,7 @@ fn settings(kafka: &KafkaConfig) -> rdkafka::ClientConfig {
         .set("debug", "topic")
         .set_log_level(RDKafkaLogLevel::Debug)
         // What is fetched ahead stays small (defaults: 100000 records, 64 MiB, 1 MiB a fetch of a partition): a
-        // backlog fills it, and it is most of what a consumer has in memory then.
+        // backlog fills it.
         .set("queued.min.messages", "5000")
         .set("queued.max.messages.kbytes", "4096")
         .set("fetch.message.max.bytes", "262144")
