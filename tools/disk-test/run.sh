@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Boots the disk of the Valkey VM under QEMU, alone and as a pair, and refuses it what it needs. See docs/disk.md.
+# With --disk FILE the disk is kept there, and nothing is booted.
 #
 # Nothing needs root or KVM. Everything listens on loopback, on free ports, and is gone at the end.
 set -euo pipefail
@@ -9,8 +10,18 @@ cache=$root/.tools/disk
 PATH=$PATH:/usr/sbin:/sbin
 # Seconds for any one thing to happen. An emulated processor on a busy machine is slow.
 limit=${BLACKFRIDAY_DISK_TEST_LIMIT_SECONDS:-300}
+kept=
 password=a.password-of-this_test~only
 sentinel=
+
+case ${1:-} in
+    '') ;;
+    --disk) kept=${2:?--disk FILE: where the disk is kept} ;;
+    *)
+        echo "usage: tools/disk-test/run.sh [--disk FILE]" >&2
+        exit 64
+        ;;
+esac
 
 work=$(mktemp -d)
 mkdir -p "$cache"
@@ -166,7 +177,7 @@ start_sentinel() {
     fail "Sentinel did not start in $try tries: $(tail -n 5 "$work/sentinel.log")"
 }
 
-sentinel_answers_or_ended() { talk "$port" PING QUIT | grep -q PONG || ! kill -0 "$sentinel" 2>/dev/null; }
+sentinel_answers_or_ended() { [[ $(talk "$port" PING QUIT) == *PONG* ]] || ! kill -0 "$sentinel" 2>/dev/null; }
 
 # refused NAME TEXT: it says so, and powers off by itself.
 refused() {
@@ -209,6 +220,12 @@ a_wrong_configuration_is_refused() {
 }
 
 find_disk
+if [[ -n $kept ]]; then
+    # Whole or not at all; and to be written to, also where Nix made it.
+    cp --no-preserve=mode --sparse=always "$disk" "$kept.new"
+    mv "$kept.new" "$kept"
+    exit
+fi
 a_write_outlives_the_power
 a_replica_follows
 sentinels_decide

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# What `./dev disk-test` needs of the machine. Sourced by ./dev, after tools/setup, whose functions it uses.
+# What `./dev disk-test` and `./dev disk` need of the machine. Sourced by ./dev, after tools/setup, whose functions it uses.
 
 setup_disk_test() {
     local names=() packages=()

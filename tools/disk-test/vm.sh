@@ -20,7 +20,7 @@ firmware() {
 # vm_start NAME [QEMU OPTION...]: a disk of the configuration is there if the folder config is.
 vm_start() {
     local name=$1 home=$work/$1 monitor options=("${@:2}")
-    cp "$(firmware VARS)" "$home/vars.fd"
+    cp --no-preserve=mode "$(firmware VARS)" "$home/vars.fd"
     rm -f "$home"/monitor.* "$home/console.log" "$home/config.img"
     mkfifo "$home/monitor.in" "$home/monitor.out"
     if [[ -d $home/config ]]; then
@@ -115,7 +115,7 @@ until_true() {
 # ask NAME LINE...: what Valkey answers to these commands, without carriage returns.
 ask() { talk "${ports["$1 valkey"]}" "${@:2}" QUIT | tr -d '\r'; }
 
-is_ready() { talk "${ports["$1 readiness"]}" "GET /readyz HTTP/1.0" "" | grep -q '^HTTP/1.1 200'; }
+is_ready() { [[ $(talk "${ports["$1 readiness"]}" "GET /readyz HTTP/1.0" "") == "HTTP/1.1 200"* ]]; }
 is_not_ready() { ! is_ready "$1"; }
 
 # A connection that the guest refuses is accepted by QEMU and then cut.

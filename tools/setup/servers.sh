@@ -128,10 +128,11 @@ backports_lines() {
 
 # What valkey-tools depends on, without what only its installation as a service needs.
 install_libraries_of_valkey() {
-    if ! ldd "$tools/valkey/usr/bin/valkey-server" | grep -q 'not found'; then
+    local found libraries
+    found=$(ldd "$tools/valkey/usr/bin/valkey-server") || true
+    if [[ $found != *"not found"* ]]; then
         return
     fi
-    local libraries
     libraries=$(dpkg-deb --field "$tools"/apt/packages/valkey-tools_*.deb Depends |
         tr ',' '\n' | sed -E 's/\(.*//; s/\|.*//; s/[[:space:]]//g' | grep '^lib')
     # shellcheck disable=SC2086 # one word for each package

@@ -116,7 +116,7 @@ candidate() {
 }
 
 # at_least WANTED FOUND, for dotted versions; nothing found is not enough.
-at_least() { [[ -n $2 && $(printf '%s\n%s\n' "$1" "$2" | sort -V | head -n 1) == "$1" ]]; }
+at_least() { [[ -n $2 && $(printf '%s\n%s\n' "$1" "$2" | sort -V | sed -n 1p) == "$1" ]]; }
 
 # Once in a setup, and only in one that has something to install.
 apt_update() {

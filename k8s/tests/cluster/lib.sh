@@ -179,7 +179,7 @@ dashboard() {
 # primary: the server that the Sentinels name.
 primary() {
     kubectl --namespace valkey exec sentinel-0 -c sentinel -- /bin/valkey-cli -p 26379 sentinel get-primary-addr-by-name blackfriday |
-        head -n 1 | cut -d . -f 1
+        sed -n 1p | cut -d . -f 1
 }
 
 # healed NAMESPACE SELECTOR COUNT UID: so many pods, all ready, and none is that one.

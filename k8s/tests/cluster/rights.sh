@@ -36,9 +36,11 @@ is_refused() {
 job_is_refused() {
     job "rights-$1" "$2" "${@:4}"
     await 120 "the try $1 is over" job_is_over "rights-$1"
-    say "$(b logs "job/rights-$1" | tail -n 3)"
+    local told
+    told=$(b logs "job/rights-$1") || fail "$1: it has no log"
+    say "$(tail -n 3 <<<"$told")"
     holds blackfriday "job/rights-$1" Failed >/dev/null || fail "$1 was let do it"
-    b logs "job/rights-$1" | grep -Eiq "$3" || fail "$1: the log does not say $3"
+    grep -Eiq "$3" <<<"$told" || fail "$1: the log does not say $3"
     ((refusals += 1))
 }
 
