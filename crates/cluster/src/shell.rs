@@ -11,6 +11,7 @@ use blackfriday_terminal::failure::{Denied, Unavailable};
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
+use tokio::time::error::Elapsed;
 use tokio::time::timeout;
 
 use crate::line::Line;
@@ -44,6 +45,13 @@ impl Shell {
             kubectl.extend(["--context".to_owned(), context.to_owned()]);
         }
         Self { kubectl, kustomize: vec!["kustomize".to_owned(), "build".to_owned()], limit, said: None }
+    }
+
+    /// With a stand-in for kubectl.
+    #[cfg(test)]
+    pub(crate) fn of(kubectl: &[&str], limit: Duration) -> Self {
+        let kubectl = kubectl.iter().map(|word| (*word).to_owned()).collect();
+        Self { kubectl, ..Self::new(None, None, limit) }
     }
 
     /// kubectl has a Kustomize inside, which does when there is no other.
@@ -156,8 +164,8 @@ impl Shell {
             }
         };
         let both = async { tokio::join!(feed, child.wait_with_output()).1 };
-        let late =
-            || Unavailable(format!("{} did not end within {} s", words.join(" "), self.limit.as_secs()));
+        let limit = self.limit.as_secs_f64();
+        let late = || Unavailable(format!("{} did not end within {limit} s", words.join(" ")));
         let output = timeout(self.limit, both).await.with_context(late)?.with_context(|| missing(program))?;
         Ok(Done {
             is_ok: output.status.success(),
@@ -171,6 +179,11 @@ impl Done {
     pub(crate) fn is_unknown_kind(&self) -> bool {
         !self.is_ok && self.stderr.contains("doesn't have a resource type")
     }
+}
+
+/// Whether a command did not end in time. What could not be run, or was refused, is something else.
+pub(crate) fn is_late(error: &anyhow::Error) -> bool {
+    error.is::<Elapsed>()
 }
 
 fn missing(program: &str) -> Unavailable {

@@ -9,7 +9,7 @@ use super::addons::Groups;
 use super::clock::{self, Heard};
 use super::object::{Answer, List, Node, Object, Pod};
 use super::versions::Versions;
-use crate::shell::Shell;
+use crate::shell::{Shell, is_late};
 
 /// All that is asked of a cluster.
 pub(super) struct Cluster {
@@ -68,6 +68,7 @@ fn answer<T: DeserializeOwned>(asked: Result<Value>, what: &str) -> Result<Answe
         Ok(Value::Null) => Ok(Answer::Absent),
         Ok(value) => Ok(Answer::Is(read(value, what)?)),
         Err(error) if error.downcast_ref::<Denied>().is_some() => Ok(Answer::Denied),
+        Err(error) if is_late(&error) => Ok(Answer::Late(error.to_string())),
         Err(error) => Err(error),
     }
 }
@@ -80,6 +81,28 @@ fn read<T: DeserializeOwned>(value: Value, what: &str) -> Result<T> {
 /// With `-v=8` kubectl shows the header `Date` of an answer; it masks what is secret.
 async fn hear(shell: &Shell) -> Result<Heard> {
     let before = SystemTime::now();
-    let done = shell.attempt(&["get", "--raw", "/version", "-v=8"], None).await?;
-    Ok(Heard { before, after: SystemTime::now(), server: clock::date(&done.stderr) })
+    let server = match shell.attempt(&["get", "--raw", "/version", "-v=8"], None).await {
+        Ok(done) => clock::date(&done.stderr),
+        Err(error) if is_late(&error) => None,
+        Err(error) => return Err(error),
+    };
+    Ok(Heard { before, after: SystemTime::now(), server })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::report::Verdict;
+    use super::*;
+
+    #[tokio::test]
+    async fn what_takes_too_long_is_a_finding_and_not_the_end() {
+        let shell = Shell::of(&["sh", "-c", "sleep 60"], Duration::from_millis(50));
+        let nodes = ask::<List<Node>>(&shell, &["get", "nodes"]).await.expect("an answer");
+        let check = nodes.seen("nodes").expect_err("a finding");
+        assert_eq!(check.verdict, Verdict::Warning);
+        assert!(check.seen.ends_with("did not end within 0.05 s"), "{}", check.seen);
+        assert_eq!(hear(&shell).await.expect("no time was heard").server, None);
+    }
 }

@@ -15,6 +15,8 @@ pub(super) enum Answer<T> {
     Is(T),
     Absent,
     Denied,
+    /// kubectl did not end in time.
+    Late(String),
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -160,7 +162,7 @@ impl<T> Answer<T> {
     /// What is there, if anything.
     ///
     /// # Errors
-    /// The user may not see it, which is a finding of its own.
+    /// The user may not see it, or it took too long, which is a finding of its own.
     pub(super) fn seen(&self, name: &'static str) -> Result<Option<&T>, Check> {
         match self {
             Self::Is(found) => Ok(Some(found)),
@@ -170,6 +172,7 @@ impl<T> Answer<T> {
                 "not allowed to look",
                 "kubectl auth whoami     # and ask for the ClusterRole view, with nodes",
             )),
+            Self::Late(told) => Err(Check::warning(name, told.clone(), "kubectl get --raw /readyz?verbose")),
         }
     }
 }

@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep};
 use super::images::{Pull, failed, pull};
 use super::object::{Answer, List, Node, Pod};
 use super::report::Check;
-use crate::shell::Shell;
+use crate::shell::{Shell, is_late};
 
 const LIMIT: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_secs(1);
@@ -26,10 +26,16 @@ pub(super) async fn probe(shell: &Shell, registry: &str, nodes: &Answer<List<Nod
     for node in &nodes {
         let name = &node.metadata.name;
         let pulled = pulls(shell, registry, name).await;
-        // Whatever came of it; it is not waited for.
+        // Whatever came of it. A node that is away lets nobody wait for the end of its pod.
         let gone =
             ["delete", "pod", POD, "--namespace", "default", "--ignore-not-found", "--wait=true", "--now"];
-        shell.attempt(&gone, None).await?;
+        let removed = shell.attempt(&gone, None).await;
+        let late =
+            [pulled.as_ref().err(), removed.as_ref().err()].into_iter().flatten().find(|why| is_late(why));
+        if let Some(why) = late {
+            return Ok(Check::warning(NAME, format!("{name}: {why}"), "kubectl describe nodes"));
+        }
+        removed?;
         match pulled? {
             Some(message) if pull(&message) == Pull::Trusted => {}
             Some(message) => return Ok(failed(pull(&message), registry, name, &message)),
