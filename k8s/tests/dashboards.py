@@ -3,12 +3,14 @@
 
 Needs grafana-foundation-sdk. A member that Grafana does not know, or a word that its field cannot be, is an error. Options of
 panels and queries of data sources that the types do not have (the list of alerts, Infinity, Redis) are taken as they are; what
-those queries answer is tested in crates/store and crates/e2e.
+those queries answer is tested in crates/store and crates/dashboard. Two panels that read the same rows each for itself are an
+error, and so is a panel that shows fields which the panel that reads for it does not have.
 """
 
 import enum
 import json
 import pathlib
+import re
 import sys
 import typing
 
@@ -36,6 +38,8 @@ def check(dashboard):
     understood = json.loads(JSONEncoder().encode(read))
     yield from lost(written, understood, "")
     yield from misspelt(read, "")
+    yield from read_twice(dashboard)
+    yield from fields_without_column(dashboard)
     for panel in read.panels or []:
         if panel.type_val not in UNTYPED and isinstance(getattr(panel, "options", None), dict):
             yield f"panel {panel.id_val}: no such panel: {panel.type_val}"
@@ -46,6 +50,34 @@ def parts(panel):
     if panel.get("datasource", {}).get("uid") != "-- Mixed --":
         return [panel]
     return [panel | {"datasource": query["datasource"], "targets": [query]} for query in panel["targets"]]
+
+
+def read_twice(dashboard):
+    """Rows that two panels read each for itself, and so at two instants: "-- Dashboard --" gives a panel those of another."""
+    readers = {}
+    for panel in dashboard["panels"]:
+        for query in panel.get("targets", []):
+            if "url" in query:
+                readers.setdefault((query["url"], query.get("root_selector", "")), []).append(panel["id"])
+    for (url, selector), panels in readers.items():
+        if len(panels) > 1:
+            yield f"panels {panels} read {url} {selector} each for itself"
+
+
+def fields_without_column(dashboard):
+    """What a panel picks out of the rows that another has read."""
+    panels = {panel["id"]: panel for panel in dashboard["panels"]}
+    for panel in dashboard["panels"]:
+        wanted = panel.get("options", {}).get("reduceOptions", {}).get("fields", "").strip("/")
+        readers = [panels[query["panelId"]] for query in panel.get("targets", []) if "panelId" in query] or [panel]
+        columns = [
+            column["text"]
+            for reader in readers
+            for query in reader.get("targets", [])
+            for column in query.get("columns", [])
+        ]
+        if wanted and columns and not any(re.search(wanted, column) for column in columns):
+            yield f"panel {panel['id']}: {wanted} is none of {', '.join(columns)}"
 
 
 def lost(written, understood, at):

@@ -16,10 +16,10 @@ use utoipa_axum::routes;
 use crate::live::Live;
 use crate::parameters::Parameters;
 use crate::refusal::Refusal;
-use crate::rows::{self, Extremes, RankedProduct, Totals};
+use crate::rows::{self, CategoryRow, ExtremesRow, RankedProduct, Totals};
 use crate::schemas::{AnyCategory, OneCategory};
 use crate::trouble::{ReadError, Trouble};
-use crate::view::{CategoryFigures, Country, Price, Prices, Second, Summary, by_second};
+use crate::view::{Country, Price, Prices, Second, Summary, by_second};
 
 type Shared = State<Arc<Live>>;
 type Asked = Query<Vec<(String, String)>>;
@@ -49,20 +49,18 @@ async fn resumen(State(live): Shared, Query(asked): Asked) -> Answer {
     answer(&live, asked.rows, &Category::ALL, json).await
 }
 
-/// Totals, highest and lowest price and freshness, in one row.
+/// Totals, highest and lowest price, most and least sold product, and freshness, in one row.
 #[utoipa::path(get, path = "/api/totales", tag = "api", responses((status = 200, body = [Totals]), Refusal))]
 async fn totales(State(live): Shared, Query(asked): Asked) -> Answer {
     Parameters::read(&asked, &[])?;
     answer(&live, None, &[], |all| json(&rows::totals(all))).await
 }
 
-/// Reports, totals and averages: a row for each of the four categories.
-#[utoipa::path(get, path = "/api/categorias", tag = "api", responses((status = 200, body = [CategoryFigures]), Refusal))]
+/// Reports, totals, averages, most and least sold product: a row for each of the four categories.
+#[utoipa::path(get, path = "/api/categorias", tag = "api", responses((status = 200, body = [CategoryRow]), Refusal))]
 async fn categorias(State(live): Shared, Query(asked): Asked) -> Answer {
     Parameters::read(&asked, &[])?;
-    let rows =
-        |all: &Summary| json(&all.counters.categorias.iter().map(|of| &of.figures).collect::<Vec<_>>());
-    answer(&live, None, &[], rows).await
+    answer(&live, None, &[], |all| json(&rows::categories(all))).await
 }
 
 /// The most sold products, of all categories or of one.
@@ -81,7 +79,7 @@ async fn productos(State(live): Shared, Query(asked): Asked) -> Answer {
 }
 
 /// The most and the least sold product: a row for all categories together (`categoria` is null), then one for each.
-#[utoipa::path(get, path = "/api/extremos", tag = "api", responses((status = 200, body = [Extremes]), Refusal))]
+#[utoipa::path(get, path = "/api/extremos", tag = "api", responses((status = 200, body = [ExtremesRow]), Refusal))]
 async fn extremos(State(live): Shared, Query(asked): Asked) -> Answer {
     Parameters::read(&asked, &[])?;
     answer(&live, None, &[], |all| json(&rows::extremes(all))).await

@@ -5,9 +5,9 @@ use utoipa::ToSchema;
 
 use crate::currency::Currency;
 use crate::schemas;
-use crate::view::{Product, Summary};
+use crate::view::{CategoryCounters, CategoryFigures, Product, Summary};
 
-/// What is said of all sales, and how old it is.
+/// What is said of all sales, with the most and the least sold product, and how old it is.
 #[derive(Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub(crate) struct Totals {
     #[schema(required = true)]
@@ -23,6 +23,8 @@ pub(crate) struct Totals {
     /// Sales of the newest second that has been over for half a second; 0 if there were none in it.
     #[schema(required = true)]
     ventas_por_segundo: Option<u64>,
+    #[serde(flatten)]
+    extremes: Extremes,
     /// Weather reports.
     #[schema(required = true)]
     reportes_clima: Option<u64>,
@@ -69,12 +71,28 @@ pub(crate) struct RankedProduct {
     unidades: u64,
 }
 
+/// The numbers of a category, and its most and least sold product.
+#[derive(Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub(crate) struct CategoryRow {
+    #[serde(flatten)]
+    figures: CategoryFigures,
+    #[serde(flatten)]
+    extremes: Extremes,
+}
+
 /// Most and least sold product, of all categories or of one.
 #[derive(Debug, PartialEq, Eq, Serialize, ToSchema)]
-pub(crate) struct Extremes {
+pub(crate) struct ExtremesRow {
     /// Null: of all.
     #[schema(required = true, schema_with = schemas::category_or_null)]
     categoria: Option<&'static str>,
+    #[serde(flatten)]
+    extremes: Extremes,
+}
+
+/// Most and least sold product.
+#[derive(Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub(crate) struct Extremes {
     #[schema(required = true, min_length = 1)]
     mas_vendido: Option<String>,
     /// Its name and id, or the id alone.
@@ -100,6 +118,7 @@ pub(crate) fn totals(all: &Summary) -> [Totals; 1] {
         precio_maximo: counts.precio_maximo.clone(),
         precio_minimo: counts.precio_minimo.clone(),
         ventas_por_segundo: counts.ultimo_segundo.map(|second| second.ventas),
+        extremes: Extremes::of(&counts.mas_vendido, &counts.menos_vendido),
         reportes_clima: counts.clima.total,
         redis: counts
             .clima
@@ -127,21 +146,35 @@ fn label(of: &Product) -> String {
     of.producto.as_ref().map_or_else(|| of.producto_id.clone(), |name| format!("{name} ({})", of.producto_id))
 }
 
-/// Of all first, then by category.
-pub(crate) fn extremes(all: &Summary) -> Vec<Extremes> {
-    let row = |categoria, most: &Option<Product>, least: &Option<Product>| Extremes {
-        categoria,
-        mas_vendido: most.as_ref().map(|of| of.producto_id.clone()),
-        mas_vendido_etiqueta: most.as_ref().map(label),
-        mas_vendido_unidades: most.as_ref().map(|of| of.unidades),
-        menos_vendido: least.as_ref().map(|of| of.producto_id.clone()),
-        menos_vendido_etiqueta: least.as_ref().map(label),
-        menos_vendido_unidades: least.as_ref().map(|of| of.unidades),
+/// A row for each category, in the order of their numbers.
+pub(crate) fn categories(all: &Summary) -> Vec<CategoryRow> {
+    let row = |of: &CategoryCounters| CategoryRow {
+        figures: of.figures.clone(),
+        extremes: Extremes::of(&of.mas_vendido, &of.menos_vendido),
     };
+    all.counters.categorias.iter().map(row).collect()
+}
+
+/// Of all first, then by category.
+pub(crate) fn extremes(all: &Summary) -> Vec<ExtremesRow> {
     let counts = &all.counters;
-    let each = counts
-        .categorias
-        .iter()
-        .map(|of| row(Some(of.figures.categoria), &of.mas_vendido, &of.menos_vendido));
-    std::iter::once(row(None, &counts.mas_vendido, &counts.menos_vendido)).chain(each).collect()
+    let of_all = Extremes::of(&counts.mas_vendido, &counts.menos_vendido);
+    let each = counts.categorias.iter().map(|of| ExtremesRow {
+        categoria: Some(of.figures.categoria),
+        extremes: Extremes::of(&of.mas_vendido, &of.menos_vendido),
+    });
+    std::iter::once(ExtremesRow { categoria: None, extremes: of_all }).chain(each).collect()
+}
+
+impl Extremes {
+    fn of(most: &Option<Product>, least: &Option<Product>) -> Self {
+        Self {
+            mas_vendido: most.as_ref().map(|of| of.producto_id.clone()),
+            mas_vendido_etiqueta: most.as_ref().map(label),
+            mas_vendido_unidades: most.as_ref().map(|of| of.unidades),
+            menos_vendido: least.as_ref().map(|of| of.producto_id.clone()),
+            menos_vendido_etiqueta: least.as_ref().map(label),
+            menos_vendido_unidades: least.as_ref().map(|of| of.unidades),
+        }
+    }
 }

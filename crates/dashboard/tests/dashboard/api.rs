@@ -49,6 +49,7 @@ async fn the_other_routes_are_flat_rows_of_the_same() -> Result<()> {
     let (_, totals) = dashboard.get("/api/totales").await?;
     ensure!(totals[0]["ventas"] == 3 && totals[0]["reportes_clima"] == 5, "{totals}");
     ensure!(totals[0]["precio_minimo"] == "0.99" && totals[0]["frescura_ms"].is_u64(), "{totals}");
+    ensure!(totals[0]["mas_vendido"] == "H-1" && totals[0]["menos_vendido_unidades"] == 1, "{totals}");
     ensure!(totals[0]["ventas_por_segundo"] == 0, "these sales are of 2023: {totals}");
     for (path, row, expected) in [
         (
@@ -77,7 +78,9 @@ async fn the_other_routes_are_flat_rows_of_the_same() -> Result<()> {
             "/api/categorias",
             Category::Hogar.index(),
             json!({"categoria": "Hogar", "ventas": 1, "unidades": "7", "ingresos": "6.93",
-                "precio_promedio": "0.99", "cantidad_promedio": "7.00"}),
+                "precio_promedio": "0.99", "cantidad_promedio": "7.00",
+                "mas_vendido": "H-1", "mas_vendido_etiqueta": "H-1", "mas_vendido_unidades": 7,
+                "menos_vendido": "H-1", "menos_vendido_etiqueta": "H-1", "menos_vendido_unidades": 7}),
         ),
     ] {
         let (_, rows) = dashboard.get(path).await?;
