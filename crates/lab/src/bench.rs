@@ -6,6 +6,7 @@
 //!
 //! Invariant: what the services accepted is counted, each sale once, before the next subject begins; else the run fails.
 
+mod boot;
 mod client;
 mod descriptors;
 mod failover;

@@ -28,6 +28,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use blackfriday_service::Shutdown;
+use blackfriday_stack::Valkey;
 use blackfriday_terminal::failure::Interrupted;
 use clap::ValueEnum as _;
 
@@ -55,7 +56,8 @@ const QUICK_WARM_UP: Duration = Duration::from_secs(2);
 pub struct Arguments {
     #[command(subcommand)]
     command: Option<Command>,
-    /// What to measure; everything without it, what needs a cluster only with `--kubeconfig`.
+    /// What to measure; everything without it, what needs a cluster only with `--kubeconfig`, and what needs the disk of the
+    /// Valkey VM only where `BLACKFRIDAY_DISK` names one.
     #[arg(value_name = "EXPERIMENT")]
     experiments: Vec<Experiment>,
     /// Rounds; in each of them every variant has its turn.
@@ -125,7 +127,10 @@ impl Arguments {
             return self.experiments.clone();
         }
         let all = Experiment::value_variants().iter().copied();
-        all.filter(|experiment| self.kubeconfig.is_some() || experiment.in_cluster().is_none()).collect()
+        let has_cluster = self.kubeconfig.is_some();
+        all.filter(|experiment| has_cluster || experiment.in_cluster().is_none())
+            .filter(|experiment| Valkey::disk_of_machine().is_some() || !experiment.needs_disk())
+            .collect()
     }
 
     fn length(&self) -> Length {

@@ -14,6 +14,7 @@ pub mod assignment;
 pub mod bench;
 pub mod chaos;
 mod client;
+mod durations;
 pub mod experiment;
 mod load;
 mod median;

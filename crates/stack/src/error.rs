@@ -14,6 +14,16 @@ pub enum StackError {
         /// The environment variable that names it.
         variable: &'static str,
     },
+    /// What a virtual machine needs is not on this machine.
+    #[error(
+        "{what} not found: run `./dev disk FILE`, which installs what a virtual machine needs, and set {variable}"
+    )]
+    NoMachine {
+        /// What was looked for.
+        what: &'static str,
+        /// The environment variable that names it.
+        variable: &'static str,
+    },
     /// An environment variable names something that is not what it should be.
     #[error("{variable}={} is not {what}", path.display())]
     Misnamed {

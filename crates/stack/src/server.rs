@@ -15,8 +15,9 @@ use crate::process::Process;
 
 /// How many times a start is tried with other ports when somebody takes one between its choice and its use.
 const PORT_TRIES: usize = 5;
-/// In the words of C and Go, and of Erlang, in lower case.
-const PORT_TAKEN: &[&str] = &["address already in use", "eaddrinuse"];
+/// In the words of C and Go, of Erlang, and of QEMU, in lower case.
+const PORT_TAKEN: &[&str] =
+    &["address already in use", "eaddrinuse", "could not set up host forwarding rule"];
 /// For a server to end whose parent was killed.
 const LEFTOVER_LIMIT: Duration = Duration::from_secs(20);
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
@@ -201,9 +202,9 @@ pub(crate) fn is_port_taken(error: &StackError) -> bool {
     PORT_TAKEN.iter().any(|words| log.contains(words))
 }
 
-fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StackError {
+pub(crate) fn failed(action: &'static str, path: &Path) -> impl Fn(io::Error) -> StackError {
     let path = path.to_owned();
-    move |source| StackError::File { action, path, source }
+    move |source| StackError::File { action, path: path.clone(), source }
 }
 
 fn remove(folder: &Path) -> io::Result<()> {

@@ -3,16 +3,19 @@
 
 mod append_only;
 mod group;
+mod machine;
 mod program;
 mod sentinel;
 mod trouble;
 mod wire;
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 use std::time::Duration;
 
 pub use self::group::{ValkeyGroup, ValkeyGroupOptions};
+use self::machine::Machine;
 pub use self::program::ValkeyKind;
 pub use self::sentinel::{Sentinel, SentinelOptions};
 use crate::authority::Identity;
@@ -23,6 +26,8 @@ use crate::process::Scarce;
 use crate::server::{Server, with_free_ports};
 
 const READY_LIMIT: Duration = Duration::from_secs(30);
+/// An emulated processor on a busy machine is slow.
+const BOOT_LIMIT: Duration = Duration::from_secs(300);
 const STOP_LIMIT: Duration = Duration::from_secs(20);
 const COMMAND_LIMIT: Duration = Duration::from_secs(10);
 
@@ -47,6 +52,9 @@ pub struct Valkey {
     port: u16,
     tls_port: Option<u16>,
     url: String,
+    address: String,
+    /// What it is the Valkey of, if it is no process of this machine.
+    machine: Option<Machine>,
 }
 
 impl Valkey {
@@ -82,6 +90,32 @@ impl Valkey {
         .await
     }
 
+    /// Boots the disk of the Valkey VM under QEMU, emulated, and waits, at most 5 minutes, until its Valkey answers. Its id is
+    /// that of QEMU; it is ended, also by [`Valkey::stop`], as if its plug was pulled, and takes no directives.
+    ///
+    /// # Errors
+    /// The variable `BLACKFRIDAY_DISK` names no disk, QEMU, OVMF's firmware or genisoimage is not on this machine, or it does not
+    /// boot.
+    pub async fn start_in_machine() -> Result<Self, StackError> {
+        with_free_ports(async || {
+            let machine = Machine::find()?;
+            let (server, port) = (Server::new("valkey")?, free_port()?);
+            machine.configure(&server)?;
+            let program = machine.program().to_owned();
+            let url = format!("redis://:{}@127.0.0.1:{port}", machine::PASSWORD);
+            let valkey = Self { machine: Some(machine), url, ..Self::of(server, program, port) };
+            valkey.restart().await?;
+            Ok(valkey)
+        })
+        .await
+    }
+
+    /// The disk that somebody has named for [`Valkey::start_in_machine`].
+    #[must_use]
+    pub fn disk_of_machine() -> Option<PathBuf> {
+        Machine::named_disk()
+    }
+
     /// Starts a Redis in Valkey's place.
     ///
     /// # Errors
@@ -98,7 +132,7 @@ impl Valkey {
         kind.find()
     }
 
-    /// `redis://127.0.0.1:<port>`, the same after a restart.
+    /// `redis://127.0.0.1:<port>`, with a password for one in a virtual machine; the same after a restart.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
@@ -107,7 +141,7 @@ impl Valkey {
     /// `127.0.0.1:<port>`, the same after a restart.
     #[must_use]
     pub fn address(&self) -> &str {
-        &self.url["redis://".len()..]
+        &self.address
     }
 
     /// `rediss://127.0.0.1:<port>`, if it serves TLS; the same after a restart.
@@ -142,7 +176,7 @@ impl Valkey {
         Ok(self.server.running()?.ended().await)
     }
 
-    /// Stops the server with SIGTERM: everything it acknowledged is on disk afterwards.
+    /// Stops the server with SIGTERM: everything it acknowledged is on disk afterwards. A virtual machine is unplugged.
     ///
     /// # Errors
     /// It took more than 20 s; it is killed then.
@@ -150,8 +184,8 @@ impl Valkey {
         self.server.stop(STOP_LIMIT).await
     }
 
-    /// Kills the server with SIGKILL. Acknowledged writes are in the page cache and survive; for a server that lost
-    /// its last second see [`Valkey::roll_back`].
+    /// Kills the server with SIGKILL. Acknowledged writes are in the page cache and survive, unless it is in a virtual machine;
+    /// for a server that lost its last second see [`Valkey::roll_back`].
     ///
     /// # Errors
     /// It is stopped already.
@@ -173,8 +207,12 @@ impl Valkey {
     /// that was made a replica.
     ///
     /// # Errors
-    /// As [`Valkey::restart`]; a directive is wrong.
+    /// As [`Valkey::restart`]; a directive is wrong, or it is in a virtual machine, which takes none.
     pub async fn restart_with(&self, directives: &[(&str, &str)]) -> Result<(), StackError> {
+        if self.machine.is_some() && !directives.is_empty() {
+            let source = io::Error::other("a virtual machine takes no directives");
+            return Err(StackError::Command { command: "restart".to_owned(), source });
+        }
         self.stop().await?;
         self.launch(directives, async |log| answers(self.port, log).await).await
     }
@@ -237,8 +275,15 @@ impl Valkey {
     /// The server cannot be reached, or refuses the command.
     pub async fn command(&self, words: &[&str]) -> Result<String, StackError> {
         let failed = |source| StackError::Command { command: words.join(" "), source };
-        let answer = tokio::time::timeout(COMMAND_LIMIT, wire::command(self.port, words)).await;
+        let password = self.machine.as_ref().map(|_| machine::PASSWORD);
+        let answer = tokio::time::timeout(COMMAND_LIMIT, wire::command_as(self.port, password, words)).await;
         answer.unwrap_or_else(|elapsed| Err(elapsed.into())).map_err(failed)
+    }
+
+    fn of(server: Server, program: PathBuf, port: u16) -> Self {
+        let address = format!("127.0.0.1:{port}");
+        let url = format!("redis://{address}");
+        Self { server, program, port, tls_port: None, url, address, machine: None }
     }
 
     async fn launch(
@@ -247,6 +292,9 @@ impl Valkey {
         probe: impl AsyncFnMut(&Path) -> bool,
     ) -> Result<(), StackError> {
         self.server.make_data()?;
+        if let Some(machine) = &self.machine {
+            return self.server.launch(machine.command(&self.server, self.port)?, BOOT_LIMIT, probe).await;
+        }
         let mut command = Command::new(&self.program);
         command.arg(self.server.folder().join("valkey.conf"));
         for (name, value) in directives {
@@ -263,8 +311,7 @@ fn prepare(
     tls_port: Option<u16>,
     options: &ValkeyOptions,
 ) -> Result<Valkey, StackError> {
-    let url = format!("redis://127.0.0.1:{port}");
-    let valkey = Valkey { server, program, port, tls_port, url };
+    let valkey = Valkey { tls_port, ..Valkey::of(server, program, port) };
     valkey.server.write("valkey.conf", &configuration(&valkey, options))?;
     Ok(valkey)
 }

@@ -65,6 +65,8 @@ pub(crate) struct Setup {
     pub(crate) store_config: &'static [(&'static str, &'static str)],
     /// Whether the store has a replica and Sentinels.
     pub(crate) with_replica: bool,
+    /// Whether the store, a Valkey with its own defaults, is in a virtual machine.
+    pub(crate) in_machine: bool,
     pub(crate) partitions: i32,
     /// 1 to 4.
     pub(crate) writers: usize,
@@ -86,6 +88,7 @@ impl Default for Setup {
             store: ValkeyKind::Valkey,
             store_config: &[],
             with_replica: false,
+            in_machine: false,
             partitions: 6,
             writers: 2,
             with_api: false,
@@ -266,6 +269,9 @@ impl Field {
 }
 
 async fn store(setup: &Setup) -> Result<(Arc<Valkey>, Option<ValkeyGroup>)> {
+    if setup.in_machine {
+        return Ok((Arc::new(Valkey::start_in_machine().await?), None));
+    }
     let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
     let config: Vec<_> = setup.store_config.iter().map(own).collect();
     let options = ValkeyOptions { kind: setup.store, config: config.clone(), ..ValkeyOptions::default() };

@@ -42,14 +42,15 @@ impl Fields {
         bench.measure(variant.subject, lasts).await
     }
 
-    /// What is thrown away. For who counts a backlog it makes one, once; for a failover nothing fails.
+    /// What is thrown away. For who counts a backlog it makes one, once; for a failover or a boot
+    /// nothing fails.
     pub(crate) async fn warm_up(&mut self, variant: &Variant, lasts: Duration) -> Result<()> {
         let bench = self.of(variant)?;
         bench.demand = variant.demand;
         let subject = match variant.subject {
             Subject::Backlog if bench.accepted > 0 => return Ok(()),
             Subject::Backlog => Subject::LogBatch,
-            Subject::Failover => Subject::Log,
+            Subject::Failover | Subject::Boot => Subject::Log,
             other => other,
         };
         bench.measure(subject, lasts).await.map(drop)

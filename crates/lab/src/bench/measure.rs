@@ -39,6 +39,10 @@ pub(crate) struct Measure {
     pub(crate) freshness_ms: Option<[f64; 2]>,
     /// Milliseconds from the death of the store's primary until a sale that was accepted after it was readable.
     pub(crate) failover_ms: Option<f64>,
+    /// Seconds from the start of the store until it answered.
+    pub(crate) boot_s: Option<f64>,
+    /// Milliseconds: half of the consumer's round trips to the store, and 99 of 100, took at most.
+    pub(crate) apply_ms: Option<[f64; 2]>,
     /// CPU microseconds a sale, of each process that did anything.
     pub(crate) cpu_us: BTreeMap<&'static str, f64>,
     pub(crate) resident_mib: BTreeMap<&'static str, u64>,
@@ -117,13 +121,19 @@ impl Bench {
                 self.part(&["publisher", &broker, self.demand.queue.name(), &seconds, &products]).await
             }
             Subject::Failover => self.fail_over(lasts).await,
+            Subject::Boot => self.boot(lasts).await,
             Subject::Consumer => self.part(&["consumer", &self.brokers()?, "ventas"]).await,
             Subject::Backlog => self.backlog().await,
         }
     }
 
     /// Sends to one of our gateways, and waits until all is counted.
-    async fn count(&mut self, subject: Subject, gateway: Service, lasts: Duration) -> Result<Measure> {
+    pub(super) async fn count(
+        &mut self,
+        subject: Subject,
+        gateway: Service,
+        lasts: Duration,
+    ) -> Result<Measure> {
         let to = self.field.processes.address(gateway);
         let plan = self.plan(subject, to, lasts);
         let watched = self.field.watched()?;

@@ -29,6 +29,9 @@ pub enum Subject {
     /// A gateway that writes into the log itself, while the store's primary is killed.
     #[value(skip)]
     Failover,
+    /// A gateway that writes into the log itself, after the store has booted.
+    #[value(skip)]
+    Boot,
 }
 
 impl Subject {
@@ -66,6 +69,7 @@ impl Subject {
             Self::Consumer => "bare consumer",
             Self::Backlog => "consumer, from nothing",
             Self::Failover => "gateway; the store's primary dies",
+            Self::Boot => "gateway; the store boots",
         }
     }
 

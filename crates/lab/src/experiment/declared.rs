@@ -9,6 +9,9 @@ use crate::bench::{Acks, Demand, Queue, Setup, Subject, Variant};
 /// Sales a second where latency and freshness are compared at the same rate: a machine of two cores carries it every way.
 const STEADY: f64 = 5_000.0;
 
+/// Sales a second that a store in an emulated machine carries, too.
+const SLOW: f64 = 200.0;
+
 /// A question that is answered by measuring.
 #[derive(clap::ValueEnum, Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Experiment {
@@ -37,6 +40,8 @@ pub enum Experiment {
     /// A store alone that is started again, and one with a replica and Sentinels: its primary dies under load, until counting goes
     /// on.
     Failover,
+    /// The store as a process, and in the virtual machine of its disk, which QEMU emulates: boot, memory, and how long a batch takes.
+    Disk,
     /// The store's append-only file: synced every second, always, not at all.
     Persistence,
     /// A record acknowledged by all replicas in sync, or by the leader alone, in a cluster of three brokers.
@@ -88,6 +93,11 @@ impl Experiment {
         }
     }
 
+    /// Whether it boots a disk, which somebody has to name.
+    pub(super) fn needs_disk(self) -> bool {
+        self == Self::Disk
+    }
+
     /// Of the variants, in their order.
     pub(super) fn names(self) -> Vec<&'static str> {
         match self.in_cluster() {
@@ -121,6 +131,11 @@ impl Experiment {
             Self::Replica => varied(Subject::Log, steady(), replicas()),
             Self::Failover => {
                 varied(Subject::Failover, Demand { rate: Some(STEADY), ..Demand::default() }, replicas())
+            }
+            Self::Disk => {
+                let demand = Demand { rate: Some(SLOW), with_freshness: true, ..Demand::default() };
+                let of = |in_machine| Setup { in_machine, ..Setup::default() };
+                varied(Subject::Boot, demand, [("process", of(false)), ("emulated", of(true))])
             }
             Self::Queues => [Queue::Stream, Queue::Classic, Queue::Quorum].map(queue).into(),
             Self::Persistence => varied(Subject::Log, steady(), persistence()),

@@ -1,6 +1,7 @@
 //! What was measured, and where: without both a number says nothing.
 
 use std::fs;
+use std::path::PathBuf;
 use std::thread::available_parallelism;
 
 use anyhow::{Context as _, Result};
@@ -48,21 +49,21 @@ impl Machine {
 /// What a result says of where it comes from.
 #[derive(Debug, Clone)]
 pub(super) struct Origin {
-    /// SHA-256 of the programs, one after the other; in a cluster of the digests of its images.
+    /// SHA-256 of the programs, one after the other, and of the disk of a virtual machine; in a cluster of the digests of its images.
     pub(super) programs: String,
     /// SHA-256 of what was sold.
     pub(super) workload: String,
     pub(super) machine: Machine,
 }
 
-/// SHA-256 of what is measured.
+/// SHA-256 of what is measured: the programs, and the disk of a virtual machine where there is one.
 ///
 /// # Errors
-/// One of the programs is missing.
-pub(super) fn programs() -> Result<String> {
+/// One of them is missing.
+pub(super) fn programs(disk: Option<PathBuf>) -> Result<String> {
     let mut sha = Sha256::new();
-    for name in PROGRAMS {
-        let path = program(name)?;
+    for path in PROGRAMS.iter().map(|name| program(name)).chain(disk.map(Ok)) {
+        let path = path?;
         sha.update(fs::read(&path).with_context(|| format!("read {}", path.display()))?);
     }
     Ok(hex(&sha.finalize()))

@@ -236,14 +236,18 @@ impl VariantOutcome {
 /// Each by its name; what a process does not use at all is 0, and has no ratio.
 pub(super) fn metrics(measure: &Measure) -> BTreeMap<String, f64> {
     let mut metrics = BTreeMap::from([("sales_per_s".to_owned(), measure.sales_per_s())]);
-    let times =
-        [("p50_ms", "p99_ms", measure.latency_ms), ("fresh_p50_ms", "fresh_p99_ms", measure.freshness_ms)];
+    let times = [
+        ("p50_ms", "p99_ms", measure.latency_ms),
+        ("fresh_p50_ms", "fresh_p99_ms", measure.freshness_ms),
+        ("apply_p50_ms", "apply_p99_ms", measure.apply_ms),
+    ];
     for (half, most, ms) in times {
         for (name, ms) in [half, most].into_iter().zip(ms.into_iter().flatten()) {
             metrics.insert(name.to_owned(), ms);
         }
     }
     metrics.extend(measure.failover_ms.map(|ms| ("failover_ms".to_owned(), ms)));
+    metrics.extend(measure.boot_s.map(|seconds| ("boot_s".to_owned(), seconds)));
     let mut services = 0.0;
     for (process, us) in &measure.cpu_us {
         // The three gateways are one in each way that is measured.

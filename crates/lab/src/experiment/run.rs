@@ -4,6 +4,7 @@
 use std::io::{IsTerminal as _, stderr};
 
 use anyhow::{Context as _, Result, bail};
+use blackfriday_stack::Valkey;
 use blackfriday_terminal::failure::{Unavailable, Usage};
 use blackfriday_terminal::output;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -55,8 +56,9 @@ impl Task<'_> {
     /// With servers and services that are started here.
     async fn measure(&self, length: Length, begun: Option<Outcome>) -> Result<()> {
         let variants = self.experiment.variants();
+        let disk = Valkey::disk_of_machine().filter(|_| self.experiment.needs_disk());
         let origin = Origin {
-            programs: programs()?,
+            programs: programs(disk)?,
             workload: workload(variants.iter().map(|variant| variant.demand.products)),
             machine: Machine::this()?,
         };

@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::{Valkey, wire};
 use crate::error::StackError;
 use crate::proxy::Values;
+use crate::server::failed;
 
 /// Of each command that only takes time. At such a pace the server answers several times a second.
 const PAUSE_US: u64 = 100;
@@ -98,10 +99,6 @@ fn inside_of_command(file: &[u8], wanted: usize) -> Option<usize> {
     Values::default().feed(file, |at, _| starts.push(at), |_, _| {});
     let start = starts.iter().rev().find(|start| **start <= wanted).or(starts.first())?;
     Some(if *start < wanted { wanted } else { start + 1 })
-}
-
-fn failed(action: &'static str, path: &Path) -> impl Fn(io::Error) -> StackError {
-    move |source| StackError::File { action, path: path.to_owned(), source }
 }
 
 #[cfg(test)]

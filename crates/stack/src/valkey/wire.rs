@@ -2,23 +2,39 @@
 //! permissions and of broken servers would see.
 
 use std::io;
+use std::time::Duration;
 
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+/// For one try.
+const ANSWER_LIMIT: Duration = Duration::from_secs(2);
 
 /// Whether the server executes commands, or would for somebody with its password.
 pub(super) async fn answers(port: u16) -> bool {
-    match command(port, &["PING"]).await {
-        Ok(_) => true,
-        Err(refusal) => refusal.to_string().starts_with("NOAUTH"),
+    // A port that is passed on into a network that is not up takes a connection, and keeps it.
+    match timeout(ANSWER_LIMIT, command(port, &["PING"])).await {
+        Ok(Ok(_)) => true,
+        Ok(Err(refusal)) => refusal.to_string().starts_with("NOAUTH"),
+        Err(_) => false,
     }
 }
 
 /// The answer's values, one a line. A refusal is an error with the server's text.
 pub(super) async fn command(port: u16, words: &[&str]) -> io::Result<String> {
-    let mut stream = TcpStream::connect(("127.0.0.1", port)).await?;
+    command_as(port, None, words).await
+}
+
+/// As [`command`], after a login with this password.
+pub(super) async fn command_as(port: u16, password: Option<&str>, words: &[&str]) -> io::Result<String> {
+    let mut stream = BufReader::new(TcpStream::connect(("127.0.0.1", port)).await?);
+    if let Some(password) = password {
+        stream.write_all(request(&["AUTH", password]).as_bytes()).await?;
+        read(&mut stream).await?;
+    }
     stream.write_all(request(words).as_bytes()).await?;
-    read(&mut BufReader::new(stream)).await
+    read(&mut stream).await
 }
 
 fn request(words: &[&str]) -> String {
