@@ -50,6 +50,13 @@ struct Problem {
     kind: String,
 }
 
+/// What a problem says to people.
+#[derive(Deserialize)]
+struct Told {
+    id: Option<Uuid>,
+    detail: String,
+}
+
 #[derive(Deserialize)]
 struct Batch<'a> {
     #[serde(borrow)]
@@ -133,12 +140,26 @@ pub(crate) fn said(exchange: &Exchange) -> String {
         Exchange::Answered { status, body, .. } => {
             let detail = serde_json::from_slice::<Batch<'_>>(body).ok().and_then(|batch| {
                 let wrong = batch.resultados.into_iter().find(|item| item.estado != "OK")?;
-                Some(format!("{status}, {}: {}", wrong.status.unwrap_or(0), wrong.detalle?))
+                Some(format!(
+                    "{status}, {}: {}{}",
+                    wrong.status.unwrap_or(0),
+                    first(wrong.id),
+                    wrong.detalle?
+                ))
             });
+            let problem = || {
+                let Told { id, detail } = serde_json::from_slice(body).ok()?;
+                Some(format!("{status}: {}{detail}", first(id)))
+            };
             let whole = || format!("{status}: {}", String::from_utf8_lossy(body));
-            in_a_line(&detail.unwrap_or_else(whole), SHOWN)
+            in_a_line(&detail.or_else(problem).unwrap_or_else(whole), SHOWN)
         }
     }
+}
+
+/// Whoever looks for the event wants it first, and whole.
+fn first(id: Option<Uuid>) -> String {
+    id.map(|id| format!("{id}: ")).unwrap_or_default()
 }
 
 fn single(status: u16, is_problem: bool, body: &[u8]) -> Outcome {
@@ -268,6 +289,12 @@ mod tests {
         assert!(long.ends_with("ñ…") && long.chars().count() == SHOWN + 1, "{long}");
         let batch = r#"{"resultados":[{"estado":"OK","id":null},{"estado":"ERROR","status":422,"detalle":"a \"b\""}]}"#;
         assert_eq!(said(&answered(207, batch)), "207, 422: a \"b\"");
+        let problem = format!(
+            r#"{{"type":"urn:x","title":"Unknown","status":504,"detail":"it may be there","id":"{ID}"}}"#
+        );
+        assert_eq!(said(&answered(504, &problem)), format!("504: {ID}: it may be there"));
+        let refusal = r#"{"type":"urn:x","title":"Full","status":429,"detail":"8192 are open"}"#;
+        assert_eq!(said(&answered(429, refusal)), "429: 8192 are open");
         assert_eq!(said(&Exchange::NotSent("refused".to_owned())), "not connected: refused");
     }
 }

@@ -14,12 +14,13 @@ pub(super) fn follow(events: Events, number: u64, accepted: Arc<AtomicU64>, stor
     Following::new(shown, move || {
         let (accepted, before, store) = (Arc::clone(&accepted), Arc::clone(&before), store.clone());
         async move {
-            // Before the store is read, so that a lag is shown rather too small than too large.
+            // Before the store is read, so that a lag is shown rather too small than too large. What was counted may be more:
+            // answers are under way, and some events are counted whose client never hears of it.
             let accepted = accepted.load(Ordering::Relaxed);
             let counted = counted(events, &store).await.unwrap_or_else(|| before.load(Ordering::Relaxed));
             before.store(counted, Ordering::Relaxed);
-            let lag = accepted.saturating_sub(counted);
-            (vec![accepted, counted], format!("lag {}", grouped(lag)))
+            let lag = accepted.checked_sub(counted).map(|lag| format!("lag {}", grouped(lag)));
+            (vec![accepted, counted], lag.unwrap_or_default())
         }
     })
 }

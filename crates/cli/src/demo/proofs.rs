@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Result;
 use blackfriday_broker::EventLog;
 use blackfriday_receipts::Receipts;
-use blackfriday_terminal::output::{self, grouped};
+use blackfriday_terminal::output::{self, count, grouped};
 use blackfriday_verify::{Agreement, Proof, Topics, agree, prove};
 use serde_json::{Value, json};
 
@@ -84,17 +84,54 @@ impl Proofs {
             logs.print(SHOWN);
         }
         if self.hold() {
-            let both = if self.logs.is_some() { "; what is for both logs is in both" } else { "" };
-            let holds = output::good("holds");
-            output::prose(format_args!(
-                "{holds}: every accepted event is in its log, and every key of the stores is what the logs add up to{both}"
-            ));
+            let unknown = |(_, proof): &(Path, Proof)| proof.in_log() > proof.accepted();
+            let half = self.logs.as_ref().map(Agreement::half);
+            let said = in_words(half, self.paths.iter().any(unknown));
+            output::prose(format_args!("{}: {said}", output::good("holds")));
         }
     }
+}
+
+/// What holds: of `half` reports one log alone has each, and a log has more than was accepted.
+fn in_words(half: Option<u64>, has_more: bool) -> String {
+    let mut said =
+        "every accepted event is in its log, and every key of the stores is what the logs add up to"
+            .to_owned();
+    match half {
+        None => {}
+        Some(0) => said += "; what is for both logs is in both",
+        Some(half) => {
+            let (reports, alone) =
+                (count(half, "report", "reports"), "of unknown outcome in one of them alone");
+            said += &format!("; every accepted report is in both logs, and {reports} {alone}");
+        }
+    }
+    if has_more {
+        said += ". What a log has beyond what was accepted, its client was told to be of unknown outcome";
+    }
+    said
 }
 
 fn read(receipts: &[&File]) -> Result<Receipts> {
     let mut all = Receipts::default();
     receipts.iter().try_for_each(|path| all.read(path))?;
     Ok(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_said_to_hold_holds() {
+        assert!(in_words(None, false).ends_with("what the logs add up to"));
+        assert!(in_words(Some(0), false).ends_with("what is for both logs is in both"));
+        let half = in_words(Some(31), true);
+        assert!(
+            half.contains("every accepted report is in both logs, and 31 reports of unknown outcome in one"),
+            "{half}"
+        );
+        assert!(!half.contains("what is for both logs is in both"), "{half}");
+        assert!(half.ends_with("of unknown outcome"), "{half}");
+    }
 }

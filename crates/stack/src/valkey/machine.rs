@@ -122,7 +122,7 @@ fn firmware(part: &str) -> Result<PathBuf, StackError> {
     let names = [format!("OVMF_{part}_4M.fd"), format!("OVMF_{part}.fd")];
     let found = names.iter().map(|name| folder.join(name)).find(|path| path.is_file());
     let (what, variable) = ("a folder with OVMF's firmware", FIRMWARE_VARIABLE);
-    found.ok_or_else(|| match named {
+    found.ok_or(match named {
         Some(path) => StackError::Misnamed { what, variable, path },
         None => StackError::NoMachine { what, variable },
     })

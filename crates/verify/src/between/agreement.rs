@@ -96,6 +96,11 @@ impl Agreement {
         self.in_both
     }
 
+    /// Events that one log alone holds, and whose clients know that their outcome is unknown.
+    pub fn half(&self) -> u64 {
+        self.half.iter().map(|half| half.len() as u64).sum()
+    }
+
     /// Every kind of fault with how often it was found.
     pub(super) fn faults(&self) -> Vec<(String, usize)> {
         let mut faults = Vec::new();
