@@ -59,7 +59,7 @@ pub enum Command {
     Lab(experiment::Arguments),
     /// Send at a steady rate for a long time, and say whether anything grows.
     Soak(soak::Arguments),
-    /// Compare what was acknowledged with what is in the broker and what is counted.
+    /// Compare what was acknowledged with what is in the log and what is counted.
     Verify(Box<compare::Arguments>),
     /// Print records as JSON lines, or as lines for people.
     Tail(tail::Arguments),

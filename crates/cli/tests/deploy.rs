@@ -27,7 +27,7 @@ async fn it_applies_waits_and_proves_and_the_second_run_changes_nothing() -> Res
             "made 1 files in k8s/generated/secrets",
             "created 2: configmap kafka/kafka-config, secret kafka/kafka-credentials",
             "accepted 1",
-            "holds: every accepted event is in the broker",
+            "holds: every accepted event is in the log",
             "http://127.0.0.1:8080/",
             "it runs, and the count is proven",
         ],

@@ -26,7 +26,7 @@ struct Cli {
 /// What to do.
 #[derive(Subcommand, Debug)]
 enum Command {
-    /// Compare what was acknowledged with what is in the broker and what is counted.
+    /// Compare what was acknowledged with what is in the log and what is counted.
     Verify(Box<compare::Arguments>),
     /// Print records as JSON lines, or as lines for people.
     Tail(tail::Arguments),

@@ -51,7 +51,7 @@ case $words in
     *'get configmap'*) ;;
     *'--all-namespaces'* | *'get pods,'* | *'get events'* | *'part-of!='* | *'get ingress'*) echo '{"kind":"List","items":[]}' ;;
     *' logs job/smoke-'*) echo 'accepted 1' ;;
-    *' logs job/verify-'*) echo 'holds: every accepted event is in the broker' ;;
+    *' logs job/verify-'*) echo 'holds: every accepted event is in the log' ;;
     *'get '*) ready x ;;
     *'delete '*) printf 'deployment.apps "gateway" deleted\n' ;;
 esac

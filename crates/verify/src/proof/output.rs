@@ -61,7 +61,7 @@ impl Proof {
     pub fn print(&self, show: usize) {
         let of_another_log = self.is_of_another_log();
         let counted = if of_another_log { OF_ANOTHER_LOG.to_owned() } else { grouped(self.counted) };
-        let mut head = vec!["in the broker", "counted"];
+        let mut head = vec!["in the log", "counted"];
         let mut row = vec![grouped(self.in_broker), counted];
         if self.with_receipts {
             head.insert(0, "accepted");
@@ -78,7 +78,7 @@ impl Proof {
                 "not proved: {partition} offsets 0 to {offset} are gone by retention; what they led to is the store's word"
             )
         });
-        let of_receipts = if self.with_receipts { "every accepted event is in the broker, and " } else { "" };
+        let of_receipts = if self.with_receipts { "every accepted event is in the log, and " } else { "" };
         match self.verdict() {
             Verdict::DoesNotHold => {
                 let fault = |(name, count): &&(&str, usize)| format!("{name} {}", grouped(*count as u64));
@@ -154,7 +154,7 @@ impl Proof {
                 "request has an unknown outcome and no identity",
                 "requests have an unknown outcome and no identity",
             ),
-            (untold, "event in the broker has no receipt here", "events in the broker have no receipt here"),
+            (untold, "event in the log has no receipt here", "events in the log have no receipt here"),
         ];
         for (number, one, more) in notes.into_iter().filter(|(number, ..)| *number > 0) {
             output::line(count(number, one, more));
@@ -163,7 +163,7 @@ impl Proof {
     }
 
     fn print_faults(&self, show: usize) {
-        each(&self.lost, show, |id| format!("lost: {id} was acknowledged and is not in the broker"));
+        each(&self.lost, show, |id| format!("lost: {id} was acknowledged and is not in the log"));
         each(&self.changed, show, |found| {
             format!("changed: {} holds something else than was sent", InWords(found))
         });
