@@ -48,13 +48,8 @@ struct Single {
 struct Problem {
     #[serde(rename = "type")]
     kind: String,
-}
-
-/// What a problem says to people.
-#[derive(Deserialize)]
-struct Told {
     id: Option<Uuid>,
-    detail: String,
+    detail: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -97,7 +92,7 @@ impl Outcome {
     /// What a whole answer says that is no acknowledgement. Only a hop of ours knows that nothing was written: a proxy may
     /// say the same of a request that it passed on.
     fn of_answer(status: u16, id: Option<Uuid>, is_problem: bool, body: &[u8]) -> Self {
-        let ours = |Problem { kind }: Problem| kind.starts_with(PROBLEM);
+        let ours = |Problem { kind, .. }: Problem| kind.starts_with(PROBLEM);
         match is_problem && serde_json::from_slice(body).is_ok_and(ours) {
             true => Self::of_status(status, id),
             false => Self::Unknown { status, id },
@@ -143,13 +138,13 @@ pub(crate) fn said(exchange: &Exchange) -> String {
                 Some(format!(
                     "{status}, {}: {}{}",
                     wrong.status.unwrap_or(0),
-                    first(wrong.id),
+                    id_first(wrong.id),
                     wrong.detalle?
                 ))
             });
             let problem = || {
-                let Told { id, detail } = serde_json::from_slice(body).ok()?;
-                Some(format!("{status}: {}{detail}", first(id)))
+                let Problem { id, detail, .. } = serde_json::from_slice(body).ok()?;
+                Some(format!("{status}: {}{}", id_first(id), detail?))
             };
             let whole = || format!("{status}: {}", String::from_utf8_lossy(body));
             in_a_line(&detail.or_else(problem).unwrap_or_else(whole), SHOWN)
@@ -158,7 +153,7 @@ pub(crate) fn said(exchange: &Exchange) -> String {
 }
 
 /// Whoever looks for the event wants it first, and whole.
-fn first(id: Option<Uuid>) -> String {
+fn id_first(id: Option<Uuid>) -> String {
     id.map(|id| format!("{id}: ")).unwrap_or_default()
 }
 

@@ -90,32 +90,6 @@ impl Valkey {
         .await
     }
 
-    /// Boots the disk of the Valkey VM under QEMU, emulated, and waits, at most 5 minutes, until its Valkey answers. Its id is
-    /// that of QEMU; it is ended, also by [`Valkey::stop`], as if its plug was pulled, and takes no directives.
-    ///
-    /// # Errors
-    /// The variable `BLACKFRIDAY_DISK` names no disk, QEMU, OVMF's firmware or genisoimage is not on this machine, or it does not
-    /// boot.
-    pub async fn start_in_machine() -> Result<Self, StackError> {
-        with_free_ports(async || {
-            let machine = Machine::find()?;
-            let (server, port) = (Server::new("valkey")?, free_port()?);
-            machine.configure(&server)?;
-            let program = machine.program().to_owned();
-            let url = format!("redis://:{}@127.0.0.1:{port}", machine::PASSWORD);
-            let valkey = Self { machine: Some(machine), url, ..Self::of(server, program, port) };
-            valkey.restart().await?;
-            Ok(valkey)
-        })
-        .await
-    }
-
-    /// The disk that somebody has named for [`Valkey::start_in_machine`].
-    #[must_use]
-    pub fn disk_of_machine() -> Option<PathBuf> {
-        Machine::named_disk()
-    }
-
     /// Starts a Redis in Valkey's place.
     ///
     /// # Errors

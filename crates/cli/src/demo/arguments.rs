@@ -25,8 +25,8 @@ use crate::usual;
     blackfriday demo --sales-only --store redis\n  \
     blackfriday demo --weather-only --reports 20000\n\n\
     It takes the usual ports (8080, 8090, 9092, 6379, 5552, 6380) where they are free, and others where not.\n\
-    Exit code 0 if on every way each accepted event is in the log and counted once, and nothing else but what a client was\n\
-    told to be of unknown outcome; 1 if not, 69 if a server is missing or does not start,\n\
+    Exit code 0 if on every way each accepted event is in the log and counted once, and nothing else but events of unknown\n\
+    outcome; 1 if not, 69 if a server is missing or does not start,\n\
     130 if a signal ended it before the proof.")]
 pub struct Arguments {
     /// Sales to send.

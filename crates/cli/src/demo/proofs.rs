@@ -107,7 +107,7 @@ fn in_words(half: Option<u64>, has_more: bool) -> String {
         }
     }
     if has_more {
-        said += ". What a log has beyond what was accepted, its client was told to be of unknown outcome";
+        said += ". Whatever more a log holds is of unknown outcome to its client";
     }
     said
 }
@@ -132,6 +132,6 @@ mod tests {
             "{half}"
         );
         assert!(!half.contains("what is for both logs is in both"), "{half}");
-        assert!(half.ends_with("of unknown outcome"), "{half}");
+        assert!(half.ends_with("is of unknown outcome to its client"), "{half}");
     }
 }

@@ -30,14 +30,18 @@ pub(super) async fn probe(shell: &Shell, registry: &str, nodes: &Answer<List<Nod
         let gone =
             ["delete", "pod", POD, "--namespace", "default", "--ignore-not-found", "--wait=true", "--now"];
         let removed = shell.attempt(&gone, None).await;
-        let late =
-            [pulled.as_ref().err(), removed.as_ref().err()].into_iter().flatten().find(|why| is_late(why));
-        if let Some(why) = late {
-            return Ok(Check::warning(NAME, format!("{name}: {why}"), "kubectl describe nodes"));
-        }
-        removed?;
-        match pulled? {
-            Some(message) if pull(&message) == Pull::Trusted => {}
+        let late = |why: &anyhow::Error| {
+            Ok(Check::warning(NAME, format!("{name}: {why}"), "kubectl describe nodes"))
+        };
+        let pulled = match pulled {
+            Err(why) if is_late(&why) => return late(&why),
+            pulled => pulled?,
+        };
+        match pulled {
+            Some(message) if pull(&message) == Pull::Trusted => match removed {
+                Err(why) if is_late(&why) => return late(&why),
+                removed => drop(removed?),
+            },
             Some(message) => return Ok(failed(pull(&message), registry, name, &message)),
             None => {
                 let seen = format!("{name} did not say within {} s whether it can pull", LIMIT.as_secs());

@@ -6,9 +6,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use super::Valkey;
 use crate::error::StackError;
 use crate::locate;
-use crate::server::{Server, failed};
+use crate::port::free_port;
+use crate::server::{Server, failed, with_free_ports};
 
 /// Of the user `default`: the disk starts no server without one. It is reached from this machine only.
 pub(super) const PASSWORD: &str = "of-a-loopback-only";
@@ -18,6 +20,34 @@ const FIRMWARE_FOLDER: &str = "/usr/share/OVMF";
 /// What the machine's memory and data disk hold; of the disk only what is written takes room.
 const MEMORY_MIB: u32 = 256;
 const DATA_BYTES: u64 = 1 << 30;
+
+impl Valkey {
+    /// Boots the disk of the Valkey VM under QEMU, emulated, and waits, at most 5 minutes, until its Valkey answers. Its id is
+    /// that of QEMU; it is ended, also by [`Valkey::stop`], as if its plug was pulled, and takes no directives.
+    ///
+    /// # Errors
+    /// The variable `BLACKFRIDAY_DISK` names no disk, QEMU, OVMF's firmware or genisoimage is not on this machine, or it does not
+    /// boot.
+    pub async fn start_in_machine() -> Result<Self, StackError> {
+        with_free_ports(async || {
+            let machine = Machine::find()?;
+            let (server, port) = (Server::new("valkey")?, free_port()?);
+            machine.configure(&server)?;
+            let program = machine.program().to_owned();
+            let url = format!("redis://:{}@127.0.0.1:{port}", PASSWORD);
+            let valkey = Self { machine: Some(machine), url, ..Self::of(server, program, port) };
+            valkey.restart().await?;
+            Ok(valkey)
+        })
+        .await
+    }
+
+    /// The disk that somebody has named for [`Valkey::start_in_machine`].
+    #[must_use]
+    pub fn disk_of_machine() -> Option<PathBuf> {
+        Machine::named_disk()
+    }
+}
 
 /// The programs and files of a virtual machine.
 #[derive(Debug)]
@@ -31,11 +61,11 @@ pub(super) struct Machine {
 }
 
 impl Machine {
-    pub(super) fn named_disk() -> Option<PathBuf> {
+    fn named_disk() -> Option<PathBuf> {
         locate::named_by(DISK_VARIABLE)
     }
 
-    pub(super) fn find() -> Result<Self, StackError> {
+    fn find() -> Result<Self, StackError> {
         let what = "the disk of the Valkey VM";
         let disk = Self::named_disk().ok_or(StackError::NoMachine { what, variable: DISK_VARIABLE })?;
         if !disk.is_file() {
@@ -54,12 +84,12 @@ impl Machine {
         })
     }
 
-    pub(super) fn program(&self) -> &Path {
+    fn program(&self) -> &Path {
         &self.qemu
     }
 
     /// Makes the disk of its configuration, as KubeVirt does of a Secret.
-    pub(super) fn configure(&self, server: &Server) -> Result<(), StackError> {
+    fn configure(&self, server: &Server) -> Result<(), StackError> {
         let folder = server.folder().join("config");
         fs::create_dir_all(&folder).map_err(failed("make", &folder))?;
         server.write("config/password", PASSWORD)?;
