@@ -43,14 +43,16 @@ def main():
         violations += [f"{file.stem}: {violation}" for violation in found]
     for file in sorted(rendered.glob("operators/*.yaml")):
         objects = [one for one in yaml.safe_load_all(file.read_text()) if one]
-        violations += [f"operators/{file.stem}: {violation}" for violation in of_operator(file.stem, objects)]
+        deployed = (tree / "generated/operators" / file.stem).is_dir()
+        found = of_operator(file.stem, objects) if deployed else of_others(objects)
+        violations += [f"operators/{file.stem}: {violation}" for violation in found]
     for violation in violations:
         print(f"rules: {violation}", file=sys.stderr)
     return 1 if violations else 0
 
 
 def of_releases(tree):
-    """Nothing is taken from the network but the releases of operators, and these by their hashes."""
+    """Nothing is taken from the network but releases, and these by their hashes."""
     lines = [
         line.split() for line in (tree / "operators/releases").read_text().splitlines() if not line.startswith("#")
     ]
@@ -65,6 +67,10 @@ def of_releases(tree):
     wanting = set()
     for file in sorted(tree.rglob("kustomization.yaml")):
         listed = yaml.safe_load(file.read_text())
+        if "release.yaml" in listed.get("resources", []):
+            for image in listed.get("images", []):
+                if f"/{image['newTag']}/" not in addresses[file.parent.name]:
+                    yield f"operators/{file.parent.name} has {image['name']}:{image['newTag']}, and the release is another"
         for entry in listed.get("resources", []) + listed.get("components", []):
             if re.match(r"https?:|git|[\w.-]+\.\w+/", entry):
                 yield f"{file.relative_to(tree)} takes {entry} from the network, without a hash"
@@ -90,6 +96,15 @@ def of_operator(name, objects):
                 yield f"{title} runs by an account that is not there: {account}"
             if "requiredDuringScheduling" in json.dumps(one):
                 yield f"{title} has no node where none has the role that it requires"
+
+
+def of_others(objects):
+    """What somebody installs by hand, and who made it named by tag, has the digest, too."""
+    for one in objects:
+        if one["kind"] == "Deployment":
+            for container in one["spec"]["template"]["spec"]["containers"]:
+                if not re.search(r":[^/@]+@sha256:[0-9a-f]{64}$", container["image"]):
+                    yield f"Deployment {one['metadata']['name']}: {container['image']} has not both tag and digest"
 
 
 def components(folder):
@@ -182,6 +197,8 @@ def of_texts(tree):
         for named in re.findall(r"\bcomponents/([a-z0-9-]+)", document.read_text()):
             if not (tree / "components" / named).is_dir():
                 yield f"{document.name} names components/{named}, which is not there"
+        for command in re.findall(r"kubectl [^\n]*(?:-f|--filename|-k|--kustomize)[ =]*https?:\S*", document.read_text()):
+            yield f"{document.name} takes what is applied from the network, without a hash: {command}"
     known = set(re.findall(r"^\| `(\w+)` \|", (root / "docs/configuration.md").read_text(), re.MULTILINE))
     for folder in ("base", "components", "overlays"):
         for file in sorted((tree / folder).rglob("*.yaml")):
