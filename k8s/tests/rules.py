@@ -197,7 +197,9 @@ def of_texts(tree):
         for named in re.findall(r"\bcomponents/([a-z0-9-]+)", document.read_text()):
             if not (tree / "components" / named).is_dir():
                 yield f"{document.name} names components/{named}, which is not there"
-        for command in re.findall(r"kubectl [^\n]*(?:-f|--filename|-k|--kustomize)[ =]*https?:\S*", document.read_text()):
+        for command in re.findall(
+            r"kubectl [^\n]*(?:-f|--filename|-k|--kustomize)[ =]*https?:\S*", document.read_text()
+        ):
             yield f"{document.name} takes what is applied from the network, without a hash: {command}"
     known = set(re.findall(r"^\| `(\w+)` \|", (root / "docs/configuration.md").read_text(), re.MULTILINE))
     for folder in ("base", "components", "overlays"):
