@@ -17,18 +17,21 @@
       # Where one can write code, but not build what runs.
       all = linux ++ [ "aarch64-darwin" ];
       # nix/default.nix is the index of everything that there is for one system.
-      project =
-        system:
-        import ./nix {
-          inherit crane;
-          pkgs = nixpkgs.legacyPackages.${system};
-        };
+      project = system: import ./nix (of system);
+      of = system: {
+        inherit crane;
+        pkgs = nixpkgs.legacyPackages.${system};
+      };
     in
     {
       # Programs, images (image-*) and the disk of the Valkey VM: nix build .#gateway .#image-gateway .#disk
       packages = lib.genAttrs linux (system: (project system).packages);
       # nix flake check
       checks = lib.genAttrs linux (system: (project system).checks);
+      # The same checks, of programs that are quick to build and slow: what continuous integration has time for.
+      legacyPackages = lib.genAttrs linux (system: {
+        quick-checks = (import ./nix (of system // { profile = "quick"; })).checks;
+      });
       # nix run .#demo, .#load, .#push, .#deploy, .#reproduce, .#zot
       apps = lib.genAttrs linux (system: (project system).apps);
       # nix develop, and nix develop .#code without the command itself

@@ -1,5 +1,10 @@
 # Everything that there is for one system, each leaf with the arguments that it names.
-{ pkgs, crane }:
+{
+  pkgs,
+  crane,
+  # Cargo's, of the programs.
+  profile ? "release",
+}:
 let
   inherit (pkgs) lib;
   inherit (pkgs.stdenv) hostPlatform;
@@ -20,7 +25,7 @@ let
     JAVA_HOME = "${kafka.java}";
   };
 
-  workspace = pkgs.callPackage ./packages/workspace.nix { inherit craneLib source; };
+  workspace = pkgs.callPackage ./packages/workspace.nix { inherit craneLib source profile; };
   programs = import ./packages/programs.nix {
     inherit (pkgs) lib runCommand;
     inherit workspace;

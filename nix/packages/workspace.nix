@@ -3,6 +3,8 @@
 {
   craneLib,
   source,
+  # Cargo's.
+  profile,
   cmake,
   curl,
   openssl,
@@ -16,6 +18,7 @@ let
     inherit (source.toml.workspace.package) version;
     src = source.cargo;
     strictDeps = true;
+    CARGO_PROFILE = profile;
 
     # librdkafka is built by its own CMake file inside of rdkafka-sys, which is run by cargo and not by stdenv.
     nativeBuildInputs = [
@@ -34,12 +37,19 @@ let
     # Generated code is included from the build directory, whose path would stand in every panic message.
     RUSTFLAGS = "--remap-path-prefix=/build/source=.";
   };
-  release = craneLib.buildDepsOnly (common // { doCheck = false; });
+  dependencies = craneLib.buildDepsOnly (
+    common
+    // {
+      doCheck = false;
+      # Nothing takes what `cargo check` leaves behind.
+      cargoCheckCommand = ":";
+    }
+  );
 in
 craneLib.buildPackage (
   common
   // {
-    cargoArtifacts = release;
+    cargoArtifacts = dependencies;
     cargoExtraArgs = "--locked --workspace --bins";
     # The checks run the tests, with the servers that they want.
     doCheck = false;
