@@ -28,7 +28,7 @@
       packages = lib.genAttrs linux (system: (project system).packages);
       # nix flake check
       checks = lib.genAttrs linux (system: (project system).checks);
-      # The same checks, of programs that are quick to build and slow: what continuous integration has time for.
+      # The same checks, with programs that are not optimized: .ci/run builds these.
       legacyPackages = lib.genAttrs linux (system: {
         quick-checks = (import ./nix (of system // { profile = "quick"; })).checks;
       });

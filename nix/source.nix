@@ -62,8 +62,8 @@ in
   # And what they are compared with.
   manifests = of [
     (fileset.difference ../k8s (fileset.maybeMissing ../k8s/generated))
-    ../docs/configuration.md
-    ../docs/operations.md
+    # Every page, for what it tells to apply.
+    (fileset.fileFilter (file: file.hasExt "md") root)
     ../Cargo.toml
     ../crates/broker/acl
     ../crates/store/acl

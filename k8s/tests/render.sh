@@ -115,6 +115,10 @@ for release in "$here"/releases/*.yaml; do
     cp "$release" "$folder/release.yaml"
     "${kustomize[@]}" "$folder" >"$out/operators/$name"
 done
+[[ $("${kustomize[@]}" "$work/k8s/operators/metrics-server-kind") == *--kubelet-insecure-tls* ]] || {
+    echo "render: operators/metrics-server-kind takes the certificates of no kubelet of kind" >&2
+    exit 1
+}
 
 # As `image mirror` leaves it, an overlay and its operators have every image from our registry, and a copy of an older release
 # gives way.

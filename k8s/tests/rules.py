@@ -43,23 +43,31 @@ def main():
         violations += [f"{file.stem}: {violation}" for violation in found]
     for file in sorted(rendered.glob("operators/*.yaml")):
         objects = [one for one in yaml.safe_load_all(file.read_text()) if one]
-        deployed = (tree / "generated/operators" / file.stem).is_dir()
+        listed = yaml.safe_load((tree / "operators" / file.stem / "kustomization.yaml").read_text())
+        deployed = f"../../generated/operators/{file.stem}" in listed.get("components", [])
         found = of_operator(file.stem, objects) if deployed else of_others(objects)
         violations += [f"operators/{file.stem}: {violation}" for violation in found]
+    seen = {file.stem for file in rendered.glob("operators/*.yaml")}
+    if seen != set(releases(tree)):
+        violations.append(f"operators/releases has {sorted(releases(tree))}, and tests/releases {sorted(seen)}")
     for violation in violations:
         print(f"rules: {violation}", file=sys.stderr)
     return 1 if violations else 0
 
 
+def releases(tree):
+    """Names and addresses of the releases whose lines can be read."""
+    lines = [line.split() for line in (tree / "operators/releases").read_text().splitlines()]
+    return {line[0]: line[2] for line in lines if len(line) == 3 and re.fullmatch("[0-9a-f]{64}", line[1])}
+
+
 def of_releases(tree):
     """Nothing is taken from the network but releases, and these by their hashes."""
-    lines = [
-        line.split() for line in (tree / "operators/releases").read_text().splitlines() if not line.startswith("#")
-    ]
-    named = {line[0] for line in lines if len(line) == 3 and re.fullmatch("[0-9a-f]{64}", line[1])}
+    addresses = releases(tree)
+    named = set(addresses)
+    lines = [line for line in (tree / "operators/releases").read_text().splitlines() if not line.startswith("#")]
     if len(named) != len(lines):
         yield "operators/releases: a line is not a name, a SHA-256 and an address, or a name is there twice"
-    addresses = {line[0]: line[2] for line in lines if len(line) == 3}
     started = (tree / "operators/kubevirt/images/kustomization.yaml").read_text()
     for image, tag in re.findall(r"value: (quay\.io/kubevirt/[\w-]+):(\S+)", started):
         if f"/{tag}/" not in addresses["kubevirt"]:
@@ -69,8 +77,8 @@ def of_releases(tree):
         listed = yaml.safe_load(file.read_text())
         if "release.yaml" in listed.get("resources", []):
             for image in listed.get("images", []):
-                if f"/{image['newTag']}/" not in addresses[file.parent.name]:
-                    yield f"operators/{file.parent.name} has {image['name']}:{image['newTag']}, and the release is another"
+                if f"/{image.get('newTag')}/" not in addresses.get(file.parent.name, ""):
+                    yield f"operators/{file.parent.name} gives {image['name']} another tag than the release's address has"
         for entry in listed.get("resources", []) + listed.get("components", []):
             if re.match(r"https?:|git|[\w.-]+\.\w+/", entry):
                 yield f"{file.relative_to(tree)} takes {entry} from the network, without a hash"
@@ -99,12 +107,25 @@ def of_operator(name, objects):
 
 
 def of_others(objects):
-    """What somebody installs by hand, and who made it named by tag, has the digest, too."""
+    """What is installed by hand has tag and digest, also where its maker's release has only a tag."""
     for one in objects:
-        if one["kind"] == "Deployment":
-            for container in one["spec"]["template"]["spec"]["containers"]:
+        if one["kind"] in WORKLOADS:
+            pod = template(one)["spec"]
+            for container in pod["containers"] + pod.get("initContainers", []):
                 if not re.search(r":[^/@]+@sha256:[0-9a-f]{64}$", container["image"]):
-                    yield f"Deployment {one['metadata']['name']}: {container['image']} has not both tag and digest"
+                    yield f"{one['kind']} {one['metadata']['name']}: {container['image']} has not both tag and digest"
+
+
+def unchecked(text):
+    """Commands that apply what comes from the network, whatever it is."""
+    flag = r"\s(?:-f|-k|--filename|--kustomize)"
+    ways = (
+        rf"kubectl[^\n]*{flag}\b[^\n]*https?://\S*",
+        rf"kubectl[^\n]*{flag}[ =]*\S+\?ref=\S*",
+        r"(?:curl|wget)[^\n]*\|\s*kubectl[^\n]*",
+    )
+    text = text.replace("\\\n", " ")
+    return [command for way in ways for command in re.findall(way, text)]
 
 
 def components(folder):
@@ -191,15 +212,12 @@ def of_texts(tree):
     variable that no program reads would set nothing, without a word."""
     root = Path(__file__).resolve().parents[2]
     version = re.search(r'^version = "(.+)"$', (root / "Cargo.toml").read_text(), re.MULTILINE)[1]
-    for document in sorted(
-        [*(root / "docs").rglob("*.md"), *root.glob("*.md"), tree / "README.md", *root.glob("locust/*.md")]
-    ):
+    pages = [page for folder in ("docs", "bench", "locust") for page in (root / folder).rglob("*.md")]
+    for document in sorted([*pages, *root.glob("*.md"), *tree.rglob("*.md")]):
         for named in re.findall(r"\bcomponents/([a-z0-9-]+)", document.read_text()):
             if not (tree / "components" / named).is_dir():
                 yield f"{document.name} names components/{named}, which is not there"
-        for command in re.findall(
-            r"kubectl [^\n]*(?:-f|--filename|-k|--kustomize)[ =]*https?:\S*", document.read_text()
-        ):
+        for command in unchecked(document.read_text()):
             yield f"{document.name} takes what is applied from the network, without a hash: {command}"
     known = set(re.findall(r"^\| `(\w+)` \|", (root / "docs/configuration.md").read_text(), re.MULTILINE))
     for folder in ("base", "components", "overlays"):
