@@ -8,6 +8,8 @@ use anyhow::{Context, Result, ensure};
 use blackfriday_terminal::failure::Usage;
 
 const COMPONENTS: &str = "../../components/";
+/// As a component names another one.
+const BESIDE: &str = "../";
 /// Every image of ours.
 const IMAGES: [&str; 15] = [
     "blackfriday/gateway",
@@ -47,7 +49,8 @@ impl Overlay {
             let known = known(manifests).join(", ");
             Usage(format!("--overlay {name}: read {} (overlays there: {known})", file.display()))
         })?;
-        let overlay = Self::parse(manifests, name, &text);
+        let mut overlay = Self::parse(manifests, name, &text);
+        overlay.add_nested();
         ensure!(
             overlay.is_kafka_strimzi() != overlay.has("kafka-plain")
                 && overlay.is_valkey_kubevirt() != overlay.has("valkey-plain"),
@@ -63,14 +66,22 @@ impl Overlay {
     }
 
     /// A component is a line of the list, as Kustomize's own `edit` writes it.
-    pub(crate) fn parse(manifests: &Path, name: &str, text: &str) -> Self {
-        let component =
-            |line: &str| Some(line.trim().strip_prefix("- ")?.strip_prefix(COMPONENTS)?.to_owned());
-        let word = |text: String| text.split_whitespace().next().unwrap_or_default().to_owned();
+    fn parse(manifests: &Path, name: &str, text: &str) -> Self {
         Self {
             name: name.to_owned(),
             manifests: manifests.to_owned(),
-            components: text.lines().filter_map(component).map(word).collect(),
+            components: listed(text, COMPONENTS).collect(),
+        }
+    }
+
+    /// What its components take in themselves.
+    fn add_nested(&mut self) {
+        let mut found: Vec<_> = self.components.iter().cloned().collect();
+        while let Some(component) = found.pop() {
+            let file = self.manifests.join("components").join(component).join("kustomization.yaml");
+            // One that is not there, Kustomize names.
+            let text = fs::read_to_string(file).unwrap_or_default();
+            found.extend(listed(&text, BESIDE).filter(|nested| self.components.insert(nested.clone())));
         }
     }
 
@@ -128,6 +139,12 @@ impl Overlay {
     }
 }
 
+/// The folders of a list whose entries begin like this.
+fn listed<'a>(text: &'a str, begin: &'a str) -> impl Iterator<Item = String> + 'a {
+    let entries = text.lines().filter_map(move |line| line.trim().strip_prefix("- ")?.strip_prefix(begin));
+    entries.filter_map(|entry| entry.split_whitespace().next()).map(str::to_owned)
+}
+
 fn known(manifests: &Path) -> Vec<String> {
     let entries = fs::read_dir(manifests.join("overlays")).into_iter().flatten().flatten();
     let mut names: Vec<_> = entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
@@ -144,6 +161,11 @@ pub(crate) mod tests {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../k8s");
         let overlay = Overlay::read(&path, name).expect("an overlay");
         Overlay { manifests: PathBuf::from("k8s"), ..overlay }
+    }
+
+    /// With nothing but this one.
+    pub(crate) fn of_component(name: &str) -> Overlay {
+        Overlay::parse(Path::new("k8s"), "mine", &format!("  - {COMPONENTS}{name}\n"))
     }
 
     #[test]
@@ -176,6 +198,23 @@ pub(crate) mod tests {
             ["gateway", "relay", "writer", "consumer", "dashboard", "verify", "load", "valkey-config"];
         assert_eq!(needed("gke"), [&services[..], &["valkey", "redis", "valkey-disk"]].concat());
         assert_eq!(needed("plain"), [&services[..], &["kafka", "valkey", "rabbitmq", "redis"]].concat());
+    }
+
+    #[test]
+    fn what_a_component_takes_in_is_in_the_overlay() {
+        let (folder, real) = (tempfile::tempdir().expect("a folder"), real("plain"));
+        let components = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../k8s/components");
+        std::os::unix::fs::symlink(components, folder.path().join("components")).expect("a link");
+        let file = folder.path().join("overlays/mine/kustomization.yaml");
+        fs::create_dir_all(file.parent().expect("it has one")).expect("make it");
+        let names = ["kafka-plain", "valkey-plain", "gateway-gke", "grafana-helm"];
+        let lines = names.map(|name| format!("  - ../../components/{name}\n"));
+        fs::write(file, lines.concat()).expect("write it");
+        let overlay = Overlay::read(folder.path(), "mine").expect("an overlay");
+        for nested in ["gateway-api", "grafana", "grafana-redis", "valkey-common"] {
+            assert!(overlay.has(nested), "{nested}: {:?}", overlay.components);
+        }
+        assert!(real.has("valkey-common") && !real.has("gateway-api") && !overlay.has("redis"));
     }
 
     #[test]

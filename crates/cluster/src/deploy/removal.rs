@@ -58,6 +58,13 @@ fn optional(overlay: &Overlay) -> Vec<Step> {
         ("gateway-api", "blackfriday", "httproutes.gateway.networking.k8s.io"),
         ("gateway-api", "monitoring", "httproutes.gateway.networking.k8s.io"),
         ("gateway-api", "nginx-gateway", "gateways.gateway.networking.k8s.io"),
+        ("gateway-gke", "blackfriday", "gcpbackendpolicies.networking.gke.io"),
+        ("gateway-gke", "blackfriday", "healthcheckpolicies.networking.gke.io"),
+        ("gateway-gke", "monitoring", "healthcheckpolicies.networking.gke.io"),
+        ("tls", "blackfriday", "certificates.cert-manager.io"),
+        ("tls", "monitoring", "certificates.cert-manager.io"),
+        // Of no namespace: which one is said makes no difference.
+        ("tls", "blackfriday", "clusterissuers.cert-manager.io"),
     ];
     let present = kinds.into_iter().filter(|(component, _, _)| overlay.has(component));
     let step = |(_, namespace, kind): (_, &str, &str)| Step::Delete {

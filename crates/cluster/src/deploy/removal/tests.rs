@@ -1,5 +1,9 @@
+use std::fs;
+use std::path::Path;
+
 use super::*;
 use crate::deploy::plan::tests::request;
+use crate::overlay::tests::of_component;
 use crate::shell::Shell;
 
 fn text(overlay: &str, data: bool) -> String {
@@ -68,4 +72,51 @@ fn the_question_names_what_is_lost() {
     ] {
         assert!(lost.contains(what), "{lost}");
     }
+}
+
+/// What operators make goes with their own objects.
+const OF_OPERATORS: [&str; 3] = ["kafka.strimzi.io", "kubevirt.io", "rabbitmq.com"];
+/// With every cluster; the label takes them.
+const BUILT_IN: [&str; 8] = [
+    "apps",
+    "autoscaling",
+    "batch",
+    "kustomize.config.k8s.io",
+    "networking.k8s.io",
+    "policy",
+    "rbac.authorization.k8s.io",
+    "v1",
+];
+
+#[test]
+fn every_kind_that_a_component_brings_is_removed() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../k8s/components");
+    let mut seen = 0;
+    for component in fs::read_dir(folder).expect("it is there") {
+        let component = component.expect("it can be read").path();
+        let name = component.file_name().expect("it has one").to_string_lossy().into_owned();
+        let overlay = of_component(&name);
+        let removed: Vec<_> = optional(&overlay).iter().map(|step| format!("{step:?}")).collect();
+        for file in fs::read_dir(component).into_iter().flatten().flatten() {
+            let text = fs::read_to_string(file.path()).unwrap_or_default();
+            let word = |begin: &str| {
+                let line = text.lines().find_map(|line| line.strip_prefix(begin))?;
+                Some(line.trim().to_owned())
+            };
+            let (Some(version), Some(kind)) = (word("apiVersion:"), word("kind:")) else { continue };
+            let group = version.split('/').next().expect("it has a first part");
+            let is_patch = file.file_name().to_string_lossy().contains(".patch.");
+            if is_patch || BUILT_IN.contains(&group) || OF_OPERATORS.contains(&group) {
+                continue;
+            }
+            let namespace = word("  namespace:").unwrap_or_default();
+            // In the plural.
+            let begin = kind.to_lowercase();
+            let wanted = [begin.trim_end_matches('y'), group, &namespace];
+            let is_removed = removed.iter().any(|step| wanted.iter().all(|word| step.contains(word)));
+            assert!(is_removed, "{name}: {kind} of {group} in {namespace}: {removed:#?}");
+            seen += 1;
+        }
+    }
+    assert!(seen >= 20, "{seen}");
 }
