@@ -106,6 +106,7 @@ in
       locust
       servers
       ;
+    disk = lib.optionalAttrs hostPlatform.isx86_64 { disk = valkeyDisk.image; };
     shell = shells.default;
     outputs = lib.attrNames (packages // apps // shells);
   };

@@ -6,6 +6,8 @@
   source,
   programs,
   images,
+  # The image with the Valkey VM's disk, by the name of its check, where it can be built.
+  disk,
   apps,
   kafka,
   locust,
@@ -71,3 +73,4 @@ in
   kafka = pkgs.callPackage ./kafka.nix { inherit kafka source; };
   locust = pkgs.callPackage ./locust.nix { inherit locust; };
 }
+// disk
