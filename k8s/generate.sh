@@ -344,23 +344,12 @@ is_named() {
 # copy_of IMAGE: what its copy in our registry is of, by tag or digest; nothing without a copy.
 copy_of() { [[ ! -s $out/images/mirrored ]] || sed -n "s|^$1 ||p" "$out/images/mirrored"; }
 
-# names SOURCE FOLDER...: whether an image of these folders is that one. Operators have images in variables, too.
+# names SOURCE FOLDER...: whether an image of these folders is that one, to its last digit. Operators have images in variables,
+# too. What a release names does not count: our own folders name it by its digest.
 names() {
-    local source=$1
+    local source=${1//./\\.}
     shift
-    grep -qrF -e "image: $source" -e "value: $source" -- "${@/#/$here/}"
-}
-
-# Strimzi has a list of images of brokers, one for each version of Kafka, which cannot be rewritten in its place. So brokers are
-# told, where there is a copy for their version.
-broker_image() {
-    local version source
-    version=$(sed -n 's/^    version: //p' "$here/components/kafka-strimzi/kafka.yaml")
-    source=$(copy_of quay.io/strimzi/kafka)
-    if [[ ${source%@*} == *-kafka-"$version" ]]; then
-        printf '  - target: {kind: Kafka, namespace: kafka, name: blackfriday}\n    patch: |\n'
-        printf '      [{"op": "add", "path": "/spec/kafka/image", "value": "%s"}]\n' "$source"
-    fi
+    grep -qrE --exclude=release.yaml -e "(image|value): $source\$" -- "${@/#/$here/}"
 }
 
 # What operators/NAME takes in: images out of our registry, if they were copied, and the password for them.
@@ -527,7 +516,6 @@ YAML
     echo 'patches:'
     revision_label
     all_restarts
-    broker_image
     workload
     hosts
     links

@@ -17,13 +17,15 @@ import yaml
 import arrows
 import helm
 import permissions
+import releases
 
 WORKLOADS = ("Deployment", "StatefulSet", "Job", "CronJob")
 
 
 def main():
     tree, rendered = map(Path, sys.argv[1:])
-    violations = list(of_files(tree)) + list(of_texts(tree)) + list(of_releases(tree)) + list(permissions.compare(tree))
+    violations = list(of_files(tree)) + list(of_texts(tree)) + list(permissions.compare(tree))
+    violations += list(releases.compare(tree, rendered / "operators"))
     for file in sorted(rendered.glob("*.yaml")):
         objects = [one for one in yaml.safe_load_all(file.read_text()) if one]
         folder = tree / "overlays" / file.stem
@@ -41,91 +43,9 @@ def main():
             if "grafana-helm" in components(folder):
                 found += list(helm.compare(tree, objects))
         violations += [f"{file.stem}: {violation}" for violation in found]
-    for file in sorted(rendered.glob("operators/*.yaml")):
-        objects = [one for one in yaml.safe_load_all(file.read_text()) if one]
-        listed = yaml.safe_load((tree / "operators" / file.stem / "kustomization.yaml").read_text())
-        deployed = f"../../generated/operators/{file.stem}" in listed.get("components", [])
-        found = of_operator(file.stem, objects) if deployed else of_others(objects)
-        violations += [f"operators/{file.stem}: {violation}" for violation in found]
-    seen = {file.stem for file in rendered.glob("operators/*.yaml")}
-    if seen != set(releases(tree)):
-        violations.append(f"operators/releases has {sorted(releases(tree))}, and tests/releases {sorted(seen)}")
     for violation in violations:
         print(f"rules: {violation}", file=sys.stderr)
     return 1 if violations else 0
-
-
-def releases(tree):
-    """Names and addresses of the releases whose lines can be read."""
-    lines = [line.split() for line in (tree / "operators/releases").read_text().splitlines()]
-    return {line[0]: line[2] for line in lines if len(line) == 3 and re.fullmatch("[0-9a-f]{64}", line[1])}
-
-
-def of_releases(tree):
-    """Nothing is taken from the network but releases, and these by their hashes."""
-    addresses = releases(tree)
-    named = set(addresses)
-    lines = [line for line in (tree / "operators/releases").read_text().splitlines() if not line.startswith("#")]
-    if len(named) != len(lines):
-        yield "operators/releases: a line is not a name, a SHA-256 and an address, or a name is there twice"
-    started = (tree / "operators/kubevirt/images/kustomization.yaml").read_text()
-    for image, tag in re.findall(r"value: (quay\.io/kubevirt/[\w-]+):(\S+)", started):
-        if f"/{tag}/" not in addresses["kubevirt"]:
-            yield f"operators/kubevirt/images has {image}:{tag}, and the release is {addresses['kubevirt']}"
-    wanting = set()
-    for file in sorted(tree.rglob("kustomization.yaml")):
-        listed = yaml.safe_load(file.read_text())
-        if "release.yaml" in listed.get("resources", []):
-            for image in listed.get("images", []):
-                if f"/{image.get('newTag')}/" not in addresses.get(file.parent.name, ""):
-                    yield f"operators/{file.parent.name} gives {image['name']} another tag than the release's address has"
-        for entry in listed.get("resources", []) + listed.get("components", []):
-            if re.match(r"https?:|git|[\w.-]+\.\w+/", entry):
-                yield f"{file.relative_to(tree)} takes {entry} from the network, without a hash"
-            if entry == "release.yaml":
-                wanting.add(file.parent.name)
-    if wanting != named:
-        yield f"operators/releases has {sorted(named)}, and folders want {sorted(wanting)}"
-
-
-def of_operator(name, objects):
-    """It is known as ours, and its roles go to the account that it runs by."""
-    accounts = {f"{namespace(one)}/{one['metadata']['name']}" for one in objects if one["kind"] == "ServiceAccount"}
-    for one in objects:
-        title = f"{one['kind']} {one['metadata']['name']}"
-        if one["metadata"].get("labels", {}).get("blackfriday/operator") != name:
-            yield f"{title} has no label blackfriday/operator: {name}"
-        for subject in one.get("subjects", []):
-            if f"{subject['namespace']}/{subject['name']}" not in accounts:
-                yield f"{title} is for an account that is not there: {subject['namespace']}/{subject['name']}"
-        if one["kind"] == "Deployment":
-            account = f"{namespace(one)}/{one['spec']['template']['spec']['serviceAccountName']}"
-            if account not in accounts:
-                yield f"{title} runs by an account that is not there: {account}"
-            if "requiredDuringScheduling" in json.dumps(one):
-                yield f"{title} has no node where none has the role that it requires"
-
-
-def of_others(objects):
-    """What is installed by hand has tag and digest, also where its maker's release has only a tag."""
-    for one in objects:
-        if one["kind"] in WORKLOADS:
-            pod = template(one)["spec"]
-            for container in pod["containers"] + pod.get("initContainers", []):
-                if not re.search(r":[^/@]+@sha256:[0-9a-f]{64}$", container["image"]):
-                    yield f"{one['kind']} {one['metadata']['name']}: {container['image']} has not both tag and digest"
-
-
-def unchecked(text):
-    """Commands that apply what comes from the network, whatever it is."""
-    flag = r"\s(?:-f|-k|--filename|--kustomize)"
-    ways = (
-        rf"kubectl[^\n]*{flag}\b[^\n]*https?://\S*",
-        rf"kubectl[^\n]*{flag}[ =]*\S+\?ref=\S*",
-        r"(?:curl|wget)[^\n]*\|\s*kubectl[^\n]*",
-    )
-    text = text.replace("\\\n", " ")
-    return [command for way in ways for command in re.findall(way, text)]
 
 
 def components(folder):
@@ -217,7 +137,7 @@ def of_texts(tree):
         for named in re.findall(r"\bcomponents/([a-z0-9-]+)", document.read_text()):
             if not (tree / "components" / named).is_dir():
                 yield f"{document.name} names components/{named}, which is not there"
-        for command in unchecked(document.read_text()):
+        for command in releases.unchecked(document.read_text()):
             yield f"{document.name} takes what is applied from the network, without a hash: {command}"
     known = set(re.findall(r"^\| `(\w+)` \|", (root / "docs/configuration.md").read_text(), re.MULTILINE))
     for folder in ("base", "components", "overlays"):
