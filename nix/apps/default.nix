@@ -30,8 +30,8 @@ let
         archives = map archive pushed;
       }
     );
-  # No overlay has Grafana's, which is large: who takes it pushes it.
-  usual = lib.attrValues (lib.removeAttrs images [ "grafana" ]);
+  # What the overlay plain has no use for: Grafana's, which is large, and the disk.
+  plain = lib.attrValues (lib.removeAttrs images [ "grafana" ]);
   # A command of ours, with the variables of what it starts, and of nothing else. Our own may be set otherwise by who calls;
   # JAVA_HOME is other programs', too, and may be a Java that is too old.
   command =
@@ -65,8 +65,10 @@ in
     pkgs.callPackage ./deploy.nix { inherit programs workload; }
   );
   load = command "load" "load" { } "Send sales at a fixed rate or as fast as they are answered";
-  push = push "push" "Push the images, the disk and the workload to a registry" (usual ++ disk);
-  push-plain = push "push-plain" "The same without the disk of the VM" usual;
+  push = push "push" "Push the images, the disk and the workload to a registry" (
+    lib.attrValues images ++ disk
+  );
+  push-plain = push "push-plain" "The same without the disk of the VM and without Grafana" plain;
   reproduce = app "Build everything twice, compare, print a table of digests" (
     pkgs.callPackage ./reproduce.nix { inherit outputs; }
   );

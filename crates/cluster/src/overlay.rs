@@ -196,7 +196,7 @@ pub(crate) mod tests {
             |name| real(name).images().map(|image| image.replace("blackfriday/", "")).collect::<Vec<_>>();
         let services =
             ["gateway", "relay", "writer", "consumer", "dashboard", "verify", "load", "valkey-config"];
-        assert_eq!(needed("gke"), [&services[..], &["valkey", "redis", "valkey-disk"]].concat());
+        assert_eq!(needed("gke"), [&services[..], &["valkey", "redis", "valkey-disk", "grafana"]].concat());
         assert_eq!(needed("plain"), [&services[..], &["kafka", "valkey", "rabbitmq", "redis"]].concat());
     }
 
