@@ -28,9 +28,11 @@
       packages = lib.genAttrs linux (system: (project system).packages);
       # nix flake check
       checks = lib.genAttrs linux (system: (project system).checks);
-      # The same checks, with programs that are not optimized: .ci/run builds these.
       legacyPackages = lib.genAttrs linux (system: {
+        # The same checks, with programs that are not optimized: .ci/run builds these.
         quick-checks = (import ./nix (of system // { profile = "quick"; })).checks;
+        # The same packages, optimized by a profile of the services: nix build .#profiled.image-gateway
+        profiled = (import ./nix (of system // { profiled = true; })).packages;
       });
       # nix run .#demo, .#load, .#push, .#deploy, .#reproduce, .#zot
       apps = lib.genAttrs linux (system: (project system).apps);

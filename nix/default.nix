@@ -4,6 +4,8 @@
   crane,
   # Cargo's, of the programs.
   profile ? "release",
+  # Whether they are optimized by a profile of themselves.
+  profiled ? false,
 }:
 let
   inherit (pkgs) lib;
@@ -25,7 +27,14 @@ let
     JAVA_HOME = "${kafka.java}";
   };
 
-  workspace = pkgs.callPackage ./packages/workspace.nix { inherit craneLib source profile; };
+  build =
+    arguments:
+    pkgs.callPackage ./packages/workspace.nix ({ inherit craneLib source profile; } // arguments);
+  workspace =
+    if profiled then
+      pkgs.callPackage ./packages/profiled.nix { inherit build servers; }
+    else
+      build { };
   programs = import ./packages/programs.nix {
     inherit (pkgs) lib runCommand;
     inherit workspace;

@@ -80,6 +80,7 @@ in
     ../k8s/operators/fetch.sh
     ../k8s/tests
     ../bench/peers/chain/build.sh
+    ../bench/profile.sh
   ];
   toml = lib.importTOML ../Cargo.toml;
 }

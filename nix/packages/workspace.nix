@@ -1,10 +1,15 @@
 # The whole workspace in one derivation, its dependencies in another: all programs share one build of librdkafka,
 # tonic and the rest, and no `-p` resolves features again.
 {
+  lib,
   craneLib,
   source,
   # Cargo's.
   profile,
+  # For rustc, besides our own.
+  flags ? [ ],
+  # The platform by rustc's name; flags then do not concern build scripts and macros.
+  target ? null,
   cmake,
   curl,
   openssl,
@@ -35,8 +40,9 @@ let
     ];
 
     # Generated code is included from the build directory, whose path would stand in every panic message.
-    RUSTFLAGS = "--remap-path-prefix=/build/source=.";
-  };
+    RUSTFLAGS = toString ([ "--remap-path-prefix=/build/source=." ] ++ flags);
+  }
+  // lib.optionalAttrs (target != null) { CARGO_BUILD_TARGET = target; };
   dependencies = craneLib.buildDepsOnly (
     common
     // {

@@ -203,6 +203,9 @@ async fn report(arguments: &Arguments) -> Result<Report<'_>> {
     } else {
         None
     };
+    if let Err(error) = bench.field.end().await {
+        output::note(format_args!("{error:#}"));
+    }
     Ok(Report { arguments, cores: available_parallelism()?.get(), measured, memory, open_loop })
 }
 

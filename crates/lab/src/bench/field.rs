@@ -160,6 +160,22 @@ impl Field {
         self.consumers.iter().try_for_each(|consumer| self.processes.spawn(*consumer))
     }
 
+    /// Ends every service as a cluster does, who calls before who is called: a program that writes something at its end, a
+    /// profile for instance, has written it.
+    pub(crate) async fn end(mut self) -> Result<()> {
+        let ways = Service::WAYS.into_iter().rev();
+        let others = self.writers.iter().copied().chain(self.consumers.iter().copied()).chain(self.reader);
+        for service in ways.chain(others) {
+            let status = self.processes.terminate(service).await?;
+            ensure!(
+                status.success(),
+                "{service:?} ended with {status}; its log:\n{}",
+                self.processes.log(service)
+            );
+        }
+        Ok(())
+    }
+
     /// Ends every consumer, and waits for it.
     pub(crate) async fn stop_consumers(&mut self) -> Result<()> {
         for consumer in self.consumers {
