@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds the services twice: once to see what they do under a load, and once more, optimized for that.
+# Builds the services with counters, drives them, and builds them once more, optimized for what was counted.
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -35,15 +35,22 @@ profdata() {
         return
     fi
     for found in "$(rustc --print target-libdir)/../bin/llvm-profdata" "llvm-profdata-$wanted" llvm-profdata; do
-        if command -v "$found"; then return; fi
+        if (($("$found" --version 2>/dev/null | sed -n 's/.*LLVM version \([0-9]*\).*/\1/p') + 0 >= wanted)); then
+            command -v "$found"
+            return
+        fi
     done
     die "llvm-profdata of LLVM $wanted or later is missing: rustup component add llvm-tools, or LLVM_PROFDATA"
 }
 
 # build DIRECTORY FLAG: for this machine by name, so that build scripts and macros are left as they are.
 build() {
-    local flags=${RUSTFLAGS-}
-    CARGO_ENCODED_RUSTFLAGS="${flags:+${flags// /$'\x1f'}$'\x1f'}$2" cargo build --release --locked --workspace \
+    local flags
+    read -ra flags <<<"${RUSTFLAGS-}"
+    CARGO_ENCODED_RUSTFLAGS=$(
+        IFS=$'\x1f'
+        echo "${flags[*]}${flags:+$IFS}$2"
+    ) cargo build --release --locked --workspace \
         "${services[@]/#/--bin=blackfriday-}" --target "$host" --target-dir "$1"
 }
 
@@ -64,12 +71,13 @@ host=$(rustc -vV | sed -n 's/^host: //p')
 mkdir -p "$out"
 out=$(cd "$out" && pwd)
 
-cargo build --release --locked --workspace --bins
-build "$out/instrumented" "-Cprofile-generate=$out/raw"
+cargo build --release --locked --workspace --bins --target-dir "$target"
+build "$out/instrumented" -Cprofile-generate
 gather "$out/instrumented" "$out/instrumented/bin"
 # Nothing of a run before. Cargo does not see that a profile is another one.
 rm -rf "$out/raw" "$out/optimized"
-"$out/instrumented/bin/blackfriday" bench --rounds 1 --duration 6s --warm-up 3s
+LLVM_PROFILE_FILE=$out/raw/%p.profraw "$out/instrumented/bin/blackfriday" bench --rounds 1 --duration 6s --warm-up 3s
+[[ -z $(find "$out/raw" -empty) ]] || die "a service was killed before it had written its profile"
 "$merge" merge --sparse --output "$out/services.profdata" "$out/raw"
 build "$out/optimized" "-Cprofile-use=$out/services.profdata"
 gather "$out/optimized" "$out"

@@ -4,11 +4,11 @@
 usage: network.py [--kubectl COMMAND] [--image IMAGE] RENDERED [NAME...]
 
 RENDERED is what `render.sh --out` leaves, NAME one of its files without the ending; without any, each set of policies
-is tried once. Stand-ins run in place of everything: a pod for each end of an arrow in arrows.txt, and one without a
-label in each namespace. Each listens on the ports to which arrows lead there or everywhere, and on one more; and each
-tries all others: all of them must be reached as long as there is no policy. Their namespaces, which the cluster must
-not have, are made and removed at the end. DNS is left out, which real services have in cluster.sh, and so are
-addresses that no pod has.
+is tried once. Stand-ins run in place of everything: a pod for each end of an arrow in arrows.txt, a second one where
+an arrow leads to its own kind, and one without a label in each namespace. Each listens on the ports to which arrows
+lead there or everywhere, and on one more; and each tries all others: all of them must be reached as long as there is
+no policy. Their namespaces, which the cluster must not have, are made and removed at the end. DNS is left out, which
+real services have in cluster.sh, and so are addresses that no pod has.
 
 Prints a line for each rendering; exit code 1 if any connection is not as arrows.txt has it, and each of these on
 standard error.
@@ -37,6 +37,8 @@ OTHER = 7777
 # In no namespace of ours, for arrows to addresses; and the pod without a label in each namespace.
 OUTSIDE, STRANGER = "outside/world", "stranger"
 EVERYWHERE = "0.0.0.0/0"
+# After a name: another pod of the same.
+SECOND = "#2"
 LABEL = "blackfriday.test/network"
 MANAGER = "blackfriday-network-test"
 # Until a plugin knows of new policies, there may be answers by the old ones.
@@ -69,7 +71,12 @@ class Cluster:
 def main():
     arguments = read_arguments()
     cluster = Cluster(arguments.kubectl)
+    unknown = [name for name in arguments.names if not is_rendering(arguments.rendered, name)]
+    if unknown:
+        sys.exit(f"network: {arguments.rendered} has no overlay or combination {', '.join(unknown)}")
     renderings = list(distinct(arguments.rendered, arguments.names))
+    if not renderings:
+        sys.exit(f"network: {arguments.rendered} has no rendering of an overlay: see render.sh --out")
     everything = arrows_of(components for _, components, _ in renderings)
     ends = endpoints(everything)
     spaces = sorted({end.split("/")[0] for end in ends}.union(arrows.OURS))
@@ -110,10 +117,18 @@ def distinct(rendered, names):
         if components:
             objects = [one for one in yaml.safe_load_all(file.read_text()) if one]
             policies = [one for one in objects if one["kind"] == "NetworkPolicy"]
-            key = json.dumps(sorted(json.dumps([one["metadata"]["name"], one["spec"]]) for one in policies))
+            key = json.dumps(sorted(json.dumps([*identity(one), one["spec"]]) for one in policies))
             if names or key not in seen:
                 seen.add(key)
                 yield file.stem, components, policies
+
+
+def identity(one):
+    return one["metadata"]["namespace"], one["metadata"]["name"]
+
+
+def is_rendering(rendered, name):
+    return (rendered / f"{name}.yaml").exists() and bool(components_of(name))
 
 
 def components_of(name):
@@ -148,9 +163,10 @@ def is_address(end):
 def endpoints(everything):
     """Every pod that there is for them."""
     ends = {OUTSIDE, *(f"{space}/{STRANGER}" for space in arrows.OURS)}
-    for end in itertools.chain.from_iterable((arrow.start, arrow.end) for arrow in everything):
-        if not is_address(end):
-            ends.add(end.replace("/*", f"/{STRANGER}"))
+    for arrow in everything:
+        ends |= {end.replace("/*", f"/{STRANGER}") for end in (arrow.start, arrow.end) if not is_address(end)}
+        if arrow.start == arrow.end:
+            ends.add(f"{arrow.start}{SECOND}")
     return sorted(ends)
 
 
@@ -174,7 +190,7 @@ def name_of(end):
 
 
 def labels(end):
-    name = end.split("/", 1)[1]
+    name = end.split("/", 1)[1].removesuffix(SECOND)
     if name == STRANGER:
         return {}
     if "=" in name:
@@ -215,7 +231,7 @@ def wait(cluster, ends):
     for _ in range(120):
         pods = json.loads(cluster.run("get", "pods", "--all-namespaces", "-l", LABEL, "-o", "json"))["items"]
         found = {
-            (one["metadata"]["namespace"], one["metadata"]["name"]): one["status"]["podIP"]
+            identity(one): one["status"]["podIP"]
             for one in pods
             if one["status"].get("phase") == "Running" and one["status"].get("podIP")
         }
@@ -235,7 +251,7 @@ def judge(cluster, name, components, policies, addresses, every):
     """How many connections are not as arrows.txt has them."""
     given = [with_mark(policy) for policy in policies]
     cluster.apply(given)
-    kept = {(one["metadata"]["namespace"], one["metadata"]["name"]) for one in given}
+    kept = {identity(one) for one in given}
     for space in arrows.OURS:
         there = cluster.run("get", "networkpolicy", "-n", space, "-o", "jsonpath={.items[*].metadata.name}").split()
         gone = [one for one in there if (space, one) not in kept]
@@ -286,7 +302,7 @@ def is_allowed(listed, start, end, port):
 
 def matches(listed, end):
     space, _, name = listed.partition("/")
-    return listed == end or (name == "*" and end.split("/")[0] == space)
+    return listed == end.removesuffix(SECOND) or (name == "*" and end.split("/")[0] == space)
 
 
 def has(arrow, port):

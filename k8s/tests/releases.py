@@ -6,6 +6,8 @@ import re
 
 import yaml
 
+# By `blackfriday deploy`; the others are installed by hand.
+DEPLOYED = ("kubevirt", "rabbitmq", "strimzi")
 WORKLOADS = ("Deployment", "DaemonSet", "Job")
 PINNED = re.compile(r"[\w.-]+\.[\w.-]+/[\w./-]+:[^/:@]+@sha256:[0-9a-f]{64}")
 # It would take a tag with a digest behind it for its version, and is told the version in a variable.
@@ -26,8 +28,10 @@ def compare(tree, rendered):
         found = list(of_images(objects))
         if name in addresses:
             found += list(of_tags(tree / "operators" / name, addresses[name]))
-        if f"../../generated/operators/{name}" in listed.get("components", []):
+        if name in DEPLOYED:
             found += list(of_deployed(name, objects))
+            if f"../../generated/operators/{name}" not in listed.get("components", []):
+                found.append("it does not take in what generate.sh makes for it")
         yield from (f"operators/{name}: {violation}" for violation in found)
     yield from of_broker(tree)
     yield from of_webhooks(rendered / "rabbitmq.yaml")
@@ -60,7 +64,7 @@ def of_folders(tree, addresses):
 
 
 def of_images(objects):
-    """Every image that the release names, in a container, a variable or an argument, has tag and digest."""
+    """Every image that starts, of a container or by a variable or an argument for one, has tag and digest."""
     for title, image in named(objects):
         if not PINNED.fullmatch(image) and not WITHOUT_TAG.fullmatch(image):
             yield f"{title}: {image} has not both tag and digest"
@@ -71,6 +75,8 @@ def of_tags(folder, address):
     version = re.search(r"/(?:controller-)?v?(\d+\.\d+\.\d+)/", address)[1]
     text = "".join(file.read_text() for file in sorted(folder.rglob("kustomization.yaml")))
     told = re.findall(r"newTag: (\S+)|:([^\s/:@]+)@sha256:|_VERSION\n +value: (\S+)", text)
+    if "quay.io/kubevirt/virt-operator@" in text and not any(one[2] for one in told):
+        yield "virt-operator has no tag, and KUBEVIRT_VERSION is not told"
     for tag in ("".join(one) for one in told):
         if not re.fullmatch(rf"v?{re.escape(version)}(-.+)?", tag):
             yield f"{tag} is named, and the release is {version}"
@@ -100,7 +106,7 @@ def of_deployed(name, objects):
         if one["metadata"].get("labels", {}).get("blackfriday/operator") != name:
             yield f"{title} has no label blackfriday/operator: {name}"
         if one["apiVersion"].startswith(("admissionregistration.k8s.io/", "cert-manager.io/")):
-            yield f"{title} is left in: nothing answers to the one without a certificate, nothing makes it for the other"
+            yield f"{title} is left in, and nobody makes the certificate that it is about"
         for subject in one.get("subjects", []):
             if f"{subject['namespace']}/{subject['name']}" not in accounts:
                 yield f"{title} is for an account that is not there: {subject['namespace']}/{subject['name']}"
