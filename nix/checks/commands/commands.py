@@ -3,10 +3,10 @@
 
 usage: commands.py ROOT [--program NAME]... [--output NAME]... [DOCUMENT]...
 
-A command can be run if it is on PATH, is Bash's own, is an executable file of ROOT, is target/release/NAME of a --program, or
-is one of OUTSIDE whose document says that it is needed. `.#NAME` after nix has to be an --output. Without DOCUMENTs all of ROOT
-are looked at. What is behind sudo, env and the like, in a pipe or in $(…) is a command, too. The words of a block for another
-machine, "```sh @MACHINE", are that machine's.
+A command can be run if it is on PATH, is Bash's own, is an executable file of ROOT, is NAME of a --program in target/release,
+debug or profiled, or is one of OUTSIDE whose document says that it is needed. `.#NAME` after nix has to be an --output. Without
+DOCUMENTs all of ROOT are looked at. What is behind sudo, env and the like, in a pipe or in $(…) is a command, too. The words of
+a block for another machine, "```sh @MACHINE", are that machine's.
 """
 
 import argparse
@@ -178,7 +178,7 @@ def behind_options(words, with_word, before):
 def is_there(word, arguments):
     if "/" in word:
         file = arguments.root / word
-        built = re.fullmatch(r"(?:\./)?target/(?:release|debug)/([\w-]+)", word)
+        built = re.fullmatch(r"(?:\./)?target/(?:release|debug|profiled)/([\w-]+)", word)
         if built:
             return built[1] in arguments.program
         return not word.startswith(("/", "~")) and file.is_file() and os.access(file, os.X_OK)
