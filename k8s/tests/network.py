@@ -133,14 +133,11 @@ def is_rendering(rendered, name):
 
 def components_of(name):
     """Those of an overlay, or of a line of combinations.txt; none of another rendering."""
-    overlay = TREE / "overlays" / name / "kustomization.yaml"
+    overlay = TREE / "overlays" / name
     if overlay.exists():
-        begin = "../../components/"
-        listed = yaml.safe_load(overlay.read_text())["components"]
-        named = [entry.removeprefix(begin) for entry in listed if entry.startswith(begin)]
-    else:
-        lines = (line.split() for line in (TREE / "tests/combinations.txt").read_text().splitlines())
-        named = next((words[1:] for words in lines if words[0] == name), [])
+        return {"base"} | rules.components(overlay)
+    lines = (line.split() for line in (TREE / "tests/combinations.txt").read_text().splitlines())
+    named = next((words[1:] for words in lines if words[0] == name), [])
     nested = (rules.components(TREE / "components" / one) for one in named)
     return {"base"}.union(named, *nested) if named else set()
 

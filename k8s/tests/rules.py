@@ -18,6 +18,7 @@ import arrows
 import helm
 import permissions
 import releases
+from releases import namespace
 
 WORKLOADS = ("Deployment", "StatefulSet", "Job", "CronJob")
 
@@ -51,11 +52,10 @@ def main():
 def components(folder):
     """The names of all components that this folder takes in, and what they take in."""
     listed = yaml.safe_load((folder / "kustomization.yaml").read_text())
-    found = set()
-    for entry in listed.get("components", []):
-        path = (folder / entry).resolve()
-        found |= {path.name} | components(path)
-    return found
+    paths = [(folder / entry).resolve() for entry in listed.get("components", [])]
+    # What generate.sh writes takes in none.
+    taken = [path for path in paths if path.name != "generated"]
+    return {path.name for path in taken}.union(*map(components, taken))
 
 
 def of_files(tree):
@@ -497,10 +497,6 @@ def of_workloads(objects):
 
 def variables(container):
     return {variable["name"]: variable.get("value") for variable in container.get("env", [])}
-
-
-def namespace(one):
-    return one["metadata"].get("namespace", "")
 
 
 if __name__ == "__main__":
