@@ -3,10 +3,11 @@
 //! Invariant: whatever ends a service, readiness is false before it stops, the last spans are sent, and the exit code says
 //! whether the configuration, the surroundings or a defect was the cause (sysexits.h).
 
-use std::error::Error;
+mod failure;
+mod resources;
+
 use std::fmt;
 use std::future::poll_fn;
-use std::io::Write as _;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::process::ExitCode;
@@ -16,17 +17,15 @@ use blackfriday_telemetry::metrics::Registry;
 use blackfriday_telemetry::{TelemetryConfig, TelemetryGuard};
 use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Command, Parser};
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
+pub use self::failure::Failure;
+use self::failure::{EX_USAGE, end, end_untold};
+pub use self::resources::raise_fd_limit;
+use self::resources::{runtime, use_small_pages};
 use crate::admin;
-use crate::bind::{BindError, bind};
+use crate::bind::bind;
 use crate::readiness::{Condition, Readiness};
 use crate::shutdown::{Shutdown, signals};
-
-/// Exit codes of sysexits.h.
-const EX_USAGE: u8 = 64;
-const EX_UNAVAILABLE: u8 = 69;
-const EX_SOFTWARE: u8 = 70;
 
 /// The settings that every process has.
 #[derive(clap::Args, Debug, Clone)]
@@ -87,39 +86,6 @@ impl Context {
     }
 }
 
-/// Why a process ends with another exit code than 0.
-#[derive(Debug)]
-pub enum Failure {
-    /// 64: the configuration cannot work.
-    Configuration(Box<dyn Error + Send + Sync>),
-    /// 69: something that is needed at the start is not there.
-    Unavailable(Box<dyn Error + Send + Sync>),
-    /// 70: anything else.
-    Internal(Box<dyn Error + Send + Sync>),
-}
-
-impl Failure {
-    fn exit_code(&self) -> u8 {
-        match self {
-            Self::Configuration(_) => EX_USAGE,
-            Self::Unavailable(_) => EX_UNAVAILABLE,
-            Self::Internal(_) => EX_SOFTWARE,
-        }
-    }
-
-    fn cause(&self) -> &(dyn Error + 'static) {
-        let (Self::Configuration(cause) | Self::Unavailable(cause) | Self::Internal(cause)) = self;
-        cause.as_ref()
-    }
-}
-
-/// A service's own port is said by `--listen`.
-impl From<BindError> for Failure {
-    fn from(error: BindError) -> Self {
-        Self::Unavailable(Box::new(error.by("--listen")))
-    }
-}
-
 /// The whole of a service's `main`: reads the configuration (exit code 64 if it is wrong), sets up telemetry, serves the
 /// admin port, runs the service until it ends or a signal stops it, sends the last spans, and gives the exit code.
 pub fn main_with<C, R>(service_name: &'static str, run: impl FnOnce(C, Context) -> R) -> ExitCode
@@ -136,8 +102,7 @@ where
             return ExitCode::from(code);
         }
     };
-    let threads = config.process().worker_threads.map_or_else(half_of_the_cores, usize::from);
-    match tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build() {
+    match runtime(config.process().worker_threads) {
         Ok(runtime) => runtime.block_on(supervise(service_name, config, given, run)),
         Err(error) => end_untold(Failure::Internal(Box::new(error))),
     }
@@ -241,66 +206,11 @@ async fn while_running<R: Future>(service: R, running: Condition, stopping: Shut
     ended
 }
 
-fn half_of_the_cores() -> usize {
-    std::thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(2))
-}
-
-/// A service whose allocator gets huge pages has 2 MiB resident for each that it touches: several MiB more when it is idle.
-/// What was touched before stays as it is.
-#[cfg(target_os = "linux")]
-fn use_small_pages() {
-    // Where this is not allowed it takes more memory, and nothing else.
-    rustix::thread::disable_transparent_huge_pages(true).ok();
-}
-
-#[cfg(not(target_os = "linux"))]
-fn use_small_pages() {}
-
-/// Raises the soft limit of open files to the hard one: each connection takes one.
-pub fn raise_fd_limit() {
-    let limit = getrlimit(Resource::Nofile);
-    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }) {
-        tracing::warn!(%error, "the limit of open files stays as it is");
-    }
-}
-
 async fn flush(telemetry: TelemetryGuard) {
     // The exporter's shutdown blocks until its own thread or task is done.
     if let Err(error) = tokio::task::spawn_blocking(|| telemetry.shutdown()).await {
         tracing::warn!(%error, "the last spans were not sent");
     }
-}
-
-fn end(ended: Result<(), Failure>) -> ExitCode {
-    match ended {
-        Ok(()) => {
-            tracing::info!("stopped");
-            ExitCode::SUCCESS
-        }
-        Err(failure) => {
-            let cause = failure.cause();
-            tracing::error!(error = chain(cause), "failed");
-            ExitCode::from(failure.exit_code())
-        }
-    }
-}
-
-/// Before there are log lines.
-fn end_untold(failure: Failure) -> ExitCode {
-    // A closed standard error cannot be reported anywhere.
-    writeln!(std::io::stderr(), "error: {}", chain(failure.cause())).ok();
-    ExitCode::from(failure.exit_code())
-}
-
-/// An error and its causes in one line.
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }
 
 #[cfg(test)]
@@ -331,19 +241,6 @@ mod tests {
         assert_eq!(told(&[]), "all defaults");
         let some = ["--password", "secret", "--topics", "a,b", "--listen", "127.0.0.1:2"];
         assert_eq!(told(&some), "--listen=127.0.0.1:2 --topics=a,b --password=…");
-    }
-
-    #[test]
-    fn a_port_that_is_taken_is_told_with_its_flag() {
-        let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let address = taken.local_addr().expect("bound");
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        let told = |flag| runtime.block_on(async { bind(address).expect_err("taken").by(flag) });
-        let admin = chain(Failure::from(told("--admin-listen")).cause());
-        let begin = format!("cannot listen on {address}, as --admin-listen says: ");
-        assert!(admin.starts_with(&begin), "{admin}");
-        let own = runtime.block_on(async { bind(address).expect_err("taken") });
-        assert!(chain(Failure::from(own).cause()).contains("as --listen says"));
     }
 
     /// Else a load balancer, or a test, sends requests to a port that nobody listens on yet.

@@ -113,7 +113,7 @@ struct Body {
 async fn handle(listen: SocketAddr) -> Result<()> {
     let router = Router::new().route("/venta", post(accept));
     let serving = move || -> Result<()> {
-        let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+        let runtime = Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async {
             let listener = TcpListener::bind(listen).await.context("listen")?;
             tokio::spawn(async move { serve(NoDelay(listener), router).await }).await??;
