@@ -17,11 +17,11 @@ use axum::Router;
 use bytes::Bytes;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Instant, MissedTickBehavior, interval, timeout, timeout_at};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 pub use metrics::HttpMetrics;
 
@@ -41,7 +41,7 @@ const REFUSAL_LIMIT: Duration = Duration::from_millis(200);
 const MAX_HEAD_BYTES: usize = 64 << 10;
 /// Fields of a request's head.
 const MAX_HEADERS: usize = 100;
-/// How often a connection looks at each of its time-outs.
+/// How often a connection looks at each of its time-outs, but the answer's, which is met exactly.
 const LOOKS: u32 = 4;
 
 /// What all connections of a server share.
@@ -92,9 +92,8 @@ impl Server {
     fn new(limits: &HttpLimits) -> Self {
         let mut builder = http1::Builder::new();
         builder
-            .timer(TokioTimer::new())
-            // For a head that began in the same packet as the request before it; the others have their own limits.
-            .header_read_timeout(limits.idle_timeout())
+            // It would be a timer for each request. [`Activity`] has the limits of a connection.
+            .header_read_timeout(None)
             .max_buf_size(MAX_HEAD_BYTES)
             .max_headers(MAX_HEADERS)
             // A client may end its side after its request and wait for the answer (RFC 9112, 9.6).
@@ -103,14 +102,14 @@ impl Server {
         Self { builder, limits: limits.clone(), places, farewell: Shutdown::new() }
     }
 
-    async fn serve(self: Arc<Self>, stream: TcpStream, answers: Answers, _place: OwnedSemaphorePermit) {
+    async fn serve(self: Arc<Self>, stream: TcpStream, answers: Arc<Answers>, _place: OwnedSemaphorePermit) {
         let activity = Activity::new();
         let io = TokioIo::new(Watched::new(stream, Arc::clone(&activity)));
         let noted = &activity;
-        let service = service_fn(move |request| answers.clone().answer(request, Arc::clone(noted)));
+        let service = service_fn(move |request| Arc::clone(&answers).answer(request, Arc::clone(noted)));
         let mut connection = std::pin::pin!(self.builder.serve_connection(io, service));
-        let mut looks = interval(self.between_looks());
-        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let between_looks = self.between_looks();
+        let mut look = std::pin::pin!(sleep(between_looks));
         let mut ending = false;
         loop {
             let overdue = tokio::select! {
@@ -121,10 +120,15 @@ impl Server {
                     return;
                 }
                 () = self.farewell.begun(), if !ending => Some(Overdue::Idle),
-                _ = looks.tick() => activity.overdue(&self.limits, self.is_crowded()),
+                () = look.as_mut() => {
+                    let overdue = activity.overdue(&self.limits, self.is_crowded());
+                    look.as_mut().reset(activity.next_look(between_looks, &self.limits));
+                    overdue
+                }
             };
             match overdue {
-                None => {}
+                // A late request is answered when the connection is polled next.
+                None | Some(Overdue::Request) => {}
                 Some(Overdue::Idle) => {
                     ending = true;
                     connection.as_mut().graceful_shutdown();
@@ -141,7 +145,8 @@ impl Server {
     fn between_looks(&self) -> Duration {
         let limits = &self.limits;
         let shortest = limits.write_timeout().min(limits.header_read_timeout()).min(limits.idle_timeout());
-        (shortest / LOOKS).max(Duration::from_millis(1))
+        // The end of a request's time is known exactly at the look before it.
+        (shortest / LOOKS).min(limits.answer_timeout()).max(Duration::from_millis(1))
     }
 
     /// Whether three quarters of the places are taken.

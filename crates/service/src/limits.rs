@@ -1,6 +1,9 @@
 use std::str::FromStr;
 use std::time::Duration;
 
+/// Past the request timeout: what a route may take to tell its own timeout better than the connection can.
+const GRACE: Duration = Duration::from_millis(500);
+
 /// What one HTTP server takes at the most.
 #[derive(clap::Args, Debug, Clone)]
 #[command(next_help_heading = "HTTP limits")]
@@ -68,6 +71,11 @@ impl HttpLimits {
     /// Between two parts of a body.
     pub fn body_stall_timeout(&self) -> Duration {
         Duration::from_millis(self.body_stall_timeout_ms)
+    }
+
+    /// From the head of a request until it is answered for its route.
+    pub(crate) fn answer_timeout(&self) -> Duration {
+        self.request_timeout() + GRACE
     }
 
     pub(crate) fn header_read_timeout(&self) -> Duration {

@@ -1,8 +1,10 @@
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::task::Poll;
 
 use axum::Router;
 use axum::body::Body;
@@ -13,7 +15,7 @@ use http::header::{CONNECTION, EXPECT, HOST};
 use http::{HeaderValue, Request, StatusCode, Version};
 use hyper::body::{Body as _, Incoming};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 use tower::Service;
 
 use super::HttpMetrics;
@@ -23,9 +25,6 @@ use crate::body::Room;
 use crate::limits::HttpLimits;
 use crate::problem::{Kind, Problem};
 use crate::shutdown::Shutdown;
-
-/// Past the request timeout: what a route may take to tell its own timeout better than we can.
-const GRACE: Duration = Duration::from_millis(500);
 
 /// What a request holds until its answer is written, not merely made.
 pub(super) struct UntilWritten {
@@ -39,7 +38,6 @@ pub(super) struct UntilWritten {
 pub(super) struct Answers {
     router: Router,
     in_flight: Arc<Semaphore>,
-    hard_limit: Duration,
     metrics: Option<HttpMetrics>,
     shutdown: Shutdown,
     peer: Option<SocketAddr>,
@@ -61,28 +59,21 @@ impl Answers {
         if let Some(metrics) = &metrics {
             metrics.limit("http-max-in-flight", limits.max_in_flight, &in_flight);
         }
-        Self {
-            router,
-            in_flight,
-            hard_limit: limits.request_timeout() + GRACE,
-            metrics,
-            shutdown,
-            peer: None,
-        }
+        Self { router, in_flight, metrics, shutdown, peer: None }
     }
 
     /// Those of a connection: its requests say who sent them.
-    pub(super) fn from(&self, peer: SocketAddr) -> Self {
-        Self { peer: Some(peer), ..self.clone() }
+    pub(super) fn from(&self, peer: SocketAddr) -> Arc<Self> {
+        Arc::new(Self { peer: Some(peer), ..self.clone() })
     }
 
     pub(super) async fn answer(
-        self,
+        self: Arc<Self>,
         request: Request<Incoming>,
         activity: Arc<Activity>,
     ) -> Result<hyper::Response<Kept<UntilWritten>>, Infallible> {
-        let answering = activity.answering();
         let started = Instant::now();
+        let answering = activity.answering(started);
         let observed =
             self.metrics.as_ref().map(|metrics| metrics.begin(request.method(), request.uri().path()));
         let has_host = has_one_host(&request);
@@ -100,7 +91,7 @@ impl Answers {
                 drop(request);
                 StatusCode::BAD_REQUEST.into_response()
             }
-            Some(_) => limited(self.router.clone(), started + self.hard_limit, request).await,
+            Some(_) => limited(self.router.clone(), &activity, request).await,
             None => {
                 drop(request);
                 Problem::new(Kind::Overloaded, "too many requests in flight").into_response()
@@ -127,17 +118,22 @@ fn has_one_host<B>(request: &Request<B>) -> bool {
     hosts == 1 || (hosts == 0 && request.version() < Version::HTTP_11)
 }
 
-async fn limited(mut router: Router, latest: Instant, request: Request<Body>) -> Response {
-    let routed = AssertUnwindSafe(router.call(request)).catch_unwind();
-    match timeout_at(latest, routed).await {
-        Ok(Ok(Ok(response))) => response,
-        Ok(Ok(Err(never))) => match never {},
-        Ok(Err(_panic)) => {
+/// The connection's task, which polls this, notes when it takes too long.
+async fn limited(mut router: Router, activity: &Activity, request: Request<Body>) -> Response {
+    let mut routed = pin!(AssertUnwindSafe(router.call(request)).catch_unwind());
+    let answered = poll_fn(|context| match routed.as_mut().poll(context) {
+        Poll::Pending if activity.is_late() => Poll::Ready(None),
+        answered => answered.map(Some),
+    });
+    match answered.await {
+        Some(Ok(Ok(response))) => response,
+        Some(Ok(Err(never))) => match never {},
+        Some(Err(_panic)) => {
             // The panic's own words are on standard error.
             tracing::error!("a request panicked, its outcome is not known");
             outcome_unknown("the request met a defect")
         }
-        Err(_elapsed) => outcome_unknown("the request took too long"),
+        None => outcome_unknown("the request took too long"),
     }
 }
 
